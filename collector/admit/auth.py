@@ -1,0 +1,95 @@
+"""Tokens: minting them, and turning a request's credentials into a Principal.
+
+Only SHA-256 hashes are configured. A presented token is hashed and compared in constant time with every configured
+hash; credentials are never stored or logged.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable, Sequence
+
+from collector.config import AuthConfig
+from collector.errors import Reason, Rejected
+from collector.model.principal import ANONYMOUS, Principal, Scope
+
+_PREFIX = "spm_"
+
+
+def mint() -> tuple[str, str]:
+    """A new token with 256 random bits, and the hash to configure."""
+    token = _PREFIX + secrets.token_urlsafe(32)
+    return token, hash_token(token)
+
+
+def hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Gate:
+    """Decides who a request comes from. Replace the tokens with `reload`."""
+
+    def __init__(self, config: AuthConfig) -> None:
+        self.reload(config)
+
+    def reload(self, config: AuthConfig) -> None:
+        """Use these tokens from the next request on."""
+        self._principals: Sequence[tuple[str, Principal]] = tuple(
+            (token.sha256, Principal(token.name, token.project, frozenset(token.scopes))) for token in config.tokens
+        )
+        # With tokens configured, anonymous requests pass only where that is said in so many words.
+        self._anonymous = ANONYMOUS if config.allow_anonymous or not config.tokens else None
+
+    def admit(self, headers: Iterable[tuple[str, str]], scope: Scope) -> Principal:
+        """The caller behind lower-cased `headers`, who has `scope`.
+
+        Raises Rejected: UNAUTHENTICATED without a known token, FORBIDDEN without the scope.
+        """
+        tokens = list(_tokens(headers))
+        principal = next((found for token in tokens if (found := self._lookup(token))), None)
+        if principal is None:
+            if tokens and not self._principals:
+                principal = ANONYMOUS  # clients made for other backends always send some key
+            elif tokens or not self._anonymous:
+                raise Rejected(
+                    Reason.UNAUTHENTICATED,
+                    "A known token is required: send `Authorization: Bearer TOKEN`, Basic with the token as password, "
+                    "or `x-api-key: TOKEN`.",
+                )
+            else:
+                principal = self._anonymous
+        if not principal.may(scope):
+            raise Rejected(Reason.FORBIDDEN, f"The token {principal.name!r} does not have the scope {scope.value}.")
+        return principal
+
+    def _lookup(self, token: str) -> Principal | None:
+        digest = hash_token(token)
+        found = None
+        for known, principal in self._principals:
+            if hmac.compare_digest(known, digest):
+                found = principal
+        return found
+
+
+def _tokens(headers: Iterable[tuple[str, str]]) -> Iterable[str]:
+    for name, value in headers:
+        if name == "x-api-key":
+            yield value.strip()
+        elif name == "authorization":
+            scheme, _, credentials = value.strip().partition(" ")
+            if scheme.lower() == "bearer":
+                yield credentials.strip()
+            elif scheme.lower() == "basic":
+                yield _password(credentials.strip())
+            else:
+                yield ""
+
+
+def _password(credentials: str) -> str:
+    try:
+        user_and_password = base64.b64decode(credentials, validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, ValueError):
+        return ""
+    return user_and_password.partition(":")[2]

@@ -1,0 +1,56 @@
+"""How many request bytes may be in memory at once, all clients together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from collector.errors import Reason, Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsStatistics:
+    in_flight_bytes: int
+    max_in_flight_bytes: int
+
+
+class Reservation:
+    """The bytes one request holds; grows as its body arrives."""
+
+    def __init__(self, limits: "Limits") -> None:
+        self._limits = limits
+        self.size = 0
+
+    def grow_to(self, size: int) -> None:
+        """Hold at least `size` bytes. Raises Unavailable(BUSY) when that many are not to be had now."""
+        if size > self.size:
+            self._limits.take(size - self.size)
+            self.size = size
+
+
+class Limits:
+    """The byte budget of requests in flight. Not thread-safe: it belongs to the event loop."""
+
+    def __init__(self, max_in_flight_bytes: int) -> None:
+        self._max = max_in_flight_bytes
+        self._held = 0
+
+    @contextmanager
+    def reserve(self, size: int = 0) -> Iterator[Reservation]:
+        """A reservation of `size` bytes, given back at the end of the block."""
+        reservation = Reservation(self)
+        try:
+            reservation.grow_to(size)
+            yield reservation
+        finally:
+            self._held -= reservation.size
+
+    def take(self, size: int) -> None:
+        # A single request larger than the whole budget must not wait for ever: it passes when it is alone.
+        if self._held and self._held + size > self._max:
+            raise Unavailable(
+                Reason.BUSY, f"The server holds {self._held} bytes of requests already; send again in a moment."
+            )
+        self._held += size
+
+    def statistics(self) -> LimitsStatistics:
+        return LimitsStatistics(self._held, self._max)

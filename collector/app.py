@@ -1,0 +1,249 @@
+"""The composition root: opens every part, runs them, and stops them in the order the data flows."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from collector import __version__
+from collector.accept import Acceptor
+from collector.admit.auth import Gate
+from collector.admit.dedupe import DedupeWindow
+from collector.admit.limits import Limits
+from collector.config import Config
+from collector.drain import Drain
+from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
+from collector.model.clock import Clock, SystemClock
+from collector.query.service import Query
+from collector.receive.grpc import GrpcServer
+from collector.receive.http import otlp_app
+from collector.receive.server import Listener, http_server, listen
+from collector.spool import DeadLetter, Spool
+from collector.store import Store, migrate, open_store
+from collector.telemetry import Metrics, Reading
+from collector.web import api, health
+from collector.web.health import Readiness
+
+log = structlog.get_logger("spanmeter")
+
+_PORTS_FILE = "ports.json"
+_FIRST_PAUSE = 0.25
+
+
+class Daemon:
+    """One spanmeter on one data directory. `run` returns when a signal or `stop` ends it."""
+
+    def __init__(self, config: Config, reload: Callable[[], Config], clock: Clock | None = None) -> None:
+        self._config = config
+        self._reload = reload
+        self._clock = clock or SystemClock()
+        self._metrics = Metrics(CollectorRegistry())
+        self._store: Store | None = None
+        self._why_not_ready = "The store is not open yet."
+        self._stopping = asyncio.Event()
+        directory = config.directory
+        self._spool = Spool(directory / "spool", config.spool, self._clock)
+        self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
+        self._gate = Gate(config.auth)
+        self._limits = Limits(config.limits.max_in_flight_bytes)
+        self._window = DedupeWindow(config.dedupe, self._clock)
+        self._acceptor = Acceptor(
+            self._gate, self._limits, self._window, self._spool, self._clock, self._metrics
+        )
+        self._drain = Drain(
+            self._spool,
+            self._deadletter,
+            self._ready_store,
+            self._clock,
+            self._metrics,
+            flush_interval=config.spool.flush_interval,
+            retry_max_interval=config.store.retry_max_interval,
+        )
+        self._metrics.watch(self._readings)
+
+    async def run(self) -> None:
+        """Serve until stopped. Raises StartError when something cannot be opened."""
+        self._window.restore(self._spool.recent(self._window.horizon))
+        grpc, listeners, ports = await self._open_ports()
+        self._on_signals()
+        self._announce(ports)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                servers = [tasks.create_task(server.serve(sockets=[sock])) for server, sock in listeners]
+                store = tasks.create_task(self._open_store(), name="store")
+                drain = tasks.create_task(self._drain.run(), name="drain")
+                await _first(self._stopping, drain)
+                await self._stop(grpc, [server for server, _ in listeners], servers, store, drain)
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+        finally:
+            self._drain.close()
+            self._spool.close()
+            if self._store:
+                self._store.close()
+            log.info("Stopped.", spooled_bytes=self._spool.statistics().bytes)
+
+    def stop(self) -> None:
+        """End `run` in an orderly way."""
+        self._stopping.set()
+
+    # -- start ----------------------------------------------------------------------------------------------------
+
+    async def _open_ports(self) -> tuple[GrpcServer, list[tuple[Listener, Any]], dict[str, int]]:
+        protocols = self._config.receivers.otlp.protocols
+        http = protocols.http
+        limits = {
+            "read_header_timeout": http.read_header_timeout,
+            "read_timeout": http.read_timeout,
+            "idle_timeout": http.idle_timeout,
+        }
+        otlp = http_server(otlp_app(self._acceptor, http), http.tls, **limits)
+        web = http_server(self._web_app(), self._config.web.tls, **limits)
+        otlp_socket = listen(http.endpoint, "OTLP/HTTP")
+        web_socket = listen(self._config.web.endpoint, "the web port")
+        grpc = GrpcServer(self._acceptor, protocols.grpc)
+        ports = {
+            "grpc": await grpc.start(),
+            "http": otlp_socket.getsockname()[1],
+            "web": web_socket.getsockname()[1],
+        }
+        return grpc, [(otlp, otlp_socket), (web, web_socket)], ports
+
+    def _web_app(self) -> Starlette:
+        routes = [
+            *health.routes(self._metrics.registry, self._readiness),
+            *api.routes(Query(self._ready_store), self._gate),
+        ]
+        return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
+
+    def _announce(self, ports: dict[str, int]) -> None:
+        path = self._config.directory / _PORTS_FILE
+        try:
+            path.write_text(json.dumps(ports) + "\n")
+        except OSError as error:
+            raise StartError(f"Cannot write {path}: {error.strerror}.") from None
+        log.info("Accepting spans.", version=__version__, data_dir=str(self._config.directory), **ports)
+
+    async def _open_store(self) -> None:
+        """Connect and migrate, for as long as it takes; spans are spooled meanwhile."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                self._store = await asyncio.to_thread(self._open_and_migrate)
+            except Unavailable as error:
+                self._why_not_ready = str(error)
+                log.warning("The store is not available; spans are spooled.", why=str(error), retry_in=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self._config.store.retry_max_interval)
+            else:
+                self._metrics.ready.set(1)
+                log.info("The store is ready.", database=self._store.database)
+                return
+
+    def _open_and_migrate(self) -> Store:
+        store = open_store(self._config.store, self._config.directory)
+        try:
+            migrate(store, int(self._config.store.ttl))
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _ready_store(self) -> Store:
+        if self._store is None:
+            raise Unavailable(Reason.STORE, self._why_not_ready)
+        return self._store
+
+    def _readiness(self) -> Readiness:
+        return Readiness(True) if self._store else Readiness(False, self._why_not_ready)
+
+    # -- signals --------------------------------------------------------------------------------------------------
+
+    def _on_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_tokens)
+
+    def _reload_tokens(self) -> None:
+        try:
+            config = self._reload()
+        except ConfigError as error:
+            log.error("The configuration was not reloaded; the tokens stay as they were.", why=str(error))
+            return
+        self._gate.reload(config.auth)
+        log.info("Tokens reloaded.", tokens=len(config.auth.tokens))
+
+    # -- stop -----------------------------------------------------------------------------------------------------
+
+    async def _stop(
+        self,
+        grpc: GrpcServer,
+        listeners: Sequence[Listener],
+        servers: Sequence["asyncio.Task[None]"],
+        store: "asyncio.Task[None]",
+        drain: "asyncio.Task[None]",
+    ) -> None:
+        """Stop taking requests, finish those in flight, then empty the spool, all within `shutdown_timeout`."""
+        log.info("Stopping.", deadline_seconds=self._config.shutdown_timeout)
+        deadline = asyncio.get_running_loop().time() + self._config.shutdown_timeout
+        for listener in listeners:
+            listener.config.timeout_graceful_shutdown = max(1, int(self._config.shutdown_timeout / 2))
+            listener.should_exit = True
+        await asyncio.gather(grpc.stop(self._config.shutdown_timeout / 2), *servers)
+        self._drain.stop()
+        if self._store is None:
+            store.cancel()
+            drain.cancel()
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                await asyncio.shield(drain)
+        except TimeoutError:
+            left = self._spool.statistics().bytes
+            log.warning("The spool was not empty at the deadline; the next start continues.", spooled_bytes=left)
+            drain.cancel()
+
+    def _readings(self) -> Iterable[Reading]:
+        spool, dead = self._spool.statistics(), self._deadletter.statistics()
+        window, limits, drain = self._window.statistics(), self._limits.statistics(), self._drain.statistics()
+        yield "gauge", "spanmeter_spool_bytes", "Bytes waiting for the store.", spool.bytes
+        yield "gauge", "spanmeter_spool_capacity_bytes", "Bytes the spool may hold.", spool.capacity
+        yield "gauge", "spanmeter_spool_segments", "Segments waiting for the store.", spool.segments
+        yield "gauge", "spanmeter_spool_oldest_seconds", "Age of the oldest segment.", spool.oldest_age
+        yield "counter", "spanmeter_spool_fsyncs", "Group commits forced to disk.", spool.fsyncs
+        yield "counter", "spanmeter_spool_fsync_seconds", "Time spent in fsync.", spool.fsync_seconds
+        yield "counter", "spanmeter_spool_write_errors", "Failed writes or syncs.", spool.write_errors
+        yield "gauge", "spanmeter_drain_lag_seconds", "Age of the oldest span not yet stored.", drain.lag
+        yield "gauge", "spanmeter_drain_failing_attempts", "Failed attempts in a row.", drain.attempts_failing
+        yield "gauge", "spanmeter_dead_letter_entries", "Entries in the dead letter.", dead.entries
+        yield "gauge", "spanmeter_dead_letter_bytes", "Bytes in the dead letter.", dead.bytes
+        yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
+        yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
+        yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
+
+
+async def _first(event: asyncio.Event, task: "asyncio.Task[None]") -> None:
+    """Wait until `event` is set or `task` ends by itself, which only a failure makes it do."""
+    waiter = asyncio.ensure_future(event.wait())
+    await asyncio.wait({waiter, task}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+
+
+def _cause(group: BaseExceptionGroup) -> BaseException:
+    """The failure that ended the daemon: the first of ours, else the first of all."""
+    first = group.exceptions[0]
+    ours, _ = group.split(SpanmeterError)
+    return ours.exceptions[0] if ours else first
+
+
+def read_ports(directory: Path) -> dict[str, int]:
+    """The ports a running daemon took, by `grpc`, `http`, `web`."""
+    ports: dict[str, int] = json.loads((directory / _PORTS_FILE).read_text())
+    return ports

@@ -1,0 +1,191 @@
+"""The `spanmeter` command. Exit codes: 0 stopped, 2 bad configuration, 3 cannot start, 1 the command found a problem."""
+
+import argparse
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvloop
+
+from collector import __version__
+from collector.admit.auth import mint
+from collector.app import Daemon, read_ports
+from collector.config import Config, load, render_example
+from collector.errors import ConfigError, SpanmeterError, StartError
+from collector.model.clock import SystemClock
+from collector.model.principal import Scope
+from collector.spool import DeadLetter
+from collector.spool.spool import put_segment
+from collector.store import migrate, open_store
+from collector.telemetry import set_up_logs
+
+OK, FAILED, BAD_CONFIG, CANNOT_START = 0, 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except ConfigError as error:
+        print(f"spanmeter: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    except StartError as error:
+        print(f"spanmeter: {error}", file=sys.stderr)
+        return CANNOT_START
+    except SpanmeterError as error:
+        print(f"spanmeter: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="spanmeter", description="An OpenTelemetry daemon for LLM and agent traces.")
+    parser.add_argument("--version", action="version", version=f"spanmeter {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=run)
+        command.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
+        command.add_argument("--data-dir", type=Path, metavar="DIR", help="where the spool and the store live")
+        command.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting, e.g. web.endpoint=127.0.0.1:0"
+        )
+        return command
+
+    add("serve", _serve, "Run the daemon.")
+    demo = add("demo", _demo, "Run the daemon, send a small agent run through real exporters, and show it.")
+    demo.add_argument("--exit", action="store_true", help="stop after showing the run")
+    check = add("check-config", _check_config, "Say whether the configuration can be used.")
+    check.add_argument("--example", action="store_true", help="print every setting with its default instead")
+    add("migrate", _migrate, "Create or update the tables, then exit.")
+    add("replay", _replay, "Put dead letters back into the spool, to be stored again.")
+    export = add("export", _export, "Print a stored trace as JSON, asked of the running daemon.")
+    export.add_argument("trace_id", metavar="TRACE_ID", help="32 hexadecimal digits")
+    export.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
+    export.add_argument("--token-env", default="SPANMETER_TOKEN", metavar="NAME", help="variable that holds the token")
+    _add_token_commands(commands)
+    return parser
+
+
+def _add_token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    token = commands.add_parser("token", help="Make tokens.").add_subparsers(required=True, metavar="COMMAND")
+    command = token.add_parser("mint", help="Make a token and the configuration that accepts it.")
+    command.set_defaults(command=_mint)
+    command.add_argument("--name", default="token", help="who will hold it")
+    command.add_argument("--project", default="default", help="project it writes to and reads from")
+    command.add_argument(
+        "--scope", action="append", choices=[scope.value for scope in Scope], help="permission; may be repeated"
+    )
+
+
+def _config(options: argparse.Namespace) -> Config:
+    return load(options.config, options.set, options.data_dir)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config = _config(options)
+    set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
+
+    async def run() -> None:
+        await Daemon(config, reload=lambda: _config(options)).run()
+
+    uvloop.run(run())
+    return OK
+
+
+def _demo(options: argparse.Namespace) -> int:
+    try:
+        from collector.demo.run import run_demo  # noqa: PLC0415 - the OpenTelemetry SDK is an optional dependency
+    except ImportError as error:
+        raise StartError(f"The demo needs the OpenTelemetry SDK: pip install 'spanmeter[demo]' ({error}).") from None
+    return run_demo(_config(options), stay=not options.exit and sys.stdout.isatty())
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    if options.example:
+        print(render_example(), end="")
+        return OK
+    config = _config(options)
+    print(f"The configuration can be used. Data directory: {config.directory}")
+    return OK
+
+
+def _mint(options: argparse.Namespace) -> int:
+    token, digest = mint()
+    scopes = options.scope or [Scope.TRACES_WRITE.value]
+    print(f"Token (shown once, give it to the client):\n\n  {token}\n\nConfiguration that accepts it:\n")
+    print("auth:\n  tokens:")
+    entry = {"name": options.name, "sha256": digest, "project": options.project}
+    for position, (key, value) in enumerate(entry.items()):
+        print(f"    {'-' if position == 0 else ' '} {key}: {json.dumps(value)}")
+    print(f"      scopes: [{', '.join(scopes)}]")
+    return OK
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    config = _config(options)
+    set_up_logs("warning", config.telemetry.log_format)
+    store = open_store(config.store, config.directory)
+    try:
+        applied = migrate(store, int(config.store.ttl))
+    finally:
+        store.close()
+    for migration in applied:
+        print(f"applied {migration.version:04} {migration.name}")
+    print(f"The database {config.store.database} is up to date.")
+    return OK
+
+
+def _replay(options: argparse.Namespace) -> int:
+    """Each envelope is in the spool before its dead letter goes; a crash between the two stores its rows once."""
+    config = _config(options)
+    directory = config.directory / "spool"
+    if not (directory / "deadletter").is_dir():
+        raise StartError(f"There is no dead letter in {directory}; is this the right data directory?")
+    deadletter = DeadLetter(directory / "deadletter", config.spool.dead_letter_max_bytes)
+    replayed = kept = 0
+    for entry in list(deadletter.entries()):
+        if entry.envelope is None:
+            kept += 1
+            continue
+        put_segment(directory, [entry.envelope], SystemClock())
+        deadletter.discard(entry.name)
+        replayed += 1
+    print(f"{replayed} dead letters are back in the spool; a running daemon takes them up within seconds.")
+    if kept:
+        print(f"{kept} hold damaged bytes that are no export request, and stay where they are.")
+    return OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    config = _config(options)
+    url = options.url or _web_address(config)
+    request = urllib.request.Request(f"{url.rstrip('/')}/api/v1/traces/{options.trace_id}")  # noqa: S310 - the user's own address
+    token = os.environ.get(options.token_env)
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+            sys.stdout.write(response.read().decode() + "\n")
+    except urllib.error.HTTPError as error:
+        print(f"spanmeter: {error.read().decode(errors='replace')}", file=sys.stderr)
+        return FAILED
+    except OSError as error:
+        print(f"spanmeter: no daemon answers at {url}: {error}", file=sys.stderr)
+        return FAILED
+    return OK
+
+
+def _web_address(config: Config) -> str:
+    try:
+        port = read_ports(config.directory)["web"]
+    except (OSError, ValueError, KeyError):
+        raise StartError(f"No daemon has run in {config.directory}; name its address with --url.") from None
+    host = config.web.endpoint.rpartition(":")[0]
+    return f"{'https' if config.web.tls.enabled else 'http'}://{host}:{port}"

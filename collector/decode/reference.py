@@ -1,0 +1,181 @@
+"""The reference implementation of `decode`, on protobuf messages: what any faster one must equal, byte for byte."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from collector.decode import anyvalue
+from collector.decode.builder import ListColumn, MapColumn, MapListColumn
+from collector.model.columns import DECODED_SCHEMA, LATEST_NS, NANOSECONDS, TEXT
+from collector.model.envelope import Envelope, Signal
+from collector.model.otlp import REQUESTS, parse_checked, valid_ids
+
+_KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
+_STATUS = ("Unset", "Ok", "Error")
+_INT64_MAX = 2**63 - 1
+_NO_ID = (b"", bytes(8))
+
+# OTLP times the table cannot hold in its own columns are kept beside the span's attributes.
+START_ATTRIBUTE = "spanmeter.start_time_unix_nano"
+END_ATTRIBUTE = "spanmeter.end_time_unix_nano"
+
+
+def decode(envelopes: Sequence[Envelope]) -> pa.RecordBatch:
+    """One row per span with valid ids, in the order sent; columns are `model.columns.DECODED_SCHEMA`.
+
+    Timestamps beyond int64 become its maximum. A span whose end precedes its start has Duration 0 and its end in the
+    attribute END_ATTRIBUTE; one whose start ClickHouse cannot hold has it in START_ATTRIBUTE.
+    Raises Rejected when an envelope's payload does not decode.
+    """
+    rows = _Rows()
+    for envelope in envelopes:
+        for resource_spans, scope_spans, spans in _groups(envelope):
+            rows.add(envelope, resource_spans, scope_spans, spans)
+    return rows.batch()
+
+
+def one_span(envelope: Envelope, row: int) -> Envelope:
+    """An envelope that holds only the span which `decode([envelope])` puts in `row`."""
+    request = REQUESTS[Signal.TRACES]()
+    for resource_spans, scope_spans, spans in _groups(envelope):
+        if row >= len(spans):
+            row -= len(spans)
+            continue
+        resource = request.resource_spans.add(schema_url=resource_spans.schema_url)
+        resource.resource.CopyFrom(resource_spans.resource)
+        scope = resource.scope_spans.add(schema_url=scope_spans.schema_url)
+        scope.scope.CopyFrom(scope_spans.scope)
+        scope.spans.append(spans[row])
+        return Envelope(envelope.project, envelope.received_at, 1, request.SerializeToString())
+    raise IndexError(f"the envelope has no row {row}")
+
+
+def _groups(envelope: Envelope) -> Iterator[tuple[Any, Any, list[Any]]]:
+    request = parse_checked(REQUESTS[Signal.TRACES], envelope.payload)
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            spans = [span for span in scope_spans.spans if valid_ids(span.trace_id, span.span_id)]
+            if spans:
+                yield resource_spans, scope_spans, spans
+
+
+def _name(names: tuple[str, ...], number: int) -> str:
+    """proto3 enums are open: an unknown number has no name, as in the Collector."""
+    return names[number] if 0 <= number < len(names) else ""
+
+
+def _id(raw: bytes) -> str:
+    return "" if raw in _NO_ID else raw.hex()
+
+
+class _Rows:
+    """The columns while they grow. What a scope's spans share is appended once and repeated."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[Any]] = {}
+        self._maps = {name: MapColumn() for name in ("ResourceAttributes", "ScopeAttributes", "SpanAttributes")}
+        self._events = (ListColumn(NANOSECONDS), ListColumn(TEXT), MapListColumn())
+        self._links = (ListColumn(TEXT), ListColumn(TEXT), ListColumn(TEXT), MapListColumn())
+
+    def add(self, envelope: Envelope, resource_spans: Any, scope_spans: Any, spans: list[Any]) -> None:
+        count = len(spans)
+        resource, scope = resource_spans.resource, scope_spans.scope
+        self._maps["ResourceAttributes"].append(resource.attributes)
+        self._maps["ResourceAttributes"].repeat(count - 1)
+        self._maps["ScopeAttributes"].append(scope.attributes)
+        self._maps["ScopeAttributes"].repeat(count - 1)
+        shared = {
+            "ServiceName": _service_name(resource),
+            "ScopeName": scope.name,
+            "ScopeVersion": scope.version,
+            "ResourceSchemaUrl": resource_spans.schema_url,
+            "ScopeSchemaUrl": scope_spans.schema_url,
+            "Project": envelope.project,
+            "ReceivedAt": envelope.received_at,
+            "Version": envelope.received_at,
+        }
+        for name, value in shared.items():
+            self._column(name).extend([value] * count)
+        for name, read in _SPAN_FIELDS.items():
+            self._column(name).extend(map(read, spans))
+        for span in spans:
+            self._maps["SpanAttributes"].append(span.attributes, _unrepresentable_times(span))
+            self._add_events(span.events)
+            self._add_links(span.links)
+
+    def _column(self, name: str) -> list[Any]:
+        return self._columns.setdefault(name, [])
+
+    def _add_events(self, events: Any) -> None:
+        times, names, attributes = self._events
+        for event in events:
+            times.values.append(min(event.time_unix_nano, _INT64_MAX))
+            names.values.append(event.name)
+            attributes.maps.append(event.attributes)
+        for column in self._events:
+            column.close()
+
+    def _add_links(self, links: Any) -> None:
+        traces, spans, states, attributes = self._links
+        for link in links:
+            traces.values.append(link.trace_id.hex())
+            spans.values.append(link.span_id.hex())
+            states.values.append(link.trace_state)
+            attributes.maps.append(link.attributes)
+        for column in self._links:
+            column.close()
+
+    def batch(self) -> pa.RecordBatch:
+        nested = {
+            **{name: column.array() for name, column in self._maps.items()},
+            **dict(zip(("Events.Timestamp", "Events.Name", "Events.Attributes"), _arrays(self._events), strict=True)),
+            **dict(
+                zip(
+                    ("Links.TraceId", "Links.SpanId", "Links.TraceState", "Links.Attributes"),
+                    _arrays(self._links),
+                    strict=True,
+                )
+            ),
+        }
+        arrays = [
+            nested[field.name] if field.name in nested else pa.array(self._columns.get(field.name, []), field.type)
+            for field in DECODED_SCHEMA
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=DECODED_SCHEMA)
+
+
+def _arrays(columns: Sequence[ListColumn | MapListColumn]) -> list[pa.Array]:
+    return [column.array() for column in columns]
+
+
+_SPAN_FIELDS: dict[str, Callable[[Any], Any]] = {
+    "Timestamp": lambda span: min(span.start_time_unix_nano, _INT64_MAX),
+    "TraceId": lambda span: span.trace_id.hex(),
+    "SpanId": lambda span: span.span_id.hex(),
+    "ParentSpanId": lambda span: _id(span.parent_span_id),
+    "TraceState": lambda span: span.trace_state,
+    "SpanName": lambda span: span.name,
+    "SpanKind": lambda span: _name(_KINDS, span.kind),
+    "Duration": lambda span: max(span.end_time_unix_nano - span.start_time_unix_nano, 0),
+    "StatusCode": lambda span: _name(_STATUS, span.status.code),
+    "StatusMessage": lambda span: span.status.message,
+    "TraceFlags": lambda span: span.flags,
+    "DroppedAttributesCount": lambda span: span.dropped_attributes_count,
+    "DroppedEventsCount": lambda span: span.dropped_events_count,
+    "DroppedLinksCount": lambda span: span.dropped_links_count,
+}
+
+
+def _service_name(resource: Any) -> str:
+    for pair in resource.attributes:
+        if pair.key == "service.name":
+            return anyvalue.text(pair.value)
+    return ""
+
+
+def _unrepresentable_times(span: Any) -> Iterator[tuple[str, str]]:
+    if span.start_time_unix_nano > LATEST_NS:
+        yield START_ATTRIBUTE, str(span.start_time_unix_nano)
+    if span.end_time_unix_nano < span.start_time_unix_nano:
+        yield END_ATTRIBUTE, str(span.end_time_unix_nano)

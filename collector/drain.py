@@ -1,0 +1,225 @@
+"""Durable segments become rows: read -> decode -> enrich -> store, then commit.
+
+A segment is one insert a partition day, under a token made of its id: repeating any part of this after a crash adds
+nothing. What can never be stored is set aside with its bytes; everything else is tried again for ever.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+
+import pyarrow as pa
+import structlog
+
+from collector.decode import decode, one_span
+from collector.enrich import enrich
+from collector.errors import Reason, Rejected, Unavailable
+from collector.model.clock import Clock
+from collector.model.envelope import Envelope
+from collector.spool import DeadLetter, Segment, Spool
+from collector.spool.segment import Damage
+from collector.store.client import Store
+from collector.store.writer import by_day, clamp, insert_spans
+from collector.telemetry import Metrics
+
+log = structlog.get_logger("spanmeter.drain")
+
+_FIRST_PAUSE = 0.25
+_ADOPT_SECONDS = 5.0
+
+# More poison in one segment than this (or a tenth of its rows) stops the drain rather than fill the dead letter.
+_POISON_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DrainStatistics:
+    """`lag` is the age in seconds of the oldest span not yet stored."""
+
+    lag: float
+    attempts_failing: int
+
+
+class Drain:
+    """Empties the spool into the store, one segment at a time, in order."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        deadletter: DeadLetter,
+        store: Callable[[], Store],
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        flush_interval: float,
+        retry_max_interval: float,
+    ) -> None:
+        self._spool = spool
+        self._deadletter = deadletter
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._flush_interval = flush_interval
+        self._retry_max_interval = retry_max_interval
+        self._changed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._failing = 0
+        # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
+
+    async def run(self) -> None:
+        """Drain until `stop`, then what is left, as fast as the store takes it."""
+        loop = asyncio.get_running_loop()
+        self._spool.on_change(lambda: loop.call_soon_threadsafe(self._changed.set))
+        while segment := await self._next():
+            await self._deliver(segment)
+
+    def stop(self) -> None:
+        """Seal what is waiting; `run` returns once the spool is empty."""
+        self._stopping.set()
+        self._changed.set()
+
+    def close(self) -> None:
+        """Wait for the insert in progress, if `run` was cancelled during one."""
+        self._thread.shutdown(wait=True)
+
+    def statistics(self) -> DrainStatistics:
+        return DrainStatistics(self._spool.statistics().oldest_age, self._failing)
+
+    async def _in_thread(self, work: Callable[..., None], *arguments: Segment) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def _next(self) -> Segment | None:
+        """The next sealed segment; waits for one, sealing what has waited long enough. None when stopped and empty."""
+        while True:
+            self._spool.check()
+            if segment := self._spool.oldest():
+                return segment
+            self._changed.clear()
+            since = self._spool.waiting_since()
+            wait = _ADOPT_SECONDS if since is None else since + self._flush_interval - self._clock.monotonic()
+            if since is not None and (wait <= 0 or self._stopping.is_set()):
+                await self._in_thread(self._spool.seal)
+            elif self._stopping.is_set():
+                return None
+            elif not await _within(wait, self._changed) and since is None:
+                await self._in_thread(self._spool.adopt)
+
+    async def _deliver(self, segment: Segment) -> None:
+        """Store a segment, however long it takes."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._in_thread(self.deliver_once, segment)
+            except Unavailable as error:
+                self._failing += 1
+                self._metrics.failed_inserts.inc()
+                log.warning("A segment cannot be stored now.", segment=segment.id, why=str(error), retry_in=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self._retry_max_interval)
+            else:
+                self._failing = 0
+                await self._in_thread(self._spool.commit, segment)
+                return
+
+    def deliver_once(self, segment: Segment) -> None:
+        """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
+        envelopes, batch = self._decoded(segment, self._readable(segment))
+        if not batch.num_rows:
+            return
+        batch, clamped = clamp(enrich(batch))
+        origins = _Origins(segment.id, envelopes, poison_allowed=max(_POISON_ROWS, batch.num_rows // 10))
+        for day, rows, positions in by_day(batch):
+            self._insert(rows, positions, origins, f"{segment.id}/{day}")
+        self._metrics.clamped.inc(clamped)
+        self._metrics.stored_spans.inc(batch.num_rows)
+
+    def _readable(self, segment: Segment) -> list[Envelope]:
+        try:
+            contents = list(segment.read())
+        except OSError as error:
+            raise Unavailable(Reason.DISK, f"The segment {segment.path} cannot be read: {error}.") from error
+        for item in contents:
+            if isinstance(item, Damage) and not item.torn:
+                why = f"{len(item.data)} bytes at offset {item.offset} of segment {segment.id} are damaged."
+                self._deadletter.keep_bytes(f"{segment.id}-damage-{item.offset}", why, item.data)
+                self._metrics.dead_lettered.labels(Reason.CORRUPT.value).inc()
+                log.error("Spooled bytes are damaged and were set aside.", segment=segment.id, offset=item.offset)
+        return [item for item in contents if isinstance(item, Envelope)]
+
+    def _decoded(self, segment: Segment, envelopes: list[Envelope]) -> tuple[list[Envelope], pa.RecordBatch]:
+        """The envelopes that decode, as one batch; the others are set aside."""
+        try:
+            return envelopes, decode(envelopes)
+        except Rejected:
+            sound = []
+            for number, envelope in enumerate(envelopes):
+                try:
+                    decode([envelope])
+                except Rejected as error:
+                    self._set_aside(f"{segment.id}-{number}", error, envelope)
+                else:
+                    sound.append(envelope)
+            return sound, decode(sound)
+
+    def _insert(self, rows: pa.RecordBatch, positions: Sequence[int], origins: "_Origins", token: str) -> None:
+        """Insert rows; when the store refuses the data itself, halve them until the poison is alone.
+
+        The halves depend on the rows only, so a repetition after a crash uses the same tokens.
+        """
+        started = self._clock.monotonic()
+        try:
+            insert_spans(self._store(), rows, token)
+        except Rejected as error:
+            if rows.num_rows == 1:
+                name, envelope = origins.poison(positions[0], error)
+                self._set_aside(name, error, envelope)
+                return
+            half = rows.num_rows // 2
+            self._insert(rows.slice(0, half), positions[:half], origins, f"{token}.0")
+            self._insert(rows.slice(half), positions[half:], origins, f"{token}.1")
+        else:
+            self._metrics.inserts.inc()
+            self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
+
+    def _set_aside(self, name: str, error: Rejected, envelope: Envelope) -> None:
+        self._deadletter.keep(name, error.reason, str(error), envelope)
+        self._metrics.dead_lettered.labels(error.reason.value).inc(max(envelope.spans, 1))
+        log.error("Spans cannot be stored and were set aside.", entry=name, why=str(error))
+
+
+class _Origins:
+    """Where the rows of a segment's batch came from, and how many of them may turn out to be poison."""
+
+    def __init__(self, segment_id: str, envelopes: list[Envelope], *, poison_allowed: int) -> None:
+        self._segment_id = segment_id
+        self._envelopes = envelopes
+        self._ends = list(accumulate(envelope.spans for envelope in envelopes))
+        self._poison_left = poison_allowed
+
+    def poison(self, position: int, error: Rejected) -> tuple[str, Envelope]:
+        """A stable name for the row at `position` and its span alone.
+
+        Raises Unavailable when too many rows of one segment are refused: then the table is at fault, not the data.
+        """
+        if not self._poison_left:
+            raise Unavailable(
+                Reason.DEAD_LETTER_FULL,
+                f"The store refuses too many rows of segment {self._segment_id}, the last one because: {error} "
+                "Draining stops here until the cause is mended; new spans are still spooled.",
+            )
+        self._poison_left -= 1
+        number = bisect_right(self._ends, position)
+        row = position - (self._ends[number - 1] if number else 0)
+        return f"{self._segment_id}-{number}-{row}", one_span(self._envelopes[number], row)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for `event`; False when it did not come in time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

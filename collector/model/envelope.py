@@ -1,0 +1,53 @@
+"""What travels from the socket to the store: one export request, and what became of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+NO_DIGEST = bytes(16)
+
+
+class Encoding(StrEnum):
+    """How an OTLP request is encoded on the wire; values are the HTTP media types."""
+
+    PROTOBUF = "application/x-protobuf"
+    JSON = "application/json"
+
+
+class Signal(StrEnum):
+    """The OTLP signals; values are metric labels."""
+
+    TRACES = "traces"
+    METRICS = "metrics"
+    LOGS = "logs"
+
+
+class Transport(StrEnum):
+    """The receivers; values are metric labels, as the Collector names them."""
+
+    GRPC = "grpc"
+    HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One accepted ExportTraceServiceRequest.
+
+    `payload` is protobuf; `received_at` is Unix nanoseconds; `spans` counts the valid spans in it; `digest` (16 bytes)
+    is that of the request body as the client sent it, so that a retry is known again after a restart.
+    """
+
+    project: str
+    received_at: int
+    spans: int
+    payload: bytes
+    digest: bytes = NO_DIGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answer to one export request: how many items were refused for good, and why."""
+
+    accepted: int = 0
+    rejected: int = 0
+    message: str = ""

@@ -1,0 +1,30 @@
+"""Who is asking, for which project, and what they may do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """One permission of a token."""
+
+    TRACES_WRITE = "traces:write"
+    TRACES_READ = "traces:read"
+    BUDGETS_CHECK = "budgets:check"
+    EVALS_WRITE = "evals:write"
+    QUERY_READ = "query:read"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated (or anonymous) caller. `admin` implies every scope."""
+
+    name: str
+    project: str
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+ANONYMOUS = Principal(name="anonymous", project="default", scopes=frozenset(Scope))

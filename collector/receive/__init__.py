@@ -1,0 +1,1 @@
+"""OTLP in: wire rules, status codes, encodings, limits. Knows nothing about storage."""

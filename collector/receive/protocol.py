@@ -1,0 +1,82 @@
+"""uvicorn's HTTP/1.1 protocol with what an exposed port needs: time and size limits for request heads and bodies."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_MAX_HEAD_BYTES = 64 * 1024
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Closes connections whose head or body is too slow, refuses oversized heads, and ends ambiguous connections.
+
+    uvicorn itself waits for ever for a request head and keeps a connection open after a request with both
+    Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids.
+    """
+
+    read_header_timeout = 10.0
+    read_timeout = 30.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm(self.read_header_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        self._arm(self.read_header_timeout)
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        # The application answers a slow body itself; this ends the connection when nobody reads it any more.
+        self._arm(self.read_timeout + 5)
+        super().on_headers_complete()
+        names = [name for name, _ in self.headers]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        self._disarm()
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            raise ValueError("the request head is too large")  # the parser turns it into a 400
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._expired)
+
+    def _disarm(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expired(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def guarded(read_header_timeout: float, read_timeout: float) -> type[GuardedProtocol]:
+    """The protocol class with these limits, for `uvicorn.Config(http=...)`."""
+    limits = {"read_header_timeout": read_header_timeout, "read_timeout": read_timeout}
+    return type("GuardedProtocol", (GuardedProtocol,), limits)

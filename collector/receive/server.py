@@ -1,0 +1,69 @@
+"""uvicorn servers run inside our own loop: our sockets, our signals, our limits."""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from collector.config import TlsConfig, split_endpoint
+from collector.errors import StartError
+from collector.receive.protocol import guarded
+
+_BACKLOG = 2048
+
+
+class Listener(uvicorn.Server):
+    """A uvicorn server that leaves signals to the daemon."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(endpoint: str, what: str) -> socket.socket:
+    """A listening socket on `endpoint`. Raises StartError when the address cannot be had."""
+    host, port = split_endpoint(endpoint)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise StartError(f"Cannot listen for {what} on {endpoint}: {error.strerror}.") from None
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise StartError(f"Cannot listen for {what} on {endpoint}: {error.strerror}.") from None
+    sock.setblocking(False)
+    return sock
+
+
+def http_server(
+    app: Any, tls: TlsConfig, *, read_header_timeout: float, read_timeout: float, idle_timeout: float
+) -> Listener:
+    """A server for the ASGI application `app`. Raises StartError when its TLS files cannot be used."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http=guarded(read_header_timeout, read_timeout),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=int(idle_timeout),
+        proxy_headers=False,
+        ssl_certfile=tls.cert_file,
+        ssl_keyfile=tls.key_file,
+        ssl_ca_certs=str(tls.client_ca_file) if tls.client_ca_file else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if tls.client_ca_file else ssl.CERT_NONE,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"Cannot use the TLS files {tls.cert_file} and {tls.key_file}: {error}.") from None
+    return Listener(config)

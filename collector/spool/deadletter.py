@@ -1,0 +1,86 @@
+"""What can never be stored, set aside with its bytes and the reason, for people to look at and replay.
+
+Each entry is two files: NAME.json says why, NAME.bin holds the bytes (a protobuf ExportTraceServiceRequest, or for
+reason `corrupt` the damaged bytes of a segment). Names are derived from where the bytes came from, so that keeping the
+same poison again after a crash changes nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.errors import Reason, Unavailable
+from collector.model.envelope import Envelope
+from collector.spool.files import sync_directory, write_durably
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterStatistics:
+    entries: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One dead letter. `envelope` is None when the bytes are no envelope."""
+
+    name: str
+    reason: Reason
+    message: str
+    envelope: Envelope | None
+
+
+class DeadLetter:
+    """The dead letter of one spool directory."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        directory.mkdir(parents=True, exist_ok=True)
+        self._sizes = {path.stem: path.stat().st_size for path in directory.glob("*.bin")}
+
+    def keep(self, name: str, reason: Reason, message: str, envelope: Envelope) -> None:
+        """Set an envelope aside, durably. Raises Unavailable when the dead letter is full or cannot be written."""
+        facts = {"project": envelope.project, "received_at": envelope.received_at, "spans": envelope.spans}
+        self._write(name, reason, message, facts, envelope.payload)
+
+    def keep_bytes(self, name: str, message: str, data: bytes) -> None:
+        """Set damaged bytes aside, durably. Raises Unavailable like `keep`."""
+        self._write(name, Reason.CORRUPT, message, {}, data)
+
+    def _write(self, name: str, reason: Reason, message: str, facts: dict[str, object], data: bytes) -> None:
+        held = sum(self._sizes.values()) - self._sizes.get(name, 0)
+        if held + len(data) > self._max_bytes:
+            raise Unavailable(
+                Reason.DEAD_LETTER_FULL,
+                f"The dead letter {self._directory} is full ({held} bytes): draining stops so that nothing is thrown "
+                "away. Look at its newest entries, fix the cause, run `spanmeter replay` or delete them.",
+            )
+        about = {"reason": reason, "message": message, **facts}
+        try:
+            write_durably(self._directory / f"{name}.bin", data)
+            write_durably(self._directory / f"{name}.json", json.dumps(about, indent=1).encode())
+        except OSError as error:
+            raise Unavailable(Reason.DISK, f"Cannot write the dead letter {self._directory}: {error}.") from error
+        self._sizes[name] = len(data)
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, oldest name first."""
+        for path in sorted(self._directory.glob("*.json")):
+            about = json.loads(path.read_text())
+            data = path.with_suffix(".bin").read_bytes()
+            envelope = None
+            if "project" in about:
+                envelope = Envelope(about["project"], about["received_at"], about["spans"], data)
+            yield Entry(path.stem, Reason(about["reason"]), about["message"], envelope)
+
+    def discard(self, name: str) -> None:
+        """Delete one entry."""
+        for suffix in (".json", ".bin"):
+            (self._directory / (name + suffix)).unlink(missing_ok=True)
+        sync_directory(self._directory)
+        self._sizes.pop(name, None)
+
+    def statistics(self) -> DeadLetterStatistics:
+        return DeadLetterStatistics(len(self._sizes), sum(self._sizes.values()))

@@ -1,0 +1,393 @@
+"""Append-only segments on disk with group commit: many requests share one fsync.
+
+One thread writes. A request's future resolves once its frame is on disk as `spool.fsync` asks. A segment is sealed by
+size, by spans, or when the drain asks for what is waiting; a sealed segment is one insert, and is deleted once that
+insert is confirmed. Segment ids are unique for ever: they are the inserts' deduplication tokens.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from collector.config import SpoolConfig
+from collector.errors import Reason, Unavailable
+from collector.model.clock import Clock
+from collector.model.envelope import Envelope
+from collector.spool.files import lock_directory, sync_directory, write_all, write_durably
+from collector.spool.segment import HEADER, Damage, encode_frame, read_segment
+
+log = structlog.get_logger("spanmeter.spool")
+
+_SUFFIX = ".seg"
+_DISK_CHECK_SECONDS = 0.5
+_RECENT_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A sealed segment: `created_at` is Unix nanoseconds, `size` bytes on disk."""
+
+    id: str
+    path: Path
+    size: int
+
+    @property
+    def created_at(self) -> int:
+        return int(self.id[:16], 16)
+
+    def read(self) -> Iterator[Envelope | Damage]:
+        """Its envelopes and damaged ranges, in order."""
+        return read_segment(self.path.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStatistics:
+    """`bytes` and `segments` include the active segment; `oldest_age` is in seconds, 0 when empty."""
+
+    bytes: int
+    segments: int
+    oldest_age: float
+    capacity: int
+    fsyncs: int
+    fsync_seconds: float
+    write_errors: int
+
+
+@dataclass(slots=True)
+class _Active:
+    """The segment being written. `durable` is its size at the last successful sync."""
+
+    id: str
+    path: Path
+    fd: int
+    size: int
+    durable: int
+    spans: int
+    opened: float
+    synced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    frame: bytes
+    spans: int
+    done: "asyncio.Future[None]"
+
+
+class Spool:
+    """The spool of one directory. `append` and `close` belong to the event loop; the rest may run in any thread."""
+
+    def __init__(self, directory: Path, config: SpoolConfig, clock: Clock) -> None:
+        self.directory = directory
+        self._config = config
+        self._clock = clock
+        self._lock_fd = lock_directory(directory)
+        self._wake = threading.Condition()
+        self._pending: list[_Pending] = []
+        self._pending_bytes = 0
+        self._stopping = False
+        self._io = threading.Lock()
+        self._active: _Active | None = None
+        self._sealed: deque[Segment] = deque()
+        self._sealed_bytes = 0
+        self._last_id = 0
+        self._free = 0
+        self._free_checked = float("-inf")
+        self._fsyncs = 0
+        self._fsync_seconds = 0.0
+        self._write_errors = 0
+        self._crash: BaseException | None = None
+        self._listener: Callable[[], None] = lambda: None
+        self.adopt()
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread.start()
+
+    # -- the write path -------------------------------------------------------------------------------------------
+
+    def append(self, envelope: Envelope) -> "asyncio.Future[None]":
+        """Queue an envelope; the future resolves when it is durable, or raises Unavailable when it could not be.
+
+        Raises Unavailable at once when the spool is full, the disk is low, or the daemon is stopping.
+        """
+        frame = encode_frame(envelope)
+        future = asyncio.get_running_loop().create_future()
+        with self._wake:
+            self._admit(len(frame))
+            self._pending.append(_Pending(frame, envelope.spans, future))
+            self._pending_bytes += len(frame)
+            self._wake.notify()
+        return future
+
+    def _admit(self, size: int) -> None:
+        if self._stopping:
+            raise Unavailable(Reason.STOPPING, "The server is stopping; send again in a moment.")
+        held = self._bytes()
+        if held + size > self._config.max_bytes:
+            raise Unavailable(
+                Reason.SPOOL_FULL, f"The spool is full ({held} bytes wait for the store); send again later.", 10.0
+            )
+        if self._disk_free() - size < self._config.min_free_bytes:
+            raise Unavailable(Reason.DISK, "The server's disk is nearly full; send again later.", 10.0)
+
+    def _bytes(self) -> int:
+        active = self._active
+        return self._sealed_bytes + (active.size if active else 0) + self._pending_bytes
+
+    def _disk_free(self) -> int:
+        now = self._clock.monotonic()
+        if now - self._free_checked >= _DISK_CHECK_SECONDS:
+            disk = os.statvfs(self.directory)
+            self._free = disk.f_bavail * disk.f_frsize
+            self._free_checked = now
+        return self._free
+
+    def _run(self) -> None:
+        batch: list[_Pending] | None = []
+        try:
+            while (batch := self._next_batch()) is not None:
+                with self._io:
+                    self._commit(batch)
+        except BaseException as error:  # a defect: stop taking data rather than leave requests waiting
+            log.exception("The spool's writing thread died.")
+            with self._wake:
+                self._stopping, self._crash = True, error
+                waiting, self._pending = (batch or []) + self._pending, []
+            if waiting:
+                _answer(waiting, Unavailable(Reason.DISK, "The server's spool has failed; send again later."))
+            self._listener()
+
+    def _next_batch(self) -> list[_Pending] | None:
+        """What has queued up since the last commit; empty when only an interval fsync is due; None to stop."""
+        patience = self._config.fsync_interval if self._config.fsync == "interval" else None
+        with self._wake:
+            if not self._pending and not self._stopping:
+                self._wake.wait(patience)
+            batch, self._pending = self._pending, []
+            return None if self._stopping and not batch else batch
+
+    def _commit(self, batch: list[_Pending]) -> None:
+        if not batch:
+            self._sync_interval()
+            return
+        begin, size, spans = 0, 0, 0
+        for position, pending in enumerate(batch, 1):
+            size += len(pending.frame)
+            spans += pending.spans
+            if position == len(batch) or self._fills(size, spans):
+                self._write(batch[begin:position], size, spans)
+                begin, size, spans = position, 0, 0
+
+    def _fills(self, size: int, spans: int) -> bool:
+        active = self._active
+        return (
+            size + (active.size if active else 0) >= self._config.segment_max_bytes
+            or spans + (active.spans if active else 0) >= self._config.segment_max_spans
+        )
+
+    def _write(self, chunk: list[_Pending], size: int, spans: int) -> None:
+        """Make a chunk durable in the active segment and answer it, one way or the other."""
+        failure: Unavailable | None = None
+        try:
+            active = self._active or self._open()
+            write_all(active.fd, b"".join(pending.frame for pending in chunk))
+            active.synced = False
+            if self._config.fsync == "always":
+                self._sync(active)
+        except OSError as error:
+            failure = self._failed(error)
+        with self._wake:
+            self._pending_bytes -= size
+            if not failure and self._active:
+                self._active.size += size
+                self._active.spans += spans
+                self._active.durable = self._active.size
+        if not failure and self._fills(0, 0):
+            self._seal_active()
+        _answer(chunk, failure)
+        self._listener()
+
+    def _open(self) -> _Active:
+        segment_id = self._new_id()
+        path = self.directory / f"{segment_id}{_SUFFIX}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(fd, HEADER)
+            sync_directory(self.directory)
+        except OSError:
+            os.close(fd)
+            path.unlink(missing_ok=True)
+            raise
+        size = len(HEADER)
+        self._active = _Active(segment_id, path, fd, size, size, 0, self._clock.monotonic())
+        return self._active
+
+    def _new_id(self) -> str:
+        """Creation time and 32 random bits: sorts by age, and no spool ever makes the same id again."""
+        self._last_id = max(self._clock.time_ns(), self._last_id + 1)
+        return f"{self._last_id:016x}{secrets.token_hex(4)}"
+
+    def _sync(self, active: _Active) -> None:
+        started = self._clock.monotonic()
+        os.fdatasync(active.fd)
+        self._fsyncs += 1
+        self._fsync_seconds += self._clock.monotonic() - started
+        active.synced = True
+
+    def _sync_interval(self) -> None:
+        active = self._active
+        if active and not active.synced:
+            try:
+                self._sync(active)
+            except OSError as error:
+                self._failed(error)
+
+    def _failed(self, error: OSError) -> Unavailable:
+        """Give up the active segment after a failed write or sync: what a later sync would say of it is unknown.
+
+        What it held before stays; what failed is cut off, so that refused frames are not stored beside their retries.
+        """
+        self._write_errors += 1
+        self._free_checked = float("-inf")
+        log.error("The spool cannot be written; requests are refused until it can.", error=str(error))
+        active = self._active
+        if active:
+            with contextlib.suppress(OSError):
+                os.ftruncate(active.fd, active.durable)
+                os.fsync(active.fd)
+            self._seal_active(sync=False)
+        return Unavailable(Reason.DISK, f"The server cannot write to its disk: {error.strerror}.", 5.0)
+
+    def _seal_active(self, *, sync: bool = True) -> None:
+        active = self._active
+        if not active:
+            return
+        if sync and not active.synced and self._config.fsync == "interval":
+            self._sync_interval()
+            if self._active is not active:  # the sync failed and has sealed it
+                return
+        os.close(active.fd)
+        with self._wake:
+            self._active = None
+            if active.spans or active.size > len(HEADER):
+                self._sealed.append(Segment(active.id, active.path, active.size))
+                self._sealed_bytes += active.size
+                return
+        active.path.unlink(missing_ok=True)
+
+    # -- the read path --------------------------------------------------------------------------------------------
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` from the writing thread after every commit."""
+        self._listener = listener
+
+    def oldest(self) -> Segment | None:
+        """The segment to drain next, if one is sealed."""
+        with self._wake:
+            return self._sealed[0] if self._sealed else None
+
+    def waiting_since(self) -> float | None:
+        """Monotonic time at which the active segment got its first frame; None when there is none."""
+        active = self._active
+        return active.opened if active else None
+
+    def seal(self) -> None:
+        """Seal the active segment, so that `oldest` comes to it."""
+        with self._io:
+            self._seal_active()
+
+    def commit(self, segment: Segment) -> None:
+        """Forget a segment whose rows are stored. Until this returns it will be drained again after a crash."""
+        with contextlib.suppress(OSError):  # an insert repeated under the same token adds nothing
+            segment.path.unlink(missing_ok=True)
+        with self._wake:
+            self._sealed.remove(segment)
+            self._sealed_bytes -= segment.size
+
+    def adopt(self) -> None:
+        """Take up segments that lie in the directory: those of an earlier run, and those `replay` has put there."""
+        with self._io, self._wake:
+            known = {segment.id for segment in self._sealed}
+            if self._active:
+                known.add(self._active.id)
+            found = [path for path in self.directory.glob(f"*{_SUFFIX}") if path.stem not in known]
+            for path in found:
+                size = path.stat().st_size
+                if size <= len(HEADER):
+                    path.unlink(missing_ok=True)
+                else:
+                    self._sealed.append(Segment(path.stem, path, size))
+                    self._sealed_bytes += size
+            if found:
+                self._sealed = deque(sorted(self._sealed, key=lambda segment: segment.id))
+
+    def recent(self, since: int) -> Iterator[Envelope]:
+        """Envelopes received since `since` (Unix ns) that are still spooled, newest segments first, a bounded part."""
+        budget = _RECENT_BYTES
+        for segment in reversed(self._sealed):
+            budget -= segment.size
+            envelopes = [item for item in segment.read() if isinstance(item, Envelope) and item.received_at >= since]
+            if not envelopes or budget < 0:
+                return
+            yield from envelopes
+
+    def check(self) -> None:
+        """Raise what ended the writing thread, if anything did."""
+        if self._crash:
+            raise self._crash
+
+    def statistics(self) -> SpoolStatistics:
+        with self._wake:
+            active = self._active
+            sealed = len(self._sealed)
+            first = self._sealed[0].id if sealed else active.id if active else None
+            age = (self._clock.time_ns() - int(first[:16], 16)) / 1e9 if first else 0.0
+            return SpoolStatistics(
+                bytes=self._bytes(),
+                segments=sealed + (1 if active else 0),
+                oldest_age=max(age, 0.0),
+                capacity=self._config.max_bytes,
+                fsyncs=self._fsyncs,
+                fsync_seconds=self._fsync_seconds,
+                write_errors=self._write_errors,
+            )
+
+    def close(self) -> None:
+        """Refuse new envelopes, commit the queued ones, seal, and release the directory."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+        self.seal()
+        os.close(self._lock_fd)
+
+
+def put_segment(directory: Path, envelopes: list[Envelope], clock: Clock) -> Path:
+    """Add a sealed segment to a spool directory from outside, durably; a running daemon adopts it."""
+    path = directory / f"{clock.time_ns():016x}{secrets.token_hex(4)}{_SUFFIX}"
+    write_durably(path, HEADER + b"".join(map(encode_frame, envelopes)))
+    return path
+
+
+def _answer(chunk: list[_Pending], failure: Unavailable | None) -> None:
+    loop = chunk[0].done.get_loop()
+    with contextlib.suppress(RuntimeError):  # the loop is gone: so are those who asked
+        loop.call_soon_threadsafe(_resolve, chunk, failure)
+
+
+def _resolve(chunk: list[_Pending], failure: Unavailable | None) -> None:
+    for pending in chunk:
+        if pending.done.done():
+            continue
+        if failure:
+            pending.done.set_exception(failure)
+            pending.done.exception()  # whoever waited may have hung up; that is no error of ours
+        else:
+            pending.done.set_result(None)

@@ -1,0 +1,148 @@
+"""One code path to ClickHouse: clickhouse-connect, whose backend is a server over HTTP or the chDB engine in process.
+
+Clients are not shared between threads: one writes (the drain's), and each query takes a reader of its own from a pool.
+"""
+
+import queue
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from collector.config import StoreConfig
+from collector.errors import Reason, StartError, Unavailable
+from collector.store.engine import write_engine_config
+from collector.store.errors import translate
+
+# One insert = one block = one part, so that it is all or nothing and its token stands for exactly these rows.
+_ONE_BLOCK: Final = {
+    "max_insert_block_size": 1_000_000_000,
+    "min_insert_block_size_rows": 1_000_000_000,
+    "min_insert_block_size_bytes": 0,
+    "max_insert_threads": 1,
+    "input_format_parallel_parsing": 0,
+    "input_format_arrow_allow_missing_columns": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "insert_deduplicate": 1,
+    "async_insert": 0,
+    "max_partitions_per_insert_block": 0,
+}
+_MAX_READERS = 8
+
+
+class Store:
+    """An open connection to ClickHouse. `insert` and `command` belong to one thread at a time; `query` to any."""
+
+    def __init__(self, config: StoreConfig, directory: Path) -> None:
+        self._config = config
+        self._path = _embedded_path(config, directory) if config.embedded else None
+        self.database = config.database
+        self._writer = self._connect(engine=self._path is not None)
+        self._readers: queue.LifoQueue[Client] = queue.LifoQueue()
+        self._open_readers = 0
+
+    def _connect(self, *, engine: bool = False, read_only: bool = False) -> Client:
+        """A new client. The first of the process starts the embedded engine (`engine`)."""
+        if self._path is None:
+            return clickhouse_connect.get_client(
+                dsn=self._config.url,
+                connect_timeout=5,
+                send_receive_timeout=int(self._config.insert_timeout),
+                autogenerate_session_id=False,
+                query_retries=0,
+                client_name="spanmeter",
+            )
+        options: dict[str, Any] = {"readonly": 1} if read_only else {}
+        if engine:
+            self._path.mkdir(parents=True, exist_ok=True)
+            options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
+        return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
+
+    def ping(self) -> None:
+        """Raises Unavailable when ClickHouse does not answer."""
+        self.command("SELECT 1")
+
+    def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Run one statement as the writer; its single value, if it has one. Raises Unavailable or Rejected."""
+        with _translated():
+            return self._writer.command(statement, parameters=dict(parameters or {}))
+
+    def use_database(self) -> None:
+        """Make the configured database the writer's own, creating it first."""
+        self.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
+        self._writer.database = self.database
+
+    def insert(self, table: str, batch: pa.RecordBatch, token: str) -> None:
+        """Insert `batch` exactly once, however often the same token is tried.
+
+        Raises Rejected(POISON) when rows cannot be stored, Unavailable(STORE) when trying again may help.
+        """
+        settings = {**_ONE_BLOCK, "insert_deduplication_token": token}
+        with _translated():
+            self._writer.insert_arrow(table, pa.Table.from_batches([batch]), self.database, settings=settings)
+
+    def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable or Rejected."""
+        with self._reader() as reader, _translated():
+            return reader.query_arrow(statement, parameters=dict(parameters), use_strings=True)
+
+    @contextmanager
+    def _reader(self) -> Iterator[Client]:
+        reader = self._take_reader()
+        try:
+            yield reader
+        except BaseException:
+            self._open_readers -= 1
+            reader.close()
+            raise
+        self._readers.put(reader)
+
+    def _take_reader(self) -> Client:
+        try:
+            return self._readers.get_nowait()
+        except queue.Empty:
+            pass
+        if self._open_readers >= _MAX_READERS:
+            try:
+                return self._readers.get(timeout=self._config.insert_timeout)
+            except queue.Empty:
+                raise Unavailable(Reason.STORE, "Too many queries run already; ask again in a moment.") from None
+        with _translated():
+            reader = self._connect(read_only=True)
+            reader.database = self.database
+        self._open_readers += 1
+        return reader
+
+    def close(self) -> None:
+        """Close every client; embedded, this stops the engine."""
+        while not self._readers.empty():
+            self._readers.get_nowait().close()
+        self._writer.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (ClickHouseError, OSError) as error:
+        raise translate(error) from error
+
+
+def open_store(config: StoreConfig, directory: Path) -> Store:
+    """Connect. Raises Unavailable when a server does not answer (try again), StartError when the engine cannot open."""
+    try:
+        return Store(config, directory)
+    except (ClickHouseError, OSError) as error:
+        if config.embedded:
+            raise StartError(f"The embedded store cannot be opened: {error}") from error
+        raise translate(error) from error
+
+
+def _embedded_path(config: StoreConfig, directory: Path) -> Path:
+    named = config.url.removeprefix("chdb://")
+    return Path(named) if named else directory / "store"

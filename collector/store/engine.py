@@ -1,0 +1,42 @@
+"""The embedded engine's own configuration: small caches, few threads, no system log tables."""
+
+from pathlib import Path
+
+# Values in bytes unless the name says otherwise. chDB's defaults (5 GiB caches, 16 background threads) suit servers.
+_SERVER_SETTINGS = {
+    "mark_cache_size": 32 << 20,
+    "index_mark_cache_size": 8 << 20,
+    "primary_index_cache_size": 32 << 20,
+    "uncompressed_cache_size": 0,
+    "index_uncompressed_cache_size": 0,
+    "mmap_cache_size": 64,
+    "compiled_expression_cache_size": 4 << 20,
+    "background_pool_size": 2,
+    "background_merges_mutations_concurrency_ratio": 2,
+    "background_schedule_pool_size": 4,
+    "background_fetches_pool_size": 1,
+    "background_move_pool_size": 1,
+    "background_common_pool_size": 2,
+    "max_thread_pool_size": 200,
+    "max_concurrent_queries": 100,
+}
+
+
+def write_engine_config(path: Path, max_memory: int) -> Path:
+    """Write the engine's XML configuration to `path`."""
+    lines = [f"    <{name}>{value}</{name}>" for name, value in _SERVER_SETTINGS.items()]
+    lines += [
+        f"    <max_server_memory_usage>{max_memory}</max_server_memory_usage>",
+        # A large merge would otherwise rewrite days of spans at once on a machine of two cores.
+        "    <merge_tree>",
+        "        <max_bytes_to_merge_at_max_space_in_pool>10737418240</max_bytes_to_merge_at_max_space_in_pool>",
+        "        <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1"
+        "</number_of_free_entries_in_pool_to_lower_max_size_of_merge>",
+        "        <number_of_free_entries_in_pool_to_execute_mutation>1"
+        "</number_of_free_entries_in_pool_to_execute_mutation>",
+        "        <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1"
+        "</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>",
+        "    </merge_tree>",
+    ]
+    path.write_text("<clickhouse>\n" + "\n".join(lines) + "\n</clickhouse>\n", encoding="utf-8")
+    return path

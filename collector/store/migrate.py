@@ -1,0 +1,145 @@
+"""Forward-only migrations from `schema/clickhouse/NNNN_name.sql`, and the check that they built what we insert.
+
+Each file is applied once and recorded with its checksum; a file that changed after it was applied, or a table that
+differs from the column catalogue, stops the start.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from collector.errors import Rejected, StartError
+from collector.model.columns import SPAN_COLUMNS
+from collector.store.client import Store
+from collector.store.errors import Refused
+from collector.store.sql import schema_root, statements
+from collector.store.writer import TABLE
+
+log = structlog.get_logger("spanmeter.migrate")
+
+_RECORD = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    Version UInt32,
+    Name String,
+    Checksum String,
+    AppliedAt DateTime DEFAULT now()
+)
+ENGINE = MergeTree
+ORDER BY Version
+SETTINGS fsync_after_insert = 1
+"""
+_RETAINED = {TABLE: "ReceivedAt", "otel_traces_trace_id_ts": "ReceivedAt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `schema/clickhouse`."""
+
+    version: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """Every migration in order."""
+    found = []
+    for path in sorted((schema_root() / "clickhouse").glob("*.sql")):
+        number, _, name = path.stem.partition("_")
+        found.append(Migration(int(number), name, path.read_text(encoding="utf-8")))
+    return found
+
+
+def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
+    """Bring the database up to date; the migrations applied now.
+
+    Raises StartError when the database cannot be brought to this version, Unavailable when it does not answer.
+    """
+    try:
+        store.use_database()
+        store.command(_RECORD)
+        applied = _applied(store)
+        pending = [migration for migration in migrations() if not _is_applied(migration, applied)]
+        for migration in pending:
+            _apply(store, migration)
+        _check_columns(store)
+        _set_retention(store, ttl_seconds)
+    except Rejected as error:
+        raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
+    return pending
+
+
+def _applied(store: Store) -> dict[int, str]:
+    rows = _rows(store, f"SELECT Version, Checksum FROM `{store.database}`.schema_migrations", {})
+    return {row["Version"]: row["Checksum"] for row in rows}
+
+
+def _is_applied(migration: Migration, applied: dict[int, str]) -> bool:
+    checksum = applied.get(migration.version)
+    if checksum is not None and checksum != migration.checksum:
+        raise StartError(
+            f"Migration {migration.version:04} ({migration.name}) was applied to this database with other contents. "
+            "Use the version of spanmeter that created it, or another store.database."
+        )
+    return checksum is not None
+
+
+def _apply(store: Store, migration: Migration) -> None:
+    log.info("Applying a migration.", version=migration.version, name=migration.name, database=store.database)
+    for statement in statements(migration.text):
+        try:
+            store.command(statement)
+        except Refused as error:  # waiting will not change the statement
+            raise StartError(f"Migration {migration.version:04} ({migration.name}) failed: {error}") from error
+    store.command(
+        "INSERT INTO schema_migrations (Version, Name, Checksum) VALUES ({version:UInt32}, {name:String}, {sum:String})",
+        {"version": migration.version, "name": migration.name, "sum": migration.checksum},
+    )
+
+
+def _check_columns(store: Store) -> None:
+    """Refuse a table that lacks a column we insert or has it in another type."""
+    rows = _rows(
+        store,
+        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+        {"database": store.database, "table": TABLE},
+    )
+    actual = {row["name"]: row["type"] for row in rows}
+    wrong = [
+        f"{column.name} is {actual.get(column.name, 'missing')}, not {column.clickhouse}"
+        for column in SPAN_COLUMNS
+        if actual.get(column.name) != column.clickhouse
+    ]
+    if wrong:
+        raise StartError(
+            f"The table {store.database}.{TABLE} is not the one this version writes: {'; '.join(wrong)}. "
+            "If it belongs to an OpenTelemetry Collector, give spanmeter its own store.database."
+        )
+
+
+def _set_retention(store: Store, ttl_seconds: int) -> None:
+    """Make the tables' TTL what `store.ttl` says. It counts from receipt, so that late spans live as long as others."""
+    for table, column in _RETAINED.items():
+        clause = f"toDateTime({column}) + toIntervalSecond({ttl_seconds})" if ttl_seconds else ""
+        engine = _rows(
+            store,
+            "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
+            {"database": store.database, "table": table},
+        )[0]["engine_full"]
+        current = re.search(r" TTL (.*?) SETTINGS ", engine)
+        if (current[1] if current else "") == clause:
+            continue
+        change = f"MODIFY TTL {clause} SETTINGS materialize_ttl_after_modify = 0" if clause else "REMOVE TTL"
+        store.command(f"ALTER TABLE {table} {change}")
+
+
+def _rows(store: Store, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = store.query(statement, parameters).to_pylist()
+    return rows

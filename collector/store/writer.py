@@ -1,0 +1,50 @@
+"""Rows into `otel_traces`: one insert a partition day, the rest of the table's rules kept out of the drain's sight."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.model.columns import EARLIEST_NS, LATEST_NS, NANOSECONDS
+from collector.store.client import Store
+
+TABLE = "otel_traces"
+_DAY_NS = 86_400 * 1_000_000_000
+
+# Days beyond this many in one segment share an insert: a client with a broken clock must not cost thousands of them.
+_MAX_DAYS = 16
+
+
+def clamp(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
+    """`batch` with every Timestamp within ClickHouse's DateTime range, and how many had to be moved."""
+    position = batch.schema.get_field_index("Timestamp")
+    times = batch.column(position).cast(pa.int64())
+    outside = pc.or_(pc.less(times, EARLIEST_NS), pc.greater(times, LATEST_NS))
+    count = pc.sum(outside).as_py() or 0
+    if not count:
+        return batch, 0
+    inside = pc.min_element_wise(pc.max_element_wise(times, EARLIEST_NS), LATEST_NS)
+    return batch.set_column(position, batch.schema.field(position), inside.cast(NANOSECONDS)), count
+
+
+def by_day(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch, Sequence[int]]]:
+    """`batch` by UTC day of Timestamp: a label stable for these rows, the rows, and their positions in `batch`."""
+    days = pc.divide(batch.column("Timestamp").cast(pa.int64()), _DAY_NS)
+    counts = sorted(pc.value_counts(days).to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
+    if len(counts) == 1:
+        yield str(counts[0]["values"]), batch, range(batch.num_rows)
+        return
+    large = [entry["values"] for entry in counts[:_MAX_DAYS]]
+    for day in sorted(large):
+        yield str(day), *_rows_where(batch, pc.equal(days, day))
+    if len(counts) > _MAX_DAYS:
+        yield "others", *_rows_where(batch, pc.invert(pc.is_in(days, pa.array(large))))
+
+
+def _rows_where(batch: pa.RecordBatch, mask: pa.Array) -> tuple[pa.RecordBatch, Sequence[int]]:
+    return batch.filter(mask), pc.indices_nonzero(mask).to_pylist()
+
+
+def insert_spans(store: Store, batch: pa.RecordBatch, token: str) -> None:
+    """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
+    store.insert(TABLE, batch, token)

@@ -1,0 +1,1 @@
+"""Network out: REST, health and metrics. No SQL: reads go through `query`."""

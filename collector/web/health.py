@@ -1,0 +1,35 @@
+"""`/healthz`, `/readyz` and `/metrics`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether spans reach the store, and if not, why in a sentence."""
+
+    ready: bool
+    reason: str = ""
+
+
+def routes(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> list[Route]:
+    """The operational routes; they need no token."""
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        state = readiness()
+        if state.ready:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready", "reason": state.reason}, status_code=503)
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
