@@ -53,9 +53,7 @@ class Daemon:
         self._gate = Gate(config.auth)
         self._limits = Limits(config.limits.max_in_flight_bytes)
         self._window = DedupeWindow(config.dedupe, self._clock)
-        self._acceptor = Acceptor(
-            self._gate, self._limits, self._window, self._spool, self._clock, self._metrics
-        )
+        self._acceptor = Acceptor(self._gate, self._limits, self._window, self._spool, self._clock, self._metrics)
         self._drain = Drain(
             self._spool,
             self._deadletter,

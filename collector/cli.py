@@ -1,4 +1,7 @@
-"""The `spanmeter` command. Exit codes: 0 stopped, 2 bad configuration, 3 cannot start, 1 the command found a problem."""
+"""The `spanmeter` command.
+
+Exit codes: 0 stopped, 1 the command found a problem, 2 bad configuration, 3 cannot start.
+"""
 
 import argparse
 import json
@@ -54,7 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
         command.add_argument("--data-dir", type=Path, metavar="DIR", help="where the spool and the store live")
         command.add_argument(
-            "--set", action="append", default=[], metavar="KEY=VALUE", help="override one setting, e.g. web.endpoint=127.0.0.1:0"
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="override one setting, e.g. web.endpoint=127.0.0.1:0",
         )
         return command
 

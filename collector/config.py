@@ -150,7 +150,9 @@ class ReceiversConfig(Section):
 
 class TokenConfig(Section):
     name: str = setting(..., "Who holds the token; shown in logs instead of it.", min_length=1)
-    sha256: str = setting(..., "Hex SHA-256 of the token, as `spanmeter token mint` prints it.", pattern="^[0-9a-f]{64}$")
+    sha256: str = setting(
+        ..., "Hex SHA-256 of the token, as `spanmeter token mint` prints it.", pattern="^[0-9a-f]{64}$"
+    )
     project: str = setting("default", "Project the token writes to and reads from.", min_length=1, max_length=200)
     scopes: tuple[Scope, ...] = setting(("traces:write",), "What the token may do.")
 

@@ -72,7 +72,7 @@ class Drain:
     async def run(self) -> None:
         """Drain until `stop`, then what is left, as fast as the store takes it."""
         loop = asyncio.get_running_loop()
-        self._spool.on_change(lambda: loop.call_soon_threadsafe(self._changed.set))
+        self._spool.on_change(lambda: _notify(loop, self._changed))
         while segment := await self._next():
             await self._deliver(segment)
 
@@ -214,6 +214,10 @@ class _Origins:
         number = bisect_right(self._ends, position)
         row = position - (self._ends[number - 1] if number else 0)
         return f"{self._segment_id}-{number}-{row}", one_span(self._envelopes[number], row)
+
+
+def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(event.set)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

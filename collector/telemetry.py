@@ -20,7 +20,7 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        disable_created_metrics()  # a second series a metric that no one reads
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series a metric that no one reads
         self.registry = registry
         self.accepted_spans = Counter(
             "spanmeter_receiver_accepted_spans", "Spans acknowledged as durable.", ["transport"], registry=registry
@@ -52,7 +52,9 @@ class Metrics:
         self.repaired_strings = Counter(
             "spanmeter_receiver_repaired_strings", "Strings that were not UTF-8 and were mended.", registry=registry
         )
-        self.stored_spans = Counter("spanmeter_drain_stored_spans", "Spans inserted into ClickHouse.", registry=registry)
+        self.stored_spans = Counter(
+            "spanmeter_drain_stored_spans", "Spans inserted into ClickHouse.", registry=registry
+        )
         self.dead_lettered = Counter(
             "spanmeter_drain_dead_lettered_spans",
             "Spans or damaged ranges set aside, by reason.",

@@ -155,9 +155,7 @@ def _double(value: Any, path: str) -> float:
 def _integer(low: int, high: int, what: str) -> Callable[[Any, str], int]:
     def read(value: Any, path: str) -> int:
         number = value
-        if isinstance(value, str) and _INTEGER.match(value):
-            number = int(value)
-        elif isinstance(value, float) and value.is_integer():
+        if (isinstance(value, str) and _INTEGER.match(value)) or (isinstance(value, float) and value.is_integer()):
             number = int(value)
         elif isinstance(value, str) and _NUMBER.match(value) and float(value).is_integer():
             number = int(float(value))
@@ -203,7 +201,8 @@ _READERS: dict[str | int, Callable[[Any, str], Any]] = {
 
 
 def _mismatch(path: str, expected: str, value: Any) -> Rejected:
-    shown = {dict: "an object", list: "an array"}.get(type(value)) or json.dumps(
-        value[:_LONGEST_SHOWN] if isinstance(value, str) else value
-    )
+    if isinstance(value, dict | list):
+        shown = "an object" if isinstance(value, dict) else "an array"
+    else:
+        shown = json.dumps(value[:_LONGEST_SHOWN] if isinstance(value, str) else value)
     return Rejected(Reason.MALFORMED, f"The JSON body is not valid OTLP: {path} must be {expected}, not {shown}.")

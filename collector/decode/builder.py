@@ -24,9 +24,7 @@ class MapColumn:
             keys.append(pair.key)
             value = pair.value
             # Most values are strings; the general conversion costs twice as much.
-            values.append(
-                value.string_value if value.WhichOneof("value") == "string_value" else anyvalue.text(value)
-            )
+            values.append(value.string_value if value.WhichOneof("value") == "string_value" else anyvalue.text(value))
         for key, plain in extra:
             keys.append(key)
             values.append(plain)

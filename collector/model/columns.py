@@ -93,7 +93,12 @@ ENRICHED_COLUMNS = tuple(
         ("ReasoningTokens", pa.uint64(), "UInt64", "Part of OutputTokens spent on reasoning."),
         ("UsageDetails", pa.map_(TEXT, pa.uint64()), "Map(LowCardinality(String), UInt64)", "Other usage buckets."),
         ("Cost", MONEY, "Nullable(Decimal(18, 12))", "USD; NULL when not priced."),
-        ("CostDetails", pa.map_(TEXT, MONEY), "Map(LowCardinality(String), Decimal(18, 12))", "The receipt, by bucket."),
+        (
+            "CostDetails",
+            pa.map_(TEXT, MONEY),
+            "Map(LowCardinality(String), Decimal(18, 12))",
+            "The receipt, by bucket.",
+        ),
         (
             "PriceStatus",
             TEXT,

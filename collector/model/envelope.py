@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 NO_DIGEST = bytes(16)
 
 

@@ -39,8 +39,7 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._max_bytes = config.max_recv_msg_size_mib * 1024 * 1024
         self._read_timeout = config.read_timeout
         self._handlers = {
-            method: grpc.stream_unary_rpc_method_handler(self._exporter(signal))
-            for method, signal in _SERVICES.items()
+            method: grpc.stream_unary_rpc_method_handler(self._exporter(signal)) for method, signal in _SERVICES.items()
         }
 
     def service(self, handler_call_details: Any) -> Any:
@@ -129,7 +128,8 @@ class GrpcServer:
 
 
 def _credentials(tls: TlsConfig) -> Any:
-    assert tls.cert_file and tls.key_file
+    assert tls.cert_file
+    assert tls.key_file
     try:
         pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
         authority = tls.client_ca_file.read_bytes() if tls.client_ca_file else None

@@ -59,9 +59,9 @@ class OtlpHttp:
             await _send_error(send, error, encoding or Encoding.JSON)
         except Exception:  # the last line before a 500, which clients may not retry
             log.exception("A request failed inside spanmeter; the client is asked to send it again.")
-            error = Unavailable(Reason.STORE, "The server failed to handle this request; send it again.", 5.0)
-            self._acceptor.refused(error, signal or Signal.TRACES, Transport.HTTP)
-            await _send_error(send, error, encoding or Encoding.JSON)
+            failure = Unavailable(Reason.STORE, "The server failed to handle this request; send it again.", 5.0)
+            self._acceptor.refused(failure, signal or Signal.TRACES, Transport.HTTP)
+            await _send_error(send, failure, encoding or Encoding.JSON)
         else:
             await _send(send, 200, body, encoding or Encoding.JSON)
 

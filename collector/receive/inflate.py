@@ -95,7 +95,9 @@ def _zstd(body: bytes, limit: int) -> bytes:
 
 
 def _too_large(limit: int) -> Rejected:
-    return Rejected(Reason.TOO_LARGE, f"The request is larger than {limit} bytes once decompressed; send smaller batches.")
+    return Rejected(
+        Reason.TOO_LARGE, f"The request is larger than {limit} bytes once decompressed; send smaller batches."
+    )
 
 
 _CODINGS: dict[str, Callable[[bytes, int], bytes]] = {

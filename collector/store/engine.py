@@ -21,22 +21,20 @@ _SERVER_SETTINGS = {
     "max_concurrent_queries": 100,
 }
 
+# Thresholds that ClickHouse checks against the size of the pool above, and a bound on the largest merge.
+_MERGE_SETTINGS = {
+    "max_bytes_to_merge_at_max_space_in_pool": 10 << 30,
+    "number_of_free_entries_in_pool_to_lower_max_size_of_merge": 1,
+    "number_of_free_entries_in_pool_to_execute_mutation": 1,
+    "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
+}
+
 
 def write_engine_config(path: Path, max_memory: int) -> Path:
     """Write the engine's XML configuration to `path`."""
     lines = [f"    <{name}>{value}</{name}>" for name, value in _SERVER_SETTINGS.items()]
-    lines += [
-        f"    <max_server_memory_usage>{max_memory}</max_server_memory_usage>",
-        # A large merge would otherwise rewrite days of spans at once on a machine of two cores.
-        "    <merge_tree>",
-        "        <max_bytes_to_merge_at_max_space_in_pool>10737418240</max_bytes_to_merge_at_max_space_in_pool>",
-        "        <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1"
-        "</number_of_free_entries_in_pool_to_lower_max_size_of_merge>",
-        "        <number_of_free_entries_in_pool_to_execute_mutation>1"
-        "</number_of_free_entries_in_pool_to_execute_mutation>",
-        "        <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>1"
-        "</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>",
-        "    </merge_tree>",
-    ]
+    lines.append(f"    <max_server_memory_usage>{max_memory}</max_server_memory_usage>")
+    lines += ["    <merge_tree>", *(f"        <{name}>{value}</{name}>" for name, value in _MERGE_SETTINGS.items())]
+    lines.append("    </merge_tree>")
     path.write_text("<clickhouse>\n" + "\n".join(lines) + "\n</clickhouse>\n", encoding="utf-8")
     return path

@@ -77,7 +77,7 @@ def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
 
 
 def _applied(store: Store) -> dict[int, str]:
-    rows = _rows(store, f"SELECT Version, Checksum FROM `{store.database}`.schema_migrations", {})
+    rows = _rows(store, "SELECT Version, Checksum FROM schema_migrations", {})
     return {row["Version"]: row["Checksum"] for row in rows}
 
 
@@ -99,7 +99,8 @@ def _apply(store: Store, migration: Migration) -> None:
         except Refused as error:  # waiting will not change the statement
             raise StartError(f"Migration {migration.version:04} ({migration.name}) failed: {error}") from error
     store.command(
-        "INSERT INTO schema_migrations (Version, Name, Checksum) VALUES ({version:UInt32}, {name:String}, {sum:String})",
+        "INSERT INTO schema_migrations (Version, Name, Checksum) "
+        "VALUES ({version:UInt32}, {name:String}, {sum:String})",
         {"version": migration.version, "name": migration.name, "sum": migration.checksum},
     )
 
