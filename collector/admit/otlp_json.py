@@ -46,7 +46,7 @@ def _document(message: Any, body: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise Rejected(Reason.MALFORMED, f"The body is not UTF-8 (at byte {error.start}).") from None
     except ValueError as error:
-        raise Rejected(Reason.MALFORMED, f"The body is not a {message.DESCRIPTOR.name} in JSON: {error}.") from None
+        raise Rejected(Reason.MALFORMED, f"The body is not an {message.DESCRIPTOR.name} in JSON: {error}.") from None
 
 
 def _refuse_constant(word: str) -> Any:

@@ -140,7 +140,7 @@ class _Walk:
             )
 
     def _malformed(self, at: int) -> Rejected:
-        return Rejected(Reason.MALFORMED, f"The body is not a {self.name} in protobuf encoding (at byte {at}).")
+        return Rejected(Reason.MALFORMED, f"The body is not an {self.name} in protobuf encoding (at byte {at}).")
 
 
 def _encode(number: int) -> bytes:

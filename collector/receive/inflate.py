@@ -13,7 +13,10 @@ from collector.errors import Reason, Rejected
 
 GZIP_MAGIC = b"\x1f\x8b"
 _AUTO_WBITS = 32 + zlib.MAX_WBITS
+# Output comes in steps of this size, input goes in slices of that: the decoders copy what they did not use.
 _STEP = 1024 * 1024
+_FEED = 32 * 1024
+_MAX_MEMBERS = 10_000
 
 
 def inflate(body: bytes, coding: str, limit: int) -> bytes:
@@ -40,58 +43,81 @@ def known(coding: str) -> bool:
 def _zlib(wbits: int, name: str) -> Callable[[bytes, int], bytes]:
     def decode(body: bytes, limit: int) -> bytes:
         """All members of the stream (RFC 1952 section 2.2); zero padding after the last one is ignored."""
-        parts: list[bytes] = []
-        size = 0
-        rest = body
-        while rest or not parts:
+        out = _Output(limit, name)
+        view = memoryview(body)
+        at = 0
+        while True:
+            out.begin_member()
             stream = zlib.decompressobj(wbits)
             while not stream.eof:
-                part = _some(stream, rest, name)
-                size += len(part)
-                if size > limit:
-                    raise _too_large(limit)
-                if not part and not stream.unconsumed_tail and not stream.eof:
-                    raise Rejected(Reason.MALFORMED, f"The {name} body ends too early.")
-                parts.append(part)
-                rest = stream.unconsumed_tail
-            rest = stream.unused_data
-            if not rest.strip(b"\0"):
-                break
-        return b"".join(parts)
+                data = stream.unconsumed_tail
+                if not data:
+                    data = bytes(view[at : at + _FEED])
+                    at += len(data)
+                try:
+                    part = stream.decompress(data, _STEP)
+                except zlib.error as error:
+                    raise Rejected(Reason.MALFORMED, f"The body is not {name}: {error}.") from None
+                out.add(part, starved=not data and not stream.eof)
+            at -= len(stream.unused_data)
+            # No member begins with a zero byte.
+            if at == len(body) or (view[at] == 0 and not bytes(view[at:]).strip(b"\0")):
+                return out.whole()
 
     return decode
 
 
-def _some(stream: "zlib._Decompress", data: bytes, name: str) -> bytes:
-    try:
-        return stream.decompress(data, _STEP)
-    except zlib.error as error:
-        raise Rejected(Reason.MALFORMED, f"The body is not {name}: {error}.") from None
-
-
 def _zstd(body: bytes, limit: int) -> bytes:
     """All frames of the stream (RFC 8878 section 3.1)."""
-    parts: list[bytes] = []
-    size = 0
-    rest = body
-    while rest or not parts:
+    out = _Output(limit, "zstd")
+    view = memoryview(body)
+    at = 0
+    while True:
+        out.begin_member()
         # The window bounds what a frame header can make the decoder allocate; 128 MiB is the format's own advice.
         frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: 27})
-        data = rest
         while not frame.eof:
+            wants_input = frame.needs_input
+            data = bytes(view[at : at + _FEED]) if wants_input else b""
+            at += len(data)
             try:
                 part = frame.decompress(data, _STEP)
             except zstd.ZstdError as error:
                 raise Rejected(Reason.MALFORMED, f"The body is not zstd: {error}.") from None
-            data = b""
-            size += len(part)
-            if size > limit:
-                raise _too_large(limit)
-            if not part and frame.needs_input and not frame.eof:
-                raise Rejected(Reason.MALFORMED, "The zstd body ends too early.")
-            parts.append(part)
-        rest = frame.unused_data
-    return b"".join(parts)
+            out.add(part, starved=wants_input and not data and not frame.eof)
+        at -= len(frame.unused_data)
+        if at == len(body):
+            return out.whole()
+
+
+class _Output:
+    """What one body decompresses to, and what it may cost."""
+
+    def __init__(self, limit: int, name: str) -> None:
+        self._limit = limit
+        self._name = name
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._members = 0
+
+    def begin_member(self) -> None:
+        """Count a member. Raises Rejected(MALFORMED) beyond any sane number: each costs a decoder."""
+        self._members += 1
+        if self._members > _MAX_MEMBERS:
+            raise Rejected(Reason.MALFORMED, f"The {self._name} body has more than {_MAX_MEMBERS} members.")
+
+    def add(self, part: bytes, *, starved: bool) -> None:
+        """Keep one step's output; `starved` when the decoder wanted input and there was none left."""
+        self._size += len(part)
+        if self._size > self._limit:
+            raise _too_large(self._limit)
+        if part:
+            self._parts.append(part)
+        elif starved:
+            raise Rejected(Reason.MALFORMED, f"The {self._name} body ends too early.")
+
+    def whole(self) -> bytes:
+        return b"".join(self._parts)
 
 
 def _too_large(limit: int) -> Rejected:

@@ -2,7 +2,7 @@
 -- The lookup narrows the read to the trace's hours: (Project, hour) leads the sort key.
 WITH lookup AS
 (
-    SELECT toStartOfHour(min(Start)) AS first, max(End) + 3600 AS last
+    SELECT toStartOfHour(min(Start)) AS first, toStartOfHour(max(End)) AS last
     FROM otel_traces_trace_id_ts
     WHERE TraceId = {trace_id:String} AND Project = {project:String}
 )
