@@ -1,10 +1,11 @@
 """The segment file format. Pure over bytes: nothing here opens a file.
 
     segment  = "SPANSEG1" frame*
-    frame    = "SPFR" length:u32 crc32c(length, record):u32 record[length]
+    frame    = "SPFR" length:u32 crc32c(segment id, length, record):u32 record[length]
     record   = project_length:u16 spans:u32 received_at:i64 digest:16 bytes  project:utf-8  payload
 
-Integers are little-endian. The frame mark lets a reader find the next whole frame after damaged bytes.
+Integers are little-endian. The frame mark lets a reader find the next whole frame after damaged bytes. The segment's id
+in the checksum, which no client knows, keeps it from taking a frame that someone sent inside a payload for a real one.
 """
 
 import struct
@@ -20,6 +21,7 @@ _MARK = b"SPFR"
 _FRAME = struct.Struct("<4sII")
 _LENGTH = struct.Struct("<I")
 _RECORD = struct.Struct("<HIq16s")
+FRAME_SIZE = _FRAME.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,47 +33,47 @@ class Damage:
     torn: bool
 
 
-def encode_frame(envelope: Envelope) -> bytes:
-    """The frame of one envelope, ready to append to a segment."""
+def encode_record(envelope: Envelope) -> bytes:
+    """The bytes of one envelope."""
     project = envelope.project.encode()
-    record = b"".join(
-        (
-            _RECORD.pack(len(project), envelope.spans, envelope.received_at, envelope.digest),
-            project,
-            envelope.payload,
-        )
-    )
-    return _FRAME.pack(_MARK, len(record), _checksum(record)) + record
+    head = _RECORD.pack(len(project), envelope.spans, envelope.received_at, envelope.digest)
+    return b"".join((head, project, envelope.payload))
 
 
-def read_segment(data: bytes) -> Iterator[Envelope | Damage]:
+def encode_frame(record: bytes, segment_id: str) -> bytes:
+    """A record as it is appended to the segment of that id."""
+    return _FRAME.pack(_MARK, len(record), _checksum(record, segment_id)) + record
+
+
+def read_segment(data: bytes, segment_id: str) -> Iterator[Envelope | Damage]:
     """Every whole frame of a segment in order, and what lies between them.
 
     A prefix of a segment yields a prefix of its envelopes; a changed byte costs the frame it is in and no other.
     """
     offset = len(HEADER) if data.startswith(HEADER) else 0
     while offset < len(data):
-        found = _frame_at(data, offset)
+        found = _frame_at(data, offset, segment_id)
         if found is None:
-            resume = _next_frame(data, offset + 1)
-            yield Damage(offset, data[offset:resume], torn=resume == len(data) and _looks_torn(data, offset))
+            resume = _next_frame(data, offset + 1, segment_id)
+            torn = resume == len(data) and _looks_torn(data, offset, segment_id)
+            yield Damage(offset, data[offset:resume], torn)
             offset = resume
         else:
             envelope, offset = found
             yield envelope
 
 
-def _checksum(record: bytes) -> int:
-    return int(google_crc32c.extend(google_crc32c.value(_LENGTH.pack(len(record))), record))
+def _checksum(record: bytes, segment_id: str) -> int:
+    return int(google_crc32c.extend(google_crc32c.value(segment_id.encode() + _LENGTH.pack(len(record))), record))
 
 
-def _frame_at(data: bytes, offset: int) -> tuple[Envelope, int] | None:
+def _frame_at(data: bytes, offset: int, segment_id: str) -> tuple[Envelope, int] | None:
     if offset + _FRAME.size > len(data):
         return None
     mark, length, checksum = _FRAME.unpack_from(data, offset)
     begin = offset + _FRAME.size
     record = data[begin : begin + length]
-    if mark != _MARK or len(record) < max(length, _RECORD.size) or _checksum(record) != checksum:
+    if mark != _MARK or len(record) < max(length, _RECORD.size) or _checksum(record, segment_id) != checksum:
         return None
     return _envelope(record), begin + length
 
@@ -82,24 +84,26 @@ def _envelope(record: bytes) -> Envelope:
     return Envelope(record[_RECORD.size : end].decode(), received_at, spans, record[end:], digest)
 
 
-def _next_frame(data: bytes, offset: int) -> int:
+def _next_frame(data: bytes, offset: int, segment_id: str) -> int:
     """Where the next whole frame begins, or the end of the data."""
     while (offset := data.find(_MARK, offset)) != -1:
-        if _frame_at(data, offset):
+        if _frame_at(data, offset, segment_id):
             return offset
         offset += 1
     return len(data)
 
 
-def _looks_torn(data: bytes, offset: int) -> bool:
-    """Whether the rest is an unfinished write: a frame cut short, or blocks never written (zeros).
+def _looks_torn(data: bytes, offset: int, segment_id: str) -> bool:
+    """Whether the rest is an unfinished write: a header or frame cut short, or blocks never written (zeros).
 
-    A frame of full length with a wrong checksum is damage: its write may have been answered.
+    A frame that is all there is damage, be it its checksum or its length that is wrong: its write may have been
+    answered.
     """
     rest = data[offset:]
-    if not rest.strip(b"\0"):
+    if not rest.strip(b"\0") or (offset == 0 and HEADER.startswith(rest)):
         return True
     if len(rest) < _FRAME.size:
         return rest.startswith(_MARK[: len(rest)])
-    mark, length, _ = _FRAME.unpack_from(rest)
-    return bool(mark == _MARK) and _FRAME.size + length > len(rest)
+    mark, length, checksum = _FRAME.unpack_from(rest)
+    record = rest[_FRAME.size :]
+    return bool(mark == _MARK) and length > len(record) and _checksum(record, segment_id) != checksum

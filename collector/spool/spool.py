@@ -22,7 +22,7 @@ from collector.errors import Reason, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
 from collector.spool.files import lock_directory, sync_directory, write_all, write_durably
-from collector.spool.segment import HEADER, Damage, encode_frame, read_segment
+from collector.spool.segment import FRAME_SIZE, HEADER, Damage, encode_frame, encode_record, read_segment
 
 log = structlog.get_logger("spanmeter.spool")
 
@@ -45,7 +45,7 @@ class Segment:
 
     def read(self) -> Iterator[Envelope | Damage]:
         """Its envelopes and damaged ranges, in order."""
-        return read_segment(self.path.read_bytes())
+        return read_segment(self.path.read_bytes(), self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,13 @@ class _Active:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    frame: bytes
+    record: bytes
     spans: int
     done: "asyncio.Future[None]"
+
+    @property
+    def size(self) -> int:
+        return FRAME_SIZE + len(self.record)
 
 
 class Spool:
@@ -117,12 +121,12 @@ class Spool:
 
         Raises Unavailable at once when the spool is full, the disk is low, or the daemon is stopping.
         """
-        frame = encode_frame(envelope)
         future = asyncio.get_running_loop().create_future()
+        pending = _Pending(encode_record(envelope), envelope.spans, future)
         with self._wake:
-            self._admit(len(frame))
-            self._pending.append(_Pending(frame, envelope.spans, future))
-            self._pending_bytes += len(frame)
+            self._admit(pending.size)
+            self._pending.append(pending)
+            self._pending_bytes += pending.size
             self._wake.notify()
         return future
 
@@ -179,7 +183,7 @@ class Spool:
             return
         begin, size, spans = 0, 0, 0
         for position, pending in enumerate(batch, 1):
-            size += len(pending.frame)
+            size += pending.size
             spans += pending.spans
             if position == len(batch) or self._fills(size, spans):
                 self._write(batch[begin:position], size, spans)
@@ -197,7 +201,7 @@ class Spool:
         failure: Unavailable | None = None
         try:
             active = self._active or self._open()
-            write_all(active.fd, b"".join(pending.frame for pending in chunk))
+            write_all(active.fd, b"".join(encode_frame(pending.record, active.id) for pending in chunk))
             active.synced = False
             if self._config.fsync == "always":
                 self._sync(active)
@@ -230,9 +234,8 @@ class Spool:
         return self._active
 
     def _new_id(self) -> str:
-        """Creation time and 32 random bits: sorts by age, and no spool ever makes the same id again."""
         self._last_id = max(self._clock.time_ns(), self._last_id + 1)
-        return f"{self._last_id:016x}{secrets.token_hex(4)}"
+        return _segment_id(self._last_id)
 
     def _sync(self, active: _Active) -> None:
         started = self._clock.monotonic()
@@ -371,9 +374,16 @@ class Spool:
 
 def put_segment(directory: Path, envelopes: list[Envelope], clock: Clock) -> Path:
     """Add a sealed segment to a spool directory from outside, durably; a running daemon adopts it."""
-    path = directory / f"{clock.time_ns():016x}{secrets.token_hex(4)}{_SUFFIX}"
-    write_durably(path, HEADER + b"".join(map(encode_frame, envelopes)))
+    segment_id = _segment_id(clock.time_ns())
+    path = directory / f"{segment_id}{_SUFFIX}"
+    frames = (encode_frame(encode_record(envelope), segment_id) for envelope in envelopes)
+    write_durably(path, HEADER + b"".join(frames))
     return path
+
+
+def _segment_id(now: int) -> str:
+    """Creation time and 32 random bits: sorts by age, and no spool ever makes the same id again."""
+    return f"{now:016x}{secrets.token_hex(4)}"
 
 
 def _answer(chunk: list[_Pending], failure: Unavailable | None) -> None:
