@@ -4,6 +4,7 @@ Keys follow the OpenTelemetry Collector where it has them. Unknown keys are erro
 """
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +21,6 @@ from collector.model.principal import Scope
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d|w)")
 _REFERENCE = re.compile(r"\$\{(env|file):([^}]*?)(?::-([^}]*))?\}")
-LOOPBACK = ("127.", "localhost", "[::1]", "unix:")
 
 
 def _seconds(value: object) -> object:
@@ -53,7 +53,19 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def is_loopback(endpoint: str) -> bool:
+    """Whether only this machine can reach `endpoint`."""
+    host, _ = split_endpoint(endpoint)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+
+# The Collector takes one path where spanmeter takes a list.
+Paths = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 
 
 class Section(BaseModel):
@@ -125,9 +137,9 @@ class CorsConfig(Section):
 class HttpConfig(Section):
     endpoint: Endpoint = setting("127.0.0.1:4318", "host:port of OTLP/HTTP; port 0 takes a free one.")
     max_request_body_size: ByteSize = setting("64MiB", "Largest request body, also after decompression.", ge=1024)
-    traces_url_path: tuple[str, ...] = setting(("/v1/traces",), "Paths for traces; also matched after any prefix.")
-    metrics_url_path: tuple[str, ...] = setting(("/v1/metrics",), "Paths for metrics; also matched after any prefix.")
-    logs_url_path: tuple[str, ...] = setting(("/v1/logs",), "Paths for logs; also matched after any prefix.")
+    traces_url_path: Paths = setting(("/v1/traces",), "Paths for traces; also matched after any prefix.")
+    metrics_url_path: Paths = setting(("/v1/metrics",), "Paths for metrics; also matched after any prefix.")
+    logs_url_path: Paths = setting(("/v1/logs",), "Paths for logs; also matched after any prefix.")
     read_header_timeout: Duration = setting("10s", "Close a connection whose request head takes longer.", gt=0)
     read_timeout: Duration = setting("30s", "Refuse a request whose body takes longer.", gt=0)
     idle_timeout: Duration = setting("75s", "Close a kept-alive connection after this long without a request.", gt=0)
@@ -232,7 +244,7 @@ class Config(Section):
         if self.auth.tokens or self.auth.allow_anonymous:
             return self
         for path, endpoint in self.endpoints().items():
-            if not endpoint.startswith(LOOPBACK):
+            if not is_loopback(endpoint):
                 raise ValueError(
                     f"{path} is {endpoint}, which other machines can reach, and no token is configured. Add one to "
                     "auth.tokens (`spanmeter token mint` makes it), bind 127.0.0.1, or set auth.allow_anonymous: true"

@@ -23,7 +23,7 @@ class Reservation:
     def grow_to(self, size: int) -> None:
         """Hold at least `size` bytes. Raises Unavailable(BUSY) when that many are not to be had now."""
         if size > self.size:
-            self._limits.take(size - self.size)
+            self._limits.take(size - self.size, self.size)
             self.size = size
 
 
@@ -44,9 +44,10 @@ class Limits:
         finally:
             self._held -= reservation.size
 
-    def take(self, size: int) -> None:
+    def take(self, size: int, own: int) -> None:
+        """Hold `size` bytes more for a request that has `own` already. Raises Unavailable(BUSY)."""
         # A single request larger than the whole budget must not wait for ever: it passes when it is alone.
-        if self._held and self._held + size > self._max:
+        if self._held > own and self._held + size > self._max:
             raise Unavailable(
                 Reason.BUSY, f"The server holds {self._held} bytes of requests already; send again in a moment."
             )

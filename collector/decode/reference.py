@@ -14,7 +14,7 @@ from collector.model.otlp import REQUESTS, parse_checked, valid_ids
 _KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _STATUS = ("Unset", "Ok", "Error")
 _INT64_MAX = 2**63 - 1
-_NO_ID = (b"", bytes(8))
+_NO_ID = (b"", bytes(8), bytes(16))
 
 # OTLP times the table cannot hold in its own columns are kept beside the span's attributes.
 START_ATTRIBUTE = "spanmeter.start_time_unix_nano"
@@ -119,8 +119,8 @@ class _Rows:
     def _add_links(self, links: Any) -> None:
         traces, spans, states, attributes = self._links
         for link in links:
-            traces.values.append(link.trace_id.hex())
-            spans.values.append(link.span_id.hex())
+            traces.values.append(_id(link.trace_id))
+            spans.values.append(_id(link.span_id))
             states.values.append(link.trace_state)
             attributes.maps.append(link.attributes)
         for column in self._links:

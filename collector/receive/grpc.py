@@ -18,7 +18,7 @@ from collector.config import GrpcConfig, TlsConfig
 from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
 from collector.model.envelope import Encoding, Signal, Transport
 from collector.receive.answers import success_body
-from collector.receive.inflate import GZIP_MAGIC, inflate
+from collector.receive.inflate import compression, inflate
 from collector.receive.status import status, wire
 
 log = structlog.get_logger("spanmeter.grpc")
@@ -66,8 +66,9 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
         message = await self._message(messages)
         with self._acceptor.reserve(len(message)) as reservation:
             body = message
-            if message.startswith(GZIP_MAGIC):  # no protobuf message begins so: wire type 7 does not exist
-                body = inflate(message, "gzip", self._max_bytes)
+            coding = compression(message)
+            if coding:
+                body = inflate(message, coding, self._max_bytes)
                 reservation.grow_to(len(message) + len(body))
             receipt = await self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC)
         return success_body(receipt, signal, Encoding.PROTOBUF)

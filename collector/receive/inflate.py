@@ -11,7 +11,8 @@ else:
 
 from collector.errors import Reason, Rejected
 
-GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB_WINDOW_32K = 0x78
 _AUTO_WBITS = 32 + zlib.MAX_WBITS
 # Output comes in steps of this size, input goes in slices of that: the decoders copy what they did not use.
 _STEP = 1024 * 1024
@@ -38,6 +39,18 @@ def inflate(body: bytes, coding: str, limit: int) -> bytes:
 def known(coding: str) -> bool:
     """Whether `inflate` takes this coding."""
     return coding.strip().lower() in _CODINGS or coding.strip().lower() in ("", "identity")
+
+
+def compression(message: bytes) -> str:
+    """The coding of a gRPC message, by its first bytes: the library tells neither the flag nor grpc-encoding.
+
+    No export request begins like gzip (wire type 7 does not exist) or like zlib, whose first byte would be a field 15.
+    """
+    if message.startswith(_GZIP_MAGIC):
+        return "gzip"
+    if len(message) > 1 and message[0] == _ZLIB_WINDOW_32K and int.from_bytes(message[:2]) % 31 == 0:
+        return "deflate"
+    return ""
 
 
 def _zlib(wbits: int, name: str) -> Callable[[bytes, int], bytes]:

@@ -31,6 +31,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
+        waits = self.cycle is None or self.cycle.response_complete
+        if waits and not self._deadline and not self.timeout_keep_alive_task and not self.transport.is_closing():
+            self._arm(self.read_header_timeout)
+
     def on_message_begin(self) -> None:
         self._head_bytes = 0
         self._arm(self.read_header_timeout)

@@ -45,7 +45,8 @@ class Segment:
 
     def read(self) -> Iterator[Envelope | Damage]:
         """Its envelopes and damaged ranges, in order."""
-        return read_segment(self.path.read_bytes(), self.id)
+        with self.path.open("rb") as file:  # beyond `size` may lie what was refused and could not be cut off
+            return read_segment(file.read(self.size), self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,10 @@ class Spool:
     def _disk_free(self) -> int:
         now = self._clock.monotonic()
         if now - self._free_checked >= _DISK_CHECK_SECONDS:
-            disk = os.statvfs(self.directory)
+            try:
+                disk = os.statvfs(self.directory)
+            except OSError as error:
+                raise Unavailable(Reason.DISK, f"The server's disk does not answer: {error.strerror}.", 5.0) from error
             self._free = disk.f_bavail * disk.f_frsize
             self._free_checked = now
         return self._free
@@ -276,14 +280,16 @@ class Spool:
             self._sync_interval()
             if self._active is not active:  # the sync failed and has sealed it
                 return
-        os.close(active.fd)
+        with contextlib.suppress(OSError):  # what counts has been synced
+            os.close(active.fd)
         with self._wake:
             self._active = None
             if active.spans or active.size > len(HEADER):
                 self._sealed.append(Segment(active.id, active.path, active.size))
                 self._sealed_bytes += active.size
                 return
-        active.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # an empty segment is removed at the next start as well
+            active.path.unlink(missing_ok=True)
 
     # -- the read path --------------------------------------------------------------------------------------------
 
@@ -336,10 +342,9 @@ class Spool:
         budget = _RECENT_BYTES
         for segment in reversed(self._sealed):
             budget -= segment.size
-            envelopes = [item for item in segment.read() if isinstance(item, Envelope) and item.received_at >= since]
-            if not envelopes or budget < 0:
+            if budget < 0:
                 return
-            yield from envelopes
+            yield from (item for item in segment.read() if isinstance(item, Envelope) and item.received_at >= since)
 
     def check(self) -> None:
         """Raise what ended the writing thread, if anything did."""
