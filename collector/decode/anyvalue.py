@@ -17,9 +17,8 @@ def text(value: Any) -> str:
     kind = value.WhichOneof("value")
     if kind == "string_value":
         return str(value.string_value)
-    if kind is None:
-        return ""
-    return scalar_text(_plain(value, kind))
+    plain = _plain(value, kind)
+    return "" if plain is None else scalar_text(plain)
 
 
 def scalar_text(plain: Any) -> str:

@@ -36,19 +36,25 @@ def decode(envelopes: Sequence[Envelope]) -> pa.RecordBatch:
 
 
 def one_span(envelope: Envelope, row: int) -> Envelope:
-    """An envelope that holds only the span which `decode([envelope])` puts in `row`."""
-    request = REQUESTS[Signal.TRACES]()
-    for resource_spans, scope_spans, spans in _groups(envelope):
-        if row >= len(spans):
-            row -= len(spans)
-            continue
-        resource = request.resource_spans.add(schema_url=resource_spans.schema_url)
-        resource.resource.CopyFrom(resource_spans.resource)
-        scope = resource.scope_spans.add(schema_url=scope_spans.schema_url)
-        scope.scope.CopyFrom(scope_spans.scope)
-        scope.spans.append(spans[row])
-        return Envelope(envelope.project, envelope.received_at, 1, request.SerializeToString())
-    raise IndexError(f"the envelope has no row {row}")
+    """An envelope that holds only the span which `decode([envelope])` puts in `row`. Raises IndexError beyond them."""
+    request = parse_checked(REQUESTS[Signal.TRACES], envelope.payload)
+    places = [
+        (resource, scope, position)
+        for resource, resource_spans in enumerate(request.resource_spans)
+        for scope, scope_spans in enumerate(resource_spans.scope_spans)
+        for position, span in enumerate(scope_spans.spans)
+        if valid_ids(span.trace_id, span.span_id)
+    ]
+    # Dropping the others works at any depth; copying the one does not, because protobuf copies by parsing.
+    resource, scope, position = places[row]
+    _keep_only(request.resource_spans, resource)
+    _keep_only(request.resource_spans[0].scope_spans, scope)
+    _keep_only(request.resource_spans[0].scope_spans[0].spans, position)
+    return Envelope(envelope.project, envelope.received_at, 1, request.SerializeToString())
+
+
+def _keep_only(items: Any, position: int) -> None:
+    del items[position + 1 :], items[:position]
 
 
 def _groups(envelope: Envelope) -> Iterator[tuple[Any, Any, list[Any]]]:
