@@ -5,6 +5,7 @@ reason `corrupt` the damaged bytes of a segment). Names are derived from where t
 same poison again after a crash changes nothing.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,7 +39,18 @@ class DeadLetter:
         self._directory = directory
         self._max_bytes = max_bytes
         directory.mkdir(parents=True, exist_ok=True)
-        self._sizes = {path.stem: path.stat().st_size for path in directory.glob("*.bin")}
+        self._sizes: dict[str, int] = {}
+        self._counted = -1
+        self._count()
+
+    def _count(self) -> None:
+        """See what others have deleted meanwhile: `spanmeter replay`, or people."""
+        self._counted = self._directory.stat().st_mtime_ns
+        sizes = {}
+        for path in self._directory.glob("*.bin"):
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path.stem] = path.stat().st_size
+        self._sizes = sizes
 
     def keep(self, name: str, reason: Reason, message: str, envelope: Envelope) -> None:
         """Set an envelope aside, durably. Raises Unavailable when the dead letter is full or cannot be written."""
@@ -50,7 +62,10 @@ class DeadLetter:
         self._write(name, Reason.CORRUPT, message, {}, data)
 
     def _write(self, name: str, reason: Reason, message: str, facts: dict[str, object], data: bytes) -> None:
-        held = sum(self._sizes.values()) - self._sizes.get(name, 0)
+        if self._without(name) + len(data) > self._max_bytes:
+            with contextlib.suppress(OSError):
+                self._count()
+        held = self._without(name)
         if held + len(data) > self._max_bytes:
             raise Unavailable(
                 Reason.DEAD_LETTER_FULL,
@@ -64,6 +79,9 @@ class DeadLetter:
         except OSError as error:
             raise Unavailable(Reason.DISK, f"Cannot write the dead letter {self._directory}: {error}.") from error
         self._sizes[name] = len(data)
+
+    def _without(self, name: str) -> int:
+        return sum(self._sizes.values()) - self._sizes.get(name, 0)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, oldest name first."""
@@ -83,4 +101,7 @@ class DeadLetter:
         self._sizes.pop(name, None)
 
     def statistics(self) -> DeadLetterStatistics:
+        with contextlib.suppress(OSError):
+            if self._directory.stat().st_mtime_ns != self._counted:
+                self._count()
         return DeadLetterStatistics(len(self._sizes), sum(self._sizes.values()))
