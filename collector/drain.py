@@ -66,6 +66,7 @@ class Drain:
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failing = 0
+        self._halved: set[str] = set()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
 
@@ -121,11 +122,13 @@ class Drain:
                 pause = min(pause * 2, self._retry_max_interval)
             else:
                 self._failing = 0
+                self._halved.clear()
                 await self._in_thread(self._spool.commit, segment)
                 return
 
     def deliver_once(self, segment: Segment) -> None:
         """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
+        self._store()  # before any work: raises while there is no store
         envelopes, batch = self._decoded(segment, self._readable(segment))
         if not batch.num_rows:
             return
@@ -167,22 +170,26 @@ class Drain:
     def _insert(self, rows: pa.RecordBatch, positions: Sequence[int], origins: "_Origins", token: str) -> None:
         """Insert rows; when the store refuses the data itself, halve them until the poison is alone.
 
-        The halves depend on the rows only, so a repetition after a crash uses the same tokens.
+        The halves depend on the rows only, so a repetition uses the same tokens. Rows once halved stay halved: should
+        the store take them whole later, the halves it has already would be stored again.
         """
-        started = self._clock.monotonic()
-        try:
-            insert_spans(self._store(), rows, token)
-        except Rejected as error:
-            if rows.num_rows == 1:
-                name, envelope = origins.poison(positions[0], error)
-                self._set_aside(name, error, envelope)
+        if token not in self._halved:
+            started = self._clock.monotonic()
+            try:
+                insert_spans(self._store(), rows, token)
+            except Rejected as error:
+                if rows.num_rows == 1:
+                    name, envelope = origins.poison(positions[0], error)
+                    self._set_aside(name, error, envelope)
+                    return
+                self._halved.add(token)
+            else:
+                self._metrics.inserts.inc()
+                self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
                 return
-            half = rows.num_rows // 2
-            self._insert(rows.slice(0, half), positions[:half], origins, f"{token}.0")
-            self._insert(rows.slice(half), positions[half:], origins, f"{token}.1")
-        else:
-            self._metrics.inserts.inc()
-            self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
+        half = rows.num_rows // 2
+        self._insert(rows.slice(0, half), positions[:half], origins, f"{token}.0")
+        self._insert(rows.slice(half), positions[half:], origins, f"{token}.1")
 
     def _set_aside(self, name: str, error: Rejected, envelope: Envelope) -> None:
         self._deadletter.keep(name, error.reason, str(error), envelope)

@@ -120,5 +120,5 @@ def set_up_logs(level: str, log_format: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # Their lines repeat what ours say, or what a client did wrong.
-    for noisy in ("uvicorn", "clickhouse_connect", "grpc", "asyncio"):
+    for noisy in ("uvicorn", "clickhouse_connect", "urllib3", "grpc", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

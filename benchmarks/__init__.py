@@ -1,0 +1,1 @@
+"""What spanmeter costs, as commands that print figures. See RESULTS.md."""

@@ -1,0 +1,93 @@
+"""A spanmeter under measurement: started on free ports, its process tree watched from outside."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+_ENDPOINTS = (
+    "receivers.otlp.protocols.grpc.endpoint",
+    "receivers.otlp.protocols.http.endpoint",
+    "web.endpoint",
+)
+
+
+class Measured:
+    """A running daemon and what its process tree has used."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", directory: Path) -> None:
+        self.directory = directory
+        self._process = psutil.Process(process.pid)
+        ports = json.loads((directory / "ports.json").read_text())
+        self.grpc = f"127.0.0.1:{ports['grpc']}"
+        self.http = f"http://127.0.0.1:{ports['http']}"
+        self.web = f"http://127.0.0.1:{ports['web']}"
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the tree so far."""
+        times = [process.cpu_times() for process in self._tree()]
+        return float(sum(time.user + time.system for time in times))
+
+    def rss_mib(self) -> float:
+        """Resident memory of the tree now."""
+        return float(sum(process.memory_info().rss for process in self._tree())) / 2**20
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
+
+    def metric(self, name: str) -> float:
+        """The sum over labels of one metric."""
+        with urllib.request.urlopen(f"{self.web}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+    def wait_until_stored(self, spans: int, seconds: float = 300.0) -> float:
+        """Wait until `spans` spans are stored in all; how long it took."""
+        started = time.monotonic()
+        while self.metric("spanmeter_drain_stored_spans_total") < spans:
+            if time.monotonic() - started > seconds:
+                raise TimeoutError(f"fewer than {spans} spans stored after {seconds} s")
+            time.sleep(0.1)
+        return time.monotonic() - started
+
+
+@contextmanager
+def daemon(settings: Sequence[str] = (), *, ready: bool = True) -> Iterator[Measured]:
+    """A daemon in a temporary directory, stopped and deleted afterwards; `ready` waits for its store too."""
+    with tempfile.TemporaryDirectory(prefix="spanmeter-bench-") as name:
+        directory = Path(name)
+        command = [sys.executable, "-m", "collector", "serve", "--data-dir", name]
+        for setting in (
+            *(f"{endpoint}=127.0.0.1:0" for endpoint in _ENDPOINTS),
+            "telemetry.log_level=error",
+            *settings,
+        ):
+            command += ["--set", setting]
+        process = subprocess.Popen(command)
+        try:
+            yield _started(process, directory, "readyz" if ready else "healthz")
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _started(process: "subprocess.Popen[bytes]", directory: Path, probe: str) -> Measured:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"the daemon ended with exit code {process.returncode}")
+        try:
+            measured = Measured(process, directory)
+            with urllib.request.urlopen(f"{measured.web}/{probe}", timeout=5):
+                return measured
+        except (OSError, ValueError, urllib.error.HTTPError):
+            time.sleep(0.1)
+    raise TimeoutError("the daemon did not become ready")
