@@ -23,8 +23,8 @@ def engine_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 @pytest.fixture
 def embedded_config() -> StoreConfig:
-    """The embedded engine with a database of the test's own."""
-    return StoreConfig(database=f"test_{next(_numbers)}")
+    """The embedded engine with a database of the test's own, which keeps rows of any age."""
+    return StoreConfig(database=f"test_{next(_numbers)}", ttl=0)
 
 
 @pytest.fixture

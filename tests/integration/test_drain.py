@@ -1,0 +1,389 @@
+"""The drain with the real engine: every row once, poison aside, nothing lost while the store is away."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from prometheus_client import CollectorRegistry
+
+from collector.cli import main
+from collector.config import SpoolConfig, StoreConfig
+from collector.drain import Drain
+from collector.errors import Reason, Unavailable
+from collector.model.columns import LATEST_NS
+from collector.model.envelope import Envelope
+from collector.spool import DeadLetter, Segment, Spool
+from collector.store import Store, open_store
+from collector.telemetry import Metrics
+from tests.support.clock import FakeClock
+from tests.support.spans import DAY_NS, START_NS, envelope
+
+REFUSE_POISON = "ALTER TABLE otel_traces ADD CONSTRAINT no_poison CHECK SpanName != 'poison'"
+ALLOW_POISON = "ALTER TABLE otel_traces DROP CONSTRAINT no_poison"
+
+
+class Bench:
+    """A spool, its dead letter and the drain between them and the store."""
+
+    def __init__(self, directory: Path, store: Store) -> None:
+        self.directory = directory
+        self.store: Store | None = store
+        self.clock = FakeClock()
+        self.metrics = Metrics(CollectorRegistry())
+        self.open()
+
+    def open(self) -> None:
+        config = SpoolConfig.model_validate({"min_free_bytes": 0})
+        self.spool = Spool(self.directory / "spool", config, self.clock)
+        self.deadletter = DeadLetter(self.directory / "spool" / "deadletter", 1_000_000)
+        self.drain = Drain(
+            self.spool,
+            self.deadletter,
+            self.present_store,
+            self.clock,
+            self.metrics,
+            flush_interval=0,
+            retry_max_interval=0.05,
+        )
+
+    def close(self) -> None:
+        self.drain.close()
+        self.spool.close()
+
+    def reopen(self) -> None:
+        """What a new process finds."""
+        self.close()
+        self.open()
+
+    def present_store(self) -> Store:
+        if self.store is None:
+            raise Unavailable(Reason.STORE, "The store is away.")
+        return self.store
+
+    def spooled(self, *envelopes: Envelope) -> Segment:
+        """One sealed segment with these envelopes."""
+
+        async def run() -> None:
+            await asyncio.gather(*[self.spool.append(item) for item in envelopes])
+
+        asyncio.run(run())
+        self.spool.seal()
+        segment = self.spool.oldest()
+        assert segment
+        return segment
+
+    def run_until_empty(self) -> None:
+        async def run() -> None:
+            self.drain.stop()
+            await self.drain.run()
+
+        asyncio.run(run())
+        assert self.spool.oldest() is None
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"spanmeter_{name}_total", labels) or 0.0
+
+
+@pytest.fixture
+def bench(tmp_path: Path, store: Store) -> Iterator[Bench]:
+    made = Bench(tmp_path, store)
+    yield made
+    made.close()
+
+
+def names(store: Store) -> list[str]:
+    """Names of all rows there are, duplicates included."""
+    table = store.query("SELECT SpanName FROM otel_traces ORDER BY SpanName", {})
+    return [str(name) for name in table.column(0).to_pylist()]
+
+
+def span_names(count: int, prefix: str = "span") -> list[str]:
+    return [f"{prefix}-{number:03}" for number in range(count)]
+
+
+def test_a_segment_becomes_rows_and_is_gone(bench: Bench, store: Store) -> None:
+    bench.spooled(envelope(1, ["a", "b"]), envelope(2, ["c"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "b", "c"]
+    assert bench.counted("drain_stored_spans") == 3
+    assert list((bench.directory / "spool").glob("*.seg")) == []
+
+
+def test_a_segment_delivered_again_inserts_nothing(bench: Bench, store: Store) -> None:
+    """What happens when the process dies between the insert and the commit."""
+    segment = bench.spooled(envelope(1, ["a", "b"]))
+    bench.drain.deliver_once(segment)
+    bench.reopen()
+    assert bench.spool.oldest() == segment
+    bench.drain.deliver_once(segment)
+    bench.run_until_empty()
+    assert names(store) == ["a", "b"]
+    lookup = store.query("SELECT count() FROM otel_traces_trace_id_ts", {})
+    assert lookup.column(0).to_pylist() == [1]
+
+
+def test_different_segments_with_equal_rows_both_insert_and_final_counts_once(bench: Bench, store: Store) -> None:
+    """The token is the segment's, not the data's; rows sent twice are told apart by their key."""
+    bench.spooled(envelope(1, ["a"]))
+    bench.run_until_empty()
+    bench.spooled(envelope(1, ["a"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "a"]
+    assert store.command("SELECT count() FROM otel_traces FINAL") == 1
+
+
+def test_several_days_are_one_insert_each_and_repeatable(bench: Bench, store: Store) -> None:
+    spans = [envelope(day + 1, span_names(3, f"day{day:02}"), start_ns=START_NS + day * DAY_NS) for day in range(20)]
+    segment = bench.spooled(*spans)
+    bench.drain.deliver_once(segment)
+    bench.reopen()
+    bench.run_until_empty()
+    assert len(names(store)) == len(set(names(store))) == 60
+    assert store.command("SELECT uniqExact(_partition_id) FROM otel_traces") == 20
+
+
+def test_interleaved_days_keep_each_row_whole(bench: Bench, store: Store) -> None:
+    bench.spooled(*[envelope(n + 1, [f"n{n}"], start_ns=START_NS + (n % 3) * DAY_NS) for n in range(30)])
+    bench.run_until_empty()
+    wrong = "SELECT count() FROM otel_traces WHERE toUInt64(substring(SpanName, 2)) + 1 != reinterpretAsUInt64(reverse(unhex(TraceId)))"
+    assert len(names(store)) == 30
+    assert store.command(wrong) == 0
+
+
+def test_times_the_table_cannot_hold_are_clamped_and_counted(bench: Bench, store: Store) -> None:
+    bench.spooled(
+        envelope(1, ["zero"], start_ns=0),
+        envelope(2, ["late", "later"], start_ns=2**64 - 2_000_000),
+        envelope(3, ["now"]),
+    )
+    bench.run_until_empty()
+    assert bench.counted("drain_clamped_timestamps") == 2
+    table = store.query("SELECT SpanName, toUnixTimestamp64Nano(Timestamp) FROM otel_traces ORDER BY SpanName", {})
+    times = dict(zip(*[column.to_pylist() for column in table.columns], strict=True))
+    assert times == {"zero": 0, "late": LATEST_NS, "later": LATEST_NS, "now": START_NS}
+
+
+# -- what cannot be stored ----------------------------------------------------------------------------------------
+
+
+def poisoned(spans: int, at: int) -> list[str]:
+    return [*span_names(at), "poison", *span_names(spans - at - 1, "tail")]
+
+
+@pytest.mark.parametrize(("spans", "at"), [(1, 0), (2, 1), (37, 0), (37, 17), (37, 36)])
+def test_poison_is_set_aside_alone(bench: Bench, store: Store, spans: int, at: int) -> None:
+    store.command(REFUSE_POISON)
+    bench.spooled(envelope(1, ["before"]), envelope(2, poisoned(spans, at)), envelope(3, ["after"]))
+    bench.run_until_empty()
+    assert names(store) == sorted([*span_names(at), *span_names(spans - at - 1, "tail"), "before", "after"])
+    entries = list(bench.deadletter.entries())
+    assert [entry.reason for entry in entries] == [Reason.POISON]
+    assert "no_poison" in entries[0].message
+    assert entries[0].envelope
+    assert entries[0].envelope.spans == 1
+    assert b"poison" in entries[0].envelope.payload
+    assert bench.counted("drain_dead_lettered_spans", reason="poison") == 1
+
+
+def test_poison_delivered_again_is_set_aside_once(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    segment = bench.spooled(envelope(1, poisoned(20, 7)))
+    bench.drain.deliver_once(segment)
+    bench.reopen()
+    bench.run_until_empty()
+    assert len(names(store)) == 19
+    assert bench.deadletter.statistics().entries == 1
+
+
+def test_poison_on_several_days(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    days = [START_NS, START_NS + DAY_NS, START_NS + 2 * DAY_NS]
+    bench.spooled(*[envelope(number, poisoned(9, number), start_ns=day) for number, day in enumerate(days, 1)])
+    bench.run_until_empty()
+    assert len(names(store)) == 24
+    assert bench.deadletter.statistics().entries == 3
+
+
+def test_replay_stores_poison_once_its_cause_is_gone(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    bench.spooled(envelope(1, poisoned(10, 4)))
+    bench.run_until_empty()
+    store.command(ALLOW_POISON)
+    assert main(["replay", "--data-dir", str(bench.directory)]) == 0
+    bench.spool.adopt()
+    bench.run_until_empty()
+    assert names(store) == sorted(poisoned(10, 4))
+    assert bench.deadletter.statistics().entries == 0
+
+
+def test_replay_of_poison_that_still_is_poison_sets_it_aside_again(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    bench.spooled(envelope(1, poisoned(10, 4)))
+    bench.run_until_empty()
+    assert main(["replay", "--data-dir", str(bench.directory)]) == 0
+    bench.spool.adopt()
+    bench.run_until_empty()
+    assert len(names(store)) == 9
+    assert [entry.reason for entry in bench.deadletter.entries()] == [Reason.POISON]
+
+
+def test_too_much_poison_stops_the_drain_and_nothing_is_thrown_away(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    segment = bench.spooled(envelope(1, [*span_names(50), *["poison"] * 150]))
+    with pytest.raises(Unavailable, match="refuses too many rows of segment") as caught:
+        bench.drain.deliver_once(segment)
+    assert caught.value.reason is Reason.DEAD_LETTER_FULL
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert bench.deadletter.statistics().entries == 100
+    assert bench.spool.oldest() == segment
+
+
+def test_what_stopped_on_poison_goes_on_once_its_cause_is_gone(bench: Bench, store: Store) -> None:
+    """No row is stored twice, although parts of the segment were stored before."""
+    store.command(REFUSE_POISON)
+    segment = bench.spooled(envelope(1, [*span_names(50), *["poison"] * 150]))
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    store.command(ALLOW_POISON)
+    bench.run_until_empty()
+    assert store.command("SELECT count() FROM otel_traces FINAL") == 200
+    assert len(names(store)) == 200
+
+
+def test_an_envelope_that_does_not_decode_is_set_aside(bench: Bench, store: Store) -> None:
+    broken = Envelope("default", START_NS, 1, b"\x0a\xffnot protobuf")
+    bench.spooled(envelope(1, ["a"]), broken, envelope(2, ["b"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "b"]
+    (entry,) = bench.deadletter.entries()
+    assert entry.reason is Reason.MALFORMED
+    assert entry.envelope == broken
+
+
+def test_poison_behind_an_envelope_that_does_not_decode_is_still_the_right_row(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    broken = Envelope("default", START_NS, 5, b"\x0a\xffnot protobuf")
+    bench.spooled(broken, envelope(1, ["a", "poison", "b"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "b"]
+    poison = [entry.envelope for entry in bench.deadletter.entries() if entry.reason is Reason.POISON]
+    assert [item.payload.count(b"poison") for item in poison if item] == [1]
+
+
+def test_a_damaged_frame_is_set_aside_with_its_bytes(bench: Bench, store: Store) -> None:
+    segment = bench.spooled(envelope(1, ["a"]), envelope(2, ["damaged"]), envelope(3, ["c"]))
+    data = bytearray(segment.path.read_bytes())
+    data[data.index(b"damaged")] ^= 1
+    segment.path.write_bytes(data)
+    bench.run_until_empty()
+    assert names(store) == ["a", "c"]
+    (entry,) = bench.deadletter.entries()
+    assert entry.reason is Reason.CORRUPT
+    assert entry.envelope is None
+    kept = (bench.directory / "spool" / "deadletter" / f"{entry.name}.bin").read_bytes()
+    assert kept in data
+    assert b"amaged" in kept
+
+
+def test_a_segment_of_nothing_but_damage_is_finished(bench: Bench, store: Store) -> None:
+    segment = bench.spooled(envelope(1, ["a"]))
+    segment.path.write_bytes(bytes(range(1, 200)))
+    bench.run_until_empty()
+    assert names(store) == []
+    assert bench.deadletter.statistics().entries == 1
+
+
+def test_a_full_dead_letter_stops_the_drain(bench: Bench, store: Store) -> None:
+    store.command(REFUSE_POISON)
+    bench.deadletter.keep_bytes("ballast", "fills the dead letter", bytes(1_000_000))
+    segment = bench.spooled(envelope(1, ["poison"]))
+    with pytest.raises(Unavailable) as caught:
+        bench.drain.deliver_once(segment)
+    assert caught.value.reason is Reason.DEAD_LETTER_FULL
+    assert bench.spool.oldest() == segment
+
+
+# -- a store that comes and goes ----------------------------------------------------------------------------------
+
+
+def test_a_store_away_and_back_gets_everything_once(bench: Bench, store: Store) -> None:
+    bench.store = None
+    calls = iter(range(10))
+
+    def absent_for_a_while() -> Store:
+        if next(calls, 10) < 3:
+            raise Unavailable(Reason.STORE, "The store is away.")
+        return store
+
+    bench.drain._store = absent_for_a_while
+    for number in range(1, 5):
+        bench.spooled(envelope(number, span_names(5, f"e{number}")))
+    bench.run_until_empty()
+    assert len(names(store)) == len(set(names(store))) == 20
+    assert bench.counted("drain_failed_attempts") == 3
+    assert bench.drain.statistics().attempts_failing == 0
+
+
+def test_an_insert_confirmed_but_not_heard_of_is_not_repeated(bench: Bench, store: Store) -> None:
+    """The connection breaks after the store has the rows: the drain has to try again, and adds nothing."""
+    insert = store.insert
+    answers = iter([False, False, True])
+
+    def deaf(table: str, batch: pa.RecordBatch, token: str) -> None:
+        insert(table, batch, token)
+        if not next(answers, True):
+            raise Unavailable(Reason.STORE, "The answer was lost.")
+
+    store.insert = deaf  # type: ignore[method-assign]
+    bench.spooled(envelope(1, span_names(10)), envelope(2, span_names(10, "b"), start_ns=START_NS + DAY_NS))
+    bench.run_until_empty()
+    assert len(names(store)) == len(set(names(store))) == 20
+    assert bench.counted("drain_failed_attempts") == 2
+
+
+def test_a_missing_table_is_waited_for(bench: Bench, store: Store) -> None:
+    """A table someone dropped, or renamed, is mended by people; the spans wait."""
+    store.command("RENAME TABLE otel_traces TO elsewhere")
+    segment = bench.spooled(envelope(1, ["a"]))
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert bench.deadletter.statistics().entries == 0
+    store.command("RENAME TABLE elsewhere TO otel_traces")
+    bench.run_until_empty()
+    assert names(store) == ["a"]
+
+
+def test_a_column_missing_from_the_table_is_waited_for(bench: Bench, store: Store) -> None:
+    """The table's fault, not the data's: nothing goes to the dead letter."""
+    store.command("ALTER TABLE otel_traces DROP COLUMN TraceState")
+    segment = bench.spooled(envelope(1, ["a"]))
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert bench.deadletter.statistics().entries == 0
+
+
+def test_a_unreadable_segment_is_waited_for(bench: Bench, store: Store) -> None:
+    segment = bench.spooled(envelope(1, ["a"]))
+    hidden = segment.path.rename(segment.path.with_suffix(".hidden"))
+    with pytest.raises(Unavailable) as caught:
+        bench.drain.deliver_once(segment)
+    assert caught.value.reason is Reason.DISK
+    hidden.rename(segment.path)
+    bench.run_until_empty()
+    assert names(store) == ["a"]
+
+
+def test_rows_survive_closing_the_store(
+    bench: Bench, store: Store, embedded_config: StoreConfig, engine_directory: Path
+) -> None:
+    segment = bench.spooled(envelope(1, ["a", "b"]))
+    bench.drain.deliver_once(segment)
+    second = open_store(embedded_config, engine_directory)
+    second.use_database()
+    bench.store = second
+    bench.run_until_empty()
+    assert names(second) == ["a", "b"]
+    second.close()
