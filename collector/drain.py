@@ -5,6 +5,7 @@ nothing. What can never be stored is set aside with its bytes; everything else i
 """
 
 import asyncio
+import contextlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -224,7 +225,8 @@ class _Origins:
 
 
 def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    loop.call_soon_threadsafe(event.set)
+    with contextlib.suppress(RuntimeError):  # the loop is gone, and the drain with it
+        loop.call_soon_threadsafe(event.set)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
