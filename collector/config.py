@@ -4,6 +4,7 @@ Keys follow the OpenTelemetry Collector where it has them. Unknown keys are erro
 """
 
 import difflib
+import functools
 import ipaddress
 import os
 import re
@@ -51,6 +52,13 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{endpoint!r} is not host:port, for example 127.0.0.1:4317 or [::1]:4317")
     return host.strip("[]"), int(port)
+
+
+@functools.cache
+def schema_root() -> Path:
+    """The folder `schema/`: inside an installed wheel, or beside the package in a checkout."""
+    packaged = Path(__file__).parent / "_schema"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "schema"
 
 
 def is_loopback(endpoint: str) -> bool:

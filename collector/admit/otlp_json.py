@@ -204,5 +204,5 @@ def _mismatch(path: str, expected: str, value: Any) -> Rejected:
     if isinstance(value, dict | list):
         shown = "an object" if isinstance(value, dict) else "an array"
     else:
-        shown = json.dumps(value[:_LONGEST_SHOWN] if isinstance(value, str) else value)
+        shown = json.dumps(value[:_LONGEST_SHOWN]) if isinstance(value, str) else json.dumps(value)[:_LONGEST_SHOWN]
     return Rejected(Reason.MALFORMED, f"The JSON body is not valid OTLP: {path} must be {expected}, not {shown}.")

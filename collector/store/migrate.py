@@ -11,11 +11,12 @@ from typing import Any
 
 import structlog
 
+from collector.config import schema_root
 from collector.errors import Rejected, StartError
 from collector.model.columns import SPAN_COLUMNS
 from collector.store.client import Store
 from collector.store.errors import Refused
-from collector.store.sql import schema_root, statements
+from collector.store.sql import statements
 from collector.store.writer import TABLE
 
 log = structlog.get_logger("spanmeter.migrate")

@@ -1,15 +1,8 @@
 """Named SQL statements from `schema/`. SQL is never built from input: values are bound as server-side parameters."""
 
 import functools
-from importlib import resources
-from pathlib import Path
 
-
-@functools.cache
-def schema_root() -> Path:
-    """The folder `schema/`: inside an installed wheel, or beside the package in a checkout."""
-    packaged = Path(str(resources.files("collector"))) / "_schema"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "schema"
+from collector.config import schema_root
 
 
 @functools.cache
