@@ -1,0 +1,98 @@
+"""The retry window: who is remembered, for how long, and what a failed or restarted delivery means."""
+
+import asyncio
+import hashlib
+
+from collector.admit.dedupe import DedupeWindow
+from collector.config import DedupeConfig
+from collector.model.envelope import NO_DIGEST, Envelope, Receipt
+from tests.support.clock import FakeClock
+
+RECEIPT = Receipt(accepted=3, rejected=1, message="one without a trace id")
+
+
+def window(seconds: float = 600, entries: int = 100) -> tuple[DedupeWindow, FakeClock]:
+    clock = FakeClock()
+    return DedupeWindow(DedupeConfig(window=seconds, max_entries=entries), clock), clock
+
+
+def test_the_same_bytes_of_the_same_project_are_found_with_their_receipt() -> None:
+    seen, _ = window()
+    digest = seen.digest(b"body")
+    assert digest == hashlib.sha256(b"body").digest()[:16]
+    assert seen.find("p", digest) is None
+    seen.remember("p", digest, RECEIPT, None)
+    found = seen.find("p", digest)
+    assert found is not None
+    assert found.receipt == RECEIPT
+    assert seen.find("q", digest) is None
+    assert seen.find("p", seen.digest(b"bodY")) is None
+    assert (seen.statistics().entries, seen.statistics().hits) == (1, 1)
+
+
+def test_deliveries_are_forgotten_after_the_window() -> None:
+    seen, clock = window(seconds=10)
+    for number in range(3):
+        seen.remember("p", bytes([number]) * 16, RECEIPT, None)
+        clock.advance(5)
+    assert [seen.find("p", bytes([number]) * 16) is not None for number in range(3)] == [False, True, True]
+    seen.remember("p", b"n" * 16, RECEIPT, None)
+    assert seen.statistics().entries == 3
+
+
+def test_a_second_delivery_starts_the_window_again() -> None:
+    seen, clock = window(seconds=10)
+    seen.remember("p", b"a" * 16, RECEIPT, None)
+    seen.remember("p", b"b" * 16, RECEIPT, None)
+    clock.advance(6)
+    seen.remember("p", b"a" * 16, RECEIPT, None)
+    clock.advance(6)
+    assert seen.find("p", b"a" * 16) is not None
+    assert seen.find("p", b"b" * 16) is None
+
+
+def test_the_oldest_goes_when_there_are_too_many() -> None:
+    seen, _ = window(entries=2)
+    for name in (b"a", b"b", b"a", b"c"):
+        seen.remember("p", name * 16, RECEIPT, None)
+    assert [seen.find("p", name * 16) is not None for name in (b"a", b"b", b"c")] == [True, False, True]
+
+
+def test_a_window_of_zero_remembers_nothing() -> None:
+    seen, _ = window(seconds=0)
+    assert seen.digest(b"body") == NO_DIGEST
+    seen.remember("p", NO_DIGEST, RECEIPT, None)
+    assert seen.find("p", NO_DIGEST) is None
+    assert seen.statistics().entries == 0
+
+
+def test_a_delivery_that_failed_is_stored_again() -> None:
+    async def deliveries() -> None:
+        seen, _ = window()
+        loop = asyncio.get_running_loop()
+        pending, failed, cancelled, done = (loop.create_future() for _ in range(4))
+        failed.set_exception(OSError("the disk is gone"))
+        cancelled.cancel()
+        done.set_result(None)
+        for name, durable in zip(b"pfcd", (pending, failed, cancelled, done), strict=True):
+            seen.remember("p", bytes([name]) * 16, RECEIPT, durable)
+        found = {name: seen.find("p", name.encode() * 16) for name in "pfcd"}
+        assert found["f"] is None
+        assert found["c"] is None
+        assert found["p"] is not None
+        assert found["p"].durable is pending  # the retry waits for the first delivery
+        assert found["d"] is not None
+
+    asyncio.run(deliveries())
+
+
+def test_what_was_durable_before_a_restart_is_known_again() -> None:
+    seen, clock = window(seconds=60)
+    known = Envelope("p", clock.time_ns(), 3, b"payload", seen.digest(b"as the client sent it"))
+    without = Envelope("p", clock.time_ns(), 1, b"other")
+    seen.restore([known, without])
+    found = seen.find("p", known.digest)
+    assert found is not None
+    assert found.receipt == Receipt(accepted=3)
+    assert seen.statistics().entries == 1
+    assert seen.horizon == clock.time_ns() - 60 * 10**9

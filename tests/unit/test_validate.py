@@ -1,0 +1,158 @@
+"""Admission: which spans count, what the sender is told, and that every taken payload decodes later."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from collector.admit.validate import count_items, validate_traces
+from collector.decode import decode
+from collector.errors import Reason, Rejected
+from collector.model.envelope import Encoding, Envelope, Receipt, Signal
+from tests.support import generated
+from tests.support.otlp import field_bytes, json_of, nested_request, nested_text, request, span, wrapped
+
+PROTOBUF, JSON = Encoding.PROTOBUF, Encoding.JSON
+
+
+def body_of(message: Any, encoding: Encoding) -> bytes:
+    return message.SerializeToString() if encoding is PROTOBUF else json.dumps(json_of(message)).encode()
+
+
+def valid(item: Any) -> bool:
+    return len(item.trace_id) == 16 and any(item.trace_id) and len(item.span_id) == 8 and any(item.span_id)
+
+
+@settings(max_examples=150, deadline=None)
+@given(generated.requests, st.sampled_from(Encoding))
+def test_what_is_counted_is_what_decodes(message: Any, encoding: Encoding) -> None:
+    found = validate_traces(body_of(message, encoding), encoding)
+    spans = [item for resource in message.resource_spans for scope in resource.scope_spans for item in scope.spans]
+    assert found.receipt.accepted == sum(map(valid, spans))
+    assert found.receipt.rejected == len(spans) - found.receipt.accepted
+    assert bool(found.receipt.message) == bool(found.receipt.rejected)
+    assert found.repaired == 0
+    envelope = Envelope("p", 1, found.receipt.accepted, found.payload)
+    batch = decode([envelope])
+    assert batch.num_rows == found.receipt.accepted
+    assert batch.equals(decode([Envelope("p", 1, 0, message.SerializeToString())]))
+
+
+def test_a_protobuf_body_is_kept_as_it_came() -> None:
+    body = request(span()).SerializeToString() + field_bytes(1000, b"from a newer client")
+    assert validate_traces(body, PROTOBUF).payload is body
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+@pytest.mark.parametrize("message", [request(), type(request())()])
+def test_nothing_is_taken_as_nothing(message: Any, encoding: Encoding) -> None:
+    assert validate_traces(body_of(message, encoding), encoding).receipt == Receipt()
+
+
+@pytest.mark.parametrize(
+    ("ids", "problem"),
+    [
+        ({"trace_id": b""}, "no trace id"),
+        ({"trace_id": bytes(16)}, "an all-zero trace id"),
+        ({"trace_id": b"\x01" * 15}, "a trace id of 15 bytes instead of 16"),
+        ({"trace_id": b"\x01" * 17}, "a trace id of 17 bytes instead of 16"),
+        ({"span_id": b""}, "no span id"),
+        ({"span_id": bytes(8)}, "an all-zero span id"),
+        ({"span_id": bytes(16)}, "a span id of 16 bytes instead of 8"),
+        ({"trace_id": b"", "span_id": b""}, "no trace id"),
+    ],
+)
+@pytest.mark.parametrize("encoding", Encoding)
+def test_the_receipt_says_what_was_wrong_with_a_span(ids: dict[str, Any], problem: str, encoding: Encoding) -> None:
+    found = validate_traces(body_of(request(span(), span(**ids), span(**ids), span()), encoding), encoding)
+    assert found.receipt == Receipt(2, 2, f"2 of 4 spans were not stored: 2 with {problem}.")
+
+
+def test_the_receipt_of_many_different_problems_stays_short() -> None:
+    spans = [span(trace_id=b"\x01" * length) for length in range(15) for _ in range(length + 1)]
+    found = validate_traces(request(*spans).SerializeToString(), PROTOBUF)
+    assert found.receipt.rejected == len(spans)
+    assert found.receipt.message.startswith("120 of 120 spans were not stored: 15 with a trace id of 14 bytes")
+    assert len(found.receipt.message) < 300
+
+
+def test_text_that_is_not_utf8_is_mended_and_counted() -> None:
+    item = span(name="")
+    found = validate_traces(wrapped(item.SerializeToString() + field_bytes(5, b"a\xffb")), PROTOBUF)
+    assert (found.repaired, found.receipt) == (1, Receipt(1))
+    item.name = "a\ufffdb"
+    assert decode([Envelope("p", 1, 1, found.payload)]).column("SpanName").to_pylist() == ["a\ufffdb"]
+
+
+def deep_json(depth: int, *, lists: bool) -> bytes:
+    opening, closing = (
+        ('{"arrayValue":{"values":[', "]}}") if lists else ('{"kvlistValue":{"values":[{"key":"k","value":', "}]}}")
+    )
+    document = json_of(request(span({"k": "@"})))
+    body = json.dumps(document).replace(
+        '{"stringValue": "@"}', opening * depth + '{"stringValue":"x"}' + closing * depth
+    )
+    return body.encode()
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest.mark.parametrize("depth", [1, 40, 50, 100])
+def test_nested_values_are_kept_from_both_encodings(depth: int, lists: bool) -> None:
+    for body, encoding in ((nested_request(depth, lists=lists), PROTOBUF), (deep_json(depth, lists=lists), JSON)):
+        found = validate_traces(body, encoding)
+        assert found.receipt == Receipt(1)
+        batch = decode([Envelope("p", 1, 1, found.payload)])
+        assert batch.column("SpanAttributes").to_pylist() == [[("k", nested_text(depth, lists=lists))]]
+
+
+@pytest.mark.parametrize("lists", [True, False])
+@pytest.mark.parametrize("depth", [101, 10_000])
+def test_deeper_values_are_refused(depth: int, lists: bool) -> None:
+    for body, encoding in ((nested_request(depth, lists=lists), PROTOBUF), (deep_json(depth, lists=lists), JSON)):
+        with pytest.raises(Rejected) as refused:
+            validate_traces(body, encoding)
+        assert refused.value.reason is Reason.TOO_DEEP
+
+
+def test_after_a_deep_request_the_library_still_refuses_depth() -> None:
+    """The limit that is lifted for checked payloads is a switch of the process: it must be back."""
+    validate_traces(nested_request(100, lists=True), PROTOBUF)
+    with pytest.raises(Rejected) as refused:
+        validate_traces(nested_request(101, lists=True), PROTOBUF)
+    assert refused.value.reason is Reason.TOO_DEEP
+
+
+@given(st.binary(max_size=60), st.sampled_from(Encoding))
+def test_any_bytes_are_a_request_or_rejected(body: bytes, encoding: Encoding) -> None:
+    try:
+        found = validate_traces(body, encoding)
+    except Rejected as refused:
+        reason = refused.reason
+        assert reason in (Reason.MALFORMED, Reason.TOO_DEEP)
+    else:
+        assert decode([Envelope("p", 1, 0, found.payload)]).num_rows == found.receipt.accepted
+
+
+@pytest.mark.parametrize("encoding", Encoding)
+def test_logs_and_metrics_are_counted(encoding: Encoding) -> None:
+    logs: Any = ExportLogsServiceRequest()
+    for size in (2, 0, 3):
+        records = logs.resource_logs.add().scope_logs.add().log_records
+        for _ in range(size):
+            records.add(time_unix_nano=1)
+    assert count_items(Signal.LOGS, body_of(logs, encoding), encoding) == 5
+    metrics: Any = ExportMetricsServiceRequest()
+    found = metrics.resource_metrics.add().scope_metrics.add().metrics
+    for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary"):
+        getattr(found.add(name=kind), kind).data_points.add()
+        getattr(found[-1], kind).data_points.add()
+    found.add(name="empty")
+    assert count_items(Signal.METRICS, body_of(metrics, encoding), encoding) == 10
+    for signal in (Signal.LOGS, Signal.METRICS):
+        with pytest.raises(Rejected):
+            count_items(signal, b"\xff\xff", encoding)
+        assert count_items(signal, b"{}" if encoding is JSON else b"", encoding) == 0
