@@ -1,0 +1,306 @@
+"""The store's contract, kept by the embedded engine and by a server over HTTP alike."""
+
+import importlib.util
+import itertools
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from collector.config import StoreConfig
+from collector.decode import decode
+from collector.errors import Reason, Rejected, StartError, Unavailable
+from collector.model.columns import SPAN_COLUMNS
+from collector.store import Store, migrate, open_store
+from collector.store.migrate import migrations
+from collector.store.writer import insert_spans
+from tests.support.clickhouse_http import ClickHouseProcess
+from tests.support.spans import START_NS, envelope
+
+_numbers = itertools.count(1)
+Opener = Callable[..., Store]
+
+
+@pytest.fixture(scope="session")
+def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseProcess]:
+    server = ClickHouseProcess(tmp_path_factory.mktemp("clickhouse-http"))
+    server.start()
+    yield server
+    server.stop()
+
+
+def docker_url() -> str:
+    """A real server through testcontainers, or a skip that says what is missing."""
+    if importlib.util.find_spec("testcontainers") is None:
+        pytest.skip("a real ClickHouse server needs testcontainers, which is not installed")
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.skip("a real ClickHouse server needs a Docker daemon, and none answers")
+    module: Any = importlib.import_module("testcontainers.clickhouse")
+    container = module.ClickHouseContainer("clickhouse/clickhouse-server:25.8").start()
+    _containers.append(container)
+    host, port = container.get_container_host_ip(), container.get_exposed_port(8123)
+    return f"http://{container.username}:{container.password}@{host}:{port}"
+
+
+_containers: list[Any] = []
+
+
+@pytest.fixture(scope="session")
+def docker_server() -> Iterator[str]:
+    yield docker_url()
+    for container in _containers:
+        container.stop()
+
+
+@pytest.fixture(params=["embedded", "http", "docker"])
+def opener(request: pytest.FixtureRequest) -> Iterator[Opener]:
+    """Opens stores on one fresh database; settings override the configuration."""
+    database = f"contract_{next(_numbers)}"
+    if request.param == "embedded":
+        url, directory = "chdb://", request.getfixturevalue("engine_directory")
+    elif request.param == "http":
+        url, directory = request.getfixturevalue("http_server").url, Path("unused")
+    else:
+        url, directory = request.getfixturevalue("docker_server"), Path("unused")
+    opened: list[Store] = []
+
+    def open_one(**settings: Any) -> Store:
+        config = StoreConfig.model_validate({"url": url, "database": database, "ttl": 0, **settings})
+        opened.append(open_store(config, directory))
+        return opened[-1]
+
+    yield open_one
+    for store in opened[:1]:
+        store.command(f"DROP DATABASE IF EXISTS `{database}`")
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def fresh(opener: Opener) -> Store:
+    """Open and migrated, empty."""
+    store = opener()
+    migrate(store, 0)
+    return store
+
+
+def batch(*names: str, trace: int = 1, start_ns: int = START_NS) -> pa.RecordBatch:
+    return decode([envelope(trace, list(names), start_ns=start_ns)])
+
+
+def names(store: Store) -> list[str]:
+    table = store.query("SELECT SpanName FROM otel_traces ORDER BY SpanName", {})
+    return [str(name) for name in table.column(0).to_pylist()]
+
+
+def test_a_token_inserts_once(fresh: Store) -> None:
+    for _ in range(3):
+        insert_spans(fresh, batch("a", "b"), "segment-1/20455")
+    assert names(fresh) == ["a", "b"]
+
+
+def test_a_token_inserts_once_although_others_came_between(fresh: Store) -> None:
+    insert_spans(fresh, batch("a"), "segment-1/0")
+    for number in range(20):
+        insert_spans(fresh, batch(f"other-{number:02}", trace=number + 2), f"segment-2/{number}")
+    insert_spans(fresh, batch("a"), "segment-1/0")
+    assert names(fresh).count("a") == 1
+    assert len(names(fresh)) == 21
+
+
+def test_another_token_inserts_the_same_rows_again_and_final_counts_them_once(fresh: Store) -> None:
+    insert_spans(fresh, batch("a"), "segment-1/0")
+    insert_spans(fresh, batch("a"), "segment-2/0")
+    assert names(fresh) == ["a", "a"]
+    assert fresh.command("SELECT count() FROM otel_traces FINAL") == 1
+
+
+def test_a_repeated_token_adds_nothing_through_the_materialized_view(fresh: Store) -> None:
+    for _ in range(2):
+        insert_spans(fresh, batch("a", "b"), "segment-1/0")
+    assert fresh.command("SELECT count() FROM otel_traces_trace_id_ts") == 1
+
+
+def test_a_token_holds_for_another_connection(opener: Opener) -> None:
+    first, second = opener(), opener()
+    migrate(first, 0)
+    migrate(second, 0)
+    insert_spans(first, batch("a"), "segment-1/0")
+    insert_spans(second, batch("a"), "segment-1/0")
+    assert names(second) == ["a"]
+
+
+def test_a_large_insert_is_one_part(fresh: Store) -> None:
+    rows = decode([envelope(trace, ["x"] * 1000) for trace in range(1, 31)])
+    insert_spans(fresh, rows, "segment-1/0")
+    insert_spans(fresh, rows, "segment-1/0")
+    assert fresh.command("SELECT count() FROM otel_traces") == 30_000
+    parts = "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'otel_traces' AND active"
+    assert fresh.command(parts) == 1
+
+
+def test_every_value_comes_back(fresh: Store) -> None:
+    rows = batch("a", "ünïcödé \x00 '\"\\\t\n", "")
+    insert_spans(fresh, rows, "segment-1/0")
+    order = " ORDER BY SpanId"
+    columns = ", ".join(f"`{column.name}`" for column in SPAN_COLUMNS if column.decoded)
+    table = fresh.query(f"SELECT {columns} FROM otel_traces{order}", {})
+    for name in ("SpanName", "TraceId", "SpanId", "Duration", "ServiceName", "Project"):
+        assert table.column(name).to_pylist() == rows.column(name).to_pylist()
+    assert [dict(pairs) for pairs in table.column("ResourceAttributes").to_pylist()] == [
+        {"service.name": "durability-test"}
+    ] * 3
+
+
+def test_poison_is_rejected_whole(fresh: Store) -> None:
+    fresh.command("ALTER TABLE otel_traces ADD CONSTRAINT no_poison CHECK SpanName != 'poison'")
+    with pytest.raises(Rejected, match="no_poison") as caught:
+        insert_spans(fresh, batch("a", "poison", "b"), "segment-1/0")
+    assert caught.value.reason is Reason.POISON
+    assert names(fresh) == []
+    insert_spans(fresh, batch("a", "b"), "segment-1/0")
+    assert names(fresh) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "RENAME TABLE otel_traces TO elsewhere",
+        "ALTER TABLE otel_traces DROP COLUMN TraceState",
+    ],
+)
+def test_a_table_that_does_not_fit_is_unavailable(fresh: Store, change: str) -> None:
+    fresh.command(change)
+    with pytest.raises(Unavailable) as caught:
+        insert_spans(fresh, batch("a"), "segment-1/0")
+    assert caught.value.reason is Reason.STORE
+
+
+def test_a_statement_that_makes_no_sense_is_unavailable(fresh: Store) -> None:
+    with pytest.raises(Unavailable, match="ClickHouse refused"):
+        fresh.command("SELEKT 1")
+    with pytest.raises(Unavailable, match="ClickHouse refused"):
+        fresh.query("SELECT * FROM nowhere", {})
+    assert fresh.command("SELECT 1") == 1  # and the connection is still good
+    assert fresh.query("SELECT 1 AS one", {}).to_pylist() == [{"one": 1}]
+
+
+def test_parameters_are_bound_not_pasted(fresh: Store) -> None:
+    hostile = "x' OR 1 = 1; DROP TABLE otel_traces; -- \\ {} %s"
+    insert_spans(fresh, batch("a", hostile), "segment-1/0")
+    asked = "SELECT SpanName, {number:UInt64} AS number FROM otel_traces WHERE SpanName = {name:String}"
+    assert fresh.query(asked, {"name": hostile, "number": 7}).to_pylist() == [{"SpanName": hostile, "number": 7}]
+    assert fresh.query(asked, {"name": "nothing", "number": 7}).to_pylist() == []
+    assert fresh.command("SELECT {text:String}", {"text": "1; SELECT 2"}) == "1; SELECT 2"
+
+
+def test_an_empty_result_has_its_columns(fresh: Store) -> None:
+    table = fresh.query("SELECT TraceId, Duration FROM otel_traces", {})
+    assert table.num_rows == 0
+
+
+def test_queries_run_beside_the_writer(fresh: Store) -> None:
+    insert_spans(fresh, batch("a"), "segment-1/0")
+    with fresh._reader(), fresh._reader():
+        insert_spans(fresh, batch("b", trace=2), "segment-2/0")
+        assert names(fresh) == ["a", "b"]
+
+
+def test_migrating_twice_applies_once(opener: Opener) -> None:
+    store = opener()
+    assert [migration.version for migration in migrate(store, 0)] == [item.version for item in migrations()]
+    assert migrate(store, 0) == []
+    again = opener()
+    assert migrate(again, 0) == []
+
+
+def test_migrated_columns_are_those_of_the_catalogue(fresh: Store) -> None:
+    described = fresh.query(
+        "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = 'otel_traces' "
+        "ORDER BY position",
+        {"database": fresh.database},
+    ).to_pylist()
+    assert [(row["name"], row["type"]) for row in described] == [(c.name, c.clickhouse) for c in SPAN_COLUMNS]
+
+
+def test_a_changed_migration_stops_the_start(fresh: Store) -> None:
+    fresh.command(
+        "ALTER TABLE schema_migrations UPDATE Checksum = 'other' WHERE Version = 1 SETTINGS mutations_sync = 2"
+    )
+    with pytest.raises(StartError, match=r"Migration 0001 .* was applied to this database with other contents"):
+        migrate(fresh, 0)
+
+
+def test_a_table_of_someone_else_stops_the_start(opener: Opener) -> None:
+    store = opener()
+    store.use_database()
+    store.command("CREATE TABLE otel_traces (Timestamp DateTime64(9), TraceId String) ENGINE = MergeTree ORDER BY ()")
+    with pytest.raises(StartError):
+        migrate(store, 0)
+
+
+def test_retention_follows_the_setting(opener: Opener) -> None:
+    store = opener()
+
+    def clause() -> str:
+        table = store.query(
+            "SELECT engine_full FROM system.tables WHERE database = {d:String} AND name = 'otel_traces'",
+            {"d": store.database},
+        )
+        return str(table.to_pylist()[0]["engine_full"])
+
+    migrate(store, 3600)
+    assert "toIntervalSecond(3600)" in clause()
+    migrate(store, 7200)
+    assert "toIntervalSecond(7200)" in clause()
+    migrate(store, 0)
+    assert " TTL " not in clause()
+
+
+# -- servers only -------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_password_is_unavailable(http_server: ClickHouseProcess) -> None:
+    url = http_server.url.replace(http_server.password, "wrong")
+    with pytest.raises(Unavailable, match="Authentication failed") as caught:
+        open_store(StoreConfig(url=url), Path("unused"))
+    assert caught.value.reason is Reason.STORE
+    assert "wrong" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    absent = ClickHouseProcess(tmp_path)
+    with pytest.raises(Unavailable, match="does not answer") as caught:
+        open_store(StoreConfig(url=absent.url), tmp_path)
+    assert absent.password not in str(caught.value)
+
+
+def test_a_server_that_goes_away_is_unavailable_and_comes_back(tmp_path: Path) -> None:
+    server = ClickHouseProcess(tmp_path)
+    server.start()
+    try:
+        store = open_store(StoreConfig.model_validate({"url": server.url, "ttl": 0}), tmp_path)
+        migrate(store, 0)
+        insert_spans(store, batch("a"), "segment-1/0")
+        server.kill()
+        with pytest.raises(Unavailable):
+            insert_spans(store, batch("b", trace=2), "segment-2/0")
+        with pytest.raises(Unavailable):
+            store.query("SELECT 1", {})
+        server.start()
+        insert_spans(store, batch("a"), "segment-1/0")
+        insert_spans(store, batch("b", trace=2), "segment-2/0")
+        assert names(store) == ["a", "b"]
+        store.close()
+    finally:
+        server.kill()
+
+
+def test_an_engine_that_cannot_open_is_a_start_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartError, match="The embedded store cannot be opened"):
+        open_store(StoreConfig(), tmp_path / "file")

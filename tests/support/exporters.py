@@ -1,0 +1,133 @@
+"""OTLP exporters that do what the specification says on a failure: the same bytes again when, and only when, it may."""
+
+import http.client
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+
+import grpc
+
+from tests.support.spans import DAY_NS, request
+
+_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_RETRYABLE_GRPC = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,  # the daemon sends RetryInfo with it when it may be retried
+}
+_RETRYABLE_HTTP = {429, 502, 503, 504}
+_OPTIONS = [
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+]
+
+
+class Exporter(threading.Thread, ABC):
+    """Sends one request after the other until told to stop, each until it is acknowledged.
+
+    `acknowledged` is spans by trace id (hex); `failures` are answers that must not be retried.
+    """
+
+    def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
+        super().__init__(name=f"exporter-{number}", daemon=True)
+        self.acknowledged: dict[str, int] = {}
+        self.failures: list[str] = []
+        self.retries = 0
+        self._number = number
+        self._port = port
+        self._pause = pause
+        self._random = random.Random(number)
+        self._stopping = threading.Event()
+        self._deadline = float("inf")
+
+    @abstractmethod
+    def send(self, body: bytes) -> str | None:
+        """Send once: None when acknowledged, "retry", or why it must not be sent again."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the connection."""
+
+    def run(self) -> None:
+        sequence = 0
+        while not self._stopping.is_set():
+            sequence += 1
+            trace = (self._number << 64) | sequence
+            spans = self._random.randint(1, 40)
+            start = time.time_ns() - self._random.randint(0, 2) * DAY_NS
+            body = request(trace, [f"span-{n}" for n in range(spans)], start_ns=start, text="x" * 1000)
+            answer = self.send(body)
+            while answer == "retry" and time.monotonic() < self._deadline:
+                self.retries += 1
+                time.sleep(0.05)
+                answer = self.send(body)
+            if answer is None:
+                self.acknowledged[f"{trace:032x}"] = spans
+            else:
+                self.failures.append(answer)
+            self._stopping.wait(self._pause)
+        self.close()
+
+    def finish(self, seconds: float = 60) -> None:
+        """Let the request in flight be acknowledged, then stop."""
+        self._deadline = time.monotonic() + seconds
+        self._stopping.set()
+        self.join(seconds + 30)
+        assert not self.is_alive(), f"{self.name} hangs"
+
+
+class GrpcExporter(Exporter):
+    def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
+        super().__init__(number, port, pause=pause)
+        self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS)
+        self._export = self._channel.unary_unary(_EXPORT)
+
+    def send(self, body: bytes) -> str | None:
+        try:
+            self._export(body, timeout=10)
+        except grpc.RpcError as error:
+            return "retry" if error.code() in _RETRYABLE_GRPC else f"{error.code()}: {error.details()}"
+        return None
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+class HttpExporter(Exporter):
+    def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
+        super().__init__(number, port, pause=pause)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def send(self, body: bytes) -> str | None:
+        headers = {"Content-Type": "application/x-protobuf"}
+        try:
+            self._connection.request("POST", "/v1/traces", body, headers)
+            response = self._connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            return "retry"
+        if response.status == 200:
+            return None
+        return "retry" if response.status in _RETRYABLE_HTTP else f"{response.status}: {answer!r}"
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def exporters(grpc_port: int, http_port: int, count: int, *, pause: float = 0.0) -> list[Exporter]:
+    """Exporters of both transports, numbered so that their trace ids differ."""
+    return [
+        GrpcExporter(number, grpc_port, pause=pause) if number % 2 else HttpExporter(number, http_port, pause=pause)
+        for number in range(1, count + 1)
+    ]
+
+
+def acknowledged_by(senders: list[Exporter]) -> dict[str, int]:
+    return {trace: spans for sender in senders for trace, spans in sender.acknowledged.items()}
