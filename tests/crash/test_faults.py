@@ -1,0 +1,183 @@
+"""The daemon while its store is away, dies, or hangs; and two daemons that want one directory."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clickhouse_http import ClickHouseProcess
+from tests.support.daemon import DaemonProcess, stop_merges, stored_by_trace, wait_until
+from tests.support.exporters import Exporter, acknowledged_by, exporters
+from tests.support.tally import Tally, tally
+
+OUTAGE_SECONDS = float(os.environ.get("SPANMETER_OUTAGE_SECONDS", "5"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ClickHouseProcess]:
+    made = ClickHouseProcess(tmp_path / "clickhouse")
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, server: ClickHouseProcess) -> Iterator[DaemonProcess]:
+    """A daemon of the `server`, whose tables exist and keep every row as it was inserted."""
+    made = DaemonProcess(
+        tmp_path / "data",
+        f"store.url={server.url}",
+        "store.insert_timeout=2s",
+        "store.retry_max_interval=1s",
+        "spool.flush_interval=200ms",
+    )
+    server.start()
+    made.start()
+    made.wait_until_ready()
+    assert made.stop() == 0
+    server.stop()
+    stop_merges(server.directory)
+    yield made
+    made.kill()
+
+
+def settled(daemon: DaemonProcess, server: ClickHouseProcess, senders: list[Exporter]) -> Tally:
+    """Let everything be acknowledged and stored, stop both, and count."""
+    for sender in senders:
+        sender.finish()
+    wait_until(lambda: daemon.metric("spanmeter_spool_segments") == 0, 120, "an empty spool")
+    assert daemon.stop() == 0, daemon.log_tail()
+    server.stop()
+    assert [failure for sender in senders for failure in sender.failures] == []
+    return tally(acknowledged_by(senders), *stored_by_trace(server.directory))
+
+
+def check(result: Tally) -> None:
+    assert result.acknowledged > 500
+    assert result.lost == 0
+    assert result.stored == result.acknowledged
+    assert result.duplicate_rows == 0
+    assert result.duplicates_under_final == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240 + int(OUTAGE_SECONDS) * 3)
+def test_an_absent_store_costs_nothing(
+    daemon: DaemonProcess, server: ClickHouseProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.start()
+    daemon.wait_for_ports()
+    senders = exporters(daemon.grpc, daemon.http, 4, pause=0.01)
+    for sender in senders:
+        sender.start()
+    time.sleep(OUTAGE_SECONDS)
+    retried = sum(sender.retries for sender in senders)
+    waiting = daemon.metric("spanmeter_spool_bytes")
+    assert daemon.metric("spanmeter_store_ready") == 0
+    assert waiting > 100_000
+    back = time.monotonic()
+    server.start()
+    daemon.wait_until_ready()
+    wait_until(lambda: daemon.metric("spanmeter_drain_lag_seconds") < 3, 120, "catching up")
+    caught_up = time.monotonic() - back
+    result = settled(daemon, server, senders)
+    with capsys.disabled():
+        print(
+            f"\nstore away {OUTAGE_SECONDS:.0f} s under load ({retried} retried sends, {waiting / 1e6:.1f} MB spooled, "
+            f"caught up {caught_up:.1f} s after it came back): {result}"
+        )
+    assert retried == 0  # a store that is away is no reason to refuse
+    check(result)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_store_killed_again_and_again(
+    daemon: DaemonProcess, server: ClickHouseProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = random.Random()
+    server.start()
+    daemon.start()
+    daemon.wait_until_ready()
+    senders = exporters(daemon.grpc, daemon.http, 4, pause=0.01)
+    for sender in senders:
+        sender.start()
+    for _ in range(5):
+        time.sleep(moments.uniform(0.5, 2))
+        server.kill()
+        time.sleep(moments.uniform(0, 1))
+        server.start()
+    result = settled(daemon, server, senders)
+    with capsys.disabled():
+        print(f"\nstore killed 5 times under load: {result}")
+    check(result)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_store_that_hangs_in_the_middle_of_inserts(
+    daemon: DaemonProcess, server: ClickHouseProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The insert times out here and is carried out there, beside its repetition."""
+    server.start()
+    daemon.start()
+    daemon.wait_until_ready()
+    senders = exporters(daemon.grpc, daemon.http, 4, pause=0.01)
+    for sender in senders:
+        sender.start()
+    for _ in range(2):
+        time.sleep(1.5)
+        server.signal(signal.SIGSTOP)
+        time.sleep(3.5)
+        server.signal(signal.SIGCONT)
+    failed = daemon.metric("spanmeter_drain_failed_attempts_total")
+    result = settled(daemon, server, senders)
+    with capsys.disabled():
+        print(f"\nstore hung twice for 3.5 s ({failed:.0f} failed attempts): {result}")
+    assert failed >= 1
+    check(result)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_daemon_stopped_while_its_store_is_away_continues_later(
+    daemon: DaemonProcess, server: ClickHouseProcess
+) -> None:
+    daemon.start()
+    daemon.wait_for_ports()
+    senders = exporters(daemon.grpc, daemon.http, 2)
+    for sender in senders:
+        sender.start()
+    wait_until(lambda: daemon.metric("spanmeter_spool_bytes") > 1_000_000, 30, "a megabyte in the spool")
+    for sender in senders:
+        sender.finish()
+    assert daemon.stop() == 0, daemon.log_tail()
+    server.start()
+    daemon.start()
+    daemon.wait_until_ready()
+    check(settled(daemon, server, senders))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_second_daemon_on_the_directory_does_not_start(tmp_path: Path) -> None:
+    first = DaemonProcess(tmp_path / "data")
+    first.start()
+    try:
+        first.wait_for_ports()
+        second = DaemonProcess(tmp_path / "data")
+        result = subprocess.run(second.command(), capture_output=True, timeout=30, check=False)
+        assert result.returncode == 3
+        assert result.stderr.decode().splitlines()[-1] == (
+            f"spanmeter: {tmp_path / 'data' / 'spool'} is in use by another spanmeter (process {first.process.pid}). "
+            "Stop it, or give this one its own data_dir."
+        )
+        assert "Traceback" not in result.stderr.decode()
+        first.wait_until_ready()
+        assert first.stop() == 0
+    finally:
+        first.kill()
