@@ -5,17 +5,21 @@ same tokens, and each is taken out in turn:
 
 1. **Doubles**: two instrumentations describe one call. Spans belong together when they carry the same response id, or
    when one is an ancestor of the other and their totals are equal, or when different instrumentations report equal
-   totals for the same model and one span lies within the other's time. The best report of each group stands.
+   totals and one span lies within the other's time. The best report of each group stands.
 2. **Roll-ups**: a span repeats the sum of what happened below it. Agents, tools and internal spans with usage do by
    nature, and so does what a convention declares an aggregate, as soon as a call stands below them. An LLM span does
    when its totals equal the sum of the two or more calls nearest below it.
 
-What is left is billed, wherever it sits: a call whose only usage is on its parent is billed there.
+What is left is billed, wherever it sits: a call whose only usage is on its parent is billed there. `foreign_doubles`
+finds the doubles that an instrumentation which lost the context put into traces of their own.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 _LLM = "llm"
 
@@ -29,12 +33,12 @@ class Report:
     input_tokens: int
     output_tokens: int
     detail: int = 0
-    model: str = ""
     response_id: str = ""
     scope: str = ""
     start: int = 0
     end: int = 0
     aggregate: bool = False
+    root: bool = False
 
     @property
     def totals(self) -> tuple[int, int]:
@@ -46,8 +50,11 @@ class Report:
         return self.kind == _LLM and not self.aggregate
 
 
-def billed(reports: Mapping[str, Report], parents: Mapping[str, str]) -> set[str]:
-    """The span ids to bill. `reports` is by span id; `parents` maps every known span of the trace to its parent."""
+def standing_reports(reports: Mapping[str, Report], parents: Mapping[str, str]) -> set[str]:
+    """The span ids to bill as far as one trace can tell.
+
+    `reports` is by span id; `parents` maps every known span of the trace to its parent.
+    """
     above = {span_id: tuple(_ancestors(span_id, reports, parents)) for span_id in reports}
     depth = {span_id: len(ancestors) for span_id, ancestors in above.items()}
     standing = _without_doubles(reports, above, depth)
@@ -78,26 +85,44 @@ def _without_doubles(
     groups = _Groups(reports)
     calls = sorted((report for report in reports.values() if report.is_call), key=lambda report: report.span_id)
     by_response: dict[str, str] = {}
-    alike: dict[tuple[tuple[int, int], str], list[Report]] = defaultdict(list)
+    alike: dict[tuple[int, int], list[Report]] = defaultdict(list)
     for call in calls:
         if call.response_id:
             groups.join(call.span_id, by_response.setdefault(call.response_id, call.span_id))
         for upper in above[call.span_id]:
             if reports[upper].is_call and _may_be_one_call(call, reports[upper]):
                 groups.join(call.span_id, upper)
-        alike[call.totals, call.model].append(call)
+        alike[call.totals].append(call)
     for candidates in alike.values():
-        for first, second in _enclosed(candidates):
-            groups.join(first.span_id, second.span_id)
+        for outer, inner in _enclosed(candidates, lambda outer, inner: outer.scope != inner.scope):
+            groups.join(outer.span_id, inner.span_id)
     standing = {span_id for span_id, report in reports.items() if not report.is_call}
     for group in groups.of(call.span_id for call in calls):
-        standing.add(min(group, key=lambda span_id: _rank(reports[span_id], depth[span_id])))
+        standing.add(min(group, key=lambda span_id: (_rank(reports[span_id]), -depth[span_id], span_id)))
     return standing
 
 
-def _rank(report: Report, depth: int) -> tuple[int, int, int, str]:
-    """The report that tells most stands; then the one deepest in the run, the earliest, the smallest id."""
-    return -report.detail, -depth, report.start, report.span_id
+def foreign_doubles(calls: Mapping[Key, Report]) -> dict[Key, Key]:
+    """Among standing calls of one service with equal totals: those that are doubles, with the call that stands.
+
+    An instrumentation that lost the trace context reports the call as the root of a trace of its own, within the time
+    of the span that another instrumentation made for it.
+    """
+    keys = {id(report): key for key, report in calls.items()}
+
+    def lost_context(outer: Report, inner: Report) -> bool:
+        return inner.root and outer.scope != inner.scope and keys[id(outer)] != keys[id(inner)]
+
+    doubles = {}
+    for outer, inner in _enclosed(sorted(calls.values(), key=lambda call: call.span_id), lost_context):
+        worse, better = (outer, inner) if _rank(inner) < _rank(outer) else (inner, outer)
+        doubles[keys[id(worse)]] = keys[id(better)]
+    return doubles
+
+
+def _rank(report: Report) -> tuple[int, bool]:
+    """The report that tells most stands; among equals the one within a run."""
+    return -report.detail, report.root
 
 
 def _may_be_one_call(first: Report, second: Report) -> bool:
@@ -106,8 +131,8 @@ def _may_be_one_call(first: Report, second: Report) -> bool:
     return first.totals == second.totals and any(first.totals) and not distinct
 
 
-def _enclosed(candidates: list[Report]) -> Iterator[tuple[Report, Report]]:
-    """Pairs of one call reported by two instrumentations side by side: one span lies within the other's time.
+def _enclosed(candidates: list[Report], doubles: Callable[[Report, Report], bool]) -> Iterator[tuple[Report, Report]]:
+    """Pairs (outer, inner) that may be one call, where the inner lies within the outer's time.
 
     Each report is paired once, so that two equal calls within a third span's time do not become one.
     """
@@ -117,7 +142,7 @@ def _enclosed(candidates: list[Report]) -> Iterator[tuple[Report, Report]]:
     for call in sorted(candidates, key=lambda call: (call.start, -call.end, call.span_id)):
         open_calls = [earlier for earlier in open_calls if earlier.end >= call.start]
         for earlier in reversed(open_calls):
-            if earlier.scope != call.scope and call.end <= earlier.end and _may_be_one_call(earlier, call):
+            if call.end <= earlier.end and doubles(earlier, call) and _may_be_one_call(earlier, call):
                 open_calls.remove(earlier)
                 yield earlier, call
                 break

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.enrich.verdicts import Report, billed
+from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
 
 
 def report(span_id: str, tokens: tuple[int, int], kind: str = "llm", **more: object) -> Report:
@@ -15,7 +15,7 @@ def report(span_id: str, tokens: tuple[int, int], kind: str = "llm", **more: obj
 
 
 def judge(parents: dict[str, str], *reports: Report) -> set[str]:
-    return billed({entry.span_id: entry for entry in reports}, parents)
+    return standing_reports({entry.span_id: entry for entry in reports}, parents)
 
 
 def test_agent_with_the_sum_of_its_calls_is_rolled_up() -> None:
@@ -53,17 +53,17 @@ def test_sibling_doubles_with_one_response_id_are_one_call() -> None:
 
 def test_sibling_doubles_without_ids_need_different_scopes_and_enclosing_times() -> None:
     parents = {"root": "", "a": "root", "b": "root"}
-    outer = report("a", (100, 7), model="m", scope="one", start=10, end=90)
-    inner = report("b", (100, 7), model="m", scope="two", start=20, end=80)
+    outer = report("a", (100, 7), scope="one", start=10, end=90)
+    inner = report("b", (100, 7), scope="two", start=20, end=80)
     assert judge(parents, outer, inner) == {"a"}
-    assert judge(parents, outer, report("b", (100, 7), model="m", scope="one", start=20, end=80)) == {"a", "b"}
-    assert judge(parents, outer, report("b", (100, 7), model="m", scope="two", start=20, end=95)) == {"a", "b"}
+    assert judge(parents, outer, report("b", (100, 7), scope="one", start=20, end=80)) == {"a", "b"}
+    assert judge(parents, outer, report("b", (100, 7), scope="two", start=20, end=95)) == {"a", "b"}
 
 
 def test_two_equal_calls_within_a_third_do_not_become_one() -> None:
     parents = {"root": "", "a": "root", "b": "root", "c": "root"}
-    outer = report("a", (100, 7), model="m", scope="one", start=0, end=100)
-    inner = [report(name, (100, 7), model="m", scope="two", start=10, end=20 + n) for n, name in enumerate("bc")]
+    outer = report("a", (100, 7), scope="one", start=0, end=100)
+    inner = [report(name, (100, 7), scope="two", start=10, end=20 + n) for n, name in enumerate("bc")]
     assert len(judge(parents, outer, *inner)) == 2
 
 
@@ -85,6 +85,14 @@ def test_a_call_that_causes_another_is_billed_too() -> None:
 def test_an_llm_span_that_sums_up_two_calls_is_rolled_up() -> None:
     parents = {"outer": "", "a": "outer", "b": "outer"}
     assert judge(parents, report("outer", (140, 10)), report("a", (100, 7)), report("b", (40, 3))) == {"a", "b"}
+
+
+def test_a_double_in_a_trace_of_its_own_is_found_by_time_and_totals() -> None:
+    outer = report("a", (1011, 101), scope="chain", start=0, end=100, detail=2)
+    inner = report("b", (1011, 101), scope="sdk", start=10, end=90, detail=2, root=True)
+    assert foreign_doubles({("t1", "a"): outer, ("t2", "b"): inner}) == {("t2", "b"): ("t1", "a")}
+    child = report("b", (1011, 101), scope="sdk", start=10, end=90, detail=2)
+    assert not foreign_doubles({("t1", "a"): outer, ("t2", "b"): child}), "a call with a parent is nobody's double"
 
 
 def test_a_cycle_of_parents_is_survived() -> None:

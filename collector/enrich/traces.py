@@ -1,0 +1,163 @@
+"""The traces lately seen, so that a span that arrives late can change the verdict on one already stored.
+
+Holds, for each trace, its spans' parents and its usage reports, and which of these are stored as billed. Bounded by
+spans; what was forgotten is loaded again from the store when one of its spans arrives. No I/O happens here: the drain
+asks which traces to load, and writes the new row versions it is told of.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
+
+TraceKey = tuple[str, str]  # project, trace id
+SpanKey = tuple[TraceKey, str]
+_Bucket = tuple[str, str, tuple[int, int]]  # project, service, totals
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSpan:
+    """What the verdict needs of a span. `billed` is what its stored row says, None for a span not stored yet."""
+
+    trace: TraceKey
+    span_id: str
+    parent_id: str
+    service: str
+    report: Report | None = None
+    billed: bool | None = None
+
+
+@dataclass(slots=True)
+class _Trace:
+    parents: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, Report] = field(default_factory=dict)
+    services: dict[str, str] = field(default_factory=dict)
+    standing: set[str] = field(default_factory=set)
+    stored: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`billed`: the spans of a batch to bill. `revise`: stored spans whose verdict has changed, and to what."""
+
+    billed: frozenset[SpanKey]
+    revise: Mapping[SpanKey, bool]
+
+
+class RecentTraces:
+    """Belongs to the drain's thread. `absorb` may be repeated for a batch whose insert failed; `confirm` ends it."""
+
+    def __init__(self, max_spans: int) -> None:
+        self._max_spans = max_spans
+        self._spans = 0
+        self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
+        self._calls: dict[_Bucket, dict[SpanKey, Report]] = defaultdict(dict)
+        self._doubles: dict[SpanKey, SpanKey] = {}
+
+    def unknown(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
+        """Those of `keys` that are not in memory."""
+        return sorted({key for key in keys if key not in self._traces})
+
+    def load(self, spans: Iterable[SeenSpan]) -> None:
+        """Take in stored spans of unknown traces."""
+        touched = self._take(spans)
+        self._judge(touched)
+
+    def absorb(self, spans: Iterable[SeenSpan]) -> Judgement:
+        """Take in a batch and say what to bill."""
+        batch = list(spans)
+        touched = self._take(batch)
+        affected = self._judge(touched)
+        arriving = {(span.trace, span.span_id) for span in batch}
+        billed = frozenset(key for key in arriving if self._is_billed(key))
+        revise = {
+            key: verdict
+            for key in affected - arriving
+            if (verdict := self._is_billed(key)) != self._stored(key) and self._stored(key) is not None
+        }
+        return Judgement(billed, revise)
+
+    def confirm(self, spans: Iterable[SeenSpan], judgement: Judgement) -> None:
+        """The batch and the revisions are stored."""
+        for span in spans:
+            if span.report and span.trace in self._traces:
+                self._traces[span.trace].stored[span.span_id] = (span.trace, span.span_id) in judgement.billed
+        for (trace, span_id), verdict in judgement.revise.items():
+            if trace in self._traces:
+                self._traces[trace].stored[span_id] = verdict
+        self._forget()
+
+    def _take(self, spans: Iterable[SeenSpan]) -> set[TraceKey]:
+        touched = set()
+        for span in spans:
+            trace = self._traces.setdefault(span.trace, _Trace())
+            self._traces.move_to_end(span.trace)
+            self._spans += span.span_id not in trace.parents
+            trace.parents[span.span_id] = span.parent_id
+            if span.report:
+                trace.reports[span.span_id] = span.report
+                trace.services[span.span_id] = span.service
+            if span.billed is not None:
+                trace.stored[span.span_id] = span.billed
+            touched.add(span.trace)
+        return touched
+
+    def _judge(self, touched: set[TraceKey]) -> set[SpanKey]:
+        """Bring verdicts up to date; the spans whose verdict may have changed."""
+        affected: set[SpanKey] = set()
+        buckets: set[_Bucket] = set()
+        for key in touched:
+            trace = self._traces[key]
+            standing = standing_reports(trace.reports, trace.parents)
+            affected |= {(key, span_id) for span_id in trace.reports}
+            for span_id, report in trace.reports.items():
+                bucket = (key[0], trace.services[span_id], report.totals)
+                if span_id in standing and report.is_call and any(report.totals):
+                    self._calls[bucket][key, span_id] = report
+                elif bucket in self._calls:
+                    self._calls[bucket].pop((key, span_id), None)
+                    self._doubles.pop((key, span_id), None)
+                buckets.add(bucket)
+            trace.standing = standing
+        for bucket in buckets:
+            affected |= self._judge_bucket(bucket)
+        return affected
+
+    def _judge_bucket(self, bucket: _Bucket) -> set[SpanKey]:
+        calls = self._calls.get(bucket)
+        if not calls:
+            self._calls.pop(bucket, None)
+            return set()
+        if len(calls) < 2 and not any(key in self._doubles for key in calls):
+            return set()
+        for key in calls:
+            self._doubles.pop(key, None)
+        self._doubles |= foreign_doubles(calls)
+        return set(calls)
+
+    def _is_billed(self, key: SpanKey) -> bool:
+        trace = self._traces.get(key[0])
+        return trace is not None and key[1] in trace.standing and key not in self._doubles
+
+    def _stored(self, key: SpanKey) -> bool | None:
+        trace = self._traces.get(key[0])
+        return trace.stored.get(key[1]) if trace else None
+
+    def _forget(self) -> None:
+        """Drop the traces not touched for longest. A call's doubles are left out of later judgements with it."""
+        while self._spans > self._max_spans and len(self._traces) > 1:
+            key, trace = self._traces.popitem(last=False)
+            self._spans -= len(trace.parents)
+            for span_id, report in trace.reports.items():
+                bucket = (key[0], trace.services[span_id], report.totals)
+                self._drop_call(bucket, (key, span_id))
+
+    def _drop_call(self, bucket: _Bucket, key: SpanKey) -> None:
+        calls = self._calls.get(bucket, {})
+        for double in [double for double in calls if self._doubles.get(double) == key]:
+            calls.pop(double)
+        calls.pop(key, None)
+        self._doubles.pop(key, None)
+        if not calls:
+            self._calls.pop(bucket, None)
