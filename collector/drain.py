@@ -232,7 +232,8 @@ def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 async def _within(seconds: float, event: asyncio.Event) -> bool:
     """Wait for `event`; False when it did not come in time."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for drops a cancellation that comes together with the event
+            await event.wait()
     except TimeoutError:
         return False
     return True

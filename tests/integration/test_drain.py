@@ -387,3 +387,20 @@ def test_rows_survive_closing_the_store(
     bench.run_until_empty()
     assert names(second) == ["a", "b"]
     second.close()
+
+
+def test_a_cancellation_that_comes_with_news_is_heard(bench: Bench) -> None:
+    """What the daemon does on SIGTERM while the store is away: `stop`, then cancel, in one go."""
+    bench.store = None
+
+    async def run() -> None:
+        draining = asyncio.create_task(bench.drain.run())
+        await asyncio.sleep(0)  # into its first wait
+        bench.spool.append(envelope(1, ["a"]))
+        bench.drain.stop()
+        draining.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(5):
+                await draining
+
+    asyncio.run(run())
