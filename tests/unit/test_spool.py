@@ -84,6 +84,55 @@ def on_disk(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(directory.glob("*.seg")))
 
 
+class Disk:
+    """Stands between the spool and the kernel: real calls until one is told to fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.failing: int | None = None
+        self.room = 0
+        self.syncs_fail: int | None = None
+        self.frozen = False
+        self._write, self._fdatasync = os.write, os.fdatasync
+        monkeypatch.setattr(os, "write", self.write)
+        monkeypatch.setattr(os, "fdatasync", self.fdatasync)
+        for name in ("ftruncate", "fsync", "unlink"):
+            monkeypatch.setattr(os, name, self._unless_frozen(getattr(os, name)))
+
+    def write(self, fd: int, data: Any) -> int:
+        if self.failing is None:
+            return self._write(fd, data)
+        if not self.room:
+            raise OSError(self.failing, os.strerror(self.failing))
+        written = self._write(fd, bytes(data)[: self.room])
+        self.room -= written
+        return written
+
+    def fdatasync(self, fd: int) -> None:
+        if self.syncs_fail is not None:
+            raise OSError(self.syncs_fail, os.strerror(self.syncs_fail))
+        self._fdatasync(fd)
+
+    def _unless_frozen(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*arguments: Any, **options: Any) -> Any:
+            if self.frozen:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            return call(*arguments, **options)
+
+        return guarded
+
+    def fail_writes(self, number: int, *, after: int = 0) -> None:
+        self.failing, self.room = number, after
+
+    def mend(self) -> None:
+        self.failing = self.syncs_fail = None
+        self.frozen = False
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    return Disk(monkeypatch)
+
+
 # -- appending ----------------------------------------------------------------------------------------------------
 
 
@@ -201,6 +250,25 @@ def test_a_reopened_spool_has_what_was_not_committed_in_order_under_the_same_ids
         assert reopened == second
         append(spool, envelope(5))
         assert contents(spool) == list(map(envelope, range(2, 6)))
+
+
+def test_a_segment_that_cannot_be_deleted_comes_again_under_its_id(tmp_path: Path, disk: Disk) -> None:
+    """Its insert is repeated under the same token, which adds nothing."""
+    with Open(tmp_path) as spool:
+        append(spool, envelope(1))
+        spool.seal()
+        segment = spool.oldest()
+        assert segment
+        disk.frozen = True
+        spool.commit(segment)
+        assert spool.oldest() is None
+        spool.adopt()
+        assert spool.oldest() == segment
+        disk.mend()
+        spool.commit(segment)
+        spool.adopt()
+        assert spool.oldest() is None
+        assert spool.statistics().bytes == 0
 
 
 def test_a_torn_tail_is_left_out(tmp_path: Path) -> None:
@@ -365,55 +433,6 @@ def test_a_directory_that_cannot_be_made_is_a_start_error(tmp_path: Path) -> Non
 
 
 # -- disks that fail ----------------------------------------------------------------------------------------------
-
-
-class Disk:
-    """Stands between the spool and the kernel: real calls until one is told to fail."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.failing: int | None = None
-        self.room = 0
-        self.syncs_fail: int | None = None
-        self.frozen = False
-        self._write, self._fdatasync = os.write, os.fdatasync
-        monkeypatch.setattr(os, "write", self.write)
-        monkeypatch.setattr(os, "fdatasync", self.fdatasync)
-        for name in ("ftruncate", "fsync", "unlink"):
-            monkeypatch.setattr(os, name, self._unless_frozen(getattr(os, name)))
-
-    def write(self, fd: int, data: Any) -> int:
-        if self.failing is None:
-            return self._write(fd, data)
-        if not self.room:
-            raise OSError(self.failing, os.strerror(self.failing))
-        written = self._write(fd, bytes(data)[: self.room])
-        self.room -= written
-        return written
-
-    def fdatasync(self, fd: int) -> None:
-        if self.syncs_fail is not None:
-            raise OSError(self.syncs_fail, os.strerror(self.syncs_fail))
-        self._fdatasync(fd)
-
-    def _unless_frozen(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(*arguments: Any, **options: Any) -> Any:
-            if self.frozen:
-                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-            return call(*arguments, **options)
-
-        return guarded
-
-    def fail_writes(self, number: int, *, after: int = 0) -> None:
-        self.failing, self.room = number, after
-
-    def mend(self) -> None:
-        self.failing = self.syncs_fail = None
-        self.frozen = False
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
 
 
 def _failed_then_mended(directory: Path, disk: Disk, begin: Callable[[], None]) -> None:
