@@ -338,13 +338,16 @@ class Spool:
                 self._sealed = deque(sorted(self._sealed, key=lambda segment: segment.id))
 
     def recent(self, since: int) -> Iterator[Envelope]:
-        """Envelopes received since `since` (Unix ns) that are still spooled, newest segments first, a bounded part."""
-        budget = _RECENT_BYTES
+        """Envelopes received since `since` (Unix ns) that are still spooled, oldest first; of a large spool its end."""
+        budget, chosen = _RECENT_BYTES, list[Segment]()
         for segment in reversed(self._sealed):
             budget -= segment.size
             if budget < 0:
-                return
-            yield from (item for item in segment.read() if isinstance(item, Envelope) and item.received_at >= since)
+                break
+            chosen.append(segment)
+        for segment in reversed(chosen):
+            with contextlib.suppress(OSError):  # the drain will say what is wrong with it
+                yield from (e for e in segment.read() if isinstance(e, Envelope) and e.received_at >= since)
 
     def check(self) -> None:
         """Raise what ended the writing thread, if anything did."""

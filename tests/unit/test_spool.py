@@ -316,23 +316,33 @@ def test_ids_are_unique_although_the_clock_stands_still(tmp_path: Path) -> None:
         assert contents(spool) == list(map(envelope, range(20)))
 
 
-def test_recent_finds_what_is_still_spooled(tmp_path: Path) -> None:
+def test_recent_finds_what_is_still_spooled_oldest_first(tmp_path: Path) -> None:
+    """In this order the window that remembers them forgets the oldest first."""
     with Open(tmp_path, config(segment_max_spans=2)) as spool:
         append(spool, *map(envelope, range(6)))
     with Open(tmp_path) as spool:
-        since = envelope(3).received_at
-        found = {item.received_at for item in spool.recent(since)}
-        assert found == {envelope(number).received_at for number in (3, 4, 5)}
+        assert list(spool.recent(envelope(3).received_at)) == [envelope(3), envelope(4), envelope(5)]
 
 
-def test_recent_is_not_ended_by_a_replayed_old_segment(tmp_path: Path) -> None:
+def test_recent_of_a_large_spool_is_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Open(tmp_path, config(segment_max_spans=2)) as spool:
+        append(spool, *map(envelope, range(6)))
+    with Open(tmp_path) as spool:
+        monkeypatch.setattr("collector.spool.spool._RECENT_BYTES", spool.statistics().bytes * 2 // 3 + 1)
+        assert list(spool.recent(0)) == list(map(envelope, range(2, 6)))
+
+
+def test_recent_passes_over_old_envelopes_in_new_segments_and_unreadable_ones(tmp_path: Path) -> None:
     clock = FakeClock()
-    with Open(tmp_path, ROOMY, clock) as spool:
-        append(spool, envelope(7))
+    with Open(tmp_path, config(segment_max_spans=1), clock) as spool:
+        append(spool, envelope(7), envelope(8))
     clock.advance(1)
     put_segment(tmp_path, [envelope(1)], clock)
     with Open(tmp_path, ROOMY, clock) as spool:
-        assert list(spool.recent(envelope(5).received_at)) == [envelope(7)]
+        first = spool.oldest()
+        assert first
+        first.path.unlink()
+        assert list(spool.recent(envelope(5).received_at)) == [envelope(8)]
 
 
 # -- refusing -----------------------------------------------------------------------------------------------------
