@@ -81,6 +81,7 @@ ENRICHED_COLUMNS = tuple(
         ("Provider", TEXT, LOW_TEXT, "Provider as sent."),
         ("RequestModel", TEXT, LOW_TEXT, "Model asked for."),
         ("ResponseModel", TEXT, LOW_TEXT, "Model that answered."),
+        ("ResponseId", TEXT, "String", "The provider's id of the answer."),
         ("AgentName", TEXT, LOW_TEXT, "Agent the span belongs to."),
         ("ToolName", TEXT, LOW_TEXT, "Tool the span runs."),
         ("Feature", TEXT, LOW_TEXT, "Product feature the run serves."),

@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS otel_traces
     Provider LowCardinality(String) CODEC(ZSTD(1)),
     RequestModel LowCardinality(String) CODEC(ZSTD(1)),
     ResponseModel LowCardinality(String) CODEC(ZSTD(1)),
+    ResponseId String CODEC(ZSTD(1)),
     AgentName LowCardinality(String) CODEC(ZSTD(1)),
     ToolName LowCardinality(String) CODEC(ZSTD(1)),
     Feature LowCardinality(String) CODEC(ZSTD(1)),

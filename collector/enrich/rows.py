@@ -1,0 +1,176 @@
+"""Between rows and facts: a batch as the views enrichment reads, and facts as the columns it fills."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.enrich.traces import SeenSpan
+from collector.enrich.verdicts import Report
+from collector.model.columns import ENRICHED_COLUMNS, MAP
+from collector.model.facts import Facts, SpanView
+from collector.model.usage import Usage
+
+AGGREGATE_FLAG = "aggregate"
+
+# Parts of the totals that have no column of their own are in UsageDetails under these names.
+_DETAIL_PARTS = {
+    "cache_write_1h": "cache_write_1h_tokens",
+    "input_audio": "input_audio_tokens",
+    "cache_audio_read": "cache_audio_read_tokens",
+    "output_audio": "output_audio_tokens",
+}
+_PARTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", *_DETAIL_PARTS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a span costs, as stored. `cost` and `details` are USD; `cost` is None when it is not priced."""
+
+    status: str
+    cost: Decimal | None = None
+    details: tuple[tuple[str, Decimal], ...] = ()
+    ref: str = ""
+
+
+def views(batch: pa.RecordBatch) -> list[SpanView]:
+    """One view a row."""
+    columns = {name: batch.column(name).to_pylist() for name in ("SpanName", "ScopeName", "SpanKind", "StatusCode")}
+    rows = zip(
+        *columns.values(),
+        _maps(batch.column("SpanAttributes")),
+        _events(batch),
+        _maps(batch.column("ResourceAttributes")),
+        strict=True,
+    )
+    return [SpanView(*row) for row in rows]
+
+
+def _maps(column: Any) -> Iterator[dict[str, str]]:
+    """A map column as dicts; of equal keys the last one counts."""
+    keys, values, offsets = column.keys.to_pylist(), column.items.to_pylist(), column.offsets.to_pylist()
+    for begin, end in itertools.pairwise(offsets):
+        yield dict(zip(keys[begin:end], values[begin:end], strict=True))
+
+
+def _events(batch: pa.RecordBatch) -> Iterator[list[tuple[str, dict[str, str]]]]:
+    names = batch.column("Events.Name")
+    texts, offsets = names.values.to_pylist(), names.offsets.to_pylist()
+    attributes = list(_maps(batch.column("Events.Attributes").values))
+    for begin, end in itertools.pairwise(offsets):
+        yield list(zip(texts[begin:end], attributes[begin:end], strict=True))
+
+
+def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> list[SeenSpan]:
+    """What the verdict needs of each row."""
+    names = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName", "Duration")
+    columns = [batch.column(name).to_pylist() for name in names]
+    starts = batch.column("Timestamp").cast(pa.int64()).to_pylist()
+    return [
+        SeenSpan(
+            (project, trace_id), span_id, parent_id, service, _report(span_id, parent_id, scope, start, duration, fact)
+        )
+        for project, trace_id, span_id, parent_id, service, scope, duration, start, fact in zip(
+            *columns, starts, facts, strict=True
+        )
+    ]
+
+
+def _report(span_id: str, parent_id: str, scope: str, start: int, duration: int, fact: Facts) -> Report | None:
+    usage = fact.usage
+    if usage is None:
+        return None
+    return Report(
+        span_id=span_id,
+        kind=fact.kind.value,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        detail=sum(getattr(usage, part) > 0 for part in _PARTS),
+        response_id=fact.response_id,
+        scope=scope,
+        start=start,
+        end=start + duration,
+        aggregate=fact.usage_is_aggregate,
+        root=not parent_id,
+    )
+
+
+def with_enriched(batch: pa.RecordBatch, facts: Sequence[Facts], charges: Sequence[Charge]) -> pa.RecordBatch:
+    """`batch` with every enriched column, and content attributes moved from SpanAttributes to Input and Output."""
+    batch, inputs, outputs = _move_content(batch, facts)
+    values: dict[str, list[Any]] = {
+        "Kind": [fact.kind.value for fact in facts],
+        "Operation": [fact.operation for fact in facts],
+        "Provider": [fact.provider for fact in facts],
+        "RequestModel": [fact.request_model for fact in facts],
+        "ResponseModel": [fact.response_model for fact in facts],
+        "ResponseId": [fact.response_id for fact in facts],
+        "AgentName": [fact.agent_name for fact in facts],
+        "ToolName": [fact.tool_name for fact in facts],
+        "Feature": [fact.feature for fact in facts],
+        "ConversationId": [fact.conversation_id for fact in facts],
+        "UserId": [fact.user_id for fact in facts],
+        "FinishReason": [fact.finish_reason for fact in facts],
+        "ReportedCost": [fact.reported_cost for fact in facts],
+        "InputKey": [fact.input_key for fact in facts],
+        "OutputKey": [fact.output_key for fact in facts],
+        "Input": inputs,
+        "Output": outputs,
+        "Cost": [charge.cost for charge in charges],
+        "CostDetails": [list(charge.details) for charge in charges],
+        "PriceStatus": [charge.status for charge in charges],
+        "PriceRef": [charge.ref for charge in charges],
+        **_usage_columns([fact.usage or Usage() for fact in facts], facts),
+    }
+    for column in ENRICHED_COLUMNS:
+        batch = batch.append_column(pa.field(column.name, column.arrow), pa.array(values[column.name], column.arrow))
+    return batch
+
+
+def _usage_columns(usages: Sequence[Usage], facts: Sequence[Facts]) -> dict[str, list[Any]]:
+    return {
+        "InputTokens": [usage.input_tokens for usage in usages],
+        "OutputTokens": [usage.output_tokens for usage in usages],
+        "CacheReadTokens": [usage.cache_read_tokens for usage in usages],
+        "CacheWriteTokens": [usage.cache_write_tokens for usage in usages],
+        "ReasoningTokens": [usage.reasoning_tokens for usage in usages],
+        "UsageDetails": [list(_usage_details(usage, fact).items()) for usage, fact in zip(usages, facts, strict=True)],
+    }
+
+
+def _usage_details(usage: Usage, fact: Facts) -> dict[str, int]:
+    parts = {name: count for name, part in _DETAIL_PARTS.items() if (count := getattr(usage, part))}
+    flags = {AGGREGATE_FLAG: 1} if fact.usage_is_aggregate else {}
+    return {**usage.details, **parts, **flags}
+
+
+def _move_content(batch: pa.RecordBatch, facts: Sequence[Facts]) -> tuple[pa.RecordBatch, list[str], list[str]]:
+    """Take the attributes that hold content out of SpanAttributes, wherever a fact names one exactly."""
+    column = batch.column("SpanAttributes")
+    keys, offsets = column.keys.to_pylist(), column.offsets.to_pylist()
+    inputs, outputs = [""] * len(facts), [""] * len(facts)
+    moved: list[int] = []
+    new_offsets = [0]
+    for row, fact in enumerate(facts):
+        for position in range(offsets[row], offsets[row + 1]):
+            if keys[position] == fact.input_key:
+                inputs[row] = column.items[position].as_py()
+                moved.append(position)
+            if keys[position] == fact.output_key:
+                outputs[row] = column.items[position].as_py()
+                if fact.output_key != fact.input_key:
+                    moved.append(position)
+        new_offsets.append(offsets[row + 1] - offsets[0] - len(moved))
+    if not moved:
+        return batch, inputs, outputs
+    gone = set(moved)
+    kept = pa.array([position for position in range(offsets[0], offsets[-1]) if position not in gone], pa.int32())
+    smaller = pa.MapArray.from_arrays(
+        pa.array(new_offsets, pa.int32()), pc.take(column.keys, kept), pc.take(column.items, kept), MAP
+    )
+    position = batch.schema.get_field_index("SpanAttributes")
+    return batch.set_column(position, batch.schema.field(position), smaller), inputs, outputs
