@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _MAX_HEAD_BYTES = 64 * 1024
@@ -11,8 +12,9 @@ _MAX_HEAD_BYTES = 64 * 1024
 class GuardedProtocol(HttpToolsProtocol):
     """Closes connections whose head or body is too slow, refuses oversized heads, and ends ambiguous connections.
 
-    uvicorn itself waits for ever for a request head and keeps a connection open after a request with both
-    Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids.
+    uvicorn itself waits for ever for a request head, buffers a header of any length, keeps a connection open after a
+    request with both Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids, and loses the body of a
+    request that offers to upgrade, as Java's client does on every plain connection.
     """
 
     read_header_timeout = 10.0
@@ -20,8 +22,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.parser = _DeafToUpgrades(self)
         self._deadline: asyncio.TimerHandle | None = None
+        self._head_open = False
         self._head_bytes = 0
+        self._unparsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -32,13 +37,20 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # The parser reports a header when it is whole; until then only these bytes tell its length.
+        self._unparsed_bytes = self._unparsed_bytes + len(data) if self._head_open else 0
+        if self._unparsed_bytes > _MAX_HEAD_BYTES:
+            self.send_400_response("The request head is too large.")
+            return
         super().data_received(data)
         # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
-        waits = self.cycle is None or self.cycle.response_complete
+        cycle: Any = self.cycle  # None before the first request
+        waits = cycle is None or cycle.response_complete
         if waits and not self._deadline and not self.timeout_keep_alive_task and not self.transport.is_closing():
             self._arm(self.read_header_timeout)
 
     def on_message_begin(self) -> None:
+        self._head_open = True
         self._head_bytes = 0
         self._arm(self.read_header_timeout)
         super().on_message_begin()
@@ -52,6 +64,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._head_open = False
+        if self.parser.offers_upgrade():
+            return
         # The application answers a slow body itself; this ends the connection when nobody reads it any more.
         self._arm(self.read_timeout + 5)
         super().on_headers_complete()
@@ -60,6 +75,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
+        if self.parser.offers_upgrade():
+            return
         self._disarm()
         super().on_message_complete()
 
@@ -81,6 +98,49 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+class _DeafToUpgrades:
+    """httptools' parser, which takes everything behind the head for the other protocol where an upgrade is offered.
+
+    RFC 9110 section 7.8 lets a server ignore the offer: the head is parsed again without it, and the body after it.
+    """
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+        self._parser = self._new_parser()
+
+    def feed_data(self, data: bytes) -> None:
+        rest = data
+        while True:
+            try:
+                self._parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as offer:
+                if not self.offers_upgrade():
+                    raise
+                head = self._head_without_offer()
+                self._parser = self._new_parser()
+                rest = head + rest[offer.args[0] :]
+            else:
+                return
+
+    def offers_upgrade(self) -> bool:
+        """Whether the current request would rather speak another protocol. CONNECT is no offer."""
+        return self._parser.should_upgrade() and any(name == b"upgrade" for name, _ in self._protocol.headers)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def _new_parser(self) -> Any:
+        parser = httptools.HttpRequestParser(self._protocol)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        return parser
+
+    def _head_without_offer(self) -> bytes:
+        version = self._parser.get_http_version().encode()
+        lines = [b" ".join((self._parser.get_method(), self._protocol.url, b"HTTP/" + version))]
+        lines += [b": ".join(header) for header in self._protocol.headers if header[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def guarded(read_header_timeout: float, read_timeout: float) -> type[GuardedProtocol]:

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +22,12 @@ else:
     from backports import zstd
 
 both = pytest.mark.parametrize("media_type", [PROTOBUF, JSON])
-CODERS = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress, "identity": bytes}
+CODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "zstd": zstd.compress,
+    "identity": bytes,
+}
 
 
 def encoded(message: Any, media_type: str) -> bytes:
