@@ -1,0 +1,224 @@
+"""What is billed, and the exact rate of each bucket: integers over a common denominator, compiled once per price."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+from genai_prices.data_units import unit_data
+from genai_prices.types import TieredPrices
+
+from collector.model.money import PICODOLLARS_PER_USD
+from collector.model.usage import Usage
+
+# Two prices of our own beside the library's price keys: USD per request, USD per hour of the span.
+PER_REQUEST: Final = "per_request"
+PER_HOUR: Final = "per_hour"
+
+# Each bucket of a receipt and the library's unit with that meaning. The names up to `citation` are tokens.
+_TOKEN_UNITS: Final = {
+    "input": "input_tokens",
+    "cache_read": "cache_read_tokens",
+    "cache_write": "cache_write_tokens",
+    "cache_write_1h": "cache_write_1h_tokens",
+    "input_audio": "input_audio_tokens",
+    "cache_audio_read": "cache_audio_read_tokens",
+    "input_image": "input_image_tokens",
+    "cache_image_read": "cache_image_read_tokens",
+    "input_video": "input_video_tokens",
+    "output": "output_tokens",
+    "reasoning": "output_reasoning_tokens",
+    "output_audio": "output_audio_tokens",
+    "output_image": "output_image_tokens",
+    "output_video": "output_video_tokens",
+    "citation": "output_citation_tokens",
+}
+# Counted in Usage.details under the library's own names. Audio billed by its duration is not: spans do not carry it.
+_COUNTED: Final = tuple(
+    key
+    for key, unit in unit_data.items()
+    if unit["dimensions"]["family"] not in {"tokens", "durations", "requests"} and key != "input_document_pages"
+)
+_PAGES: Final = "input_document_pages"
+_ANNOTATED: Final = "input_annotated_document_pages"
+_UNITS: Final = {**_TOKEN_UNITS, _PAGES: _PAGES, **{key: key for key in _COUNTED}}
+
+_NO_AUDIO: Final = (0,) * 5
+_NOTHING: Final = (0,) * (len(_UNITS) - 11)
+
+MEASURED: Final = tuple(_UNITS)
+BUCKETS: Final = (*MEASURED, "request", "time")
+
+_DIMENSIONS: Final = {key: frozenset(unit["dimensions"].items()) for key, unit in unit_data.items()}
+_BY_PRICE_KEY: Final[Mapping[str, tuple[str, int]]] = {
+    unit["price_key"]: (key, unit["per"]) for key, unit in unit_data.items()
+}
+PRICE_KEYS: Final = frozenset(_BY_PRICE_KEY)
+_KNOWN: Final = PRICE_KEYS | {PER_REQUEST, PER_HOUR}
+_HOUR_NS: Final = 3600 * 10**9
+_HIGHEST_PRICE: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """The coefficients of one price, for requests of one context size.
+
+    `lines` holds (index into BUCKETS, name, rate) for every bucket that has a price of its own or of the unit that
+    encloses it; a rate is in picodollars times `denominator`. `needs_usage`: without usage the cost is not known.
+    """
+
+    ref: str
+    lines: tuple[tuple[int, str, int], ...]
+    denominator: int
+    needs_usage: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """A price with its tiers by context size: a request whose whole input exceeds a threshold pays that band's rates
+    for every token. Bands are ordered from the highest threshold to the one that always holds (-1)."""
+
+    bands: tuple[tuple[int, Rates], ...]
+
+    def rates(self, input_tokens: int) -> Rates:
+        return next(rates for above, rates in self.bands if input_tokens > above)
+
+
+def quantities(usage: Usage, duration_ns: int) -> tuple[int, ...]:
+    """How much of each of BUCKETS a call used.
+
+    Buckets are disjoint: the parts of input (of output) add up to `input_tokens` (`output_tokens`) exactly. When parts
+    claim more than their total they are cut in the order cache writes, cache reads, audio, image, video (reasoning,
+    audio, image, video, citations for output), the last first.
+    """
+    if not usage.details and not usage.input_audio_tokens and not usage.output_audio_tokens:
+        read, write, hour = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
+        plain, said = usage.input_tokens - read - write, usage.output_tokens - usage.reasoning_tokens
+        if plain >= 0 and said >= 0 and hour <= write:  # nearly every call; what follows comes to the same
+            return (
+                plain,
+                read,
+                write - hour,
+                hour,
+                *_NO_AUDIO,
+                said,
+                usage.reasoning_tokens,
+                *_NOTHING,
+                1,
+                max(duration_ns, 0),
+            )
+    return _quantities(usage, usage.details, duration_ns)
+
+
+def _quantities(usage: Usage, details: Mapping[str, int], duration_ns: int) -> tuple[int, ...]:
+    def count(key: str) -> int:
+        return max(details.get(key, 0), 0)
+
+    reads, image = usage.cache_read_tokens, count("input_image_tokens")
+    audio_read = min(usage.cache_audio_read_tokens, reads, usage.input_audio_tokens)
+    image_read = min(count("cache_image_read_tokens"), reads - audio_read, image)
+    hour = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
+    plain, hour, write, audio_read, image_read, read, audio, image, video = _split(
+        usage.input_tokens,
+        (
+            hour,
+            usage.cache_write_tokens - hour,
+            audio_read,
+            image_read,
+            reads - audio_read - image_read,
+            usage.input_audio_tokens - audio_read,
+            image - image_read,
+            count("input_video_tokens"),
+        ),
+    )
+    output = _split(
+        usage.output_tokens,
+        (
+            usage.reasoning_tokens,
+            usage.output_audio_tokens,
+            count("output_image_tokens"),
+            count("output_video_tokens"),
+            count("output_citation_tokens"),
+        ),
+    )
+    return (
+        *(plain, read, write, hour, audio, audio_read, image, image_read, video),
+        *output,
+        max(count(_PAGES) - count(_ANNOTATED), 0),
+        *map(count, _COUNTED),
+        *(1, max(duration_ns, 0)),
+    )
+
+
+def _split(total: int, parts: Sequence[int]) -> list[int]:
+    """What no part claims, then the parts, cut where together they exceed `total`."""
+    left = max(total, 0)
+    taken = []
+    for part in parts:
+        own = min(max(part, 0), left)
+        taken.append(own)
+        left -= own
+    return [left, *taken]
+
+
+def tariff(prices: Mapping[str, Any], ref: str) -> Tariff:
+    """Compile prices in USD, by price key of the library or PER_REQUEST or PER_HOUR, to exact coefficients.
+
+    A bucket without a price takes that of the most specific priced unit that encloses it, as the library does. Keys
+    this version of the library does not know are ignored. Raises ValueError for a price that is not a sane amount.
+    """
+    known = {key: price for key, price in prices.items() if price is not None and key in _KNOWN}
+    thresholds = sorted(
+        {tier.start for price in known.values() if isinstance(price, TieredPrices) for tier in price.tiers},
+        reverse=True,
+    )
+    return Tariff(
+        (
+            *((above, _rates(_band(known, above), f"{ref}>{above}")) for above in thresholds),
+            (-1, _rates(_band(known, -1), ref)),
+        )
+    )
+
+
+def _band(prices: Mapping[str, Any], above: int) -> dict[str, Decimal]:
+    """The prices of requests larger than `above`: of its tiers (ascending), the last that starts no later."""
+    flat = {}
+    for key, price in prices.items():
+        if isinstance(price, TieredPrices):
+            started = [tier.price for tier in price.tiers if tier.start <= above]
+            flat[key] = started[-1] if started else price.base
+        else:
+            flat[key] = price
+    return flat
+
+
+def _rates(prices: Mapping[str, Decimal], ref: str) -> Rates:
+    units: dict[str, Fraction] = {}
+    for key, price in prices.items():
+        if key in _BY_PRICE_KEY:
+            unit, per = _BY_PRICE_KEY[key]
+            units[unit] = _pico(price, per)
+    exact: dict[str, Fraction] = {}
+    for bucket, meaning in _UNITS.items():
+        enclosing = [unit for unit in units if _DIMENSIONS[unit] <= _DIMENSIONS[meaning]]
+        if enclosing:
+            exact[bucket] = units[max(enclosing, key=lambda unit: len(_DIMENSIONS[unit]))]
+    needs_usage = any(exact.values()) or not exact
+    if "requests" in units:
+        exact["request"] = units["requests"]
+    if PER_REQUEST in prices:
+        exact["request"] = _pico(prices[PER_REQUEST], 1)
+    if PER_HOUR in prices:
+        exact["time"] = _pico(prices[PER_HOUR], _HOUR_NS)
+    denominator = math.lcm(*(rate.denominator for rate in exact.values()))
+    lines = tuple((index, name, int(exact[name] * denominator)) for index, name in enumerate(BUCKETS) if name in exact)
+    return Rates(ref, lines, denominator, needs_usage)
+
+
+def _pico(price: Decimal, per: int) -> Fraction:
+    """USD for `per` units as picodollars per unit."""
+    if not price.is_finite() or price < 0 or price > _HIGHEST_PRICE or (price and price.adjusted() < -30):
+        raise ValueError(f"{price!s:.40} is not a price in USD")
+    return Fraction(price) * PICODOLLARS_PER_USD / per
