@@ -1,0 +1,73 @@
+"""What one span says about itself: the view enrichment reads, and the facts it finds there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from collector.model.usage import Usage
+
+
+class Kind(StrEnum):
+    """What a span is to the people who read a run. Values are those of the column `Kind`."""
+
+    AGENT = "agent"
+    LLM = "llm"
+    TOOL = "tool"
+    EVAL = "eval"
+    INTERNAL = "internal"
+
+
+@dataclass(slots=True)
+class SpanView:
+    """One span as stored in `otel_traces`: every attribute value is text, arrays and maps are JSON text.
+
+    `span_kind` and `status_code` are the texts of those columns; an event is its name and its attributes.
+    """
+
+    name: str = ""
+    scope_name: str = ""
+    span_kind: str = "Unspecified"
+    status_code: str = "Unset"
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    events: Sequence[tuple[str, Mapping[str, str]]] = ()
+    resource: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a span says, whatever convention it says it in. Text that is not said is the empty string.
+
+    `family` is the convention that was recognised, empty for a span of none. `provider` is as sent; `provider_id` is
+    its canonical name (`openai`, `anthropic`, `google`, ...), empty when only a framework was named.
+    `usage` is None when the span says nothing of tokens or says zero of everything. `usage_is_aggregate` means that
+    the convention states the usage to be the sum of calls which other spans describe: it may be billed only when none
+    of them is known. `reported_cost` is in USD and fits the column `ReportedCost`.
+    `input_key` and `output_key` name where the content is:
+    - the name of an attribute, whose value is the content, byte for byte;
+    - a name that ends with a dot: the content is spread over the attributes with that prefix, and stays there;
+    - `event:NAME#ATTRIBUTE`: the content is that attribute of the first such event, and stays there;
+    - `event:PREFIX.`: the content is spread over the events with that prefix, and stays there.
+    On a tool span they are the arguments and the result.
+    """
+
+    family: str = ""
+    kind: Kind = Kind.INTERNAL
+    operation: str = ""
+    provider: str = ""
+    provider_id: str = ""
+    request_model: str = ""
+    response_model: str = ""
+    response_id: str = ""
+    agent_name: str = ""
+    tool_name: str = ""
+    feature: str = ""
+    conversation_id: str = ""
+    user_id: str = ""
+    usage: Usage | None = None
+    usage_is_aggregate: bool = False
+    reported_cost: Decimal | None = None
+    finish_reason: str = ""
+    service_tier: str = ""
+    input_key: str = ""
+    output_key: str = ""
