@@ -163,6 +163,70 @@ def test_a_daemon_stopped_while_its_store_is_away_continues_later(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_full_spool_refuses_and_loses_nothing(
+    daemon: DaemonProcess, server: ClickHouseProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.settings += ["spool.max_bytes=3MiB"]
+    daemon.start()
+    daemon.wait_for_ports()
+    senders = exporters(daemon.grpc, daemon.http, 4)
+    for sender in senders:
+        sender.start()
+    wait_until(lambda: all(sender.retries > 5 for sender in senders), 60, "refusals")
+    assert daemon.metric("spanmeter_spool_bytes") <= 3 * 1024 * 1024
+    server.start()
+    result = settled(daemon, server, senders)
+    with capsys.disabled():
+        print(f"\nspool full, {sum(sender.retries for sender in senders)} retried sends: {result}")
+    check(result)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MiB."""
+    place = tmp_path / "tiny"
+    place.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("mounting a small tmpfs is not permitted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_full_disk_under_load(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Spool and embedded store share a disk that fills up, then grows."""
+    daemon = DaemonProcess(tiny_disk / "data", "spool.min_free_bytes=0", "spool.flush_interval=150ms")
+    daemon.log = tiny_disk.with_suffix(".log")
+    senders = exporters(daemon.grpc, daemon.http, 4)
+    try:
+        daemon.start()
+        daemon.wait_until_ready()
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: all(sender.retries > 20 for sender in senders), 60, "refusals")
+        refused = sum(sender.retries for sender in senders)
+        subprocess.run(["mount", "-o", "remount,size=1g", str(tiny_disk)], check=True, capture_output=True)
+        for sender in senders:
+            sender.finish()
+        wait_until(lambda: daemon.metric("spanmeter_spool_segments") == 0, 120, "an empty spool")
+        assert daemon.stop() == 0, daemon.log_tail()
+    finally:
+        daemon.kill()
+    result = tally(acknowledged_by(senders), *stored_by_trace(daemon.directory / "store"))
+    with capsys.disabled():
+        print(f"\ndisk full under load, {refused} retried sends: {result}")
+    assert [failure for sender in senders for failure in sender.failures] == []
+    assert result.acknowledged > 500
+    assert result.lost == 0
+    assert result.stored == result.acknowledged
+    assert result.duplicates_under_final == 0
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_second_daemon_on_the_directory_does_not_start(tmp_path: Path) -> None:
     first = DaemonProcess(tmp_path / "data")

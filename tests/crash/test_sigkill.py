@@ -57,3 +57,68 @@ def test_acknowledged_spans_survive_sigkill(tmp_path: Path, capsys: pytest.Captu
     assert result.duplicates_under_final == 0
     assert list((daemon.directory / "spool").glob("*.seg")) == []
     assert list((daemon.directory / "spool" / "deadletter").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_killed_while_it_starts_for_the_first_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine's directory and the tables may be half made; the next start finishes them."""
+    daemon = DaemonProcess(tmp_path / "data", "spool.flush_interval=150ms")
+    moments = random.Random()
+    senders = exporters(daemon.grpc, daemon.http, 2, pause=0.01)
+    try:
+        daemon.start()
+        for sender in senders:
+            sender.start()
+        for _ in range(8):
+            time.sleep(moments.uniform(0.4, 1.6))
+            daemon.kill()
+            daemon.start()
+        daemon.wait_until_ready()
+        for sender in senders:
+            sender.finish()
+        assert daemon.stop() == 0, daemon.log_tail()
+    finally:
+        daemon.kill()
+    result = tally(acknowledged_by(senders), *stored_by_trace(daemon.directory / "store"))
+    with capsys.disabled():
+        print(f"\n8 SIGKILLs while starting for the first time: {result}")
+    assert result.acknowledged > 0
+    assert result.lost == 0
+    assert result.stored == result.acknowledged
+    assert result.duplicates_under_final == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_orderly_restarts_under_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon = DaemonProcess(tmp_path / "data", "spool.flush_interval=150ms")
+    daemon.start()
+    daemon.wait_until_ready()
+    assert daemon.stop() == 0
+    stop_merges(daemon.directory / "store")
+    senders = exporters(daemon.grpc, daemon.http, 4, pause=0.01)
+    try:
+        daemon.start()
+        for sender in senders:
+            sender.start()
+        for _ in range(4):
+            daemon.wait_until_ready()
+            time.sleep(1)
+            assert daemon.stop() == 0, daemon.log_tail()
+            assert list((daemon.directory / "spool").glob("*.seg")) == [], "stopped with spans in the spool"
+            daemon.start()
+        daemon.wait_until_ready()
+        for sender in senders:
+            sender.finish()
+        assert daemon.stop() == 0, daemon.log_tail()
+    finally:
+        daemon.kill()
+    result = tally(acknowledged_by(senders), *stored_by_trace(daemon.directory / "store"))
+    with capsys.disabled():
+        print(f"\n4 orderly restarts under load: {result}")
+    assert [failure for sender in senders for failure in sender.failures] == []
+    assert result.acknowledged > 500
+    assert result.lost == 0
+    assert result.stored == result.acknowledged
+    assert result.duplicate_rows == 0
