@@ -16,8 +16,11 @@ from collector.accept import Acceptor
 from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits
-from collector.config import Config
+from collector.billing import Billing
+from collector.config import Config, PricingConfig, schema_root
 from collector.drain import Drain
+from collector.enrich import Enricher, RecentTraces, conventions
+from collector.enrich.catalog import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
 from collector.model.clock import Clock, SystemClock
 from collector.query.service import Query
@@ -31,6 +34,9 @@ from collector.web import api, health
 from collector.web.health import Readiness
 
 log = structlog.get_logger("spanmeter")
+
+# Spans whose place in their trace is kept in memory, at roughly 200 bytes each.
+_RECENT_SPANS = 200_000
 
 _PORTS_FILE = "ports.json"
 _FIRST_PAUSE = 0.25
@@ -58,6 +64,7 @@ class Daemon:
             self._spool,
             self._deadletter,
             self._ready_store,
+            Billing(enricher(config.pricing), RecentTraces(_RECENT_SPANS)),
             self._clock,
             self._metrics,
             flush_interval=config.spool.flush_interval,
@@ -225,6 +232,11 @@ class Daemon:
         yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
         yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
         yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
+
+
+def enricher(pricing: PricingConfig) -> Enricher:
+    """Conventions and prices as installed and configured. Raises ConfigError."""
+    return Enricher(conventions.load(schema_root()), Catalogue.bundled(pricing))
 
 
 async def _first(event: asyncio.Event, task: "asyncio.Task[None]") -> None:

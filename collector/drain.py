@@ -1,4 +1,4 @@
-"""Durable segments become rows: read -> decode -> enrich -> store, then commit.
+"""Durable segments become rows: read -> decode -> enrich -> store -> settle, then commit.
 
 A segment is one insert a partition day, under a token made of its id: repeating any part of this after a crash adds
 nothing. What can never be stored is set aside with its bytes; everything else is tried again for ever.
@@ -15,8 +15,8 @@ from itertools import accumulate
 import pyarrow as pa
 import structlog
 
+from collector.billing import Billing
 from collector.decode import decode, one_span
-from collector.enrich import enrich
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
@@ -51,6 +51,7 @@ class Drain:
         spool: Spool,
         deadletter: DeadLetter,
         store: Callable[[], Store],
+        billing: Billing,
         clock: Clock,
         metrics: Metrics,
         *,
@@ -60,6 +61,7 @@ class Drain:
         self._spool = spool
         self._deadletter = deadletter
         self._store = store
+        self._billing = billing
         self._clock = clock
         self._metrics = metrics
         self._flush_interval = flush_interval
@@ -129,16 +131,19 @@ class Drain:
 
     def deliver_once(self, segment: Segment) -> None:
         """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
-        self._store()  # before any work: raises while there is no store
+        store = self._store()  # before any work: raises while there is no store
         envelopes, batch = self._decoded(segment, self._readable(segment))
         if not batch.num_rows:
             return
-        batch, clamped = clamp(enrich(batch))
+        batch, clamped = clamp(batch)
+        judged = self._billing.enrich(store, batch)
         origins = _Origins(segment.id, envelopes, poison_allowed=max(_POISON_ROWS, batch.num_rows // 10))
-        for day, rows, positions in by_day(batch):
+        for day, rows, positions in by_day(judged.batch):
             self._insert(rows, positions, origins, f"{segment.id}/{day}")
+        revised = self._billing.settle(store, judged)
         self._metrics.clamped.inc(clamped)
         self._metrics.stored_spans.inc(batch.num_rows)
+        self._metrics.revised_spans.inc(revised)
 
     def _readable(self, segment: Segment) -> list[Envelope]:
         try:

@@ -55,6 +55,11 @@ class Metrics:
         self.stored_spans = Counter(
             "spanmeter_drain_stored_spans", "Spans inserted into ClickHouse.", registry=registry
         )
+        self.revised_spans = Counter(
+            "spanmeter_drain_revised_spans",
+            "Stored spans written again because a later span changed who is billed.",
+            registry=registry,
+        )
         self.dead_lettered = Counter(
             "spanmeter_drain_dead_lettered_spans",
             "Spans or damaged ranges set aside, by reason.",

@@ -16,7 +16,7 @@ from collector.app import read_ports
 from collector.config import Config, split_endpoint
 from collector.demo.agent import Agent
 from collector.demo.model_server import model_server
-from collector.demo.tree import render
+from collector.demo.tree import render, total
 from collector.errors import StartError
 
 _SPANS = 6
@@ -40,6 +40,7 @@ def run_demo(config: Config, *, stay: bool) -> int:
         spans = _stored(daemon, web, trace_id)
         print(f"\nOne agent run, sent by three OpenTelemetry exporters, as stored (trace {trace_id}):\n")
         print(render(spans))
+        print(f"\nThe run cost ${total(spans)}.")
         print(f"\n{_look(directory, web, trace_id)}")
         if stay:
             print("\nServing until you press Ctrl-C.")

@@ -1,5 +1,6 @@
 """A run as text: its spans as an indented tree with durations."""
 
+from decimal import Decimal
 from typing import Any
 
 _NAME_WIDTH = 44
@@ -24,5 +25,18 @@ def render(spans: list[dict[str, Any]]) -> str:
 
 def _line(span: dict[str, Any], depth: int) -> str:
     name = "  " * depth + (span["SpanName"] or "(no name)")
-    outcome = f"ERROR {span['StatusMessage']}" if span["StatusCode"] == "Error" else ""
+    outcome = f"ERROR {span['StatusMessage']}" if span["StatusCode"] == "Error" else _money(span)
     return f"{name:<{_NAME_WIDTH}} {span['Duration'] / 1e6:9.2f} ms  {span['ServiceName']:<16} {outcome}".rstrip()
+
+
+def _money(span: dict[str, Any]) -> str:
+    """What a model call cost, or why it has no price."""
+    if span["Cost"] is not None:
+        cached = f", {span['CacheReadTokens']} cached" if span["CacheReadTokens"] else ""
+        return f"${span['Cost']}  {span['InputTokens']} in{cached}, {span['OutputTokens']} out"
+    return span["PriceStatus"] if span["Kind"] == "llm" else ""
+
+
+def total(spans: list[dict[str, Any]]) -> Decimal:
+    """What the run cost in USD: every billed span, once."""
+    return sum((Decimal(span["Cost"]) for span in spans if span["Cost"] is not None), Decimal(0))

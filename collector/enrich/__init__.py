@@ -1,11 +1,6 @@
-"""What each span means and costs: `enrich(batch) -> batch`, columnar and pure.
+"""What each span means and costs. Columnar at the edges, pure; conventions and prices are data."""
 
-No convention is applied yet: batches pass through and the enriched columns keep their defaults.
-"""
+from collector.enrich.enricher import Enricher, Reading
+from collector.enrich.traces import Judgement, RecentTraces
 
-import pyarrow as pa
-
-
-def enrich(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same rows with the enriched columns filled in."""
-    return batch
+__all__ = ["Enricher", "Judgement", "Reading", "RecentTraces"]

@@ -18,13 +18,13 @@ from collector.model.usage import Usage
 AGGREGATE_FLAG = "aggregate"
 
 # Parts of the totals that have no column of their own are in UsageDetails under these names.
-_DETAIL_PARTS = {
+DETAIL_PARTS = {
     "cache_write_1h": "cache_write_1h_tokens",
     "input_audio": "input_audio_tokens",
     "cache_audio_read": "cache_audio_read_tokens",
     "output_audio": "output_audio_tokens",
 }
-_PARTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", *_DETAIL_PARTS.values())
+_PARTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", *DETAIL_PARTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ def _usage_columns(usages: Sequence[Usage], facts: Sequence[Facts]) -> dict[str,
 
 
 def _usage_details(usage: Usage, fact: Facts) -> dict[str, int]:
-    parts = {name: count for name, part in _DETAIL_PARTS.items() if (count := getattr(usage, part))}
+    parts = {name: count for name, part in DETAIL_PARTS.items() if (count := getattr(usage, part))}
     flags = {AGGREGATE_FLAG: 1} if fact.usage_is_aggregate else {}
     return {**usage.details, **parts, **flags}
 

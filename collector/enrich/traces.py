@@ -9,6 +9,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from rbloom import Bloom
+
 from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
 
 TraceKey = tuple[str, str]  # project, trace id
@@ -39,7 +41,10 @@ class _Trace:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`billed`: the spans of a batch to bill. `revise`: stored spans whose verdict has changed, and to what."""
+    """`billed`: the spans of a batch to bill. `revise`: stored spans whose rows may be wrong, and the verdict.
+
+    A span of the batch is in `revise` too when it was stored before: an insert repeated under its token adds nothing.
+    """
 
     billed: frozenset[SpanKey]
     revise: Mapping[SpanKey, bool]
@@ -48,21 +53,26 @@ class Judgement:
 class RecentTraces:
     """Belongs to the drain's thread. `absorb` may be repeated for a batch whose insert failed; `confirm` ends it."""
 
-    def __init__(self, max_spans: int) -> None:
+    def __init__(self, max_spans: int, max_known: int = 1_000_000) -> None:
         self._max_spans = max_spans
+        # Every trace seen. A false positive costs a look into the store, nothing else.
+        self._known = Bloom(max_known, 0.01)
         self._spans = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         self._calls: dict[_Bucket, dict[SpanKey, Report]] = defaultdict(dict)
         self._doubles: dict[SpanKey, SpanKey] = {}
 
-    def unknown(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
-        """Those of `keys` that are not in memory."""
-        return sorted({key for key in keys if key not in self._traces})
+    def remember(self, keys: Iterable[TraceKey]) -> None:
+        """Traces that are stored, though not in memory."""
+        self._known.update(keys)
+
+    def forgotten(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
+        """Those of `keys` that may have stored spans and are not in memory: `load` these before `absorb`."""
+        return sorted({key for key in keys if key not in self._traces and key in self._known})
 
     def load(self, spans: Iterable[SeenSpan]) -> None:
-        """Take in stored spans of unknown traces."""
-        touched = self._take(spans)
-        self._judge(touched)
+        """Take in the stored spans of forgotten traces."""
+        self._judge(self._take(spans))
 
     def absorb(self, spans: Iterable[SeenSpan]) -> Judgement:
         """Take in a batch and say what to bill."""
@@ -73,7 +83,7 @@ class RecentTraces:
         billed = frozenset(key for key in arriving if self._is_billed(key))
         revise = {
             key: verdict
-            for key in affected - arriving
+            for key in affected
             if (verdict := self._is_billed(key)) != self._stored(key) and self._stored(key) is not None
         }
         return Judgement(billed, revise)
@@ -101,6 +111,7 @@ class RecentTraces:
             if span.billed is not None:
                 trace.stored[span.span_id] = span.billed
             touched.add(span.trace)
+        self._known.update(touched)
         return touched
 
     def _judge(self, touched: set[TraceKey]) -> set[SpanKey]:

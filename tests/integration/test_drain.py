@@ -8,9 +8,12 @@ import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
+from collector.app import enricher
+from collector.billing import Billing
 from collector.cli import main
-from collector.config import SpoolConfig, StoreConfig
+from collector.config import PricingConfig, SpoolConfig, StoreConfig
 from collector.drain import Drain
+from collector.enrich import RecentTraces
 from collector.errors import Reason, Unavailable
 from collector.model.columns import LATEST_NS
 from collector.model.envelope import Envelope
@@ -42,6 +45,7 @@ class Bench:
             self.spool,
             self.deadletter,
             self.present_store,
+            Billing(enricher(PricingConfig()), RecentTraces(10_000)),
             self.clock,
             self.metrics,
             flush_interval=0,

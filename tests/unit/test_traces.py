@@ -21,7 +21,7 @@ class Stored:
         self.billed: dict[SpanKey, bool] = {}
 
     def deliver(self, batch: list[SeenSpan], *, fail_first: bool = False) -> None:
-        unknown = set(self.traces.unknown(span.trace for span in batch))
+        unknown = set(self.traces.forgotten(span.trace for span in batch))
         self.traces.load(
             SeenSpan(s.trace, s.span_id, s.parent_id, s.service, s.report, self.billed.get(key))
             for key, s in self.spans.items()
@@ -42,6 +42,7 @@ class Stored:
 
     def restart(self) -> None:
         self.traces = RecentTraces(self._max_spans)
+        self.traces.remember(trace for trace, _ in self.spans)
 
 
 def span(trace: int, number: int, parent: int, tokens: tuple[int, int] | None, kind: str, response: str) -> SeenSpan:
@@ -107,7 +108,7 @@ def test_memory_is_bounded_and_forgotten_traces_are_loaded_again() -> None:
     table.deliver([SeenSpan(("p", "run"), "c", "a", "service", call)])
     for number in range(20):
         table.deliver([SeenSpan(("p", f"other{number}"), "x", "", "service")])
-    assert table.traces.unknown([("p", "run")]) == [("p", "run")]
+    assert table.traces.forgotten([("p", "run")]) == [("p", "run")]
     table.deliver([SeenSpan(("p", "run"), "a", "", "service", Report("a", "agent", 10, 1))])
     assert table.billed == {(("p", "run"), "c"): True, (("p", "run"), "a"): False}
 

@@ -1,0 +1,110 @@
+"""Who is billed, across batches: a span that arrives late may change what an earlier row of its trace has to say.
+
+`enrich` judges a batch with what is known of its traces, in memory or else in the store (one query a batch, and only
+for traces seen before). `settle` writes the rows whose verdict has changed again, as new versions, once the batch is
+stored. Either may be repeated: a row is rewritten only while it disagrees with the verdict.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+
+from collector.enrich import Enricher, Judgement, Reading, RecentTraces
+from collector.enrich.stored import decoded_again, known_spans
+from collector.enrich.traces import SpanKey, TraceKey
+from collector.model.money import PriceStatus
+from collector.store.client import Store
+from collector.store.sql import named_query
+from collector.store.writer import by_day, insert_spans
+
+log = structlog.get_logger("spanmeter.billing")
+
+_REMEMBERED_TRACES = 500_000
+_ROWS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An enriched batch, and what `settle` needs once it is stored."""
+
+    batch: pa.RecordBatch
+    reading: Reading
+    judgement: Judgement
+
+
+class Billing:
+    """Belongs to the drain's thread."""
+
+    def __init__(self, enricher: Enricher, traces: RecentTraces) -> None:
+        self._enricher = enricher
+        self._traces = traces
+        self._met: Store | None = None
+
+    def enrich(self, store: Store, batch: pa.RecordBatch) -> Judged:
+        """Every row's meaning and cost. Raises Unavailable when the store is needed and does not answer."""
+        self._meet(store)
+        reading = self._enricher.read(batch)
+        self._load(store, self._traces.forgotten(span.trace for span in reading.spans))
+        judgement = self._traces.absorb(reading.spans)
+        return Judged(self._enricher.finish(reading, judgement.billed), reading, judgement)
+
+    def settle(self, store: Store, judged: Judged) -> int:
+        """The batch is stored: write the earlier rows whose verdict it changed; how many."""
+        changed = list(judged.judgement.revise.items())
+        revised = 0
+        for begin in range(0, len(changed), _ROWS_AT_ONCE):
+            revised += self._revise(store, dict(changed[begin : begin + _ROWS_AT_ONCE]))
+        self._traces.confirm(judged.reading.spans, judged.judgement)
+        return revised
+
+    def _meet(self, store: Store) -> None:
+        """Learn which traces an earlier run has stored."""
+        if self._met is not store:
+            table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
+            self._traces.remember(zip(*(table.column(n).to_pylist() for n in ("Project", "TraceId")), strict=True))
+            self._met = store
+
+    def _load(self, store: Store, keys: list[TraceKey]) -> None:
+        if keys:
+            parameters = {"projects": [key[0] for key in keys], "trace_ids": [key[1] for key in keys]}
+            self._traces.load(known_spans(store.query(named_query("known_spans"), parameters)))
+
+    def _revise(self, store: Store, changes: Mapping[SpanKey, bool]) -> int:
+        table = store.query(named_query("span_rows"), _parameters(changes))
+        wrong = [
+            billed != (status != PriceStatus.ROLLED_UP.value)
+            for billed, status in zip(_verdicts(changes, table), table.column("PriceStatus").to_pylist(), strict=True)
+        ]
+        table = table.filter(pa.array(wrong, pa.bool_()))
+        if not table.num_rows:
+            return 0
+        reading = self._enricher.read(decoded_again(table))
+        batch = self._enricher.finish(reading, (key for key, billed in changes.items() if billed))
+        for day, rows, _ in by_day(batch):
+            insert_spans(store, rows, f"revise/{_digest(rows)}/{day}")
+        log.info("Spans that arrived later changed who is billed.", rows=batch.num_rows)
+        return int(batch.num_rows)
+
+
+def _parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
+    listed = list(keys)
+    return {
+        "projects": [trace[0] for trace, _ in listed],
+        "trace_ids": [trace[1] for trace, _ in listed],
+        "span_ids": [span_id for _, span_id in listed],
+    }
+
+
+def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> list[bool]:
+    columns = (table.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
+    return [changes[(project, trace_id), span_id] for project, trace_id, span_id in zip(*columns, strict=True)]
+
+
+def _digest(rows: pa.RecordBatch) -> str:
+    """Stands for these versions of these rows with these verdicts: repeated after a crash, it adds nothing."""
+    names = ("TraceId", "SpanId", "Version", "PriceStatus")
+    text = repr([rows.column(name).to_pylist() for name in names])
+    return hashlib.sha256(text.encode()).hexdigest()

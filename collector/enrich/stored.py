@@ -1,0 +1,89 @@
+"""Rows that are stored already, read back: as what the verdict needs, or whole to be enriched again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS
+from collector.enrich.traces import SeenSpan
+from collector.enrich.verdicts import Report
+from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
+from collector.model.money import PriceStatus
+
+# Statuses of spans that report usage, by whether they are billed.
+_REPORTING = {
+    PriceStatus.PRICED.value: True,
+    PriceStatus.REPORTED.value: True,
+    PriceStatus.UNKNOWN_MODEL.value: True,
+    PriceStatus.ROLLED_UP.value: False,
+}
+_PART_COLUMNS = ("CacheReadTokens", "CacheWriteTokens", "ReasoningTokens")
+
+
+def known_spans(table: pa.Table) -> list[SeenSpan]:
+    """The rows of the query `known_spans`."""
+    return [_known_span(row) for row in table.to_pylist()]
+
+
+def _known_span(row: Mapping[str, Any]) -> SeenSpan:
+    details = dict(row["UsageDetails"])
+    tokens = row["InputTokens"], row["OutputTokens"]
+    billed = _REPORTING.get(row["PriceStatus"], True if any(tokens) else None)
+    report = None
+    if billed is not None:
+        report = Report(
+            span_id=row["SpanId"],
+            kind=row["Kind"],
+            input_tokens=row["InputTokens"],
+            output_tokens=row["OutputTokens"],
+            detail=sum(row[name] > 0 for name in _PART_COLUMNS) + sum(name in details for name in DETAIL_PARTS),
+            response_id=row["ResponseId"],
+            scope=row["ScopeName"],
+            start=row["StartNano"],
+            end=row["StartNano"] + row["Duration"],
+            aggregate=AGGREGATE_FLAG in details,
+            root=not row["ParentSpanId"],
+        )
+    return SeenSpan(
+        (row["Project"], row["TraceId"]), row["SpanId"], row["ParentSpanId"], row["ServiceName"], report, billed
+    )
+
+
+def decoded_again(table: pa.Table) -> pa.RecordBatch:
+    """Whole rows as `decode` made them, content put back into SpanAttributes, each with its next Version."""
+    columns = []
+    for field in DECODED_SCHEMA:
+        column = table.column(field.name).combine_chunks()
+        if field.name == "SpanAttributes":
+            column = _with_content(table)
+        elif field.name == "Version":
+            column = pc.add(column.cast(pa.uint64()), pa.scalar(1, pa.uint64()))
+        columns.append(_plain(column, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=DECODED_SCHEMA)
+
+
+def _plain(column: Any, kind: pa.DataType) -> Any:
+    """Without the dictionaries and time zones ClickHouse's Arrow output has."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return column if column.type == kind else column.cast(kind)
+
+
+def _with_content(table: pa.Table) -> pa.Array:
+    names = ("SpanAttributes", "InputKey", "Input", "OutputKey", "Output")
+    offsets, keys, values = [0], [], []
+    for attributes, *content in zip(*(table.column(name).to_pylist() for name in names), strict=True):
+        pairs = [*attributes, *_content_pairs(*content)]
+        keys += [key for key, _ in pairs]
+        values += [value for _, value in pairs]
+        offsets.append(len(keys))
+    return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(keys, TEXT), pa.array(values, TEXT), MAP)
+
+
+def _content_pairs(input_key: str, content_in: str, output_key: str, content_out: str) -> list[tuple[str, str]]:
+    """The attributes that were moved. A key that only names where content is has moved nothing."""
+    pairs = [(input_key, content_in)] if content_in else []
+    if content_out and output_key != input_key:
+        pairs.append((output_key, content_out))
+    return pairs
