@@ -34,17 +34,23 @@ class Daemon:
     def __init__(
         self, directory: Path, settings: Sequence[str] = (), config: Path | None = None, token: str = ""
     ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.token = token
-        self._log = (directory / "log").open("wb")
         command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(directory)]
         if config:
             command += ["--config", str(config)]
         for override in (*_ANY_PORTS, *settings):
             command += ["--set", override]
-        self.process = subprocess.Popen(command, stdout=self._log, stderr=subprocess.STDOUT)
-        self.ports = self._ports()
-        wait_until(self._ready, START_SECONDS, "readiness")
+        with (directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self.ports = self._ports()
+            wait_until(self._ready, START_SECONDS, "readiness")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     @property
     def grpc(self) -> str:
@@ -65,10 +71,8 @@ class Daemon:
                 self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(START_SECONDS) == 0, self.log()
         finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-            self._log.close()
+            self.process.kill()
+            self.process.wait()
 
     def log(self) -> str:
         return (self.directory / "log").read_text(errors="replace")
@@ -86,7 +90,7 @@ class Daemon:
                 return error.code, error.read()
 
     def trace(self, trace_id: bytes | str, spans: int = 1, token: str | None = None) -> list[dict[str, Any]]:
-        """The stored spans of a trace, once there are `spans` of them."""
+        """The stored spans of a trace, once there are `spans` of them, with their content among the attributes."""
         wanted = trace_id if isinstance(trace_id, str) else trace_id.hex()
         found: list[dict[str, Any]] = []
 
@@ -99,7 +103,7 @@ class Daemon:
 
         wait_until(stored, READ_SECONDS, f"a trace {wanted} of {spans} spans")
         assert len(found) == spans
-        return found
+        return [_with_content(span) for span in found]
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of one metric; 0 before its first sample."""
@@ -145,6 +149,12 @@ class Daemon:
         with contextlib.suppress(OSError):
             return b"spanmeter_store_ready 1.0" in self.get("/metrics")[1]
         return False
+
+
+def _with_content(span: dict[str, Any]) -> dict[str, Any]:
+    """The span as it was sent: enrichment moves input and output out of the attributes and notes their keys."""
+    moved = {span[f"{side}Key"]: span[side] for side in ("Input", "Output") if span[side]}
+    return {**span, "SpanAttributes": {**moved, **span["SpanAttributes"]}}
 
 
 class Growth:
