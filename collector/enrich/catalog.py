@@ -39,7 +39,7 @@ class Catalogue:
     2. For each spelling of the name (`names.spellings`: literal, without its date, behind each prefix), the library's
        own matching at the provider the prefix names, at the provider the span names, then at the vendor the library
        derives from the model name. The library lets some providers fall back to others (Azure to OpenAI, ...).
-    3. The only provider of the library that lists exactly this name. Several, and nothing says which: unknown.
+    3. Any provider that lists exactly this name. Several with different prices, and nothing says which: unknown.
 
     A provider the library does not know (`strands-agents`, `langgraph`) counts as none. What an engine people run
     themselves serves (`ollama`, `vllm`, ...) has no list price: only overrides price it.
@@ -149,11 +149,16 @@ class Catalogue:
             for candidate in (self._provider(prefix), given, self._vendor(spelling)):
                 if candidate and (found := self._match(candidate, spelling)):
                     return found
-        for _, spelling in ways:
-            sellers = self._listed.get(spelling, ())
-            if len(sellers) == 1:
-                return self._match(sellers[0], spelling)
-        return None
+        return self._only([spelling for _, spelling in ways])
+
+    def _only(self, names: Sequence[str]) -> Entry | None:
+        """The entry listed under one of `names`, if everyone who lists one charges the same."""
+        found = [
+            entry for name in names for seller in self._listed.get(name, ()) if (entry := self._match(seller, name))
+        ]
+        if not found or any(entry.model.prices != found[0].model.prices for entry in found):
+            return None
+        return next((entry for entry in found if entry.provider.model_match is not None), found[0])
 
     def _match(self, provider: Provider, name: str) -> Entry | None:
         model = provider.find_model(name, all_providers=self._providers)
