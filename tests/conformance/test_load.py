@@ -1,0 +1,89 @@
+"""Many clients at once and requests as large as allowed: answered, within bounded memory."""
+
+import concurrent.futures
+import contextlib
+import resource
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.daemon import MIB, Daemon
+from tests.conformance.wire import Connection, post, status_message, succeeded
+from tests.support.otlp import request, span, trace_id
+
+CLIENTS = 1000
+
+
+@pytest.fixture(autouse=True)
+def many_files() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("what", ["heads", "bodies"])
+def test_a_thousand_slow_clients_delay_nobody_and_cost_little(daemon: Daemon, what: str) -> None:
+    with contextlib.ExitStack() as opened, daemon.growth() as growth:
+        for _ in range(CLIENTS):
+            connection = opened.enter_context(Connection(daemon.ports["http"]))
+            slow = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nX-Slow: "
+            connection.send(slow if what == "heads" else connection.head(100_000) + b"\x0a" * 1000)
+        slowest = 0.0
+        for _ in range(20):
+            begin = time.monotonic()
+            succeeded(post(daemon.ports["http"], request(span()).SerializeToString()))
+            slowest = max(slowest, time.monotonic() - begin)
+    print(f"{CLIENTS} slow {what}: slowest export beside them {slowest:.3f} s, memory +{growth.mib:.0f} MiB")
+    assert slowest < 2
+    assert growth.mib < 100
+
+
+def test_a_thousand_connections_at_once_are_all_answered(daemon: Daemon) -> None:
+    traces = [trace_id() for _ in range(CLIENTS)]
+    with contextlib.ExitStack() as opened, daemon.growth() as growth:
+        connections = [opened.enter_context(Connection(daemon.ports["http"], timeout=60)) for _ in traces]
+        for connection, trace in zip(connections, traces, strict=True):
+            body = request(span(trace_id=trace)).SerializeToString()
+            connection.send(connection.head(len(body)) + body)
+        for connection in connections:
+            succeeded(connection.answer())
+    print(f"{CLIENTS} connections at once: memory +{growth.mib:.0f} MiB")
+    for trace in traces[::250]:
+        daemon.trace(trace)
+
+
+def test_keep_alive_clients_in_parallel(daemon: Daemon) -> None:
+    def client(_: int) -> int:
+        answered = 0
+        with Connection(daemon.ports["http"], timeout=60) as connection:
+            for _ in range(40):
+                body = request(*(span() for _ in range(5))).SerializeToString()
+                connection.send(connection.head(len(body)) + body)
+                succeeded(connection.answer())
+                answered += 1
+        return answered
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(client, range(16))) == [40] * 16
+
+
+def test_oversize_requests_at_once_stay_within_bounded_memory(daemon: Daemon) -> None:
+    """The default limits: 64 MiB a request, 256 MiB in flight."""
+
+    def oversize(_: int) -> None:
+        with Connection(daemon.ports["http"], timeout=60) as connection:
+            block = b"%x\r\n%s\r\n" % (MIB, b"a" * MIB)
+            head = connection.head(headers={"Transfer-Encoding": "chunked"})
+            connection.send_until_answered([head, *([block] * 70)])
+            answer = connection.answer()
+            assert answer.status in (413, 503)
+            assert ("retry-after" in answer.headers) == (answer.status == 503)
+            status_message(answer, answer.status)
+
+    with daemon.growth() as growth, concurrent.futures.ThreadPoolExecutor(3) as pool:
+        list(pool.map(oversize, range(3)))
+    print(f"3 oversize requests at once: memory +{growth.mib:.0f} MiB")
+    assert growth.mib < 400
+    assert daemon.metric("spanmeter_in_flight_bytes") == 0

@@ -1,0 +1,164 @@
+"""TLS and mutual TLS on both transports, with certificates made for the occasion."""
+
+import datetime as dt
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.conformance.daemon import Daemon, running
+from tests.conformance.wire import Connection, call, succeeded
+from tests.support.otlp import request, span, trace_id
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its key, as PEM files."""
+
+    cert: Path
+    key: Path
+
+
+class Authority:
+    """A certificate authority of this test."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory = directory
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        basic = x509.BasicConstraints(ca=True, path_length=0)
+        self.file = directory / f"{name}.pem"
+        certificate = self._builder(self._name, self._key.public_key()).add_extension(basic, critical=True)
+        self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
+
+    def issue(self, name: str) -> Pair:
+        """A certificate for localhost, fit for servers and clients."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        names = x509.SubjectAlternativeName(
+            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+        )
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
+        builder = self._builder(subject, key.public_key()).add_extension(names, critical=False)
+        certificate = builder.add_extension(usage, critical=False).sign(self._key, hashes.SHA256())
+        pair = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
+        pair.cert.write_bytes(_pem(certificate))
+        pair.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return pair
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        day = dt.timedelta(days=1)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - day)
+            .not_valid_after(now + day)
+        )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@dataclass(frozen=True)
+class Served:
+    daemon: Daemon
+    ca: Path
+    client: Pair
+    stranger: Pair
+
+
+def settings(pair: Pair, client_ca: Path | None) -> list[str]:
+    found = []
+    for transport in ("grpc", "http"):
+        tls = f"receivers.otlp.protocols.{transport}.tls"
+        found += [f"{tls}.cert_file={pair.cert}", f"{tls}.key_file={pair.key}"]
+        if client_ca:
+            found.append(f"{tls}.client_ca_file={client_ca}")
+    return found
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["tls", "mutual"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    directory = tmp_path_factory.mktemp("certificates")
+    authority, other = Authority(directory, "authority"), Authority(directory, "other")
+    server, client, stranger = authority.issue("server"), authority.issue("client"), other.issue("stranger")
+    data = tmp_path_factory.mktemp("data")
+    with running(data, settings(server, authority.file if request.param else None)) as daemon:
+        yield Served(daemon, authority.file, client, stranger)
+
+
+@pytest.fixture
+def mutual(request: pytest.FixtureRequest, served: Served) -> bool:
+    return "mutual" in request.node.callspec.id
+
+
+def over_http(served: Served, pair: Pair | None, body: bytes) -> None:
+    context = ssl.create_default_context(cafile=str(served.ca))
+    if pair:
+        context.load_cert_chain(pair.cert, pair.key)
+    with Connection(served.daemon.ports["http"], tls=context) as connection:
+        connection.send(connection.head(len(body)) + body)
+        succeeded(connection.answer())
+
+
+def over_grpc(served: Served, pair: Pair | None, body: bytes) -> grpc.StatusCode:
+    files = (pair.key.read_bytes(), pair.cert.read_bytes()) if pair else (None, None)
+    return call(served.daemon.grpc, body, credentials=grpc.ssl_channel_credentials(served.ca.read_bytes(), *files)).code
+
+
+def test_a_client_with_a_certificate_is_served(served: Served) -> None:
+    traces = [trace_id(), trace_id()]
+    first, second = (request(span(trace_id=trace)).SerializeToString() for trace in traces)
+    over_http(served, served.client, first)
+    assert over_grpc(served, served.client, second) is grpc.StatusCode.OK
+    for trace in traces:
+        served.daemon.trace(trace)
+
+
+@pytest.mark.parametrize("who", ["nobody", "stranger"])
+def test_without_a_known_certificate_only_plain_tls_lets_in(served: Served, mutual: bool, who: str) -> None:
+    pair = served.stranger if who == "stranger" else None
+    body = request(span()).SerializeToString()
+    if mutual:
+        with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+            over_http(served, pair, body)
+        assert over_grpc(served, pair, body) is grpc.StatusCode.UNAVAILABLE
+    else:
+        over_http(served, pair, body)
+        assert over_grpc(served, pair, body) is grpc.StatusCode.OK
+
+
+def test_plain_text_is_not_served(served: Served) -> None:
+    body = request(span()).SerializeToString()
+    with Connection(served.daemon.ports["http"]) as connection:
+        connection.send(connection.head(len(body)) + body)
+        assert connection.ends_within(10)
+    assert call(served.daemon.grpc, body).code is grpc.StatusCode.UNAVAILABLE
+    over_http(served, served.client, body)
+
+
+def test_files_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
+    pair = Authority(tmp_path, "authority").issue("server")
+    wrong = Pair(pair.cert, tmp_path / "none.key")
+    with (
+        pytest.raises(AssertionError, match=r"Cannot (use|read) the TLS file"),
+        running(tmp_path / "data", settings(wrong, None)),
+    ):
+        pass
