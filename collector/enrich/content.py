@@ -6,7 +6,7 @@ spread over many attributes or sits in events, the key says so (see `model.facts
 
 from collections.abc import Iterable, Mapping
 
-from collector.enrich.recipes import EVENT
+from collector.enrich.values import EVENT
 from collector.model.facts import Kind, SpanView
 
 

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 
 from collector.enrich.families import Family, Meaning
 from collector.enrich.kinds import KindTable
-from collector.enrich.values import Source, source
+from collector.enrich.values import EVENT, Source, source
 
 Places = tuple[tuple[str, tuple[Source, ...]], ...]
-
-# An event (`event:NAME#ATTRIBUTE`), a prefix (`a.b.*`) or an attribute.
-EVENT = "event:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +86,7 @@ def _is_of(family: Family, scope: str, present: frozenset[str]) -> bool:
 
 
 def _stays(spec: str) -> bool:
+    """Whether a content key is no single attribute: an event (`event:NAME#attribute`) or a prefix (`a.b.*`)."""
     return spec.startswith(EVENT) or spec.endswith(".*")
 
 

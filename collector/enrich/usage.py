@@ -7,7 +7,9 @@ count       a count is a whole number from 0 to MAX_TOKENS. `12.0` and `1e3` are
             text that is no number and booleans (`not_a_number`), negative ones (`negative`), larger ones (`too_large`).
             A fraction is rounded up (`not_whole`): a token begun is a token billed.
 cache write at least the sum of its five-minute and one-hour parts (`cache_write_parts` when less but zero was sent).
-input       missing: the total less the output, else what was read from and written to the cache.
+parts       parts without any total are no usage: None. A bill made of them would be silently incomplete.
+input       missing: the total less the output, else what was read from and written to the cache; nothing of these
+            leaves the input at zero (`input_missing`).
 cache       when the convention says that the input excludes cached tokens, they are added to it. When it says that it
             includes them but they are more than the input (`cache_exceeds_input`), or the total sent is exactly
             input + cache + output (`total_includes_cache`), they are added too: no part exceeds its total.
@@ -45,6 +47,8 @@ def settle(
     known = _counts(counts, broken)
     extra = _counts(details or {}, broken)
     part = known.get
+    if known and known.keys().isdisjoint(("input", "output", "total")):
+        return None
     write_parts = part("cache_write_5m", 0) + part("cache_write_1h", 0)
     write = part("cache_write", write_parts)
     if write < write_parts:
@@ -83,6 +87,8 @@ def settle(
 def _input(known: Mapping[str, int], cached: int, includes: bool, broken: set[str]) -> int:
     total, output = known.get("total"), known.get("output", 0)
     if "input" not in known:
+        if total is None and not cached and output:
+            broken.add("input_missing")
         return max((total or 0) - output, cached)
     entire = known["input"]
     if not includes:

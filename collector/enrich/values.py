@@ -21,6 +21,7 @@ MAX_LITERAL = 16 * 1024
 
 SPAN_NAME = "@name"
 RESOURCE = "resource:"
+EVENT = "event:"
 CONTENT = "~"
 
 _OPERATION = re.compile(r"^(?:invoke_agent|create_agent|execute_tool|invoke_workflow)\s+")
@@ -39,16 +40,25 @@ class Source:
     leading: re.Pattern[str] | None = None
     # `~` before the key: the attribute is content, to be searched on model calls only.
     in_content: bool = False
+    event: str = ""
 
 
 def source(spec: str) -> Source:
     """The Source a key form means."""
     if spec == SPAN_NAME or spec.startswith(RESOURCE):
         return Source(spec, "", is_json=False, path=())
-    attribute, sharp, dotted = spec.removeprefix(CONTENT).partition("#")
+    bare = spec.removeprefix(CONTENT)
+    event = ""
+    if bare.startswith(EVENT):
+        event, _, bare = bare.removeprefix(EVENT).partition("#")
+    attribute, sharp, dotted = bare.partition("#")
     path = tuple(dotted.split(".")) if dotted else ()
+    if event:
+        return Source(spec, "", is_json=True, path=(attribute, *path), in_content=spec.startswith(CONTENT), event=event)
     leading = re.compile(rf'\s*{{\s*"{re.escape(path[0])}"\s*:\s*"([^"\\]*)"') if len(path) == 1 else None
-    return Source(spec, attribute, is_json=bool(sharp), path=path, leading=leading, in_content=spec.startswith(CONTENT))
+    return Source(
+        spec, attribute, is_json=bool(sharp), path=path, leading=leading, in_content=spec.startswith(CONTENT)
+    )
 
 
 @dataclass(slots=True)
@@ -73,11 +83,23 @@ class Reader:
         """The value itself, None when absent: what JSON holds there, or the attribute's text."""
         if not place.is_json:
             return self._plain(place) or None
+        if place.event:
+            return self._in_event(place)
         text = self.span.attributes.get(place.attribute, "")
         if place.leading and place.attribute not in self._documents and (found := place.leading.match(text)):
             return found[1]
         value = self._document(place.attribute, text)
         for step in place.path:
+            value = _step(value, step)
+        return value
+
+    def _in_event(self, place: Source) -> Any:
+        attribute, *path = place.path
+        named = (attributes for name, attributes in reversed(self.span.events) if name == place.event)
+        value: Any = next((attributes[attribute] for attributes in named if attribute in attributes), None)
+        if path:
+            value = parsed(value or "")
+        for step in path:
             value = _step(value, step)
         return value
 

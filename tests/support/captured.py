@@ -1,0 +1,75 @@
+"""The captured payloads of real libraries: their spans as stored, and what the model server knows of the calls."""
+
+import functools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from collector.admit import otlp_json
+from collector.decode import decode
+from collector.model.envelope import Envelope, Signal
+from collector.model.facts import SpanView
+from collector.model.otlp import REQUESTS
+
+ROOT = Path(__file__).parents[1] / "fixtures" / "otlp"
+CASES = sorted(path.parent.name for path in ROOT.glob("*/truth.json"))
+
+
+@dataclass(frozen=True)
+class Captured:
+    """One span, with the ids that join it to the truth."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str
+    view: SpanView = field(repr=False)
+
+
+@functools.cache
+def truth(case: str) -> dict[str, Any]:
+    """What the scripted model server logged: calls and tool runs, and the spans that tell of each call.
+
+    Texts longer than 400 characters are cut to {"head", "chars"}. A call's span has `own: false` when only its input
+    repeats an earlier answer.
+    """
+    document: dict[str, Any] = json.loads((ROOT / case / "truth.json").read_text(encoding="utf-8"))
+    return document
+
+
+@functools.cache
+def spans(case: str) -> tuple[Captured, ...]:
+    """Every span of the case's trace requests, decoded as the daemon does."""
+    return tuple(_captured(row) for payload in _payloads(case) for row in _rows(payload))
+
+
+def view(row: dict[str, Any]) -> SpanView:
+    """A decoded row as enrichment sees it."""
+    events = zip(row["Events.Name"], map(dict, row["Events.Attributes"]), strict=True)
+    return SpanView(
+        name=row["SpanName"],
+        scope_name=row["ScopeName"],
+        span_kind=row["SpanKind"],
+        status_code=row["StatusCode"],
+        attributes=dict(row["SpanAttributes"]),
+        events=tuple(events),
+        resource=dict(row["ResourceAttributes"]),
+    )
+
+
+def _captured(row: dict[str, Any]) -> Captured:
+    return Captured(row["TraceId"], row["SpanId"], row["ParentSpanId"], view(row))
+
+
+def _payloads(case: str) -> Iterator[bytes]:
+    for path in sorted((ROOT / case).glob("*.traces.*")):
+        if path.suffix == ".pb":
+            yield path.read_bytes()
+        elif not path.name.endswith(".meta.json"):
+            yield otlp_json.parse(REQUESTS[Signal.TRACES], path.read_bytes()).SerializeToString()
+
+
+def _rows(payload: bytes) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = decode([Envelope("default", 1, 1, payload)]).to_pylist()
+    return rows
