@@ -5,6 +5,7 @@ import itertools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,18 @@ def test_a_token_holds_for_another_connection(opener: Opener) -> None:
     insert_spans(first, batch("a"), "segment-1/0")
     insert_spans(second, batch("a"), "segment-1/0")
     assert names(second) == ["a"]
+
+
+def test_a_token_inserts_once_although_two_try_at_once(opener: Opener) -> None:
+    """What happens when an insert that timed out here is still carried out there."""
+    first, second = opener(), opener()
+    migrate(first, 0)
+    migrate(second, 0)
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(20):
+            rows = batch("a", "b", trace=number + 1)
+            list(threads.map(insert_spans, (first, second), (rows, rows), [f"segment-{number}/0"] * 2))
+    assert names(first) == ["a"] * 20 + ["b"] * 20
 
 
 def test_a_large_insert_is_one_part(fresh: Store) -> None:
