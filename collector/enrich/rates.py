@@ -48,6 +48,7 @@ _UNITS: Final = {**_TOKEN_UNITS, _PAGES: _PAGES, **{key: key for key in _COUNTED
 _NO_AUDIO: Final = (0,) * 5
 _NOTHING: Final = (0,) * (len(_UNITS) - 11)
 
+TOKENS: Final = frozenset(_TOKEN_UNITS)
 MEASURED: Final = tuple(_UNITS)
 BUCKETS: Final = (*MEASURED, "request", "time")
 

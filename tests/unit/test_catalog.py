@@ -1,15 +1,17 @@
 """Which price entry a name means, and catalogues from fetched data."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
+import yaml
 from genai_prices.data_snapshot import DataSnapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.config import PricingConfig, load
-from collector.enrich import catalog
+from collector.enrich import catalog, pricelist
 from collector.enrich.catalog import Catalogue
 from collector.enrich.names import spellings
 from collector.errors import ConfigError
@@ -206,3 +208,34 @@ def test_data_that_cannot_replace_the_prices_is_refused(data: bytes) -> None:
 def test_a_mistake_in_the_settings_is_a_sentence(setting: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence.replace("?", r"\?")):
         load(overrides=[f"pricing.{setting}"])
+
+
+def test_price_lists_for_people() -> None:
+    assert "openai/gpt-4o-mini  input 0.15  output 0.6  cache_read 0.075  cache_write 0.15 *" in list(
+        pricelist.listing(CATALOGUE, AFTER, "OPENAI/gpt-4o-mini")
+    )
+    assert "google/gemma-3  no price" in list(pricelist.listing(CATALOGUE, AFTER, "google/gemma-3"))
+    late = 20_770 * 86_400 * 10**9
+    text = "\n".join(pricelist.show(CATALOGUE, "", "claude-haiku-5-5", late))
+    for line in (
+        "anthropic/claude-haiku-5-5\n  input              0.1 USD per million tokens\n",
+        "anthropic/claude-haiku-5-5>100000\n  input              0.5 USD",
+        "@2026-10-14+batch>100000\n",
+        "web_searches       0.01 USD per piece",
+        "changes: 2026-10-14",
+    ):
+        assert line in text
+    assert "reasoning" not in text
+    catalogue = Catalogue.bundled(PricingConfig.model_validate({"overrides": [{"model": "x", "per_hour": 2}]}))
+    assert "  time               2 USD per hour" in pricelist.show(catalogue, "", "x", AFTER)
+
+
+def test_the_report_on_unpriced_models_is_configuration_to_paste() -> None:
+    text = "\n".join(pricelist.unpriced([("vllm", "my: model", 3), ("", "x", 9), ("p", "", 1)]))
+    pricing = PricingConfig.model_validate(yaml.safe_load(text)["pricing"])
+    assert [(o.model, o.provider, o.input) for o in pricing.overrides] == [
+        ("my: model", "vllm", Decimal(0)),
+        ("x", None, Decimal(0)),
+    ]
+    assert pricelist.show(CATALOGUE, "vllm", "my: model", AFTER)[0] == "my: model: no price is known."
+    assert pricelist.unpriced([]) == ["Every model seen has a price."]

@@ -54,7 +54,7 @@ def test_the_column_ends_below_a_million() -> None:
     assert not fits(-MAX_PICODOLLARS - 1)
 
 
-@given(st.integers(-(10**30), 10**30), st.integers(1, 10**20))
+@given(st.integers(-(10**30), 10**30), st.one_of(st.integers(1, 10**20), st.sampled_from((2, 4, 10))))
 def test_nearest_is_half_to_even(numerator: int, denominator: int) -> None:
     assert nearest(numerator, denominator) == round(Fraction(numerator, denominator))
 

@@ -164,6 +164,20 @@ def test_every_entry_tier_and_period_of_the_library_is_priced_as_the_library_doe
     assert known > 0.9 * checked
 
 
+def test_a_context_tier_starts_above_its_threshold() -> None:
+    at, checked = 20_760 * DAY, 0
+    for entry in ENTRIES:
+        tariff = entry.tariff(at)
+        for above in [above for above, _ in tariff.bands[:-1]] if tariff else ():
+            for size in (above - 1, above, above + 1):
+                usage = Usage(size, 1000, cache_read_tokens=size // 3)
+                one = cast("Catalogue", OneEntry(entry))
+                priced = price(one, provider="", request_model="m", response_model="", usage=usage, at=at)
+                check(priced, entry, usage, at, "")
+                checked += 1
+    assert checked > 300
+
+
 NUMBERS = st.one_of(st.just(0), st.integers(0, 200), st.integers(0, 300_000), st.integers(0, 3_000_000))
 USAGES = st.builds(
     usage_of, st.dictionaries(st.sampled_from(PARTS), NUMBERS), st.dictionaries(st.sampled_from(COUNTED), NUMBERS)
