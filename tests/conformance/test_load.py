@@ -2,8 +2,10 @@
 
 import concurrent.futures
 import contextlib
+import gzip
 import resource
 import time
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -87,3 +89,22 @@ def test_oversize_requests_at_once_stay_within_bounded_memory(daemon: Daemon) ->
     print(f"3 oversize requests at once: memory +{growth.mib:.0f} MiB")
     assert growth.mib < 400
     assert daemon.metric("spanmeter_in_flight_bytes") == 0
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_bomb_over_http_is_refused_within_bounded_memory(daemon: Daemon, coding: str) -> None:
+    stream = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
+    bomb = b"".join([*(stream.compress(bytes(MIB)) for _ in range(256)), stream.flush()])
+    with daemon.growth() as growth:
+        answer = post(daemon.ports["http"], bomb, headers={"Content-Encoding": coding})
+    print(f"{coding} bomb of 256 MiB in {len(bomb)} bytes over HTTP: memory +{growth.mib:.0f} MiB")
+    assert "once decompressed" in status_message(answer, 413)
+    assert growth.mib < 64 + 64
+
+
+def test_a_body_of_empty_gzip_members_delays_nobody(daemon: Daemon) -> None:
+    body = gzip.compress(b"") * 500_000
+    begin = time.monotonic()
+    answer = post(daemon.ports["http"], body, headers={"Content-Encoding": "gzip"})
+    assert "more than 10000 members" in status_message(answer, 400)
+    assert time.monotonic() - begin < 5
