@@ -17,8 +17,11 @@ from collector.billing import Billing
 from collector.config import PricingConfig
 from collector.decode import decode, one_span
 from collector.enrich import RecentTraces
+from collector.enrich.pricing import price
 from collector.model.envelope import Encoding, Envelope
+from collector.model.money import usd
 from collector.model.principal import ANONYMOUS
+from collector.model.usage import Usage
 from collector.query.service import Dimension, Query
 from collector.store import Store
 from collector.store.writer import by_day, insert_spans
@@ -149,3 +152,70 @@ def test_the_api_gives_the_sums_of_the_table(store: Store) -> None:
     total = sum((row["Cost"] for row in answer), Decimal(0))
     listed = Query(lambda: store).runs(ANONYMOUS, since, until, 1000).to_pylist()
     assert sum((row["Cost"] for row in listed if row["Cost"]), Decimal(0)) == total > 0
+
+
+# Captured cases whose cost cannot be that of the truth, because the payload does not say what the provider counted.
+UNKNOWABLE = {
+    "langfuse-sdk": "one generation was recorded by hand with its own tokens and cost; the model server never saw it",
+    "langsmith-otel": "the Responses API call has no span with tokens",
+    "oi-crewai": "no LLM spans at all",
+    "oi-google-genai": "one span for the two calls of automatic function calling, with the tokens of the second",
+    "oi-js-openai": "no tokens on streamed calls",
+    "oi-openai-agents": "no cached tokens on chat completions",
+    "openlit-anthropic": "streamed calls leave out cached tokens, and say nothing of them",
+    "openlit-openai": "an estimate stands for the tokens of an abandoned stream",
+    "otel-genai-openai-agents": "no LLM spans at all",
+    "otel-google-genai-legacy": "one span for the two calls of automatic function calling, with the tokens of the second",
+    "otel-openai-v2-latest": "no Responses API spans, no cached tokens",
+    "pydantic-ai-v1x-native-default": "no tokens on OpenAI calls",
+    "traceloop-anthropic-v0.40": "no tokens on one streamed call, no one-hour cache writes",
+    "traceloop-js-openai": "no tokens on streamed calls, no cached tokens",
+    "vercel-ai6-json": "no cached tokens on generateObject",
+    "vercel-ai6-proto": "no cached tokens on generateObject",
+    "vercel-ai6-proto-lone-surrogate": "no cached tokens on generateObject; one-hour cache writes are in JSON cut short",
+}
+
+
+def true_cost(case: str, at: int) -> Decimal:
+    """What the provider's own counts cost, for the calls whose usage reached the client."""
+    total = Decimal(0)
+    for call in json.loads((FIXTURES / case / "truth.json").read_text())["llm_calls"]:
+        if not call.get("usage_reached_client") or "input_tokens_all" not in call:
+            continue
+        written = (call["raw_usage"].get("cache_creation") or {}).get("ephemeral_1h_input_tokens", 0)
+        usage = Usage(
+            input_tokens=call["input_tokens_all"],
+            output_tokens=call["output_tokens_all"],
+            cache_read_tokens=call["cached_tokens"],
+            cache_write_tokens=call["cache_creation_tokens"],
+            cache_write_1h_tokens=written,
+            reasoning_tokens=call["reasoning_tokens"],
+        )
+        priced = price(
+            ENRICHER.catalogue,
+            provider=call["provider"],
+            request_model=call["request_model"],
+            response_model=call["response_model"],
+            usage=usage,
+            at=at,
+        )
+        assert priced.cost is not None, call
+        total += usd(priced.cost)
+    return total
+
+
+def billed_cost(case: str) -> tuple[Decimal, int]:
+    """What the case costs here, and when it began."""
+    reading = ENRICHER.read(decode(captured(case)))
+    batch = ENRICHER.finish(reading, RecentTraces(100_000).absorb(reading.spans).billed)
+    costs = [cost for cost in batch.column("Cost").to_pylist() if cost is not None]
+    return sum(costs, Decimal(0)), min(batch.column("Timestamp").cast(pa.int64()).to_pylist())
+
+
+def test_every_captured_case_costs_what_the_provider_counted() -> None:
+    wrong = set()
+    for case in sorted(path.name for path in FIXTURES.iterdir()):
+        cost, at = billed_cost(case)
+        if cost != true_cost(case, at):
+            wrong.add(case)
+    assert wrong == set(UNKNOWABLE)
