@@ -1,4 +1,4 @@
-"""Stored spans as JSON for the API."""
+"""Stored spans and other rows as JSON for the API."""
 
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,13 @@ def spans_json(table: pa.Table) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = _plain_times(table).to_pylist()
     return [_span(row, table.schema) for row in rows]
+
+
+def rows_json(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows of any query: columns by name, times and money as in `spans_json`."""
+    table = _plain_times(table)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return [{field.name: _value(row[field.name], field.type) for field in table.schema} for row in rows]
 
 
 def _plain_times(table: pa.Table) -> pa.Table:
