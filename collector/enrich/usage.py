@@ -129,15 +129,12 @@ def count(value: Any, broken: set[str]) -> int | None:
         number = int(value)
     else:
         parsed = decimal(value)
-        if parsed is None or abs(parsed) > MAX_TOKENS:
+        if parsed is None or not 0 <= parsed <= MAX_TOKENS:
             broken.add("not_a_number" if parsed is None else "negative" if parsed < 0 else "too_large")
             return None
         number = math.ceil(parsed)
         if number != parsed:
             broken.add("not_whole")
-        if parsed < 0:
-            broken.add("negative")
-            return None
     if number > MAX_TOKENS:
         broken.add("too_large")
         return None
