@@ -18,15 +18,15 @@ def content_key(span: SpanView, kind: Kind, content: Mapping[str, tuple[str, ...
     specs = content.get(side, ())
     if kind is Kind.TOOL:
         specs = (*content.get(f"tool_{side}", ()), *specs)
-    empty = ""
+    empty = names = ""
     for spec in specs:
         if spec.startswith(EVENT):
-            if found := _event(span, spec):
+            if span.events and (found := _event(span, spec)):
                 return found
         elif spec.endswith(".*"):
-            prefix = spec[:-1]
-            if any(key.startswith(prefix) for key in span.attributes):
-                return prefix
+            names = names or "\n" + "\n".join(span.attributes)
+            if "\n" + spec[:-1] in names and any(key.startswith(spec[:-1]) for key in span.attributes):
+                return spec[:-1]
         elif span.attributes.get(spec):
             return spec
         else:

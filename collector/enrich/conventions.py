@@ -43,34 +43,37 @@ class Conventions:
         """The facts of one span. Never raises, whatever the attributes hold."""
         found = self._recipe(span)
         reader = Reader(span)
-        verdict = found.kinds.verdict(span)
+        verdict, operation = found.kinds.verdict(span)
         kind = verdict.kind
-        values = {name: _first(reader, places, kind) for name, places in found.fields.items()}
-        text = values.get
-        provider, provider_id = self._provider(reader, found.fields.get("provider", ()))
+        fields = found.fields
+
+        def text(name: str) -> str:
+            places = fields.get(name)
+            return _first(reader, places, kind) if places else ""
+
+        provider, provider_id = self._provider(reader, fields.get("provider", ()))
         tokens, aggregate = _usage(reader, found, kind, provider_id)
         answered = span.status_code != "Error"
-        model = text("model", "")
-        agent = text("agent_span_name", "") if kind is Kind.AGENT else ""
+        model = text("model")
         return Facts(
             family=found.family,
             kind=kind,
-            operation=verdict.operation,
+            operation=operation,
             provider=provider,
             provider_id=provider_id,
-            request_model=text("request_model", "") or ("" if answered else model),
-            response_model=text("response_model", "") or (model if answered else ""),
-            response_id=text("response_id", "") if kind is Kind.LLM else "",
-            agent_name=text("agent_name", "") or agent,
-            tool_name=text("tool_name", "") if kind is Kind.TOOL else "",
-            feature=text("feature", ""),
-            conversation_id=text("conversation_id", ""),
-            user_id=text("user_id", ""),
+            request_model=text("request_model") or ("" if answered else model),
+            response_model=text("response_model") or (model if answered else ""),
+            response_id=text("response_id") if kind is Kind.LLM else "",
+            agent_name=text("agent_name") or (text("agent_span_name") if kind is Kind.AGENT else ""),
+            tool_name=text("tool_name") if kind is Kind.TOOL else "",
+            feature=text("feature"),
+            conversation_id=text("conversation_id"),
+            user_id=text("user_id"),
             usage=tokens,
             usage_is_aggregate=tokens is not None and (aggregate or verdict.rollup),
-            reported_cost=_cost(reader, found.fields.get("reported_cost", ())),
-            finish_reason=unwrapped(text("finish_reason", "")),
-            service_tier=text("service_tier", ""),
+            reported_cost=_cost(reader, fields.get("reported_cost", ())),
+            finish_reason=unwrapped(text("finish_reason")),
+            service_tier=text("service_tier"),
             input_key=content_key(span, kind, found.content, "input"),
             output_key=content_key(span, kind, found.content, "output"),
         )
@@ -96,7 +99,12 @@ class Conventions:
 
 
 def _first(reader: Reader, places: tuple[Source, ...], kind: Kind) -> str:
+    attributes = reader.span.attributes
     for place in places:
+        if place.plain:
+            if found := attributes.get(place.attribute):
+                return found
+            continue
         # What stands inside content is a fact about a call; elsewhere the same words are the user's data.
         if place.in_content and kind is not Kind.LLM:
             continue
@@ -135,11 +143,15 @@ def _counts(reader: Reader, buckets: Places, kind: Kind) -> tuple[dict[str, Any]
     """The first value of each bucket, and the key the input came from."""
     counts: dict[str, Any] = {}
     input_key = ""
+    attributes = reader.span.attributes
     for name, places in buckets:
         for place in places:
-            if place.in_content and kind is not Kind.LLM:
+            if place.plain:
+                value: Any = attributes.get(place.attribute)
+            elif place.in_content and kind is not Kind.LLM:
                 continue
-            value = reader.value(place)
+            else:
+                value = reader.value(place)
             if value is None or value == "":
                 continue
             counts[name] = value

@@ -3,76 +3,75 @@
 The first of these that answers decides:
 1. what a recognised family states, families in their order of precedence: its kind attributes in the order of its
    file, then its patterns of span names;
-2. the shape: an evaluation or a tool is named, without any model; then tokens were counted or a model is named;
+2. the shape: with a model or a count of tokens it is a model call, else with an evaluation an evaluation, else with
+   a tool a tool;
 3. `internal`.
 An operation that is sent is kept as sent when the kind came from elsewhere and names none.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 from collector.enrich.families import Family, Verdict
 from collector.enrich.values import unwrapped
 from collector.model.facts import Kind, SpanView
 
+_Keys = tuple[str, bool, dict[str, Verdict]]
 _Name = tuple[re.Pattern[str], Verdict]
 
 OPERATION = "gen_ai.operation.name"
 NOTHING = Verdict(kind=Kind.INTERNAL)
 
+_MODELS = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.usage.input_tokens",
+           "gen_ai.usage.prompt_tokens", "gen_ai.usage.output_tokens", "llm.token_count.prompt")  # fmt: skip
 _SHAPES = (
+    (_MODELS, Verdict(kind=Kind.LLM)),
     (("gen_ai.evaluation.name",), Verdict(kind=Kind.EVAL, operation="evaluation")),
     (
         ("gen_ai.tool.name", "tool.name", "gen_ai.tool.call.arguments"),
         Verdict(kind=Kind.TOOL, operation="execute_tool"),
     ),
 )
-_MODELS = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.usage.input_tokens",
-           "gen_ai.usage.prompt_tokens", "gen_ai.usage.output_tokens", "llm.token_count.prompt")  # fmt: skip
+# What `_shape` looks at.
+SHAPE_KEYS = frozenset(key for keys, _ in _SHAPES for key in keys)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KindTable:
-    """The kind rules of the families that may speak for a span."""
+    """The kind rules that may speak for spans of one shape, and the verdict when none does."""
 
-    families: tuple[Family, ...]
+    rules: tuple[_Keys | _Name, ...]
+    otherwise: Verdict
 
-    @cached_property
-    def _rules(self) -> tuple[tuple[tuple[tuple[str, bool, dict[str, Verdict]], ...], tuple[_Name, ...]], ...]:
-        return tuple(
-            (
-                tuple((rule.key, rule.json_encoded, rule.values) for rule in family.kinds),
-                tuple((re.compile(rule.pattern), rule.verdict) for rule in family.names),
-            )
-            for family in self.families
-        )
+    def verdict(self, span: SpanView) -> tuple[Verdict, str]:
+        """The verdict, and the operation: the verdict's own, else the one sent."""
+        stated = self._stated(span)
+        return stated, stated.operation or span.attributes.get(OPERATION, "")
 
-    def verdict(self, span: SpanView) -> Verdict:
-        """Kind, operation and whether usage is a roll-up; the operation is final."""
-        for keys, names in self._rules:
-            for key, encoded, values in keys:
+    def _stated(self, span: SpanView) -> Verdict:
+        for rule in self.rules:
+            if len(rule) == 3:
+                key, encoded, values = rule
                 sent = span.attributes.get(key)
                 if sent and (stated := values.get((unwrapped(sent) if encoded else sent).lower())):
-                    return _with_operation(stated, span)
-            for pattern, stated in names:
-                if pattern.match(span.name):
-                    return _with_operation(stated, span)
-        return _with_operation(_shape(span), span)
+                    return stated
+            elif rule[0].match(span.name):
+                return rule[1]
+        return self.otherwise
 
 
-def _with_operation(stated: Verdict, span: SpanView) -> Verdict:
-    if stated.operation:
-        return stated
-    sent = span.attributes.get(OPERATION, "")
-    return Verdict(kind=stated.kind, operation=sent, rollup=stated.rollup) if sent else stated
+def kind_table(families: Iterable[Family], present: frozenset[str]) -> KindTable:
+    """The table for spans that have the attributes `present`; `families` are the most believed first."""
+    rules: list[_Keys | _Name] = []
+    for family in families:
+        rules += [(rule.key, rule.json_encoded, rule.values) for rule in family.kinds if rule.key in present]
+        rules += [(re.compile(rule.pattern), rule.verdict) for rule in family.names]
+    return KindTable(tuple(rules), _shape(present))
 
 
-def _shape(span: SpanView) -> Verdict:
-    attributes = span.attributes
-    if any(attributes.get(key) for key in _MODELS):
-        return Verdict(kind=Kind.LLM)
+def _shape(present: frozenset[str]) -> Verdict:
     for keys, stated in _SHAPES:
-        if any(key in attributes for key in keys):
+        if not present.isdisjoint(keys):
             return stated
     return NOTHING

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from collector.enrich.families import Family, Meaning
-from collector.enrich.kinds import KindTable
+from collector.enrich.kinds import OPERATION, SHAPE_KEYS, KindTable, kind_table
 from collector.enrich.values import EVENT, Source, source
 
 Places = tuple[tuple[str, tuple[Source, ...]], ...]
@@ -31,7 +31,7 @@ class Recipe:
 
 def known_keys(families: Iterable[Family]) -> frozenset[str]:
     """Every attribute name that any of the families looks at."""
-    keys: set[str] = set()
+    keys: set[str] = {OPERATION, *SHAPE_KEYS}
     for family in families:
         keys.update(family.recognise.keys)
         keys.update(rule.key for rule in family.kinds)
@@ -55,7 +55,7 @@ def recipe(families: tuple[Family, ...], scope: str, present: frozenset[str]) ->
             content.setdefault(name, []).extend(spec for spec in specs if spec in present or _stays(spec))
     return Recipe(
         family=named,
-        kinds=KindTable(consulted),
+        kinds=kind_table(consulted, present),
         fields=dict(fields),
         content={name: tuple(dict.fromkeys(specs)) for name, specs in content.items() if specs},
         usage=_places((family.usage for family in consulted), present),

@@ -159,6 +159,7 @@ def decimal(value: Any) -> Decimal | None:
 def cost(value: Any) -> Decimal | None:
     """A cost in USD that fits the column `ReportedCost`, to the picodollar; None for anything else."""
     number = decimal(value)
-    if number is None or number < 0 or number >= MAX_COST:
+    if number is None or not 0 <= number < MAX_COST:
         return None
-    return number.quantize(PICODOLLAR)
+    exact = number.quantize(PICODOLLAR)
+    return exact if exact < MAX_COST else None

@@ -8,6 +8,7 @@ resource:key     an attribute of the resource
 """
 
 import ast
+import functools
 import json
 import re
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Source:
     # `~` before the key: the attribute is content, to be searched on model calls only.
     in_content: bool = False
     event: str = ""
+    # The attribute's text is the value: nothing to work out.
+    plain: bool = False
 
 
 def source(spec: str) -> Source:
@@ -56,9 +59,7 @@ def source(spec: str) -> Source:
     if event:
         return Source(spec, "", is_json=True, path=(attribute, *path), in_content=spec.startswith(CONTENT), event=event)
     leading = re.compile(rf'\s*{{\s*"{re.escape(path[0])}"\s*:\s*"([^"\\]*)"') if len(path) == 1 else None
-    return Source(
-        spec, attribute, is_json=bool(sharp), path=path, leading=leading, in_content=spec.startswith(CONTENT)
-    )
+    return Source(spec, attribute, is_json=bool(sharp), path=path, leading=leading, in_content=spec.startswith(CONTENT))
 
 
 @dataclass(slots=True)
@@ -141,6 +142,11 @@ def unwrapped(text: str) -> str:
     """A text that instrumentations send bare, quoted, or in an array: `stop`, `"stop"` and `["stop"]` are `stop`."""
     if text[:1] not in ("[", '"'):
         return text
+    return _unwrapped(text) if len(text) <= 64 else _unwrapped.__wrapped__(text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _unwrapped(text: str) -> str:
     value = parsed(text)
     if isinstance(value, list):
         value = next((item for item in value if item), "")

@@ -146,17 +146,19 @@ def test_any_counts_become_disjoint_buckets(counts: dict[str, Any], cache: bool,
     assert 0 <= usage.cache_write_1h_tokens <= usage.cache_write_tokens
     assert 0 <= usage.output_audio_tokens <= usage.output_tokens - usage.reasoning_tokens
     assert usage.reasoning_tokens >= 0
-    assert all(isinstance(count, int) and 0 < count < 2**64 for count in usage.details.values())
+    assert all(0 < count < 2**64 for count in usage.details.values())
 
 
 @given(st.one_of(_NUMBER, st.decimals(0, 10**7).map(str)))
 def test_a_reported_cost_fits_its_column(value: Any) -> None:
     amount = cost(value)
-    assert amount is None or (0 <= amount <= 1_000_000 and amount == amount.quantize(Decimal("1e-12")))
+    if amount is not None:
+        assert 0 <= amount < 1_000_000
+        assert amount == amount.quantize(Decimal("1e-12"))
 
 
 def test_reported_costs() -> None:
     assert cost("0.00017377499999999998") == Decimal("0.000173775000")
     assert cost(0.003) == Decimal("0.003")
-    for refused in ("-1", "1000000", "free", True, None, {}):
+    for refused in ("-1", "1000000", "999999.9999999999999", "free", True, None, [1]):
         assert cost(refused) is None
