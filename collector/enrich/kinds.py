@@ -26,7 +26,8 @@ NOTHING = Verdict(kind=Kind.INTERNAL)
 _MODELS = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.usage.input_tokens",
            "gen_ai.usage.prompt_tokens", "gen_ai.usage.output_tokens", "llm.token_count.prompt")  # fmt: skip
 _SHAPES = (
-    (_MODELS, Verdict(kind=Kind.LLM)),
+    # Nobody states that this is a call: it counts as one only where it sums no calls below it.
+    (_MODELS, Verdict(kind=Kind.LLM, rollup=True)),
     (("gen_ai.evaluation.name",), Verdict(kind=Kind.EVAL, operation="evaluation")),
     (
         ("gen_ai.tool.name", "tool.name", "gen_ai.tool.call.arguments"),

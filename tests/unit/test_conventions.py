@@ -57,7 +57,7 @@ def test_our_own_attributes_win_over_every_family() -> None:
     assert said.family == "openinference"
 
 
-def test_what_is_set_on_the_resource_holds_for_every_span_that_says_nothing() -> None:
+def test_our_own_attributes_on_the_resource_hold_for_its_spans() -> None:
     resource = {"spanmeter.feature": "search"}
     assert facts({}, resource=resource).feature == "search"
     assert facts({"spanmeter.feature": "checkout"}, resource=resource).feature == "checkout"
@@ -96,7 +96,7 @@ def test_of_two_families_the_one_with_the_lower_order_is_believed(first: str, se
         ({"gen_ai.operation.name": "chat"}, "", Kind.LLM, "chat", False),
         ({"gen_ai.operation.name": "embedding"}, "", Kind.LLM, "embeddings", False),
         ({"gen_ai.operation.name": "invoke_agent"}, "", Kind.AGENT, "invoke_agent", True),
-        ({"gen_ai.operation.name": "my_step"}, "", Kind.LLM, "my_step", False),
+        ({"gen_ai.operation.name": "my_step"}, "", Kind.LLM, "my_step", True),
         ({"openinference.span.kind": "CHAIN"}, "", Kind.INTERNAL, "", True),
         ({"mlflow.spanType": '"CHAT_MODEL"'}, "", Kind.LLM, "chat", False),
         ({"ai.operationId": "ai.generateText"}, "", Kind.AGENT, "invoke_agent", True),
