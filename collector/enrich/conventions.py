@@ -16,13 +16,15 @@ from collector.enrich import usage
 from collector.enrich.content import content_key
 from collector.enrich.families import Family, Providers, load_families, load_providers
 from collector.enrich.providers import ProviderNames
-from collector.enrich.recipes import Places, Recipe, known_keys, meaning_of, recipe
+from collector.enrich.recipes import Places, Recipe, known_keys, meaning_of, recipe, resource_keys
 from collector.enrich.values import Reader, Source, unwrapped
 from collector.model.facts import Facts, Kind, SpanView
 from collector.model.usage import Usage
 
 # Shapes are the sender's choice: beyond this many the table starts afresh, so that it stays small.
 _MOST_SHAPES = 4096
+
+_NOTHING = Facts()
 
 
 def load(schema: Path) -> "Conventions":
@@ -37,11 +39,14 @@ class Conventions:
         self.families = tuple(sorted(families, key=lambda family: family.order))
         self.providers = ProviderNames(providers)
         self._known = known_keys(self.families)
+        self._resource_keys = resource_keys(self.families)
         self._shapes: dict[tuple[str, frozenset[str]], Recipe] = {}
 
     def normalise(self, span: SpanView) -> Facts:
         """The facts of one span. Never raises, whatever the attributes hold."""
         found = self._recipe(span)
+        if found.foreign and not span.events and self._resource_keys.isdisjoint(span.resource):
+            return _NOTHING
         reader = Reader(span)
         verdict, operation = found.kinds.verdict(span)
         kind = verdict.kind

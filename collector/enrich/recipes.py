@@ -10,16 +10,21 @@ from dataclasses import dataclass
 
 from collector.enrich.families import Family, Meaning
 from collector.enrich.kinds import OPERATION, SHAPE_KEYS, KindTable, kind_table
-from collector.enrich.values import EVENT, Source, source
+from collector.enrich.values import EVENT, RESOURCE, Source, source
 
 Places = tuple[tuple[str, tuple[Source, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """For one shape: the places of each fact that are present, most believed first."""
+    """For one shape: the places of each fact that are present, most believed first.
+
+    `foreign` marks spans of no family without a known attribute, such as those of web servers and databases: only
+    events and the resource can say something of them.
+    """
 
     family: str
+    foreign: bool
     kinds: KindTable
     fields: Mapping[str, tuple[Source, ...]]
     content: Mapping[str, tuple[str, ...]]
@@ -55,6 +60,7 @@ def recipe(families: tuple[Family, ...], scope: str, present: frozenset[str]) ->
             content.setdefault(name, []).extend(spec for spec in specs if spec in present or _stays(spec))
     return Recipe(
         family=named,
+        foreign=not present and not recognised,
         kinds=kind_table(consulted, present),
         fields=dict(fields),
         content={name: tuple(dict.fromkeys(specs)) for name, specs in content.items() if specs},
@@ -63,6 +69,12 @@ def recipe(families: tuple[Family, ...], scope: str, present: frozenset[str]) ->
         details=_places((family.details for family in consulted), present),
         meaning=tuple(rule for family in consulted for rule in family.meaning),
     )
+
+
+def resource_keys(families: Iterable[Family]) -> frozenset[str]:
+    """Every resource attribute that any of the families looks at."""
+    specs = (spec for family in families for keys in family.fields.values() for spec in keys)
+    return frozenset(spec.removeprefix(RESOURCE) for spec in specs if spec.startswith(RESOURCE))
 
 
 def meaning_of(recipe: Recipe, input_key: str, provider: str, attributes: Mapping[str, str]) -> Meaning:

@@ -7,7 +7,6 @@ key#a.b.0.c      the attribute is JSON; follow names, and numbers into arrays (-
 resource:key     an attribute of the resource
 """
 
-import ast
 import functools
 import json
 import re
@@ -26,6 +25,8 @@ EVENT = "event:"
 CONTENT = "~"
 
 _OPERATION = re.compile(r"^(?:invoke_agent|create_agent|execute_tool|invoke_workflow)\s+")
+_JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
+_PYTHON_WORD = re.compile(r"\b(?:None|True|False)\b")
 _UNPARSED = object()
 
 
@@ -129,12 +130,12 @@ def parsed(text: str) -> Any:
 
 
 def _literal(text: str) -> Any:
-    """A dictionary as Python prints it, which some libraries send for JSON."""
-    if not text.startswith("{'") or len(text) > MAX_LITERAL:
+    """A dictionary as Python prints it, which some libraries send for JSON; only one without quotes in its strings."""
+    if not text.startswith("{'") or len(text) > MAX_LITERAL or '"' in text or "\\" in text:
         return None
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return json.loads(_PYTHON_WORD.sub(lambda word: _JSON_WORDS[word[0]], text.replace("'", '"')))
+    except (ValueError, RecursionError):
         return None
 
 

@@ -177,6 +177,22 @@ def test_json_cut_by_a_length_limit_is_only_text() -> None:
     assert said.usage is None
 
 
+def test_a_dictionary_printed_by_python_is_read() -> None:
+    counts = {"litellm.call_id": "1", "gen_ai.usage.input_tokens": "90", "gen_ai.usage.output_tokens": "1"}
+    for literal, cached in (
+        ("{'prompt_tokens_details': {'cached_tokens': 7, 'audio_tokens': None}}", 7),
+        ("{'prompt_tokens_details': {'cached_tokens': 7, 'note': \"it's\"}}", 0),
+        ("{'prompt_tokens_details': Wrapper(cached_tokens=7)}", 0),
+    ):
+        usage = facts({**counts, "metadata.usage_object": literal}).usage
+        assert usage
+        assert usage.cache_read_tokens == cached
+
+
+def test_spans_of_other_things_say_nothing() -> None:
+    assert facts({"http.method": "GET"}, name="GET /", scope_name="web") == Facts()
+
+
 def test_reported_costs_are_kept_as_sent() -> None:
     assert facts(
         {"openlit.agent.version_hash": "x", "gen_ai.usage.cost": "0.0016380000000000001"}
