@@ -21,8 +21,10 @@ from collector.enrich.values import Reader, Source, unwrapped
 from collector.model.facts import Facts, Kind, SpanView
 from collector.model.usage import Usage
 
-# Shapes are the sender's choice: beyond this many the table starts afresh, so that it stays small.
+# Shapes are the sender's choice: beyond this many the table starts afresh, so that it stays small. Of a scope's name
+# its beginning counts.
 _MOST_SHAPES = 4096
+_LONGEST_SCOPE = 128
 
 _NOTHING = Facts()
 
@@ -84,7 +86,7 @@ class Conventions:
         )
 
     def _recipe(self, span: SpanView) -> Recipe:
-        shape = (span.scope_name, self._known.intersection(span.attributes))
+        shape = (span.scope_name[:_LONGEST_SCOPE], self._known.intersection(span.attributes))
         found = self._shapes.get(shape)
         if found is None:
             if len(self._shapes) >= _MOST_SHAPES:

@@ -3,6 +3,7 @@
 from collector.enrich.families import Providers
 
 _MOST_NAMES = 10_000
+_LONGEST_NAME = 128
 
 
 class ProviderNames:
@@ -20,6 +21,8 @@ class ProviderNames:
 
         What follows a known name and a dot is the provider's API: `openai.responses` is `openai`.
         """
+        if len(sent) > _LONGEST_NAME:  # nobody's name: neither looked up nor remembered
+            return sent.lower()
         name = self._seen.get(sent)
         if name is None:
             name = self._resolve(sent.strip().lower())

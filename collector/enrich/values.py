@@ -16,7 +16,7 @@ from typing import Any
 from collector.model.facts import SpanView
 
 # Parsing a larger JSON attribute costs more than the fact in it is worth.
-MAX_JSON = 4 * 1024 * 1024
+MAX_JSON = 1024 * 1024
 MAX_LITERAL = 16 * 1024
 
 SPAN_NAME = "@name"

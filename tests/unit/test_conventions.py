@@ -189,6 +189,19 @@ def test_a_dictionary_printed_by_python_is_read() -> None:
         assert usage.cache_read_tokens == cached
 
 
+def test_caches_of_the_senders_words_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.enrich.conventions._MOST_SHAPES", 3)
+    monkeypatch.setattr("collector.enrich.providers._MOST_NAMES", 3)
+    conventions = Conventions(CONVENTIONS.families, PROVIDERS)
+    for number in range(10):
+        for name in (f"p{number}", f"p{number}" * 200):
+            span = SpanView(scope_name=f"s{number}", attributes={"gen_ai.system": name, "gen_ai.request.model": "m"})
+            assert conventions.normalise(span).provider_id == name
+    assert len(conventions._shapes) <= 3
+    assert len(conventions.providers._seen) <= 3
+    assert max(map(len, conventions.providers._seen)) < 200
+
+
 def test_spans_of_other_things_say_nothing() -> None:
     assert facts({"http.method": "GET"}, name="GET /", scope_name="web") == Facts()
 
