@@ -102,6 +102,8 @@ def test_of_two_families_the_one_with_the_lower_order_is_believed(first: str, se
         ({"ai.operationId": "ai.generateText"}, "", Kind.AGENT, "invoke_agent", True),
         ({"ai.operationId": "ai.embedMany.doEmbed"}, "", Kind.LLM, "embeddings", False),
         ({"llm.request.type": "completion"}, "", Kind.LLM, "chat", False),
+        ({"mastra.span.type": "model_generation"}, "", Kind.LLM, "chat", True),
+        ({"lmnr.span.type": "LLM"}, "", Kind.LLM, "chat", False),
         ({"mcp.method.name": "tools/call"}, "", Kind.TOOL, "execute_tool", False),
         ({}, "GET /", None, "", False),
     ],
