@@ -23,10 +23,12 @@ from collector.enrich import Enricher, RecentTraces, conventions
 from collector.enrich.catalog import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
 from collector.model.clock import Clock, SystemClock
+from collector.pricefeed import keep_fresh
 from collector.query.service import Query
 from collector.receive.grpc import GrpcServer
 from collector.receive.http import otlp_app
 from collector.receive.server import Listener, http_server, listen
+from collector.reprice import Outcome, Selection, apply, compare
 from collector.spool import DeadLetter, Spool
 from collector.store import Store, migrate, open_store
 from collector.telemetry import Metrics, Reading
@@ -60,11 +62,12 @@ class Daemon:
         self._limits = Limits(config.limits.max_in_flight_bytes)
         self._window = DedupeWindow(config.dedupe, self._clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, self._spool, self._clock, self._metrics)
+        self._enricher = enricher(config.pricing)
         self._drain = Drain(
             self._spool,
             self._deadletter,
             self._ready_store,
-            Billing(enricher(config.pricing), RecentTraces(_RECENT_SPANS)),
+            Billing(self._enricher, RecentTraces(_RECENT_SPANS)),
             self._clock,
             self._metrics,
             flush_interval=config.spool.flush_interval,
@@ -83,7 +86,9 @@ class Daemon:
                 servers = [tasks.create_task(server.serve(sockets=[sock])) for server, sock in listeners]
                 store = tasks.create_task(self._open_store(), name="store")
                 drain = tasks.create_task(self._drain.run(), name="drain")
+                prices = tasks.create_task(keep_fresh(self._enricher, self._config.pricing), name="prices")
                 await _first(self._stopping, drain)
+                prices.cancel()
                 await self._stop(grpc, [server for server, _ in listeners], servers, store, drain)
         except BaseExceptionGroup as group:
             raise _cause(group) from group
@@ -123,7 +128,7 @@ class Daemon:
     def _web_app(self) -> Starlette:
         routes = [
             *health.routes(self._metrics.registry, self._readiness),
-            *api.routes(Query(self._ready_store), self._gate),
+            *api.routes(Query(self._ready_store), self._gate, self._reprice),
         ]
         return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
 
@@ -165,6 +170,14 @@ class Daemon:
             raise Unavailable(Reason.STORE, self._why_not_ready)
         return self._store
 
+    def _reprice(self, selection: Selection, dry_run: bool) -> Outcome:
+        """Price stored calls again, or only compare. Blocking; writes through a connection of its own."""
+        store = self._ready_store().another()
+        try:
+            return (compare if dry_run else apply)(store, self._enricher, selection)
+        finally:
+            store.close()
+
     def _readiness(self) -> Readiness:
         return Readiness(True) if self._store else Readiness(False, self._why_not_ready)
 
@@ -174,16 +187,17 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_tokens)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_settings)
 
-    def _reload_tokens(self) -> None:
+    def _reload_settings(self) -> None:
         try:
             config = self._reload()
         except ConfigError as error:
-            log.error("The configuration was not reloaded; the tokens stay as they were.", why=str(error))
+            log.error("The configuration was not reloaded; tokens and prices stay as they were.", why=str(error))
             return
         self._gate.reload(config.auth)
-        log.info("Tokens reloaded.", tokens=len(config.auth.tokens))
+        self._enricher.catalogue = Catalogue.bundled(config.pricing)
+        log.info("Tokens and price overrides reloaded.", tokens=len(config.auth.tokens))
 
     # -- stop -----------------------------------------------------------------------------------------------------
 

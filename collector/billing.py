@@ -6,6 +6,7 @@ stored. Either may be repeated: a row is rewritten only while it disagrees with 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -33,6 +34,15 @@ class Judged:
     batch: pa.RecordBatch
     reading: Reading
     judgement: Judgement
+
+    def unpriced(self) -> Counter[str]:
+        """Calls whose model has no known price, by model."""
+        statuses = self.batch.column("PriceStatus").to_pylist()
+        return Counter(
+            fact.response_model or fact.request_model
+            for fact, status in zip(self.reading.facts, statuses, strict=True)
+            if status == PriceStatus.UNKNOWN_MODEL.value
+        )
 
 
 class Billing:

@@ -39,7 +39,13 @@ def _seconds(value: object) -> object:
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION.findall(text))
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0)]
+# A hundred years is for ever, and fits every timer and ClickHouse interval.
+Duration = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=100 * 365 * 86400, allow_inf_nan=False)]
+
+# YAML 1.1 reads a bare `off` as false.
+Fsync = Annotated[
+    Literal["always", "interval", "off"], BeforeValidator(lambda value: "off" if value is False else value)
+]
 
 
 def _endpoint(value: object) -> object:
@@ -82,6 +88,19 @@ class Section(BaseModel):
     """A group of settings. Frozen; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, values: Any) -> Any:
+        """A section that is named and left empty (`auth:` alone) has its defaults."""
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value is not None or not _is_section(cls, key)}
+
+
+def _is_section(model: type[BaseModel], name: str) -> bool:
+    field = model.model_fields.get(name)
+    return field is not None and field.default_factory is not None
 
 
 def setting(default: Any, text: str, **limits: Any) -> Any:
@@ -194,7 +213,7 @@ class DedupeConfig(Section):
 
 
 class SpoolConfig(Section):
-    fsync: Literal["always", "interval", "off"] = setting(
+    fsync: Fsync = setting(
         "always", "When data is forced to disk: before every answer, every fsync_interval, or never."
     )
     fsync_interval: Duration = setting("500ms", "Used by `fsync: interval`.", gt=0)
@@ -411,8 +430,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             raise ConfigError(f"--set {key}: {name} is a single setting and has nothing below it.")
     try:
         node[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {key}: {text!r} is not YAML: {error}") from None
+    except yaml.YAMLError:
+        node[leaf] = text  # `[::1]:4317` begins like a YAML list
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:

@@ -144,6 +144,8 @@ class Drain:
         self._metrics.clamped.inc(clamped)
         self._metrics.stored_spans.inc(batch.num_rows)
         self._metrics.revised_spans.inc(revised)
+        for model, calls in judged.unpriced().items():
+            self._metrics.count_unpriced(model, calls)
 
     def _readable(self, segment: Segment) -> list[Envelope]:
         try:

@@ -10,13 +10,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+_MOST_MODELS = 100
+_LONGEST_MODEL = 200
 _INSERT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 class Metrics:
     """Every metric that code increments; what has a state of its own reports it through `watch`.
 
-    Labels take values from closed sets only (signals, transports, reasons), never from what users send.
+    Labels take values from closed sets (signals, transports, reasons); the one that users choose is capped.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -60,6 +62,13 @@ class Metrics:
             "Stored spans written again because a later span changed who is billed.",
             registry=registry,
         )
+        self.unpriced_calls = Counter(
+            "spanmeter_unpriced_calls",
+            "Model calls without a known price, by model; beyond a hundred models, as `other`.",
+            ["model"],
+            registry=registry,
+        )
+        self._unpriced_models: set[str] = set()
         self.dead_lettered = Counter(
             "spanmeter_drain_dead_lettered_spans",
             "Spans or damaged ranges set aside, by reason.",
@@ -79,6 +88,14 @@ class Metrics:
         )
         self.inserts = Counter("spanmeter_store_inserts", "Inserts confirmed by the store.", registry=registry)
         self.ready = Gauge("spanmeter_store_ready", "1 once the store is reachable and migrated.", registry=registry)
+
+    def count_unpriced(self, model: str, calls: int) -> None:
+        """Count calls without a price. Users choose model names, so only so many become labels."""
+        if model not in self._unpriced_models:
+            if len(self._unpriced_models) >= _MOST_MODELS:
+                model = "other"
+            self._unpriced_models.add(model)
+        self.unpriced_calls.labels(model[:_LONGEST_MODEL]).inc(calls)
 
     def watch(self, statistics: Callable[[], Iterable["Reading"]]) -> None:
         """Report what `statistics` answers whenever metrics are collected."""

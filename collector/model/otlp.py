@@ -62,4 +62,4 @@ def _parse(message: Any, payload: bytes) -> Any:
     try:
         return message.FromString(payload)
     except DecodeError:
-        raise Rejected(Reason.MALFORMED, f"The body is not a {message.DESCRIPTOR.name} in protobuf encoding.") from None
+        raise Rejected(Reason.MALFORMED, f"The body is no {message.DESCRIPTOR.name} in protobuf encoding.") from None

@@ -63,3 +63,7 @@ class Query:
         """Cost, calls and tokens of the calls that started in [since, until) by `by`, dearest first."""
         parameters = {"project": principal.project, "by": by.value, "since": since, "until": until}
         return self._store().query(named_query("spend"), parameters)
+
+    def unpriced(self, principal: Principal) -> pa.Table:
+        """Models that were called and have no price: Provider, Model, Calls; most calls first."""
+        return self._store().query(named_query("unpriced"), {"project": principal.project})

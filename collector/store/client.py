@@ -4,6 +4,7 @@ Clients are not shared between threads: one writes (the drain's), and each query
 """
 
 import queue
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,11 +39,12 @@ _MAX_READERS = 8
 class Store:
     """An open connection to ClickHouse. `insert` and `command` belong to one thread at a time; `query` to any."""
 
-    def __init__(self, config: StoreConfig, directory: Path) -> None:
+    def __init__(self, config: StoreConfig, directory: Path, *, first: bool = True) -> None:
         self._config = config
+        self._directory = directory
         self._path = _embedded_path(config, directory) if config.embedded else None
         self.database = config.database
-        self._writer = self._connect(engine=self._path is not None)
+        self._writer = self._connect(engine=first and self._path is not None)
         self._readers: queue.LifoQueue[Client] = queue.LifoQueue()
         self._open_readers = 0
 
@@ -59,9 +61,15 @@ class Store:
             )
         options: dict[str, Any] = {"readonly": 1} if read_only else {}
         if engine:
-            self._path.mkdir(parents=True, exist_ok=True)
+            _use_scratch(self._path / "scratch")
             options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
         return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
+
+    def another(self) -> "Store":
+        """A second connection to the same database, for writes from another thread; close it before this one."""
+        store = Store(self._config, self._directory, first=False)
+        store._writer.database = self.database
+        return store
 
     def ping(self) -> None:
         """Raises Unavailable when ClickHouse does not answer."""
@@ -123,6 +131,18 @@ class Store:
         while not self._readers.empty():
             self._readers.get_nowait().close()
         self._writer.close()
+
+
+def _use_scratch(directory: Path) -> None:
+    """Make `directory` the process's place for temporary files, empty.
+
+    clickhouse-connect hands every insert to the engine in a temporary file. In the system's own place these would
+    hold spans outside the data directory, and stay behind when the process is killed during an insert.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.iterdir():
+        left.unlink(missing_ok=True)
+    tempfile.tempdir = str(directory)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """REST under `/api/v1`."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,6 +13,7 @@ from collector.admit.auth import Gate
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.principal import Scope
 from collector.query.service import Dimension, Query
+from collector.reprice import Outcome, Selection, outcome_json
 from collector.web.spans import rows_json, spans_json
 
 _HTTP = {Reason.UNAUTHENTICATED: 401, Reason.FORBIDDEN: 403, Reason.NOT_FOUND: 404, Reason.MALFORMED: 400}
@@ -18,8 +21,8 @@ _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_RUNS = 100
 
 
-def routes(query: Query, gate: Gate) -> list[Route]:
-    """The API's routes."""
+def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcome]) -> list[Route]:
+    """The API's routes. `reprice` prices a selection again, or only compares (True)."""
 
     async def trace(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
@@ -42,7 +45,18 @@ def routes(query: Query, gate: Gate) -> list[Route]:
         rows = rows_json(await asyncio.to_thread(query.spend, principal, by, since, until))
         return JSONResponse({"by": by.value, "spend": rows})
 
+    async def unpriced(request: Request) -> Response:
+        principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
+        return JSONResponse({"models": rows_json(await asyncio.to_thread(query.unpriced, principal))})
+
+    async def price_again(request: Request) -> Response:
+        gate.admit(request.headers.items(), Scope.ADMIN)
+        selection, dry_run = _selection(await _json_object(request))
+        return JSONResponse(outcome_json(await asyncio.to_thread(reprice, selection, dry_run)))
+
     return [
+        Route("/api/v1/prices/unpriced", unpriced),
+        Route("/api/v1/reprice", price_again, methods=["POST"]),
         Route("/api/v1/traces/{trace_id}", trace),
         Route("/api/v1/runs", runs),
         Route("/api/v1/spend", spend),
@@ -55,10 +69,39 @@ def _period(request: Request) -> tuple[datetime, datetime]:
     return _instant(request, "since", until - _DEFAULT_PERIOD), until
 
 
+async def _json_object(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Rejected(Reason.MALFORMED, "The body must be a JSON object.")
+    return body
+
+
+def _selection(body: Mapping[str, Any]) -> tuple[Selection, bool]:
+    """The calls to price again, and whether to compare only, which is the default."""
+    unknown = body.keys() - {"since", "until", "model", "as_model", "dry_run"}
+    if unknown:
+        raise Rejected(Reason.MALFORMED, f"Unknown fields: {', '.join(sorted(unknown))}.")
+    texts = {name: body.get(name, "") for name in ("since", "until", "model", "as_model")}
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise Rejected(Reason.MALFORMED, "since, until, model and as_model are strings.")
+    if not texts["since"]:
+        raise Rejected(Reason.MALFORMED, "since is required, for example 2026-11-01T00:00:00Z.")
+    until = _parsed("until", texts["until"]) if texts["until"] else datetime.now(UTC)
+    dry_run = body.get("dry_run", True) is not False
+    if texts["as_model"] and not dry_run:
+        raise Rejected(Reason.MALFORMED, "as_model only compares; send dry_run: true.")
+    return Selection(_parsed("since", texts["since"]), until, texts["model"], texts["as_model"]), dry_run
+
+
 def _instant(request: Request, name: str, default: datetime) -> datetime:
     text = request.query_params.get(name)
-    if text is None:
-        return default
+    return default if text is None else _parsed(name, text)
+
+
+def _parsed(name: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -17,8 +17,7 @@ def spans_json(table: pa.Table) -> list[dict[str, Any]]:
 
 def rows_json(table: pa.Table) -> list[dict[str, Any]]:
     """Rows of any query: columns by name, times and money as in `spans_json`."""
-    table = _plain_times(table)
-    rows: list[dict[str, Any]] = table.to_pylist()
+    rows: list[dict[str, Any]] = _plain_times(table).to_pylist()
     return [{field.name: _value(row[field.name], field.type) for field in table.schema} for row in rows]
 
 

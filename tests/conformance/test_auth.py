@@ -126,7 +126,7 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
         succeeded(over_http(daemon, ("x-api-key", WRITER)))
         config.write_text(token_config(("spm_new", "three", ["traces:write", "traces:read"])))
         daemon.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "Tokens reloaded." in daemon.log(), 20, "a reload")
+        wait_until(lambda: "Tokens and price overrides reloaded." in daemon.log(), 20, "a reload")
         status_message(over_http(daemon, ("x-api-key", WRITER)), 401)
         assert over_grpc(daemon, ("x-api-key", WRITER)).code is grpc.StatusCode.UNAUTHENTICATED
         trace = trace_id()

@@ -93,7 +93,8 @@ def test_every_mistake_gets_its_line_and_the_file_is_named(tmp_path: Path) -> No
     [
         ("web.endpoint", "--set takes key=value, for example web.endpoint=127.0.0.1:0, not 'web.endpoint'."),
         ("=1", "--set takes key=value"),
-        ("web.endpoint={", "--set web.endpoint: '{' is not YAML"),
+        ("web.endpoint={", "the settings cannot be used:\n  web.endpoint: '{' is not host:port"),
+        ("store.ttl=inf", "the settings cannot be used:\n  store.ttl: "),
     ],
 )
 def test_overrides_that_are_none(override: str, sentence: str) -> None:
@@ -246,3 +247,8 @@ def test_check_config_prints_the_example_and_judges_a_file(tmp_path: Path) -> No
     assert right.returncode == 0
     assert str(tmp_path / "data") in right.stdout
     assert not (tmp_path / "data").exists()
+
+
+def test_values_that_yaml_reads_otherwise() -> None:
+    config = load(None, ["spool.fsync=off", "web.endpoint=[::1]:8080", "auth="])
+    assert (config.spool.fsync, config.web.endpoint, config.auth.tokens) == ("off", "[::1]:8080", ())

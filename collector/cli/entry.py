@@ -5,10 +5,7 @@ Exit codes: 0 stopped, 1 the command found a problem, 2 bad configuration, 3 can
 
 import argparse
 import json
-import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +13,9 @@ import uvloop
 
 from collector import __version__
 from collector.admit.auth import mint
-from collector.app import Daemon, read_ports
+from collector.app import Daemon
+from collector.cli import money
+from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.config import Config, load, render_example
 from collector.errors import ConfigError, SpanmeterError, StartError
 from collector.model.clock import SystemClock
@@ -51,18 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"spanmeter {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    common = _common_options()
+
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, parents=[common], help=text, description=text)
         command.set_defaults(command=run)
-        command.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
-        command.add_argument("--data-dir", type=Path, metavar="DIR", help="where the spool and the store live")
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="override one setting, e.g. web.endpoint=127.0.0.1:0",
-        )
         return command
 
     add("serve", _serve, "Run the daemon.")
@@ -75,9 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", _export, "Print a stored trace as JSON, asked of the running daemon.")
     export.add_argument("trace_id", metavar="TRACE_ID", help="32 hexadecimal digits")
     export.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
-    export.add_argument("--token-env", default="SPANMETER_TOKEN", metavar="NAME", help="variable that holds the token")
+    export.add_argument("--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token")
     _add_token_commands(commands)
+    money.add_commands(commands, common)
     return parser
+
+
+def _common_options() -> argparse.ArgumentParser:
+    """What every command that reads the configuration takes."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
+    common.add_argument("--data-dir", type=Path, metavar="DIR", help="where the spool and the store live")
+    override = "override one setting, e.g. web.endpoint=127.0.0.1:0"
+    common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=override)
+    return common
 
 
 def _add_token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -171,28 +174,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    config = _config(options)
-    url = options.url or _web_address(config)
-    request = urllib.request.Request(f"{url.rstrip('/')}/api/v1/traces/{options.trace_id}")  # noqa: S310 - the user's own address
-    token = os.environ.get(options.token_env)
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-            sys.stdout.write(response.read().decode() + "\n")
-    except urllib.error.HTTPError as error:
-        print(f"spanmeter: {error.read().decode(errors='replace')}", file=sys.stderr)
-        return FAILED
-    except OSError as error:
-        print(f"spanmeter: no daemon answers at {url}: {error}", file=sys.stderr)
-        return FAILED
+    url = options.url or web_address(_config(options))
+    trace = ask(url, f"/api/v1/traces/{options.trace_id}", token_variable=options.token_env)
+    print(json.dumps(trace, ensure_ascii=False))
     return OK
-
-
-def _web_address(config: Config) -> str:
-    try:
-        port = read_ports(config.directory)["web"]
-    except (OSError, ValueError, KeyError):
-        raise StartError(f"No daemon has run in {config.directory}; name its address with --url.") from None
-    host = config.web.endpoint.rpartition(":")[0]
-    return f"{'https' if config.web.tls.enabled else 'http'}://{host}:{port}"
