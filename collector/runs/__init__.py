@@ -1,0 +1,30 @@
+"""What happened in a run: its tree, rounds, messages, system prompt and tools. Pure functions over its spans."""
+
+from collector.runs.calls import Call
+from collector.runs.messages import Message, Messages, Part, ToolCall, ToolResult
+from collector.runs.prompts import SystemPrompt, system_prompt
+from collector.runs.rounds import Action, Round, rounds
+from collector.runs.sources import messages
+from collector.runs.span import Span, views
+from collector.runs.toolbelt import Tool, toolbelt
+from collector.runs.tree import Tree
+
+__all__ = [
+    "Action",
+    "Call",
+    "Message",
+    "Messages",
+    "Part",
+    "Round",
+    "Span",
+    "SystemPrompt",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "Tree",
+    "messages",
+    "rounds",
+    "system_prompt",
+    "toolbelt",
+    "views",
+]

@@ -1,0 +1,129 @@
+"""Which spans tell of one model call: the billed one, and its doubles.
+
+Two instrumentations may describe a call twice, one library may wrap another. The verdict on who is billed is in the
+rows; here the spans are brought together, as the billed one may know the tokens and its double the conversation.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from collector.model.facts import Kind
+from collector.runs.messages import Message, Messages
+from collector.runs.sources import messages
+from collector.runs.span import Span
+from collector.runs.tree import Tree
+
+_BETWEEN = frozenset({Kind.INTERNAL.value, Kind.EVAL.value, ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One model call. `reports` are all spans that tell of it, `span` first: the one whose usage and cost count."""
+
+    span: Span
+    reports: tuple[Span, ...]
+    messages: Messages
+
+    @property
+    def outermost(self) -> Span:
+        """The report that lasted longest: a library's, around its client's."""
+        return min(self.reports, key=lambda span: (span.start, -span.end))
+
+    def text(self, name: str) -> str:
+        """A text column: what the first report says that says anything."""
+        return next((found for report in self.reports if (found := str(getattr(report, name)))), "")
+
+
+def calls(spans: Iterable[Span], tree: Tree) -> list[Call]:
+    """The conversing model calls among `spans`, in order of time.
+
+    - A model span right below another (nothing but internal spans between) is one call with it, unless both are
+      billed, their response ids differ, or there are several: then the upper one, if unbilled, only encloses them.
+    - A rolled-up span is one call with the billed span that has its response id; else with one that has its tokens,
+      encloses it in time or is enclosed, and is of another instrumentation.
+    - A rolled-up span that is one call with none (its double is in another trace, or it is a sum) is no call.
+    """
+    told = [span for span in spans if span.converses]
+    joined = {span.span_id: {span.span_id} for span in told}
+    enclosing = _join_nested(told, tree, joined)
+    _join_twins(told, joined)
+    by_id = {span.span_id: span for span in told}
+    groups = {min(group): [by_id[span_id] for span_id in group] for group in joined.values()}
+    found = [_call(group) for group in groups.values() if _is_call(group, enclosing)]
+    return sorted(found, key=lambda call: (call.outermost.start, call.outermost.end, call.span.span_id))
+
+
+def _join_nested(told: Sequence[Span], tree: Tree, joined: dict[str, set[str]]) -> set[str]:
+    """Bring nested reports together; the ids of those that only enclose several calls."""
+    below: dict[str, list[Span]] = defaultdict(list)
+    for span in told:
+        above = next((above for above in tree.ancestors(span.span_id) if above.kind not in _BETWEEN), None)
+        if above and above.converses:
+            below[above.span_id].append(span)
+    enclosing = set()
+    for upper in told:
+        lower = below.get(upper.span_id, [])
+        if len(lower) == 1 and _may_be_one(upper, lower[0]):
+            _join(joined, upper, lower[0])
+        elif len(lower) > 1:
+            for span in lower:
+                if upper.stands and span.rolled_up and _may_be_one(upper, span):
+                    _join(joined, upper, span)
+            if not upper.stands:
+                enclosing.add(upper.span_id)
+    return enclosing
+
+
+def _join_twins(told: Sequence[Span], joined: dict[str, set[str]]) -> None:
+    standing = [span for span in told if span.stands]
+    answers = {span.response_id: span for span in standing if span.response_id}
+    alike: dict[tuple[int, int], list[Span]] = defaultdict(list)
+    for span in standing:
+        alike[span.input_tokens, span.output_tokens].append(span)
+    for span in told:
+        if not span.rolled_up or len(joined[span.span_id]) > 1:
+            continue
+        twin = answers.get(span.response_id) or next(
+            (other for other in alike[span.input_tokens, span.output_tokens] if _enclose(span, other)), None
+        )
+        if twin:
+            _join(joined, span, twin)
+
+
+def _enclose(first: Span, second: Span) -> bool:
+    if first.scope == second.scope or not _may_be_one(first, second):
+        return False
+    outer, inner = sorted((first, second), key=lambda span: (span.start, -span.end))
+    return inner.end <= outer.end
+
+
+def _may_be_one(first: Span, second: Span) -> bool:
+    distinct = first.response_id and second.response_id and first.response_id != second.response_id
+    return not distinct and not (first.stands and second.stands)
+
+
+def _join(joined: dict[str, set[str]], first: Span, second: Span) -> None:
+    group = joined[first.span_id] | joined[second.span_id]
+    for span_id in group:
+        joined[span_id] = group
+
+
+def _is_call(group: Sequence[Span], enclosing: set[str]) -> bool:
+    return any(span.stands or not (span.rolled_up or span.span_id in enclosing) for span in group)
+
+
+def _call(group: Sequence[Span]) -> Call:
+    """Billed reports first, then those that are not rolled up, then the outer before the inner."""
+    reports = tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, span.start, -span.end)))
+    told = [messages(report) for report in reports]
+    return Call(
+        span=reports[0],
+        reports=reports,
+        messages=Messages(_most(said.input for said in told), _most(said.output for said in told)),
+    )
+
+
+def _most(sides: Iterable[tuple[Message, ...]]) -> tuple[Message, ...]:
+    """Of what the reports say the first that says most: a library may know the calls, its client the text only."""
+    return max(sides, key=lambda side: sum(len(message.parts) + 2 * len(message.calls) for message in side))

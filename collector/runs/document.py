@@ -1,0 +1,153 @@
+"""JSON texts as values that remember how they were written, so that a part of them can be shown byte for byte."""
+
+import ast
+import json
+import re
+from typing import Any
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_SCALAR = json.JSONDecoder()
+
+# Parsing more costs more than a page can show.
+_MAX_TEXT = 16 * 1024 * 1024
+_MAX_LITERAL = 64 * 1024
+
+
+class JsonObject(dict[str, Any]):
+    """A JSON object; `raw` is its text as it was sent."""
+
+    def __init__(self, text: str, start: int) -> None:
+        super().__init__()
+        self._text, self._start, self._end = text, start, start
+
+    def close(self, end: int) -> None:
+        self._end = end
+
+    @property
+    def raw(self) -> str:
+        return self._text[self._start : self._end]
+
+
+class JsonArray(list[Any]):
+    """A JSON array; `raw` is its text as it was sent."""
+
+    def __init__(self, text: str, start: int) -> None:
+        super().__init__()
+        self._text, self._start, self._end = text, start, start
+
+    def close(self, end: int) -> None:
+        self._end = end
+
+    @property
+    def raw(self) -> str:
+        return self._text[self._start : self._end]
+
+
+def document(text: str) -> Any:
+    """`text` as a value; None for what is no JSON object or array, truncated and oversized texts included.
+
+    A text that is JSON within a JSON string is unwrapped once. Objects as Python prints them, which some libraries
+    send for JSON, are read too.
+    """
+    start = text.lstrip()[:1]
+    if start not in ("{", "[", '"') or len(text) > _MAX_TEXT:
+        return None
+    try:
+        value = _parsed(text)
+    except (ValueError, RecursionError, IndexError):
+        return _literal(text)
+    if isinstance(value, str):
+        return document(value) if value.lstrip()[:1] in ("{", "[") else None
+    return value
+
+
+def raw(value: Any) -> str:
+    """`value` as text: a string is itself, an object or array is what was sent, None is empty."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    if isinstance(value, JsonObject | JsonArray):
+        return value.raw
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)
+
+
+def unquoted(text: str) -> str:
+    """A text that was sent as one JSON string, without its quotes; any other as it is."""
+    if len(text) < 2 or text[0] != '"' or text[-1] != '"':
+        return text
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if isinstance(value, str) else text
+
+
+def _parsed(text: str) -> Any:
+    value, end = _value(text, _skip(text, 0))
+    if _skip(text, end) != len(text):
+        raise ValueError("more than one value")
+    return value
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    if text[at] == "{":
+        return _object(text, at)
+    if text[at] == "[":
+        return _array(text, at)
+    return _SCALAR.raw_decode(text, at)
+
+
+def _object(text: str, start: int) -> tuple[JsonObject, int]:
+    found = JsonObject(text, start)
+    at = _skip(text, start + 1)
+    while text[at] != "}":
+        if text[at] != '"':
+            raise ValueError("a name was expected")
+        name, at = _SCALAR.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at] != ":":
+            raise ValueError("a colon was expected")
+        found[name], at = _value(text, _skip(text, at + 1))
+        at = _next(text, at, "}")
+    found.close(at + 1)
+    return found, at + 1
+
+
+def _array(text: str, start: int) -> tuple[JsonArray, int]:
+    found = JsonArray(text, start)
+    at = _skip(text, start + 1)
+    while text[at] != "]":
+        item, at = _value(text, at)
+        found.append(item)
+        at = _next(text, at, "]")
+    found.close(at + 1)
+    return found, at + 1
+
+
+def _next(text: str, at: int, closing: str) -> int:
+    """Where the next member begins, or where `closing` is."""
+    at = _skip(text, at)
+    if text[at] == closing:
+        return at
+    if text[at] != ",":
+        raise ValueError("a comma was expected")
+    at = _skip(text, at + 1)
+    if text[at] == closing:
+        raise ValueError("a value was expected")
+    return at
+
+
+def _literal(text: str) -> Any:
+    if not text.startswith(("{'", "[{'")) or len(text) > _MAX_LITERAL:
+        return None
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None

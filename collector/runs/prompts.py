@@ -1,0 +1,67 @@
+"""The system prompt of a run."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from collector.model.facts import Kind
+from collector.runs.calls import calls
+from collector.runs.document import document
+from collector.runs.messages import texts
+from collector.runs.shapes import system_messages
+from collector.runs.sources import messages
+from collector.runs.span import Span
+from collector.runs.tree import Tree
+
+_ROLES = frozenset({"system", "developer"})
+_INSTRUCTIONS = ("gen_ai.system_instructions", "llm.system_instructions")
+# Requests and echoes of them: the answer to a Responses request repeats its instructions.
+_REQUESTS = ("input.value", "request_data", "llm.invocation_parameters", "ai.prompt", "output.value")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPrompt:
+    """What a model was told before the conversation; `characters` are Unicode code points."""
+
+    text: str
+    span_id: str
+
+    @property
+    def characters(self) -> int:
+        return len(self.text)
+
+
+def system_prompt(spans: Iterable[Span]) -> SystemPrompt | None:
+    """The system prompt of the first model call that has one, else of the first agent span that has one.
+
+    Several system and developer messages are one text, a line apart. A truncated prompt is as long as what was sent.
+    """
+    ordered = list(spans)
+    for call in calls(ordered, Tree(ordered)):
+        for report in call.reports:
+            if text := _prompt(report):
+                return SystemPrompt(text, report.span_id)
+    for span in ordered:
+        if span.kind == Kind.AGENT and (text := next(_instructions(span), "")):
+            return SystemPrompt(text, span.span_id)
+    return None
+
+
+def _prompt(span: Span) -> str:
+    said = [message.text for message in messages(span).input if message.role in _ROLES]
+    return next(_instructions(span), "") or "\n".join(filter(None, said)) or next(_requested(span), "")
+
+
+def _instructions(span: Span) -> Iterator[str]:
+    """What stands apart from the messages, in an attribute or an event."""
+    events = (attributes.get(_INSTRUCTIONS[0], "") for _, attributes in span.events)
+    for text in (*map(span.value, _INSTRUCTIONS), *events):
+        if text:
+            value = document(text)
+            yield texts(value) if isinstance(value, list) else text
+
+
+def _requested(span: Span) -> Iterator[str]:
+    for key in _REQUESTS:
+        value = document(span.value(key))
+        if isinstance(value, dict) and (found := system_messages(value)):
+            yield found[0].text

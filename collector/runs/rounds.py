@@ -1,0 +1,213 @@
+"""Rounds of a run: each model call with what it caused."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from collector.model.facts import Kind
+from collector.runs.calls import Call, calls
+from collector.runs.messages import Messages, ToolCall
+from collector.runs.span import Span
+from collector.runs.toolspans import arguments, call_id, result
+from collector.runs.tree import Tree
+
+_OWNERS = frozenset({Kind.AGENT.value, Kind.TOOL.value})
+_WORDS = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a call caused: a tool run, a sub-agent, or a model call that converses with nobody (an embedding).
+
+    `asked` is the request in the model's answer, None when it is not known. `arguments` and `result` are as the
+    action's own span tells; where it does not tell the arguments, they are those of the request.
+    """
+
+    span: Span
+    asked: ToolCall | None = None
+
+    @property
+    def name(self) -> str:
+        named = self.span.agent_name if self.span.kind == Kind.AGENT else self.span.tool_name
+        return named or self.span.name
+
+    @property
+    def arguments(self) -> str:
+        return arguments(self.span) or (self.asked.arguments if self.asked else "")
+
+    @property
+    def result(self) -> str:
+        return result(self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """`number` counts a run's calls from 1 in order of time; round 0 has no call, only actions before any.
+
+    `owner` is the id of the agent or tool span the call was made in, empty at the top of the run. Tokens and cost are
+    those of the call alone. `answered_model` is empty when no span tells which model answered.
+    """
+
+    number: int
+    call: Call | None = None
+    owner: str = ""
+    actions: tuple[Action, ...] = ()
+
+    @property
+    def messages(self) -> Messages:
+        return self.call.messages if self.call else Messages()
+
+    @property
+    def finish_reason(self) -> str:
+        if self.call is None:
+            return ""
+        endings = (message.finish_reason for message in self.call.messages.output)
+        return self.call.text("finish_reason") or next(filter(None, endings), "")
+
+    @property
+    def requested_model(self) -> str:
+        return self.call.text("request_model") if self.call else ""
+
+    @property
+    def answered_model(self) -> str:
+        return self.call.text("response_model") if self.call else ""
+
+    @property
+    def input_tokens(self) -> int:
+        return self.call.span.input_tokens if self.call else 0
+
+    @property
+    def output_tokens(self) -> int:
+        return self.call.span.output_tokens if self.call else 0
+
+    @property
+    def cost(self) -> Decimal | None:
+        """USD; None when the call is not priced, and in round 0."""
+        return self.call.span.cost if self.call else None
+
+
+def rounds(spans: Iterable[Span]) -> list[Round]:
+    """The rounds of a run, round 0 first when there is one.
+
+    A round is one conversing model call, however many spans tell of it (see `calls`), and the actions it caused.
+    Actions are tool spans, agent spans inside the run's agents, and model calls without a conversation. An action is
+    looked at with the calls of its owner, the nearest agent or tool span above; it belongs to the first that is found:
+
+    1. the call it runs inside of;
+    2. the latest call, of any owner, that started before it and whose answer has its tool-call id;
+    3. of its owner's calls, the latest that started before it and names it in a request no earlier action has taken;
+    4. the latest that ended before it started;
+    5. the latest that started before it, if the answer is not known.
+
+    What finds no call: a tool inside a tool is a part of that tool, an agent was started by the program; these are no
+    actions. Other actions go to round 0. Every span is an action once at most, and none is both action and call.
+    """
+    ordered = list(spans)
+    tree = Tree(ordered)
+    drafts = [_Draft(call, _owner(call.outermost, tree)) for call in calls(ordered, tree)]
+    finder = _Finder(drafts, tree)
+    unclaimed: list[Action] = []
+    for _, span in sorted(tree.walk(), key=lambda item: (item[1].start, item[0], item[1].span_id)):
+        if not _may_act(span):
+            continue
+        draft, asked = finder.find(span)
+        if draft:
+            draft.actions.append(Action(span, asked))
+        elif not _is_part(span, tree):
+            unclaimed.append(Action(span))
+    found = [
+        Round(number, draft.call, draft.owner, tuple(draft.actions)) for number, draft in enumerate(drafts, start=1)
+    ]
+    return [Round(0, actions=tuple(unclaimed)), *found] if unclaimed else found
+
+
+@dataclass(slots=True)
+class _Draft:
+    call: Call
+    owner: str
+    actions: list[Action] = field(default_factory=list)
+    waiting: list[ToolCall] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.waiting = list(self.call.messages.calls)
+
+    @property
+    def start(self) -> int:
+        return self.call.outermost.start
+
+    @property
+    def end(self) -> int:
+        """The earliest end of its reports: a wrapper may outlast the call."""
+        return min(report.end for report in self.call.reports)
+
+    def take(self, asked: ToolCall | None) -> ToolCall | None:
+        if asked in self.waiting:
+            self.waiting.remove(asked)
+        return asked
+
+
+class _Finder:
+    """Finds the call that caused an action; the actions must come in order of time."""
+
+    def __init__(self, drafts: Sequence[_Draft], tree: Tree) -> None:
+        self._tree = tree
+        self._by_span = {report.span_id: draft for draft in drafts for report in draft.call.reports}
+        self._by_owner: dict[str, list[_Draft]] = {}
+        self._by_call_id: dict[str, list[tuple[_Draft, ToolCall]]] = {}
+        for draft in reversed(drafts):  # the latest first
+            self._by_owner.setdefault(draft.owner, []).append(draft)
+            for asked in draft.call.messages.calls:
+                if asked.id:
+                    self._by_call_id.setdefault(asked.id, []).append((draft, asked))
+
+    def find(self, span: Span) -> tuple[_Draft | None, ToolCall | None]:
+        around = next(
+            (self._by_span[above.span_id] for above in self._above(span) if above.span_id in self._by_span), None
+        )
+        if around:
+            return around, around.take(_named(span, around.waiting))
+        for draft, asked in self._by_call_id.get(call_id(span), ()):
+            if draft.start <= span.start:
+                return draft, draft.take(asked)
+        earlier = [draft for draft in self._by_owner.get(_owner(span, self._tree), ()) if draft.start <= span.start]
+        for draft in earlier:
+            if named := _named(span, draft.waiting):
+                return draft, draft.take(named)
+        ended = (draft for draft in earlier if draft.end <= span.start)
+        silent = (draft for draft in earlier if not draft.call.messages.output)
+        return next(ended, None) or next(silent, None), None
+
+    def _above(self, span: Span) -> Iterable[Span]:
+        """What the span runs inside of, up to its owner."""
+        for above in self._tree.ancestors(span.span_id):
+            if above.kind in _OWNERS:
+                return
+            yield above
+
+
+def _named(span: Span, waiting: Iterable[ToolCall]) -> ToolCall | None:
+    if span.kind == Kind.TOOL:
+        return next((asked for asked in waiting if asked.name and asked.name == span.tool_name), None)
+    agent = _WORDS.sub("_", span.agent_name.lower()).strip("_")
+    if span.kind != Kind.AGENT or not agent:
+        return None
+    return next((asked for asked in waiting if _WORDS.sub("_", asked.name.lower()).endswith(agent)), None)
+
+
+def _may_act(span: Span) -> bool:
+    if span.kind == Kind.LLM:
+        return not span.converses and not span.rolled_up
+    return span.kind in _OWNERS
+
+
+def _is_part(span: Span, tree: Tree) -> bool:
+    """Whether a span that no call caused is no action."""
+    if span.kind == Kind.AGENT:
+        return True
+    owner = tree.spans.get(_owner(span, tree))
+    return owner is not None and owner.kind == Kind.TOOL
+
+
+def _owner(span: Span, tree: Tree) -> str:
+    return next((above.span_id for above in tree.ancestors(span.span_id) if above.kind in _OWNERS), "")

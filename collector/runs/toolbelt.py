@@ -1,0 +1,143 @@
+"""The tools the agents of a run could use."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from collector.model.facts import Kind
+from collector.runs.document import document, raw
+from collector.runs.messages import first
+from collector.runs.rounds import rounds
+from collector.runs.shapes import unflattened
+from collector.runs.span import Span
+
+_LISTS = ("gen_ai.tool.definitions", "ai.prompt.tools", "mlflow.chat.tools", "llm.openai.tools", "tools")
+_INDEXED = ("llm.tools.", "llm.request.functions.")
+_REQUESTS = (
+    "request_data",
+    "llm.invocation_parameters",
+    "model_request_parameters",
+    "langfuse.observation.model.parameters",
+)
+_MEMBERS = ("tools", "functions", "function_tools", "output_tools")
+_HOLDERS = ("config", "kwargs", "invocation_params", "body")
+_SCHEMAS = (
+    "parameters",
+    "input_schema",
+    "inputSchema",
+    "parameters_json_schema",
+    "parametersJsonSchema",
+    "schema",
+    "json_schema",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """`schema` is the JSON schema of the arguments as it was sent, empty when it was not.
+
+    `asked` counts the requests in models' answers, `ran` the tool spans. `count` is how often it was called, as far
+    as the run tells: a provider's client runs no tools, and answers may not be captured.
+    """
+
+    name: str
+    description: str = ""
+    schema: str = ""
+    asked: int = 0
+    ran: int = 0
+
+    @property
+    def count(self) -> int:
+        return max(self.asked, self.ran)
+
+    @property
+    def called(self) -> bool:
+        return self.count > 0
+
+
+def toolbelt(spans: Iterable[Span]) -> list[Tool]:
+    """Every tool that was offered to a model or run, in the order they are met: definitions first, in order of time.
+
+    A tool defined more than once has the first description and the first schema that are told.
+    """
+    ordered = list(spans)
+    known: dict[str, Tool] = {}
+    for span in ordered:
+        for tool in _defined(span):
+            before = known.get(tool.name, tool)
+            known[tool.name] = Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
+    found = rounds(ordered)
+    asked = Counter(call.name for each in found for call in each.messages.calls if call.name)
+    ran = Counter(span.tool_name for span in ordered if span.kind == Kind.TOOL and span.tool_name)
+    return [
+        Tool(name, *_told(known.get(name)), asked[name], ran[name]) for name in dict.fromkeys((*known, *asked, *ran))
+    ]
+
+
+def _told(tool: Tool | None) -> tuple[str, str]:
+    return (tool.description, tool.schema) if tool else ("", "")
+
+
+def _defined(span: Span) -> Iterator[Tool]:
+    if span.kind == Kind.TOOL:
+        if span.tool_name:
+            schema = span.value("gen_ai.tool.json_schema") or span.value("tool.json_schema") or _schema_of(span)
+            yield Tool(span.tool_name, span.value("gen_ai.tool.description") or span.value("tool.description"), schema)
+        return
+    for definition in _definitions(span):
+        yield from _tools(definition)
+
+
+def _schema_of(span: Span) -> str:
+    """OpenInference's tool.parameters is a schema, or the arguments of this call."""
+    text = span.value("tool.parameters")
+    value = document(text)
+    return text if isinstance(value, dict) and "properties" in value else ""
+
+
+def _definitions(span: Span) -> Iterator[Any]:
+    for key in _LISTS:
+        value = document(span.value(key))
+        yield from value if isinstance(value, list) else ()
+    for prefix in _INDEXED:
+        for item in unflattened(span.attributes, prefix):
+            yield item.get("tool", item) if isinstance(item, dict) else item
+    for text in (*map(span.value, _REQUESTS), span.input, span.output):
+        yield from _requested(document(text))
+
+
+def _requested(body: Any) -> Iterator[Any]:
+    if not isinstance(body, dict):
+        return
+    for holder in (body, *(body.get(key) for key in _HOLDERS)):
+        if isinstance(holder, dict):
+            for key in _MEMBERS:
+                tools = holder.get(key)
+                yield from tools if isinstance(tools, list) else ()
+
+
+def _tools(item: Any) -> Iterator[Tool]:
+    """The tools one definition tells of; what is none, such as a printed object, gives none."""
+    if isinstance(item, str):
+        item = document(item)
+    if not isinstance(item, dict):
+        return
+    if "json_schema" in item and "name" not in item:  # OpenInference: the definition is in its schema
+        inner = item["json_schema"]
+        yield from _tools(inner)
+        return
+    for key in ("function_declarations", "functionDeclarations"):
+        for inner in item.get(key) or ():
+            yield from _tools(inner)
+    body = first(item, "function", "toolSpec")
+    body = body if isinstance(body, dict) else item
+    if isinstance(body.get("name"), str) and body["name"]:
+        yield Tool(body["name"], raw(body.get("description")), _schema(first(body, *_SCHEMAS)))
+
+
+def _schema(value: Any) -> str:
+    """Bedrock wraps a schema in `json`."""
+    if isinstance(value, dict) and value.keys() == {"json"}:
+        value = value["json"]
+    return raw(value)

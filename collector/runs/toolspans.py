@@ -1,0 +1,66 @@
+"""What a tool's or an agent's span tells of its run: the id of the request, arguments, result."""
+
+from typing import Any
+
+from collector.runs.document import document, raw, unquoted
+from collector.runs.messages import Draft, first, tool_text
+from collector.runs.span import Span
+
+_CALL_IDS = ("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id", "tool.call.id", "tool_call_id")
+_EVENT = "event:"
+
+
+def call_id(span: Span) -> str:
+    """The id the model gave its request, empty when the span does not say."""
+    return next((found for key in _CALL_IDS if (found := span.value(key))), "")
+
+
+def arguments(span: Span) -> str:
+    """The arguments as the span has them, byte for byte; of a Python call recorded as args and kwargs, the kwargs."""
+    text = unquoted(_content(span, span.input, span.input_key, "arguments"))
+    value = document(text)
+    if isinstance(value, dict):
+        if isinstance(value.get("kwargs"), dict) and not value.get("args") and value.keys() <= {"args", "kwargs"}:
+            return raw(value["kwargs"])
+        if isinstance(value.get("input_str"), str) and "metadata" in value:  # LangChain's callback
+            return str(value["input_str"])
+    return text
+
+
+def result(span: Span) -> str:
+    """The result as the span has it; of a message or object that LangChain or LlamaIndex makes of it, its text."""
+    text = _content(span, span.output, span.output_key, "result")
+    value = document(text)
+    if isinstance(value, dict):
+        for key in ("output", "data", "kwargs"):
+            inner = value.get(key)
+            value = inner if isinstance(inner, dict) else value
+        if str(value.get("type", "")).lower() in ("tool", "toolmessage") or "tool_call_id" in value:
+            return tool_text(value.get("content"))
+        if isinstance(value.get("blocks"), list) and "tool_name" in value:
+            return tool_text(value["blocks"])
+    if isinstance(value, list):
+        return tool_text(value)
+    return unquoted(text)
+
+
+def _content(span: Span, text: str, key: str, what: str) -> str:
+    """A content column, or where it stays when its key names no attribute."""
+    if text or not key.startswith(_EVENT):
+        return text
+    name, _, attribute = key.removeprefix(_EVENT).partition("#")
+    said = next((found[attribute] for event, found in span.events if event == name and found.get(attribute)), "")
+    value = document(said)
+    if not isinstance(value, list) or not any(isinstance(item, dict) and "parts" in item for item in value):
+        return said
+    return _of_messages(value, what)
+
+
+def _of_messages(items: list[Any], what: str) -> str:
+    """The first tool call's arguments, or the first result, in a list of messages with parts."""
+    draft = Draft("")
+    for item in items:
+        draft.read(first(item, "parts") if isinstance(item, dict) else item)
+    if what == "arguments":
+        return draft.calls[0].arguments if draft.calls else ""
+    return draft.results[0].text if draft.results else ""

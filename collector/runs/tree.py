@@ -1,0 +1,70 @@
+"""The spans of a run as a tree, whatever their parents are: missing, themselves, or each other."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from collector.runs.span import Span, by_time
+
+
+class Tree:
+    """Every span is in it once. A span whose parent is not among the spans is a root; of a cycle its earliest span is.
+
+    Children are in order of time (`by_time`).
+    """
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        ordered = sorted(spans, key=by_time)
+        self.spans = {span.span_id: span for span in ordered}
+        self._parents = _without_cycles({span.span_id: span.parent_id for span in ordered})
+        children: dict[str, list[Span]] = defaultdict(list)
+        for span in ordered:
+            children[self._parents[span.span_id]].append(span)
+        self._children = {parent: tuple(below) for parent, below in children.items()}
+        self._depths = {span.span_id: depth for depth, span in self.walk()}
+
+    @property
+    def roots(self) -> tuple[Span, ...]:
+        return self._children.get("", ())
+
+    def children(self, span_id: str) -> tuple[Span, ...]:
+        return self._children.get(span_id, ()) if span_id else ()
+
+    def parent(self, span_id: str) -> Span | None:
+        return self.spans.get(self._parents.get(span_id, ""))
+
+    def depth(self, span_id: str) -> int:
+        """0 for a root."""
+        return self._depths[span_id]
+
+    def ancestors(self, span_id: str) -> Iterator[Span]:
+        """From the parent up to the root."""
+        above = self.parent(span_id)
+        while above is not None:
+            yield above
+            above = self.parent(above.span_id)
+
+    def walk(self) -> Iterator[tuple[int, Span]]:
+        """Every span with its depth, parents before their children, children in order of time."""
+        waiting = [(0, span) for span in reversed(self.roots)]
+        while waiting:
+            depth, span = waiting.pop()
+            yield depth, span
+            waiting.extend((depth + 1, child) for child in reversed(self.children(span.span_id)))
+
+
+def _without_cycles(parents: dict[str, str]) -> dict[str, str]:
+    """`parents` where the missing are empty and every chain ends. The keys are in order of time."""
+    found = {span_id: parent if parent in parents else "" for span_id, parent in parents.items()}
+    order = {span_id: position for position, span_id in enumerate(parents)}
+    ending = {""}
+    for span_id in parents:
+        path: dict[str, None] = {}
+        current = span_id
+        while current not in ending and current not in path:
+            path[current] = None
+            current = found[current]
+        if current in path:
+            chain = list(path)
+            found[min(chain[chain.index(current) :], key=order.__getitem__)] = ""
+        ending.update(path)
+    return found
