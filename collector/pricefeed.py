@@ -28,17 +28,21 @@ def read_prices(source: str) -> bytes:
     return bytes(data)
 
 
+def refresh(enricher: Enricher, pricing: PricingConfig, source: str) -> None:
+    """Price with what `source` holds from the next batch on; while it cannot be used, the prices stay as they are."""
+    try:
+        catalogue = Catalogue.from_bytes(read_prices(source), pricing)
+    except (OSError, ValueError) as error:
+        log.warning("Prices were not refreshed; the ones in use stay.", source=source, why=str(error))
+        return
+    if catalogue.version != enricher.catalogue.version:
+        enricher.catalogue = catalogue
+        log.info("Prices refreshed.", source=source, version=catalogue.version)
+
+
 async def keep_fresh(enricher: Enricher, pricing: PricingConfig) -> None:
-    """Replace the enricher's catalogue whenever the source can be read; while it cannot, the last one stays."""
+    """Refresh on the timer; ends at once when no source is configured."""
     source = pricing.refresh.source
     while source:
-        try:
-            data = await asyncio.to_thread(read_prices, source)
-            catalogue = await asyncio.to_thread(Catalogue.from_bytes, data, pricing)
-        except (OSError, ValueError) as error:
-            log.warning("Prices were not refreshed; the ones in use stay.", source=source, why=str(error))
-        else:
-            if catalogue.version != enricher.catalogue.version:
-                enricher.catalogue = catalogue
-                log.info("Prices refreshed.", source=source, version=catalogue.version)
+        await asyncio.to_thread(refresh, enricher, pricing, source)
         await asyncio.sleep(pricing.refresh.interval)
