@@ -55,9 +55,19 @@ class Acceptor:
             if seen.durable:
                 await asyncio.shield(seen.durable)
             return seen.receipt
-        validated = validate_traces(body, encoding)
+        try:
+            validated = validate_traces(body, encoding)
+        except Rejected as error:
+            self._metrics.refused_bytes.labels(transport.value, error.reason.value).inc(len(body))
+            raise
         if validated.receipt.accepted:
-            await self._make_durable(principal, validated, digest)
+            try:
+                await self._make_durable(principal, validated, digest)
+            except Unavailable as error:
+                labels = transport.value, error.reason.value
+                self._metrics.failed_spans.labels(*labels).inc(validated.receipt.accepted)
+                self._metrics.failed_bytes.labels(*labels).inc(len(body))
+                raise
         self._count(validated, len(body), transport)
         return validated.receipt
 

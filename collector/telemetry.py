@@ -39,6 +39,24 @@ class Metrics:
             ["transport", "reason"],
             registry=registry,
         )
+        self.refused_bytes = Counter(
+            "spanmeter_receiver_refused_bytes",
+            "Request bytes (decompressed) refused for good, because they are no OTLP request.",
+            ["transport", "reason"],
+            registry=registry,
+        )
+        self.failed_spans = Counter(
+            "spanmeter_receiver_failed_spans",
+            "Sound spans that could not be made durable; their senders were asked to retry.",
+            ["transport", "reason"],
+            registry=registry,
+        )
+        self.failed_bytes = Counter(
+            "spanmeter_receiver_failed_bytes",
+            "Request bytes (decompressed) that could not be made durable.",
+            ["transport", "reason"],
+            registry=registry,
+        )
         self.refused_requests = Counter(
             "spanmeter_receiver_refused_requests",
             "Requests answered with an error, by reason.",
