@@ -37,12 +37,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # The parser reports a header when it is whole; until then only these bytes tell its length.
+        super().data_received(data)
+        # The parser reports a header when it is whole; until then only these bytes tell its length. Those that came
+        # together with the end of a head may be its body.
         self._unparsed_bytes = self._unparsed_bytes + len(data) if self._head_open else 0
         if self._unparsed_bytes > _MAX_HEAD_BYTES:
-            self.send_400_response("The request head is too large.")
+            if not self.transport.is_closing():
+                self.send_400_response("The request head is too large.")
             return
-        super().data_received(data)
         # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
         cycle: Any = self.cycle  # None before the first request
         waits = cycle is None or cycle.response_complete

@@ -184,6 +184,18 @@ def test_what_is_not_http_is_cut_off(daemon: Daemon, garbage: bytes) -> None:
     succeeded(post(daemon.ports["http"], BODY))
 
 
+def test_a_head_cut_in_two_with_a_large_body_behind_it(daemon: Daemon) -> None:
+    """The bytes that end a head may come with a body larger than any head."""
+    body = padded(2 * MIB)
+    with connect(daemon) as connection, connect(daemon) as other:
+        head = connection.head(len(body))
+        connection.send(head[:40])
+        other.send(other.head(len(BODY)) + BODY)
+        succeeded(other.answer())  # by now the first part has been read by itself
+        connection.send(head[40:] + body)
+        succeeded(connection.answer())
+
+
 @pytest.mark.parametrize("how", ["one header", "many headers", "path"])
 def test_a_huge_head_is_cut_off(daemon: Daemon, how: str) -> None:
     endless = {
