@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from collector.model.facts import Kind
 from collector.runs.calls import Call, calls
+from collector.runs.document import document
 from collector.runs.messages import Messages, ToolCall
 from collector.runs.span import Span
 from collector.runs.toolspans import arguments, call_id, result
@@ -98,7 +99,9 @@ def rounds(spans: Iterable[Span]) -> list[Round]:
     2. the latest call, of any owner, that started before it and whose answer has its tool-call id;
     3. of its owner's calls, the latest that started before it and names it in a request no earlier action has taken;
     4. the latest that ended before it started;
-    5. the latest that started before it, if the answer is not known.
+    5. the latest that started before it, if its answer is not known or ended with a request that cannot be read.
+
+    Of several requests with one name, that with the action's own arguments is taken, else the first.
 
     What finds no call: a tool inside a tool is a part of that tool, an agent was started by the program; these are no
     actions. Other actions go to round 0. Every span is an action once at most, and none is both action and call.
@@ -141,6 +144,12 @@ class _Draft:
         """The earliest end of its reports: a wrapper may outlast the call."""
         return min(report.end for report in self.call.reports)
 
+    @property
+    def may_have_asked(self) -> bool:
+        """Whether the answer is missing, or asks for tools and does not tell which."""
+        told = self.call.messages
+        return not told.output or (not told.calls and "tool" in self.call.text("finish_reason").lower())
+
     def take(self, asked: ToolCall | None) -> ToolCall | None:
         if asked in self.waiting:
             self.waiting.remove(asked)
@@ -175,7 +184,7 @@ class _Finder:
             if named := _named(span, draft.waiting):
                 return draft, draft.take(named)
         ended = (draft for draft in earlier if draft.end <= span.start)
-        silent = (draft for draft in earlier if not draft.call.messages.output)
+        silent = (draft for draft in earlier if draft.may_have_asked)
         return next(ended, None) or next(silent, None), None
 
     def _above(self, span: Span) -> Iterable[Span]:
@@ -188,11 +197,17 @@ class _Finder:
 
 def _named(span: Span, waiting: Iterable[ToolCall]) -> ToolCall | None:
     if span.kind == Kind.TOOL:
-        return next((asked for asked in waiting if asked.name and asked.name == span.tool_name), None)
+        alike = [asked for asked in waiting if asked.name and asked.name == span.tool_name]
+        sent = arguments(span) if len(alike) > 1 else ""
+        return next((asked for asked in alike if sent and _same(asked.arguments, sent)), alike[0] if alike else None)
     agent = _WORDS.sub("_", span.agent_name.lower()).strip("_")
     if span.kind != Kind.AGENT or not agent:
         return None
     return next((asked for asked in waiting if _WORDS.sub("_", asked.name.lower()).endswith(agent)), None)
+
+
+def _same(first: str, second: str) -> bool:
+    return first == second or ((value := document(first)) is not None and value == document(second))
 
 
 def _may_act(span: Span) -> bool:

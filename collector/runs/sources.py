@@ -49,49 +49,52 @@ _DETAILS = "gen_ai.client.inference.operation.details"
 
 def messages(span: Span) -> Messages:
     """The conversation `span` tells of, empty when it tells of none. Never raises, whatever the attributes hold."""
-    return Messages(_side(span, "input"), _side(span, "output"))
+    return Messages(_side(span, "input"), (*_own_calls(span), *_side(span, "output")))
+
+
+# How far what a place holds is believed to be the conversation.
+_MESSAGES, _TEXT, _UNKNOWN = range(3)
+_Found = tuple[int, list[Message]]
 
 
 def _side(span: Span, side: str) -> tuple[Message, ...]:
-    texts: list[Message] = []
-    for found, structured in _places(span, side):
+    best: _Found = (_UNKNOWN + 1, [])
+    for trust, found in _places(span, side):
         said = [message for message in found if message.says]
-        if said and structured:
-            return tuple(said)
-        texts = texts or said
-    return tuple(texts)
+        if said and trust < best[0]:
+            best = trust, said
+        if best[0] == _MESSAGES:
+            break
+    return tuple(best[1])
 
 
-def _places(span: Span, side: str) -> Iterator[tuple[list[Message], bool]]:
+def _places(span: Span, side: str) -> Iterator[_Found]:
     role = _ROLE[side]
     if side == "output":
-        yield _ai_sdk(span), True
+        yield _MESSAGES, _ai_sdk(span)
     own_key = span.input_key if side == "input" else span.output_key
     content = span.input if side == "input" else span.output
     yield _told(content, role)
     for prefix in _FLATTENED[side]:
-        yield _flattened(span, prefix, role)
-    yield _events(span, side), True
+        yield _MESSAGES, conversation(unflattened(span.attributes, prefix), role)
+    yield _MESSAGES, _events(span, side)
     for key in _KEYS[side]:
         if key != own_key and (text := span.attributes.get(key)):
             yield _told(text, role)
 
 
-def _told(text: str, role: str) -> tuple[list[Message], bool]:
+def _told(text: str, role: str) -> _Found:
     value = document(text)
     found = conversation(value, role)
     if found or wraps_messages(value):
-        return found, is_structured(value)
-    return conversation(unquoted(text), role), False
+        return _MESSAGES if is_structured(value) else _TEXT, found
+    return _TEXT if value is None else _UNKNOWN, conversation(unquoted(text), role)
 
 
-def _flattened(span: Span, prefix: str, role: str) -> tuple[list[Message], bool]:
-    found = conversation(unflattened(span.attributes, prefix), role)
-    if role == "assistant" and prefix.startswith("llm."):
-        # A key without an index, in which one instrumentation puts the calls it made itself.
-        loose = unflattened(span.attributes, "message.tool_calls.")
-        found = [*conversation([{"role": role, "tool_calls": loose}], role), *found]
-    return found, True
+def _own_calls(span: Span) -> list[Message]:
+    """Calls a library made itself within the span, which one instrumentation puts under a key without an index."""
+    loose = unflattened(span.attributes, "message.tool_calls.")
+    return conversation([{"role": "assistant", "tool_calls": loose}], "assistant") if loose else []
 
 
 def _ai_sdk(span: Span) -> list[Message]:
@@ -120,8 +123,8 @@ def _input_event(name: str, attributes: Any) -> Iterable[Message]:
         item = {key: _value(text) for key, text in attributes.items()}
         return conversation([{"role": name[len("gen_ai.") : -len(".message")], **item}], "user")
     if name == "gen_ai.content.prompt":
-        return _told(attributes.get("gen_ai.prompt", ""), "user")[0]
-    return _told(attributes.get("gen_ai.input.messages", ""), "user")[0] if name == _DETAILS else ()
+        return _told(attributes.get("gen_ai.prompt", ""), "user")[1]
+    return _told(attributes.get("gen_ai.input.messages", ""), "user")[1] if name == _DETAILS else ()
 
 
 def _output_event(name: str, attributes: Any) -> Iterable[Message]:
@@ -131,8 +134,8 @@ def _output_event(name: str, attributes: Any) -> Iterable[Message]:
         body = message if isinstance(message, dict) else {"content": message}
         return conversation([{"role": "assistant", **item, **body}], "assistant")
     if name == "gen_ai.content.completion":
-        return _told(attributes.get("gen_ai.completion", ""), "assistant")[0]
-    return _told(attributes.get("gen_ai.output.messages", ""), "assistant")[0] if name == _DETAILS else ()
+        return _told(attributes.get("gen_ai.completion", ""), "assistant")[1]
+    return _told(attributes.get("gen_ai.output.messages", ""), "assistant")[1] if name == _DETAILS else ()
 
 
 def _value(text: str) -> Any:
