@@ -15,7 +15,7 @@ import structlog
 
 from collector.enrich import Enricher, Judgement, Reading, RecentTraces
 from collector.enrich.stored import decoded_again, known_spans
-from collector.enrich.traces import SpanKey, TraceKey
+from collector.enrich.traces import SeenSpan, SpanKey, TraceKey
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -23,8 +23,10 @@ from collector.store.writer import by_day, insert_spans
 
 log = structlog.get_logger("spanmeter.billing")
 
-_REMEMBERED_TRACES = 500_000
-_ROWS_AT_ONCE = 5_000
+_REMEMBERED_TRACES = 200_000
+
+# Keys go to a server as URL parameters, which it bounds to a megabyte.
+_KEYS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ class Billing:
         """The batch is stored: write the earlier rows whose verdict it changed; how many."""
         changed = list(judged.judgement.revise.items())
         revised = 0
-        for begin in range(0, len(changed), _ROWS_AT_ONCE):
-            revised += self._revise(store, dict(changed[begin : begin + _ROWS_AT_ONCE]))
+        for begin in range(0, len(changed), _KEYS_AT_ONCE):
+            revised += self._revise(store, dict(changed[begin : begin + _KEYS_AT_ONCE]))
         self._traces.confirm(judged.reading.spans, judged.judgement)
         return revised
 
@@ -78,9 +80,12 @@ class Billing:
             self._met = store
 
     def _load(self, store: Store, keys: list[TraceKey]) -> None:
-        if keys:
-            parameters = {"projects": [key[0] for key in keys], "trace_ids": [key[1] for key in keys]}
-            self._traces.load(known_spans(store.query(named_query("known_spans"), parameters)))
+        loaded: list[SeenSpan] = []
+        for begin in range(0, len(keys), _KEYS_AT_ONCE):
+            part = keys[begin : begin + _KEYS_AT_ONCE]
+            parameters = {"projects": [key[0] for key in part], "trace_ids": [key[1] for key in part]}
+            loaded += known_spans(store.query(named_query("known_spans"), parameters))
+        self._traces.load(loaded)
 
     def _revise(self, store: Store, changes: Mapping[SpanKey, bool]) -> int:
         table = store.query(named_query("span_rows"), _parameters(changes))
