@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from collector.model.facts import Kind
 from collector.runs.messages import Message, Messages
 from collector.runs.sources import messages
-from collector.runs.span import Span
+from collector.runs.span import Span, by_time
 from collector.runs.tree import Tree
+
+_Joined = dict[str, dict[str, Span]]  # of each span those that are one call with it
 
 _BETWEEN = frozenset({Kind.INTERNAL.value, Kind.EVAL.value, ""})
 
@@ -28,7 +30,7 @@ class Call:
     @property
     def outermost(self) -> Span:
         """The report that lasted longest: a library's, around its client's."""
-        return min(self.reports, key=lambda span: (span.start, -span.end))
+        return min(self.reports, key=by_time)
 
     def text(self, name: str) -> str:
         """A text column: what the first report says that says anything."""
@@ -44,17 +46,16 @@ def calls(spans: Iterable[Span], tree: Tree) -> list[Call]:
       encloses it in time or is enclosed, and is of another instrumentation.
     - A rolled-up span that is one call with none (its double is in another trace, or it is a sum) is no call.
     """
-    told = [span for span in spans if span.converses]
-    joined = {span.span_id: {span.span_id} for span in told}
+    told = sorted((span for span in spans if span.converses), key=by_time)
+    joined = {span.span_id: {span.span_id: span} for span in told}
     enclosing = _join_nested(told, tree, joined)
     _join_twins(told, joined)
-    by_id = {span.span_id: span for span in told}
-    groups = {min(group): [by_id[span_id] for span_id in group] for group in joined.values()}
+    groups = {min(group): list(group.values()) for group in joined.values()}
     found = [_call(group) for group in groups.values() if _is_call(group, enclosing)]
-    return sorted(found, key=lambda call: (call.outermost.start, call.outermost.end, call.span.span_id))
+    return sorted(found, key=lambda call: by_time(call.outermost))
 
 
-def _join_nested(told: Sequence[Span], tree: Tree, joined: dict[str, set[str]]) -> set[str]:
+def _join_nested(told: Sequence[Span], tree: Tree, joined: _Joined) -> set[str]:
     """Bring nested reports together; the ids of those that only enclose several calls."""
     below: dict[str, list[Span]] = defaultdict(list)
     for span in told:
@@ -75,7 +76,7 @@ def _join_nested(told: Sequence[Span], tree: Tree, joined: dict[str, set[str]]) 
     return enclosing
 
 
-def _join_twins(told: Sequence[Span], joined: dict[str, set[str]]) -> None:
+def _join_twins(told: Sequence[Span], joined: _Joined) -> None:
     standing = [span for span in told if span.stands]
     answers = {span.response_id: span for span in standing if span.response_id}
     alike: dict[tuple[int, int], list[Span]] = defaultdict(list)
@@ -94,7 +95,7 @@ def _join_twins(told: Sequence[Span], joined: dict[str, set[str]]) -> None:
 def _enclose(first: Span, second: Span) -> bool:
     if first.scope == second.scope or not _may_be_one(first, second):
         return False
-    outer, inner = sorted((first, second), key=lambda span: (span.start, -span.end))
+    outer, inner = sorted((first, second), key=by_time)
     return inner.end <= outer.end
 
 
@@ -103,8 +104,11 @@ def _may_be_one(first: Span, second: Span) -> bool:
     return not distinct and not (first.stands and second.stands)
 
 
-def _join(joined: dict[str, set[str]], first: Span, second: Span) -> None:
+def _join(joined: _Joined, first: Span, second: Span) -> None:
+    """Two billed spans are never one call, not by way of a third either."""
     group = joined[first.span_id] | joined[second.span_id]
+    if sum(span.stands for span in group.values()) > 1:
+        return
     for span_id in group:
         joined[span_id] = group
 
@@ -115,7 +119,7 @@ def _is_call(group: Sequence[Span], enclosing: set[str]) -> bool:
 
 def _call(group: Sequence[Span]) -> Call:
     """Billed reports first, then those that are not rolled up, then the outer before the inner."""
-    reports = tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, span.start, -span.end)))
+    reports = tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, by_time(span))))
     told = [messages(report) for report in reports]
     return Call(
         span=reports[0],

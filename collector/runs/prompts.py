@@ -9,7 +9,7 @@ from collector.runs.document import document
 from collector.runs.messages import texts
 from collector.runs.shapes import system_messages
 from collector.runs.sources import messages
-from collector.runs.span import Span
+from collector.runs.span import Span, by_time
 from collector.runs.tree import Tree
 
 _ROLES = frozenset({"system", "developer"})
@@ -35,7 +35,7 @@ def system_prompt(spans: Iterable[Span]) -> SystemPrompt | None:
 
     Several system and developer messages are one text, a line apart. A truncated prompt is as long as what was sent.
     """
-    ordered = list(spans)
+    ordered = sorted(spans, key=by_time)
     for call in calls(ordered, Tree(ordered)):
         for report in call.reports:
             if text := _prompt(report):

@@ -10,7 +10,7 @@ from collector.runs.document import document, raw
 from collector.runs.messages import first
 from collector.runs.rounds import rounds
 from collector.runs.shapes import unflattened
-from collector.runs.span import Span
+from collector.runs.span import Span, by_time
 
 _LISTS = ("gen_ai.tool.definitions", "ai.prompt.tools", "mlflow.chat.tools", "llm.openai.tools", "tools")
 _INDEXED = ("llm.tools.", "llm.request.functions.")
@@ -61,7 +61,7 @@ def toolbelt(spans: Iterable[Span]) -> list[Tool]:
 
     A tool defined more than once has the first description and the first schema that are told.
     """
-    ordered = list(spans)
+    ordered = sorted(spans, key=by_time)
     known: dict[str, Tool] = {}
     for span in ordered:
         for tool in _defined(span):
