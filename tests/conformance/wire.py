@@ -90,15 +90,17 @@ class Connection:
         timeout = self.socket.gettimeout()
         self.socket.setblocking(False)
         deadline = time.monotonic() + 60
+        poller = select.poll()  # unlike select(), it takes any file descriptor
+        poller.register(self.socket, select.POLLIN | select.POLLOUT)
         try:
             for part in parts:
                 left = memoryview(part)
                 while left:
-                    readable, writable, _ = select.select([self.socket], [self.socket], [], 1)
-                    if readable:
+                    ready = dict(poller.poll(1000)).get(self.socket.fileno(), 0)
+                    if ready & ~select.POLLOUT:
                         return
                     assert time.monotonic() < deadline, "the server neither reads nor answers"
-                    if writable:
+                    if ready:
                         with contextlib.suppress(BlockingIOError):
                             left = left[self.socket.send(left) :]
         except (BrokenPipeError, ConnectionResetError):

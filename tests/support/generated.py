@@ -1,5 +1,6 @@
 """Hypothesis strategies for OTLP messages: everything the wire can say about a span, in small."""
 
+import math
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,11 +14,10 @@ from tests.support.otlp import any_value
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 uint32 = st.integers(0, 2**32 - 1)
 uint64 = st.integers(0, 2**64 - 1) | st.sampled_from([0, 2**63 - 1, 2**63, 2**64 - 1])
+doubles = st.floats(width=64, allow_nan=False) | st.just(math.nan)  # JSON has one NaN, whatever its bits
 enums = st.integers(-1, 7) | st.sampled_from([-(2**31), 2**31 - 1])
 
-_scalars = (
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(width=64) | st.binary(max_size=6) | texts
-)
+_scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | doubles | st.binary(max_size=6) | texts
 _plain = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
 _indexes = st.integers(-(2**31), 2**31 - 1).map(lambda index: AnyValue(string_value_strindex=index))
 values = _plain.map(any_value) | _indexes
