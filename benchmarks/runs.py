@@ -19,7 +19,7 @@ from collector.model.principal import ANONYMOUS
 from collector.query.service import Dimension, Query
 from collector.store import Store, migrate, open_store
 
-_ROWS_AT_ONCE = 200_000
+_ROWS_AT_ONCE = 50_000
 _FILL = """
 INSERT INTO otel_traces (Timestamp, TraceId, SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, SpanAttributes,
     Duration, StatusCode, Project, ReceivedAt, Version, Kind, ResponseModel, InputTokens, OutputTokens, Cost,

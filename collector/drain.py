@@ -23,6 +23,7 @@ from collector.model.envelope import Envelope
 from collector.spool import DeadLetter, Segment, Spool
 from collector.spool.segment import Damage
 from collector.store.client import Store
+from collector.store.errors import OutOfMemory
 from collector.store.writer import by_day, clamp, insert_spans
 from collector.telemetry import Metrics
 
@@ -178,6 +179,8 @@ class Drain:
     def _insert(self, rows: pa.RecordBatch, positions: Sequence[int], origins: "_Origins", token: str) -> None:
         """Insert rows; when the store refuses the data itself, halve them until the poison is alone.
 
+        Rows that are too many for the store's memory are halved likewise.
+
         The halves depend on the rows only, so a repetition uses the same tokens. Rows once halved stay halved: should
         the store take them whole later, the halves it has already would be stored again.
         """
@@ -190,6 +193,10 @@ class Drain:
                     name, envelope = origins.poison(positions[0], error)
                     self._set_aside(name, error, envelope)
                     return
+                self._halved.add(token)
+            except OutOfMemory:
+                if rows.num_rows == 1:
+                    raise
                 self._halved.add(token)
             else:
                 self._metrics.inserts.inc()

@@ -12,6 +12,9 @@ _SCALAR = json.JSONDecoder()
 _MAX_TEXT = 16 * 1024 * 1024
 _MAX_LITERAL = 64 * 1024
 
+# Readers of values follow them by recursion. No conversation is deeper; what is, is a text.
+_MAX_DEPTH = 48
+
 
 class JsonObject(dict[str, Any]):
     """A JSON object; `raw` is its text as it was sent."""
@@ -44,7 +47,7 @@ class JsonArray(list[Any]):
 
 
 def document(text: str) -> Any:
-    """`text` as a value; None for what is no JSON object or array, truncated and oversized texts included.
+    """`text` as a value; None for what is no JSON object or array, truncated, oversized and very deep texts included.
 
     A text that is JSON within a JSON string is unwrapped once. Objects as Python prints them, which some libraries
     send for JSON, are read too.
@@ -54,7 +57,7 @@ def document(text: str) -> Any:
         return None
     try:
         value = _parsed(text)
-    except (ValueError, RecursionError, IndexError):
+    except (ValueError, IndexError):
         return _literal(text)
     if isinstance(value, str):
         return document(value) if value.lstrip()[:1] in ("{", "[") else None
@@ -85,26 +88,28 @@ def unquoted(text: str) -> str:
 
 
 def _parsed(text: str) -> Any:
-    value, end = _value(text, _skip(text, 0))
+    value, end = _value(text, _skip(text, 0), 0)
     if _skip(text, end) != len(text):
         raise ValueError("more than one value")
     return value
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] > " ":
+        return at
     match = _SPACE.match(text, at)
     return match.end() if match else at
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
-    if text[at] == "{":
-        return _object(text, at)
-    if text[at] == "[":
-        return _array(text, at)
-    return _SCALAR.raw_decode(text, at)
+def _value(text: str, at: int, depth: int) -> tuple[Any, int]:
+    if text[at] not in "{[":
+        return _SCALAR.raw_decode(text, at)
+    if depth == _MAX_DEPTH:
+        raise ValueError("too deep")
+    return _object(text, at, depth + 1) if text[at] == "{" else _array(text, at, depth + 1)
 
 
-def _object(text: str, start: int) -> tuple[JsonObject, int]:
+def _object(text: str, start: int, depth: int) -> tuple[JsonObject, int]:
     found = JsonObject(text, start)
     at = _skip(text, start + 1)
     while text[at] != "}":
@@ -114,17 +119,17 @@ def _object(text: str, start: int) -> tuple[JsonObject, int]:
         at = _skip(text, at)
         if text[at] != ":":
             raise ValueError("a colon was expected")
-        found[name], at = _value(text, _skip(text, at + 1))
+        found[name], at = _value(text, _skip(text, at + 1), depth)
         at = _next(text, at, "}")
     found.close(at + 1)
     return found, at + 1
 
 
-def _array(text: str, start: int) -> tuple[JsonArray, int]:
+def _array(text: str, start: int, depth: int) -> tuple[JsonArray, int]:
     found = JsonArray(text, start)
     at = _skip(text, start + 1)
     while text[at] != "]":
-        item, at = _value(text, at)
+        item, at = _value(text, at, depth)
         found.append(item)
         at = _next(text, at, "]")
     found.close(at + 1)
@@ -148,6 +153,15 @@ def _literal(text: str) -> Any:
     if not text.startswith(("{'", "[{'")) or len(text) > _MAX_LITERAL:
         return None
     try:
-        return ast.literal_eval(text)
+        value = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
+    return value if isinstance(value, dict | list) and not _is_deep(value) else None
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        nested = (node.values() if isinstance(node, dict) else node for node in level if isinstance(node, dict | list))
+        level = [child for children in nested for child in children]
+    return bool(level)

@@ -102,7 +102,7 @@ class Draft:
                 self.read(item)
         elif isinstance(content, dict):
             if not any(read(self, content) for read in (_call, _result, _reasoning, _text)):
-                self.say(_media(content), str(content.get("type") or "other"))
+                self.say(_media(content), _kind(content) or "other")
         elif content is not None:
             self.say(content)
 
@@ -157,8 +157,13 @@ def _text_of(item: dict[str, Any], keys: Iterable[str]) -> str:
     return next((found for key in keys if isinstance(found := item.get(key), str) and found), "")
 
 
+def _kind(item: dict[str, Any]) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
+
+
 def _call(draft: Draft, item: dict[str, Any]) -> bool:
-    if item.get("type") not in _CALLS and not any(isinstance(item.get(key), dict) for key in _CALL_MEMBERS):
+    if _kind(item) not in _CALLS and not any(isinstance(item.get(key), dict) for key in _CALL_MEMBERS):
         return False
     draft.call(tool_call(item))
     return True
@@ -166,7 +171,7 @@ def _call(draft: Draft, item: dict[str, Any]) -> bool:
 
 def _result(draft: Draft, item: dict[str, Any]) -> bool:
     body = next((item[key] for key in _RESULT_MEMBERS if isinstance(item.get(key), dict)), None)
-    if body is None and item.get("type") not in _RESULTS:
+    if body is None and _kind(item) not in _RESULTS:
         return False
     body = item if body is None else body
     payload = first(body, "response", "result", "output", "content", "value")
@@ -175,7 +180,7 @@ def _result(draft: Draft, item: dict[str, Any]) -> bool:
 
 
 def _reasoning(draft: Draft, item: dict[str, Any]) -> bool:
-    if item.get("type") not in _REASONING:
+    if _kind(item) not in _REASONING:
         return False
     draft.say(texts(first(item, "thinking", "text", "content", "summary", "data")), "reasoning")
     return True
@@ -187,10 +192,10 @@ def _text(draft: Draft, item: dict[str, Any]) -> bool:
         return False
     if item.get("thought") is True:
         draft.say(texts(text), "reasoning")
-    elif item.get("type") in ("summary_text", "text", "input_text", "output_text", "refusal", None, ""):
+    elif _kind(item) in ("summary_text", "text", "input_text", "output_text", "refusal", ""):
         draft.read(text)
     else:
-        draft.say(texts(text), str(item["type"]))
+        draft.say(texts(text), _kind(item))
     return True
 
 

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from collector.model.facts import Kind
-from collector.runs.calls import calls
 from collector.runs.document import document
 from collector.runs.messages import texts
+from collector.runs.rounds import Round, rounds
 from collector.runs.shapes import system_messages
 from collector.runs.sources import messages
 from collector.runs.span import Span, by_time
-from collector.runs.tree import Tree
 
 _ROLES = frozenset({"system", "developer"})
 _INSTRUCTIONS = ("gen_ai.system_instructions", "llm.system_instructions")
@@ -30,14 +29,15 @@ class SystemPrompt:
         return len(self.text)
 
 
-def system_prompt(spans: Iterable[Span]) -> SystemPrompt | None:
+def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -> SystemPrompt | None:
     """The system prompt of the first model call that has one, else of the first agent span that has one.
 
+    `found` are the rounds of the spans, where they are known already.
     Several system and developer messages are one text, a line apart. A truncated prompt is as long as what was sent.
     """
     ordered = sorted(spans, key=by_time)
-    for call in calls(ordered, Tree(ordered)):
-        for report in call.reports:
+    for each in rounds(ordered) if found is None else found:
+        for report in each.call.reports if each.call else ():
             if text := _prompt(report):
                 return SystemPrompt(text, report.span_id)
     for span in ordered:

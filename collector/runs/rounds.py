@@ -1,7 +1,9 @@
 """Rounds of a run: each model call with what it caused."""
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -150,11 +152,6 @@ class _Draft:
         told = self.call.messages
         return not told.output or (not told.calls and "tool" in self.call.text("finish_reason").lower())
 
-    def take(self, asked: ToolCall | None) -> ToolCall | None:
-        if asked in self.waiting:
-            self.waiting.remove(asked)
-        return asked
-
 
 class _Finder:
     """Finds the call that caused an action; the actions must come in order of time."""
@@ -162,30 +159,45 @@ class _Finder:
     def __init__(self, drafts: Sequence[_Draft], tree: Tree) -> None:
         self._tree = tree
         self._by_span = {report.span_id: draft for draft in drafts for report in draft.call.reports}
-        self._by_owner: dict[str, list[_Draft]] = {}
-        self._by_call_id: dict[str, list[tuple[_Draft, ToolCall]]] = {}
-        for draft in reversed(drafts):  # the latest first
-            self._by_owner.setdefault(draft.owner, []).append(draft)
-            for asked in draft.call.messages.calls:
-                if asked.id:
-                    self._by_call_id.setdefault(asked.id, []).append((draft, asked))
+        # Each list in order of time.
+        self._by_owner: dict[str, list[_Draft]] = defaultdict(list)
+        self._by_call_id: dict[str, list[tuple[_Draft, ToolCall]]] = defaultdict(list)
+        # The calls that still wait for a run of the tool of a name, by owner.
+        self._waiting: dict[str, dict[str, list[_Draft]]] = defaultdict(lambda: defaultdict(list))
+        for draft in drafts:
+            self._by_owner[draft.owner].append(draft)
+            for asked in draft.waiting:
+                self._by_call_id[asked.id].append((draft, asked))
+            for name in {asked.name for asked in draft.waiting}:
+                self._waiting[draft.owner][name].append(draft)
 
     def find(self, span: Span) -> tuple[_Draft | None, ToolCall | None]:
-        around = next(
-            (self._by_span[above.span_id] for above in self._above(span) if above.span_id in self._by_span), None
-        )
-        if around:
-            return around, around.take(_named(span, around.waiting))
-        for draft, asked in self._by_call_id.get(call_id(span), ()):
-            if draft.start <= span.start:
-                return draft, draft.take(asked)
-        earlier = [draft for draft in self._by_owner.get(_owner(span, self._tree), ()) if draft.start <= span.start]
-        for draft in earlier:
-            if named := _named(span, draft.waiting):
-                return draft, draft.take(named)
-        ended = (draft for draft in earlier if draft.end <= span.start)
-        silent = (draft for draft in earlier if draft.may_have_asked)
+        around = (self._by_span[above.span_id] for above in self._above(span) if above.span_id in self._by_span)
+        if draft := next(around, None):
+            return self._take(draft, _chosen(span, [asked for asked in draft.waiting if _names(asked.name, span)]))
+        if identity := call_id(span):
+            for draft, asked in reversed(self._by_call_id.get(identity, ())):
+                if draft.start <= span.start:
+                    return self._take(draft, asked)
+        owner = _owner(span, self._tree)
+        waiting = self._waiting.get(owner, {})
+        named = [found for name in _names_among(waiting, span) if (found := _latest(waiting[name], span.start))]
+        if named:
+            draft = max(named, key=lambda found: found.start)
+            return self._take(draft, _chosen(span, [asked for asked in draft.waiting if _names(asked.name, span)]))
+        drafts = self._by_owner.get(owner, [])
+        earlier = drafts[: bisect_right(drafts, span.start, key=_start)]
+        ended = (draft for draft in reversed(earlier) if draft.end <= span.start)
+        silent = (draft for draft in reversed(earlier) if draft.may_have_asked)
         return next(ended, None) or next(silent, None), None
+
+    def _take(self, draft: _Draft, asked: ToolCall | None) -> tuple[_Draft, ToolCall | None]:
+        """A request is met once."""
+        if asked and asked in draft.waiting:
+            draft.waiting.remove(asked)
+            if all(other.name != asked.name for other in draft.waiting):
+                self._waiting[draft.owner][asked.name].remove(draft)
+        return draft, asked
 
     def _above(self, span: Span) -> Iterable[Span]:
         """What the span runs inside of, up to its owner."""
@@ -195,15 +207,34 @@ class _Finder:
             yield above
 
 
-def _named(span: Span, waiting: Iterable[ToolCall]) -> ToolCall | None:
+def _start(draft: _Draft) -> int:
+    return draft.start
+
+
+def _latest(drafts: Sequence[_Draft], at: int) -> _Draft | None:
+    """Of `drafts` in order of time the latest that started by `at`."""
+    position = bisect_right(drafts, at, key=_start)
+    return drafts[position - 1] if position else None
+
+
+def _names_among(names: Mapping[str, object], span: Span) -> list[str]:
     if span.kind == Kind.TOOL:
-        alike = [asked for asked in waiting if asked.name and asked.name == span.tool_name]
-        sent = arguments(span) if len(alike) > 1 else ""
-        return next((asked for asked in alike if sent and _same(asked.arguments, sent)), alike[0] if alike else None)
+        return [span.tool_name] if span.tool_name and span.tool_name in names else []
+    return [name for name in names if _names(name, span)]
+
+
+def _names(name: str, span: Span) -> bool:
+    """Whether a request's name means the action: the tool's name, or one that ends in the agent's."""
+    if span.kind == Kind.TOOL:
+        return bool(name) and name == span.tool_name
     agent = _WORDS.sub("_", span.agent_name.lower()).strip("_")
-    if span.kind != Kind.AGENT or not agent:
-        return None
-    return next((asked for asked in waiting if _WORDS.sub("_", asked.name.lower()).endswith(agent)), None)
+    return span.kind == Kind.AGENT and bool(agent) and _WORDS.sub("_", name.lower()).endswith(agent)
+
+
+def _chosen(span: Span, alike: Sequence[ToolCall]) -> ToolCall | None:
+    """Of requests with one name that with the action's own arguments, else the first."""
+    sent = arguments(span) if len(alike) > 1 else ""
+    return next((asked for asked in alike if sent and _same(asked.arguments, sent)), alike[0] if alike else None)
 
 
 def _same(first: str, second: str) -> bool:

@@ -28,6 +28,8 @@ _TOLD = ("messages", "contents", "chat_history", "input", "prompt", "prompts")
 _ANSWERED = ("choices", "candidates", "generations", "output", "outputs")
 _SYSTEM = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
 _CONTENT = ("parts", "content", "contents", "blocks")
+# Flattened messages are at most 13 names deep.
+_MAX_STEPS = 24
 _ENDINGS = ("finish_reason", "finishReason", "stop_reason", "done_reason")
 
 
@@ -79,7 +81,7 @@ def unflattened(attributes: Mapping[str, str], prefix: str) -> list[Any]:
     """The values spread over `prefix`N.name, as a list in order of N; an index may be missing, the first ones too."""
     root: dict[str, Any] = {}
     for key, text in attributes.items():
-        if key.startswith(prefix):
+        if key.startswith(prefix) and key[len(prefix) :][:1].isdecimal() and key.count(".") < _MAX_STEPS:
             _place(root, key[len(prefix) :].split("."), text)
     found = _lists(root)
     return found if isinstance(found, list) else []
@@ -101,8 +103,9 @@ def _place(node: dict[str, Any], path: list[str], text: str) -> None:
 def _lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    if node and all(key.isdecimal() and len(key) < 10 for key in node):
-        return [_lists(node[key]) for key in sorted(node, key=int)]
+    indexes = [key for key in node if key.isdecimal() and len(key) < 10]
+    if indexes and len(indexes) + ("" in node) == len(node):
+        return [_lists(node[key]) for key in sorted(indexes, key=int)]
     return {key: _lists(below) for key, below in node.items()}
 
 

@@ -1,14 +1,14 @@
 """The tools the agents of a run could use."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from collector.model.facts import Kind
 from collector.runs.document import document, raw
 from collector.runs.messages import first
-from collector.runs.rounds import rounds
+from collector.runs.rounds import Round, rounds
 from collector.runs.shapes import unflattened
 from collector.runs.span import Span, by_time
 
@@ -56,9 +56,10 @@ class Tool:
         return self.count > 0
 
 
-def toolbelt(spans: Iterable[Span]) -> list[Tool]:
+def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> list[Tool]:
     """Every tool that was offered to a model or run, in the order they are met: definitions first, in order of time.
 
+    `found` are the rounds of the spans, where they are known already.
     A tool defined more than once has the first description and the first schema that are told.
     """
     ordered = sorted(spans, key=by_time)
@@ -67,8 +68,8 @@ def toolbelt(spans: Iterable[Span]) -> list[Tool]:
         for tool in _defined(span):
             before = known.get(tool.name, tool)
             known[tool.name] = Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
-    found = rounds(ordered)
-    asked = Counter(call.name for each in found for call in each.messages.calls if call.name)
+    told = rounds(ordered) if found is None else found
+    asked = Counter(call.name for each in told for call in each.messages.calls if call.name)
     ran = Counter(span.tool_name for span in ordered if span.kind == Kind.TOOL and span.tool_name)
     return [
         Tool(name, *_told(known.get(name)), asked[name], ran[name]) for name in dict.fromkeys((*known, *asked, *ran))

@@ -33,6 +33,9 @@ POISON_CODES = frozenset(
 )
 
 
+_MEMORY_LIMIT_EXCEEDED = 241
+
+
 class Refused(Unavailable):
     """ClickHouse answered with an error that is not the data's fault; `code` is its number."""
 
@@ -41,11 +44,17 @@ class Refused(Unavailable):
         self.code = code
 
 
+class OutOfMemory(Refused):
+    """ClickHouse could not hold the insert in memory; fewer rows at once may succeed."""
+
+
 def translate(error: ClickHouseError | OSError) -> SpanmeterError:
     """The failure as the drain understands it: Rejected(POISON) for the data's fault, else Unavailable(STORE)."""
     code = error.code if isinstance(error, Error) else None
     if code in POISON_CODES:
         return Rejected(Reason.POISON, f"ClickHouse cannot store the data: {_short(error)}")
+    if code == _MEMORY_LIMIT_EXCEEDED:
+        return OutOfMemory(code, f"ClickHouse has too little memory: {_short(error)}")
     if code is not None:
         return Refused(code, f"ClickHouse refused: {_short(error)}")
     return Unavailable(Reason.STORE, f"ClickHouse does not answer: {_short(error)}")

@@ -348,6 +348,18 @@ def test_an_insert_confirmed_but_not_heard_of_is_not_repeated(bench: Bench, stor
     assert bench.counted("drain_failed_attempts") == 2
 
 
+def test_a_segment_too_large_for_the_stores_memory_is_stored_in_parts(bench: Bench, store: Store) -> None:
+    names = [f"{number} {'x' * 4000}" for number in range(3000)]
+    segment = bench.spooled(envelope(1, names))
+    store.command("SET max_memory_usage = 60000000")
+    bench.drain.deliver_once(segment)
+    store.command("SET max_memory_usage = 0")
+    assert bench.counted("store_inserts") > 1
+    assert bench.deadletter.statistics().entries == 0
+    counted = store.query("SELECT count() AS all, uniqExact(SpanId) AS spans FROM otel_traces", {}).to_pylist()
+    assert counted == [{"all": 3000, "spans": 3000}]
+
+
 def test_a_missing_table_is_waited_for(bench: Bench, store: Store) -> None:
     """A table someone dropped, or renamed, is mended by people; the spans wait."""
     store.command("RENAME TABLE otel_traces TO elsewhere")
