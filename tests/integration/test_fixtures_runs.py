@@ -4,7 +4,7 @@ What cannot be right from the payload alone is listed with its reason, and the l
 fails: a rule that starts to work, or stops working, is seen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -291,3 +291,27 @@ def test_the_conversation_comes_from_the_double_that_knows_it() -> None:
         assert each.call.span.scope == "com.anthropic.sdk.python"
         assert each.messages.output
         assert each.finish_reason
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("length", [9, 60, 250])
+def test_cut_content_raises_nothing_and_is_kept_as_text(case: str, length: int) -> None:
+    """What an SDK's limit on the length of values leaves of every captured run."""
+    for spans in runs(case):
+        cut = [
+            replace(
+                span,
+                input=span.input[:length],
+                output=span.output[:length],
+                attributes={key: text[:length] for key, text in span.attributes.items()},
+                events=tuple((name, {key: text[:length] for key, text in said.items()}) for name, said in span.events),
+            )
+            for span in spans
+        ]
+        found = rounds(cut)
+        assert [each.call.span.span_id for each in found if each.call] == [
+            each.call.span.span_id for each in rounds(spans) if each.call
+        ]
+        assert all(each.messages.input for each in found if each.call and each.call.span.input)
+        system_prompt(cut, found)
+        toolbelt(cut, found)

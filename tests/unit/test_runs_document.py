@@ -38,7 +38,8 @@ def test_parts_are_kept_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "plain", "12", '"text"', '{"a": 1', "[1,]", '{"a":1,}', "[1] 2", "[" * 100_000, "{'a': object}"]
+    "text",
+    ["", "plain", "12", '"text"', '{"a": 1', "[1,]", '{"a":1,}', "[1] 2", "[" * 100_000, "{'a': object}", "{'a'}"],
 )
 def test_what_is_no_object_or_array_is_none(text: str) -> None:
     assert document(text) is None

@@ -302,6 +302,31 @@ def test_the_first_call_with_a_prompt_counts_before_any_agent() -> None:
     assert agents.text == "From the agent."
 
 
+def test_deep_values_are_texts() -> None:
+    for begin, end in (("[", "]"), ('{"text":', "}"), ('{"content":[', "]}"), ("{'text':", "}"), ('{"messages":', "}")):
+        for depth in (40, 60, 190, 2_000, 100_000):
+            text = begin * depth + "1" + end * depth
+            found = told("input.value", text, "gen_ai.output.messages", text)
+            assert depth < 50 or found.output == (Message("assistant", (Part("text", text),)),)
+
+
+def test_keys_of_any_depth() -> None:
+    attributes = {"gen_ai.prompt.0.content": "Hello.", "gen_ai.prompt." + "0." * 5_000: "x", "gen_ai.prompt.": "y"}
+    attributes |= {"gen_ai.prompt.id": "z", "gen_ai.prompt.0": "w"}
+    assert told("gen_ai.prompt.", attributes=attributes).input[0].text == "Hello."
+
+
+def test_names_of_any_kind() -> None:
+    odd = [
+        {
+            "role": "user",
+            "content": [{"type": ["text"], "text": {"text": 7}}, {"type": {}, "x": 1}],
+            "tool_calls": [3, []],
+        }
+    ]
+    assert told("input.value", odd).input[0].parts == (Part("text", "7"), Part("other", '{"type": {}, "x": 1}'))
+
+
 KEYS = st.sampled_from(
     [
         "gen_ai.prompt.0", "gen_ai.prompt.0.content", "gen_ai.prompt.00.role", "gen_ai.prompt.x.y", "gen_ai.completion.",
@@ -316,8 +341,8 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["tool", "text", "assistant", "{}", ""]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
-    max_leaves=20,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, min_size=1, max_size=4),
+    max_leaves=24,
 )  # fmt: skip
 TEXTS = st.text() | VALUES.map(json.dumps)
 
