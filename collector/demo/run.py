@@ -52,7 +52,8 @@ def _look(directory: Path, web: str, trace_id: str) -> str:
     return "\n".join(
         (
             "Where to look:",
-            f"  {web}/api/v1/traces/{trace_id}   the run, every span and attribute",
+            f"  {web}/api/v1/runs/{trace_id}   the run: rounds, actions, system prompt, tools, cost",
+            f"  {web}/api/v1/traces/{trace_id}   every span and attribute",
             f"  {web}/metrics   what the daemon counts",
             f"  spanmeter export {trace_id} --data-dir {directory}   the run as JSON, while the daemon runs",
             f"  {directory / 'store'}   the embedded ClickHouse store: table otel.otel_traces",

@@ -14,6 +14,7 @@ from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.principal import Scope
 from collector.query.service import Dimension, Query
 from collector.reprice import Outcome, Selection, outcome_json
+from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 
 _HTTP = {Reason.UNAUTHENTICATED: 401, Reason.FORBIDDEN: 403, Reason.NOT_FOUND: 404, Reason.MALFORMED: 400}
@@ -24,13 +25,21 @@ _DEFAULT_RUNS = 100
 def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcome]) -> list[Route]:
     """The API's routes. `reprice` prices a selection again, or only compares (True)."""
 
-    async def trace(request: Request) -> Response:
+    async def spans_of(request: Request) -> tuple[str, list[dict[str, Any]]]:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
         trace_id = request.path_params["trace_id"]
         spans = spans_json(await asyncio.to_thread(query.trace, principal, trace_id))
         if not spans:
             raise Rejected(Reason.NOT_FOUND, f"No span of trace {trace_id} is stored in project {principal.project}.")
-        return JSONResponse({"trace_id": trace_id.lower(), "spans": spans})
+        return trace_id.lower(), spans
+
+    async def trace(request: Request) -> Response:
+        trace_id, spans = await spans_of(request)
+        return JSONResponse({"trace_id": trace_id, "spans": spans})
+
+    async def run(request: Request) -> Response:
+        trace_id, spans = await spans_of(request)
+        return JSONResponse(await asyncio.to_thread(run_json, trace_id, spans))
 
     async def runs(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
@@ -59,6 +68,7 @@ def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcom
         Route("/api/v1/reprice", price_again, methods=["POST"]),
         Route("/api/v1/traces/{trace_id}", trace),
         Route("/api/v1/runs", runs),
+        Route("/api/v1/runs/{trace_id}", run),
         Route("/api/v1/spend", spend),
     ]
 

@@ -91,6 +91,21 @@ def test_runs_and_spend_agree(app: Starlette) -> None:
     )
 
 
+def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:
+    _, listed = call(app, "/api/v1/runs?since=2026-01-01&limit=1000")
+    largest = max(listed["runs"], key=lambda run: run["Spans"])
+    status, run = call(app, f"/api/v1/runs/{largest['TraceId'].upper()}")
+    assert status == 200
+    assert (run["trace_id"], run["spans"]) == (largest["TraceId"], largest["Spans"])
+    assert run["cost"] == largest["Cost"]
+    assert run["system_prompt"]["characters"] == len(run["system_prompt"]["text"]) > 0
+    assert [(tool["name"], tool["calls"] > 0) for tool in run["tools"]][:1] == [("get_weather", True)]
+    first = run["rounds"][0]
+    assert first["answered_model"] == "gpt-4o-mini-2024-07-18"
+    assert (first["finish_reason"], first["input_tokens"]) == ("tool_calls", 1011)
+    assert json.loads(first["actions"][0]["arguments"])["city"] == "Zürich"
+
+
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [

@@ -1,0 +1,58 @@
+"""A run as the API tells it: its rounds and their actions, the system prompt, the tools at hand."""
+
+from decimal import Decimal
+from typing import Any
+
+from collector.runs import Action, Round, SystemPrompt, Tool, rounds, system_prompt, toolbelt, views
+
+
+def run_json(trace_id: str, spans: list[dict[str, Any]]) -> dict[str, Any]:
+    """`spans` are those of one trace, as `spans_json` gives them. Money is USD as decimal strings."""
+    seen = views(spans)
+    found = rounds(seen)
+    prompt = system_prompt(seen, found)
+    return {
+        "trace_id": trace_id,
+        "spans": len(seen),
+        "cost": _money(sum((span.cost for span in seen if span.cost is not None), Decimal(0))),
+        "system_prompt": _prompt(prompt) if prompt else None,
+        "tools": [_tool(tool) for tool in toolbelt(seen, found)],
+        "rounds": [_round(entry) for entry in found],
+    }
+
+
+def _prompt(prompt: SystemPrompt) -> dict[str, Any]:
+    return {"text": prompt.text, "characters": prompt.characters, "span_id": prompt.span_id}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "schema": tool.schema, "calls": tool.count}
+
+
+def _round(entry: Round) -> dict[str, Any]:
+    return {
+        "number": entry.number,
+        "span_id": entry.call.span.span_id if entry.call else None,
+        "requested_model": entry.requested_model,
+        "answered_model": entry.answered_model,
+        "finish_reason": entry.finish_reason,
+        "input_tokens": entry.input_tokens,
+        "output_tokens": entry.output_tokens,
+        "cost": _money(entry.cost),
+        "actions": [_action(action) for action in entry.actions],
+    }
+
+
+def _action(action: Action) -> dict[str, Any]:
+    return {
+        "span_id": action.span.span_id,
+        "kind": action.span.kind,
+        "name": action.name,
+        "arguments": action.arguments,
+        "result": action.result,
+        "error": action.span.error,
+    }
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else format(amount, "f")
