@@ -74,7 +74,7 @@ class Acceptor:
     async def _make_durable(self, principal: Principal, validated: Validated, digest: bytes) -> None:
         receipt = validated.receipt
         envelope = Envelope(principal.project, self._clock.time_ns(), receipt.accepted, validated.payload, digest)
-        durable = self._spool.append(envelope)
+        durable = self._spool.append(envelope, validated.expanded)
         self._window.remember(principal.project, digest, receipt, durable)
         await asyncio.shield(durable)  # a client that hangs up does not undo what its retry will ask for
 

@@ -17,13 +17,13 @@ from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits
 from collector.billing import Billing
-from collector.config import Config, PricingConfig, schema_root
+from collector.config import Config, PricingConfig, is_loopback, schema_root
 from collector.drain import Drain
 from collector.enrich import Enricher, RecentTraces, conventions
 from collector.enrich.catalog import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
 from collector.model.clock import Clock, SystemClock
-from collector.pricefeed import keep_fresh
+from collector.pricefeed import installed_catalogue, keep_fresh
 from collector.query.service import Query
 from collector.receive.grpc import GrpcServer
 from collector.receive.http import otlp_app
@@ -62,7 +62,8 @@ class Daemon:
         self._limits = Limits(config.limits.max_in_flight_bytes)
         self._window = DedupeWindow(config.dedupe, self._clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, self._spool, self._clock, self._metrics)
-        self._enricher = enricher(config.pricing)
+        self._pricing = config.pricing
+        self._enricher = enricher(config.pricing, config.directory)
         self._drain = Drain(
             self._spool,
             self._deadletter,
@@ -86,7 +87,9 @@ class Daemon:
                 servers = [tasks.create_task(server.serve(sockets=[sock])) for server, sock in listeners]
                 store = tasks.create_task(self._open_store(), name="store")
                 drain = tasks.create_task(self._drain.run(), name="drain")
-                prices = tasks.create_task(keep_fresh(self._enricher, self._config.pricing), name="prices")
+                prices = tasks.create_task(
+                    keep_fresh(self._enricher, lambda: self._pricing, self._config.directory), name="prices"
+                )
                 await _first(self._stopping, drain)
                 prices.cancel()
                 await self._stop(grpc, [server for server, _ in listeners], servers, store, drain)
@@ -195,8 +198,13 @@ class Daemon:
         except ConfigError as error:
             log.error("The configuration was not reloaded; tokens and prices stay as they were.", why=str(error))
             return
+        exposed = not all(map(is_loopback, self._config.endpoints().values()))
+        if exposed and not config.auth.tokens and not config.auth.allow_anonymous:
+            log.error("The settings were not reloaded: without a token, anyone could use the addresses now bound.")
+            return
         self._gate.reload(config.auth)
-        self._enricher.catalogue = Catalogue.bundled(config.pricing)
+        self._pricing = config.pricing
+        self._enricher.catalogue = installed_catalogue(config.pricing, self._config.directory)
         log.info("Tokens and price overrides reloaded.", tokens=len(config.auth.tokens))
 
     # -- stop -----------------------------------------------------------------------------------------------------
@@ -248,9 +256,10 @@ class Daemon:
         yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
 
 
-def enricher(pricing: PricingConfig) -> Enricher:
-    """Conventions and prices as installed and configured. Raises ConfigError."""
-    return Enricher(conventions.load(schema_root()), Catalogue.bundled(pricing))
+def enricher(pricing: PricingConfig, directory: Path | None = None) -> Enricher:
+    """Conventions and prices as installed, refreshed in a data directory, and configured. Raises ConfigError."""
+    catalogue = installed_catalogue(pricing, directory) if directory else Catalogue.bundled(pricing)
+    return Enricher(conventions.load(schema_root()), catalogue)
 
 
 async def _first(event: asyncio.Event, task: "asyncio.Task[None]") -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import structlog
 
 from collector.enrich import Enricher, Judgement, Reading, RecentTraces
-from collector.enrich.stored import decoded_again, known_spans
+from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
 from collector.enrich.traces import SeenSpan, SpanKey, TraceKey
 from collector.model.money import PriceStatus
 from collector.store.client import Store
@@ -96,7 +96,7 @@ class Billing:
         table = table.filter(pa.array(wrong, pa.bool_()))
         if not table.num_rows:
             return 0
-        reading = self._enricher.read(decoded_again(table))
+        reading = self._enricher.read(decoded_again(table, VERDICT_STEP))
         batch = self._enricher.finish(reading, (key for key, billed in changes.items() if billed))
         for day, rows, _ in by_day(batch):
             insert_spans(store, rows, f"revise/{_digest(rows)}/{day}")

@@ -71,6 +71,7 @@ class Drain:
         self._stopping = asyncio.Event()
         self._failing = 0
         self._halved: set[str] = set()
+        self._adopted = clock.monotonic()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
 
@@ -100,6 +101,9 @@ class Drain:
         """The next sealed segment; waits for one, sealing what has waited long enough. None when stopped and empty."""
         while True:
             self._spool.check()
+            if self._clock.monotonic() - self._adopted >= _ADOPT_SECONDS:
+                self._adopted = self._clock.monotonic()
+                await self._in_thread(self._spool.adopt)
             if segment := self._spool.oldest():
                 return segment
             self._changed.clear()
@@ -109,8 +113,8 @@ class Drain:
                 await self._in_thread(self._spool.seal)
             elif self._stopping.is_set():
                 return None
-            elif not await _within(wait, self._changed) and since is None:
-                await self._in_thread(self._spool.adopt)
+            else:
+                await _within(wait, self._changed)
 
     async def _deliver(self, segment: Segment) -> None:
         """Store a segment, however long it takes."""
@@ -122,6 +126,12 @@ class Drain:
                 self._failing += 1
                 self._metrics.failed_inserts.inc()
                 log.warning("A segment cannot be stored now.", segment=segment.id, why=str(error), retry_in=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, self._retry_max_interval)
+            except Exception:  # a defect must cost neither the daemon nor the segment: it is tried again, loudly
+                self._failing += 1
+                self._metrics.failed_inserts.inc()
+                log.exception("A segment could not be drained.", segment=segment.id, retry_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._retry_max_interval)
             else:

@@ -1,7 +1,9 @@
 """Newer price data on a timer, when `pricing.refresh.source` names a file or URL. Never at import, never required."""
 
 import asyncio
+import http.client
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -9,11 +11,13 @@ import structlog
 from collector.config import PricingConfig
 from collector.enrich import Enricher
 from collector.enrich.catalog import Catalogue
+from collector.spool.files import write_durably
 
 log = structlog.get_logger("spanmeter.prices")
 
 _MAX_BYTES = 64 * 1024 * 1024
 _TIMEOUT_SECONDS = 60
+_SAVED = "prices.json"
 
 
 def read_prices(source: str) -> bytes:
@@ -28,21 +32,35 @@ def read_prices(source: str) -> bytes:
     return bytes(data)
 
 
-def refresh(enricher: Enricher, pricing: PricingConfig, source: str) -> None:
-    """Price with what `source` holds from the next batch on; while it cannot be used, the prices stay as they are."""
+def installed_catalogue(pricing: PricingConfig, directory: Path) -> Catalogue:
+    """The prices to use: the last that were refreshed in this data directory, else the library's; with the overrides.
+
+    Raises ConfigError for overrides that cannot be used.
+    """
+    saved = directory / _SAVED
+    if pricing.refresh.source and saved.exists():
+        try:
+            return Catalogue.from_bytes(saved.read_bytes(), pricing)
+        except (OSError, ValueError) as error:
+            log.warning("The refreshed prices cannot be read; the library's are used.", file=str(saved), why=str(error))
+    return Catalogue.bundled(pricing)
+
+
+def refresh(enricher: Enricher, pricing: PricingConfig, source: str, directory: Path) -> None:
+    """Price with what `source` holds from the next batch on, and keep it; while it cannot be used, nothing changes."""
     try:
-        catalogue = Catalogue.from_bytes(read_prices(source), pricing)
-    except (OSError, ValueError) as error:
+        data = read_prices(source)
+        catalogue = Catalogue.from_bytes(data, pricing)
+        if catalogue.version != enricher.catalogue.version:
+            write_durably(directory / _SAVED, data)
+            enricher.catalogue = catalogue
+            log.info("Prices refreshed.", source=source, version=catalogue.version)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         log.warning("Prices were not refreshed; the ones in use stay.", source=source, why=str(error))
-        return
-    if catalogue.version != enricher.catalogue.version:
-        enricher.catalogue = catalogue
-        log.info("Prices refreshed.", source=source, version=catalogue.version)
 
 
-async def keep_fresh(enricher: Enricher, pricing: PricingConfig) -> None:
-    """Refresh on the timer; ends at once when no source is configured."""
-    source = pricing.refresh.source
-    while source:
-        await asyncio.to_thread(refresh, enricher, pricing, source)
-        await asyncio.sleep(pricing.refresh.interval)
+async def keep_fresh(enricher: Enricher, current: Callable[[], PricingConfig], directory: Path) -> None:
+    """Refresh on the timer, as the settings are at that time; ends once no source is configured."""
+    while source := current().refresh.source:
+        await asyncio.to_thread(refresh, enricher, current(), source, directory)
+        await asyncio.sleep(current().refresh.interval)

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.enrich import Enricher, Reading
-from collector.enrich.stored import decoded_again
+from collector.enrich.stored import PRICE_STEP, decoded_again
 from collector.model.facts import Facts
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -99,7 +99,7 @@ def _pages(store: Store, selection: Selection) -> Iterator[pa.Table]:
 
 
 def _priced(enricher: Enricher, page: pa.Table, selection: Selection) -> pa.RecordBatch:
-    reading = enricher.read(decoded_again(page))
+    reading = enricher.read(decoded_again(page, PRICE_STEP))
     if selection.as_model:
         facts = [_as_model(fact, selection.as_model) for fact in reading.facts]
         reading = Reading(reading.batch, facts, reading.spans)

@@ -9,20 +9,34 @@ from collector.errors import Reason, Rejected
 from collector.model.envelope import Encoding, Receipt, Signal
 from collector.model.otlp import REQUESTS, parse, parse_checked, valid_ids
 
+# Largest request as rows: a few times the largest request as bytes, so that only odd ones meet it.
+MAX_EXPANDED = 256 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """A request in protobuf encoding, what its sender is told, and whether its text had to be mended."""
+    """A request in protobuf encoding, what its sender is told, and how many of its strings were mended.
+
+    `expanded` is its size once resource and scope are repeated for each span, as rows have them.
+    """
 
     payload: bytes
     receipt: Receipt
     repaired: int = 0
+    expanded: int = 0
 
 
 def validate_traces(body: bytes, encoding: Encoding) -> Validated:
-    """Raises Rejected(MALFORMED or TOO_DEEP) when `body` is no ExportTraceServiceRequest."""
+    """Raises Rejected: MALFORMED or TOO_DEEP when `body` is no ExportTraceServiceRequest, TOO_LARGE as rows."""
     request, payload, repaired = _request(Signal.TRACES, body, encoding)
-    return Validated(payload, _receipt(request), repaired)
+    expanded = len(payload) + _repeated(request)
+    if expanded > MAX_EXPANDED:
+        raise Rejected(
+            Reason.TOO_LARGE,
+            f"Resource and scope, repeated for each span, make {expanded} bytes of rows, more than {MAX_EXPANDED}; "
+            "send smaller batches or fewer resource attributes.",
+        )
+    return Validated(payload, _receipt(request), repaired, expanded)
 
 
 def count_items(signal: Signal, body: bytes, encoding: Encoding) -> int:
@@ -55,6 +69,16 @@ def _request(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Any, byte
         # Rare: deeper than protobuf's own limit, text that is not UTF-8, or no protobuf at all.
         payload, repaired = repair.repair(message.DESCRIPTOR, body)
         return parse_checked(message, payload), payload, repaired
+
+
+def _repeated(request: Any) -> int:
+    """Bytes of resource and scope, as often as there are spans of them."""
+    total = 0
+    for resource in request.resource_spans:
+        size = resource.resource.ByteSize()
+        for scope in resource.scope_spans:
+            total += (size + scope.scope.ByteSize()) * len(scope.spans)
+    return total
 
 
 def _receipt(request: Any) -> Receipt:

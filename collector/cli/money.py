@@ -17,6 +17,7 @@ from collector.config import Config, load
 from collector.enrich import pricelist
 from collector.enrich.catalog import Catalogue
 from collector.errors import ConfigError, StartError
+from collector.pricefeed import installed_catalogue
 from collector.reprice import Selection, apply, compare, outcome_json
 from collector.spool.files import lock_directory
 from collector.store import Store, migrate, open_store
@@ -59,7 +60,8 @@ def _moment(text: str) -> datetime:
 
 
 def _catalogue(options: argparse.Namespace) -> Catalogue:
-    return Catalogue.bundled(_config(options).pricing)
+    config = _config(options)
+    return installed_catalogue(config.pricing, config.directory)
 
 
 def _config(options: argparse.Namespace) -> Config:
@@ -109,7 +111,7 @@ def _reprice(options: argparse.Namespace) -> int:
 def _outcome(config: Config, store: Store | None, selection: Selection, *, dry_run: bool) -> dict[str, Any]:
     if store:
         run = compare if dry_run else apply
-        return outcome_json(run(store, enricher(config.pricing), selection))
+        return outcome_json(run(store, enricher(config.pricing, config.directory), selection))
     body = {
         "since": selection.since.isoformat(),
         "until": selection.until.isoformat(),

@@ -51,15 +51,19 @@ def _known_span(row: Mapping[str, Any]) -> SeenSpan:
     )
 
 
-def decoded_again(table: pa.Table) -> pa.RecordBatch:
-    """Whole rows as `decode` made them, content put back into SpanAttributes, each with its next Version."""
+# A verdict outranks a price when both revise one version of a row at the same time.
+VERDICT_STEP, PRICE_STEP = 2, 1
+
+
+def decoded_again(table: pa.Table, step: int) -> pa.RecordBatch:
+    """Whole rows as `decode` made them, content put back into SpanAttributes, Version raised by `step`."""
     columns = []
     for field in DECODED_SCHEMA:
         column = table.column(field.name).combine_chunks()
         if field.name == "SpanAttributes":
             column = _with_content(table)
         elif field.name == "Version":
-            column = pc.add(column.cast(pa.uint64()), pa.scalar(1, pa.uint64()))
+            column = pc.add(column.cast(pa.uint64()), pa.scalar(step, pa.uint64()))
         columns.append(_plain(column, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=DECODED_SCHEMA)
 
@@ -83,7 +87,11 @@ def _with_content(table: pa.Table) -> pa.Array:
 
 def _content_pairs(input_key: str, content_in: str, output_key: str, content_out: str) -> list[tuple[str, str]]:
     """The attributes that were moved. A key that only names where content is has moved nothing."""
-    pairs = [(input_key, content_in)] if content_in else []
-    if content_out and output_key != input_key:
+    pairs = [(input_key, content_in)] if _moved(input_key) else []
+    if _moved(output_key) and output_key != input_key:
         pairs.append((output_key, content_out))
     return pairs
+
+
+def _moved(key: str) -> bool:
+    return bool(key) and not key.startswith("event:") and not key.endswith(".")

@@ -56,23 +56,44 @@ class RecentTraces:
     def __init__(self, max_spans: int, max_known: int = 1_000_000) -> None:
         self._max_spans = max_spans
         # Every trace seen. A false positive costs a look into the store, nothing else.
-        self._known = Bloom(max_known, 0.01)
+        self._max_known = max_known
+        self._known, self._known_before, self._known_count = Bloom(max_known, 0.01), Bloom(max_known, 0.01), 0
         self._spans = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         self._calls: dict[_Bucket, dict[SpanKey, Report]] = defaultdict(dict)
         self._doubles: dict[SpanKey, SpanKey] = {}
+        # Doubles of calls in traces that are not in memory: their stored verdict stays until the other is.
+        self._pinned: set[SpanKey] = set()
 
     def remember(self, keys: Iterable[TraceKey]) -> None:
         """Traces that are stored, though not in memory."""
-        self._known.update(keys)
+        for key in keys:
+            self._note(key)
+
+    def _note(self, key: TraceKey) -> None:
+        """Remember that a trace is stored. Two generations, so that a full filter is forgotten and not always right."""
+        if key in self._known:
+            return
+        if self._known_count >= self._max_known:
+            self._known_before, self._known, self._known_count = self._known, Bloom(self._max_known, 0.01), 0
+        self._known.add(key)
+        self._known_count += 1
 
     def forgotten(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
         """Those of `keys` that may have stored spans and are not in memory: `load` these before `absorb`."""
-        return sorted({key for key in keys if key not in self._traces and key in self._known})
+        return sorted({key for key in keys if key not in self._traces and self._was_seen(key)})
+
+    def _was_seen(self, key: TraceKey) -> bool:
+        return key in self._known or key in self._known_before
 
     def load(self, spans: Iterable[SeenSpan]) -> None:
         """Take in the stored spans of forgotten traces."""
-        self._judge(self._take(spans))
+        loaded = list(spans)
+        self._judge(self._take(loaded))
+        for span in loaded:
+            key = (span.trace, span.span_id)
+            if span.billed is False and self._is_billed(key):
+                self._pinned.add(key)
 
     def absorb(self, spans: Iterable[SeenSpan]) -> Judgement:
         """Take in a batch and say what to bill."""
@@ -111,7 +132,8 @@ class RecentTraces:
             if span.billed is not None:
                 trace.stored[span.span_id] = span.billed
             touched.add(span.trace)
-        self._known.update(touched)
+        for key in touched:
+            self._note(key)
         return touched
 
     def _judge(self, touched: set[TraceKey]) -> set[SpanKey]:
@@ -144,19 +166,21 @@ class RecentTraces:
             return set()
         for key in calls:
             self._doubles.pop(key, None)
-        self._doubles |= foreign_doubles(calls)
+        doubles = foreign_doubles(calls)
+        self._doubles |= doubles
+        self._pinned.difference_update(doubles, doubles.values())
         return set(calls)
 
     def _is_billed(self, key: SpanKey) -> bool:
         trace = self._traces.get(key[0])
-        return trace is not None and key[1] in trace.standing and key not in self._doubles
+        return trace is not None and key[1] in trace.standing and key not in self._doubles and key not in self._pinned
 
     def _stored(self, key: SpanKey) -> bool | None:
         trace = self._traces.get(key[0])
         return trace.stored.get(key[1]) if trace else None
 
     def _forget(self) -> None:
-        """Drop the traces not touched for longest. A call's doubles are left out of later judgements with it."""
+        """Drop the traces not touched for longest. A call's doubles keep their verdict without it."""
         while self._spans > self._max_spans and len(self._traces) > 1:
             key, trace = self._traces.popitem(last=False)
             self._spans -= len(trace.parents)
@@ -167,8 +191,9 @@ class RecentTraces:
     def _drop_call(self, bucket: _Bucket, key: SpanKey) -> None:
         calls = self._calls.get(bucket, {})
         for double in [double for double in calls if self._doubles.get(double) == key]:
-            calls.pop(double)
+            self._pinned.add(double)
         calls.pop(key, None)
         self._doubles.pop(key, None)
+        self._pinned.discard(key)
         if not calls:
             self._calls.pop(bucket, None)

@@ -17,11 +17,15 @@ finds the doubles that an instrumentation which lost the context put into traces
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
 _LLM = "llm"
+
+# An instrumentation wraps another within a few levels; a search to the root would be quadratic in a deep chain.
+_MOST_LEVELS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +59,82 @@ def standing_reports(reports: Mapping[str, Report], parents: Mapping[str, str]) 
 
     `reports` is by span id; `parents` maps every known span of the trace to its parent.
     """
-    above = {span_id: tuple(_ancestors(span_id, reports, parents)) for span_id in reports}
-    depth = {span_id: len(ancestors) for span_id, ancestors in above.items()}
-    standing = _without_doubles(reports, above, depth)
-    below: dict[str, list[str]] = defaultdict(list)
-    for span_id in standing:
-        for upper in above[span_id]:
-            below[upper].append(span_id)
-    for span_id in sorted(below, key=lambda span_id: (-depth[span_id], span_id)):
-        calls = [other for other in below[span_id] if other in standing]
-        if span_id in standing and calls and _rolls_up(span_id, calls, reports, above):
+    upper = _reporting_parents(reports, parents)
+    depth = _depths(upper)
+    standing = _without_doubles(reports, upper, depth)
+    below: dict[str, _Sum] = defaultdict(_Sum)
+    for span_id in sorted(upper, key=lambda span_id: (-depth[span_id], span_id)):
+        if span_id in standing and _rolls_up(reports[span_id], below[span_id]):
             standing.discard(span_id)
+        if upper[span_id]:
+            nearest = _Sum(1, *reports[span_id].totals) if span_id in standing else below[span_id]
+            below[upper[span_id]].add(nearest)
     return standing
 
 
-def _ancestors(span_id: str, reports: Mapping[str, Report], parents: Mapping[str, str]) -> Iterator[str]:
-    """Reporting spans above this one, nearest first. A cycle of parents ends the climb."""
-    seen = {span_id}
-    while (span_id := parents.get(span_id, "")) and span_id not in seen:
-        seen.add(span_id)
-        if span_id in reports:
-            yield span_id
+@dataclass(slots=True)
+class _Sum:
+    """The standing reports nearest below a span: how many, and their totals."""
+
+    count: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def add(self, other: "_Sum") -> None:
+        self.count += other.count
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
 
 
-def _without_doubles(
-    reports: Mapping[str, Report], above: Mapping[str, tuple[str, ...]], depth: Mapping[str, int]
-) -> set[str]:
+def _rolls_up(report: Report, below: _Sum) -> bool:
+    """Whether a report repeats the standing ones nearest below it, which have been judged already."""
+    if not report.is_call:
+        return below.count > 0
+    return below.count > 1 and report.totals == (below.input_tokens, below.output_tokens)
+
+
+def _reporting_parents(reports: Mapping[str, Report], parents: Mapping[str, str]) -> dict[str, str]:
+    """The nearest reporting span above each reporting span, or the empty string. Cycles of parents are cut."""
+    nearest: dict[str, str] = {}
+
+    def find(span_id: str) -> str:
+        path = []
+        while span_id and span_id not in reports and span_id not in nearest:
+            nearest[span_id] = ""  # met again, it is a cycle
+            path.append(span_id)
+            span_id = parents.get(span_id, "")
+        found = span_id if span_id in reports else nearest.get(span_id, "")
+        nearest.update(dict.fromkeys(path, found))
+        return found
+
+    upper = {span_id: find(parents.get(span_id, "")) for span_id in reports}
+    done: set[str] = set()
+    for span_id in sorted(upper):
+        path, on_path = [], set()
+        while span_id and span_id not in done and span_id not in on_path:
+            path.append(span_id)
+            on_path.add(span_id)
+            span_id = upper[span_id]  # noqa: PLW2901 - climbing
+        if span_id in on_path:
+            upper[min(path[path.index(span_id) :])] = ""
+        done |= on_path
+    return upper
+
+
+def _depths(upper: Mapping[str, str]) -> dict[str, int]:
+    """How many reporting spans stand above each."""
+    depth: dict[str, int] = {"": -1}
+    for span_id in upper:
+        path = []
+        while span_id not in depth:
+            path.append(span_id)
+            span_id = upper[span_id]  # noqa: PLW2901 - climbing
+        for step in reversed(path):
+            depth[step] = depth[upper[step]] + 1
+    return depth
+
+
+def _without_doubles(reports: Mapping[str, Report], upper: Mapping[str, str], depth: Mapping[str, int]) -> set[str]:
     """Every aggregate, and of each group of reports of one call the best."""
     groups = _Groups(reports)
     calls = sorted((report for report in reports.values() if report.is_call), key=lambda report: report.span_id)
@@ -89,9 +143,9 @@ def _without_doubles(
     for call in calls:
         if call.response_id:
             groups.join(call.span_id, by_response.setdefault(call.response_id, call.span_id))
-        for upper in above[call.span_id]:
-            if reports[upper].is_call and _may_be_one_call(call, reports[upper]):
-                groups.join(call.span_id, upper)
+        for above in islice(_climb(call.span_id, upper), _MOST_LEVELS):
+            if reports[above].is_call and _may_be_one_call(call, reports[above]):
+                groups.join(call.span_id, above)
         alike[call.totals].append(call)
     for candidates in alike.values():
         for outer, inner in _enclosed(candidates, lambda outer, inner: outer.scope != inner.scope):
@@ -100,6 +154,11 @@ def _without_doubles(
     for group in groups.of(call.span_id for call in calls):
         standing.add(min(group, key=lambda span_id: (_rank(reports[span_id]), -depth[span_id], span_id)))
     return standing
+
+
+def _climb(span_id: str, upper: Mapping[str, str]) -> Iterator[str]:
+    while span_id := upper[span_id]:
+        yield span_id
 
 
 def foreign_doubles(calls: Mapping[Key, Report]) -> dict[Key, Key]:
@@ -148,23 +207,6 @@ def _enclosed(candidates: list[Report], doubles: Callable[[Report, Report], bool
                 break
         else:
             open_calls.append(call)
-
-
-def _rolls_up(
-    span_id: str, calls: list[str], reports: Mapping[str, Report], above: Mapping[str, tuple[str, ...]]
-) -> bool:
-    """Whether a report repeats the standing `calls` below it, which have been judged already."""
-    if not reports[span_id].is_call:
-        return True
-    standing = set(calls)
-    nearest = [reports[call] for call in calls if not standing.intersection(_between(call, span_id, above))]
-    total = sum(call.input_tokens for call in nearest), sum(call.output_tokens for call in nearest)
-    return len(nearest) > 1 and reports[span_id].totals == total
-
-
-def _between(lower: str, upper: str, above: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    ancestors = above[lower]
-    return ancestors[: ancestors.index(upper)]
 
 
 class _Groups:

@@ -27,6 +27,8 @@ from collector.spool.segment import FRAME_SIZE, HEADER, Damage, encode_frame, en
 log = structlog.get_logger("spanmeter.spool")
 
 _SUFFIX = ".seg"
+# A segment's rows may be this many times its bytes: resource attributes are repeated for each span.
+_MOST_EXPANSION = 4
 _DISK_CHECK_SECONDS = 0.5
 _RECENT_BYTES = 256 * 1024 * 1024
 
@@ -72,6 +74,7 @@ class _Active:
     size: int
     durable: int
     spans: int
+    expanded: int
     opened: float
     synced: bool = True
 
@@ -80,6 +83,7 @@ class _Active:
 class _Pending:
     record: bytes
     spans: int
+    expanded: int
     done: "asyncio.Future[None]"
 
     @property
@@ -108,6 +112,7 @@ class Spool:
         self._free_checked = float("-inf")
         self._fsyncs = 0
         self._fsync_seconds = 0.0
+        self._synced_at = clock.monotonic()
         self._write_errors = 0
         self._crash: BaseException | None = None
         self._listener: Callable[[], None] = lambda: None
@@ -117,13 +122,14 @@ class Spool:
 
     # -- the write path -------------------------------------------------------------------------------------------
 
-    def append(self, envelope: Envelope) -> "asyncio.Future[None]":
+    def append(self, envelope: Envelope, expanded: int = 0) -> "asyncio.Future[None]":
         """Queue an envelope; the future resolves when it is durable, or raises Unavailable when it could not be.
 
+        `expanded` is its size as rows, which bounds how much one insert may hold.
         Raises Unavailable at once when the spool is full, the disk is low, or the daemon is stopping.
         """
         future = asyncio.get_running_loop().create_future()
-        pending = _Pending(encode_record(envelope), envelope.spans, future)
+        pending = _Pending(encode_record(envelope), envelope.spans, expanded, future)
         with self._wake:
             self._admit(pending.size)
             self._pending.append(pending)
@@ -185,29 +191,34 @@ class Spool:
         if not batch:
             self._sync_interval()
             return
-        begin, size, spans = 0, 0, 0
+        begin, size, spans, expanded = 0, 0, 0, 0
         for position, pending in enumerate(batch, 1):
             size += pending.size
             spans += pending.spans
-            if position == len(batch) or self._fills(size, spans):
-                self._write(batch[begin:position], size, spans)
-                begin, size, spans = position, 0, 0
+            expanded += pending.expanded
+            if position == len(batch) or self._fills(size, spans, expanded):
+                self._write(batch[begin:position], size, spans, expanded)
+                begin, size, spans, expanded = position, 0, 0, 0
 
-    def _fills(self, size: int, spans: int) -> bool:
+    def _fills(self, size: int, spans: int, expanded: int) -> bool:
         active = self._active
+        if active:
+            size, spans, expanded = size + active.size, spans + active.spans, expanded + active.expanded
+        config = self._config
         return (
-            size + (active.size if active else 0) >= self._config.segment_max_bytes
-            or spans + (active.spans if active else 0) >= self._config.segment_max_spans
+            size >= config.segment_max_bytes
+            or spans >= config.segment_max_spans
+            or expanded >= _MOST_EXPANSION * config.segment_max_bytes
         )
 
-    def _write(self, chunk: list[_Pending], size: int, spans: int) -> None:
+    def _write(self, chunk: list[_Pending], size: int, spans: int, expanded: int) -> None:
         """Make a chunk durable in the active segment and answer it, one way or the other."""
         failure: Unavailable | None = None
         try:
             active = self._active or self._open()
             write_all(active.fd, b"".join(encode_frame(pending.record, active.id) for pending in chunk))
             active.synced = False
-            if self._config.fsync == "always":
+            if self._config.fsync == "always" or self._interval_over():
                 self._sync(active)
         except OSError as error:
             failure = self._failed(error)
@@ -216,8 +227,9 @@ class Spool:
             if not failure and self._active:
                 self._active.size += size
                 self._active.spans += spans
+                self._active.expanded += expanded
                 self._active.durable = self._active.size
-        if not failure and self._fills(0, 0):
+        if not failure and self._fills(0, 0, 0):
             self._seal_active()
         _answer(chunk, failure)
         self._listener()
@@ -234,7 +246,7 @@ class Spool:
             path.unlink(missing_ok=True)
             raise
         size = len(HEADER)
-        self._active = _Active(segment_id, path, fd, size, size, 0, self._clock.monotonic())
+        self._active = _Active(segment_id, path, fd, size, size, 0, 0, self._clock.monotonic())
         return self._active
 
     def _new_id(self) -> str:
@@ -245,8 +257,13 @@ class Spool:
         started = self._clock.monotonic()
         os.fdatasync(active.fd)
         self._fsyncs += 1
-        self._fsync_seconds += self._clock.monotonic() - started
+        self._synced_at = self._clock.monotonic()
+        self._fsync_seconds += self._synced_at - started
         active.synced = True
+
+    def _interval_over(self) -> bool:
+        interval = self._config.fsync == "interval"
+        return interval and self._clock.monotonic() - self._synced_at >= self._config.fsync_interval
 
     def _sync_interval(self) -> None:
         active = self._active

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.config import StoreConfig
-from collector.errors import Reason, StartError, Unavailable
+from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.store.engine import write_engine_config
 from collector.store.errors import translate
 
@@ -53,6 +53,8 @@ class Store:
         if self._path is None:
             return clickhouse_connect.get_client(
                 dsn=self._config.url,
+                # The library takes host and password from the URL, but not whether to encrypt.
+                interface="https" if self._config.url.startswith("https://") else "http",
                 connect_timeout=5,
                 send_receive_timeout=int(self._config.insert_timeout),
                 autogenerate_session_id=False,
@@ -67,7 +69,8 @@ class Store:
 
     def another(self) -> "Store":
         """A second connection to the same database, for writes from another thread; close it before this one."""
-        store = Store(self._config, self._directory, first=False)
+        with _translated():
+            store = Store(self._config, self._directory, first=False)
         store._writer.database = self.database
         return store
 
@@ -95,8 +98,8 @@ class Store:
             self._writer.insert_arrow(table, pa.Table.from_batches([batch]), self.database, settings=settings)
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
-        """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable or Rejected."""
-        with self._reader() as reader, _translated():
+        """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable."""
+        with self._reader() as reader, _translated(reading=True):
             return reader.query_arrow(statement, parameters=dict(parameters), use_strings=True)
 
     @contextmanager
@@ -146,11 +149,15 @@ def _use_scratch(directory: Path) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(*, reading: bool = False) -> Iterator[None]:
+    """The library's errors as ours. While reading, no error is the fault of data to be stored."""
     try:
         yield
     except (ClickHouseError, OSError) as error:
-        raise translate(error) from error
+        failure = translate(error)
+        if reading and isinstance(failure, Rejected):
+            failure = Unavailable(Reason.STORE, str(failure))
+        raise failure from error
 
 
 def open_store(config: StoreConfig, directory: Path) -> Store:

@@ -20,6 +20,7 @@ from collector.web.spans import rows_json, spans_json
 _HTTP = {Reason.UNAUTHENTICATED: 401, Reason.FORBIDDEN: 403, Reason.NOT_FOUND: 404, Reason.MALFORMED: 400}
 _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_RUNS = 100
+_MOST_DIGITS = 9
 
 
 def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcome]) -> list[Route]:
@@ -114,17 +115,18 @@ def _instant(request: Request, name: str, default: datetime) -> datetime:
 def _parsed(name: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Rejected(
-            Reason.MALFORMED, f"{name}={text!r} is not a time; write for example 2026-11-21T08:00:00Z."
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if 1970 < moment.year < 2106:  # the years of ClickHouse's DateTime
+            return moment
+    except (ValueError, OverflowError):
+        pass
+    raise Rejected(Reason.MALFORMED, f"{name}={text[:40]!r} is not a time; write for example 2026-11-21T08:00:00Z.")
 
 
 def _integer(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not text.isdecimal():
-        raise Rejected(Reason.MALFORMED, f"{name}={text!r} is not a whole number.")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise Rejected(Reason.MALFORMED, f"{name}={text[:40]!r} is not a whole number.")
     return int(text)
 
 

@@ -3,7 +3,9 @@
 import importlib.util
 import itertools
 import shutil
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -317,3 +319,21 @@ def test_an_engine_that_cannot_open_is_a_start_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match="The embedded store cannot be opened"):
         open_store(StoreConfig(), tmp_path / "file")
+
+
+def test_an_https_url_speaks_tls_on_any_port(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        config = StoreConfig.model_validate({"url": f"https://user:secret@127.0.0.1:{server.getsockname()[1]}"})
+        first: list[bytes] = []
+
+        def listen() -> None:
+            connection, _ = server.accept()
+            first.append(connection.recv(64))
+            connection.close()
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        with pytest.raises(Unavailable):
+            open_store(config, tmp_path)
+        thread.join(10)
+    assert first[0].startswith(b"\x16\x03"), "a TLS handshake, not a request with the password"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.admit.validate import validate_traces
 from collector.app import enricher
@@ -219,3 +220,27 @@ def test_every_captured_case_costs_what_the_provider_counted() -> None:
         if cost != true_cost(case, at):
             wrong.add(case)
     assert wrong == set(UNKNOWABLE)
+
+
+def test_an_empty_content_attribute_survives_a_new_version(store: Store) -> None:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for number in (1, 2):
+        made = scope.spans.add(trace_id=bytes(15) + b"\1", span_id=bytes(7) + bytes([number]), name=f"span {number}")
+        made.start_time_unix_nano = 1_790_000_000_000_000_000
+        kind = "invoke_agent" if number == 1 else "chat"
+        texts = {"gen_ai.operation.name": kind, "gen_ai.request.model": "gpt-4o", "gen_ai.input.messages": ""}
+        for key, text in texts.items():
+            made.attributes.add(key=key).value.string_value = text
+        made.attributes.add(key="gen_ai.usage.input_tokens").value.int_value = 10
+    scope.spans[1].parent_span_id = scope.spans[0].span_id
+    agent, call = single_spans([Envelope("default", 1, 2, request.SerializeToString())])
+    columns = "SpanAttributes, InputKey, Input, PriceStatus"
+    statement = f"SELECT {columns} FROM otel_traces FINAL WHERE SpanName = 'span 1'"
+    billing = new_billing()
+    deliver(store, billing, [agent])
+    before = store.query(statement, {}).to_pylist()[0]
+    deliver(store, billing, [call])
+    after = store.query(statement, {}).to_pylist()[0]
+    assert (before.pop("PriceStatus"), after.pop("PriceStatus")) == ("priced", "rolled_up")
+    assert after == before

@@ -14,7 +14,7 @@ from tests.unit.test_catalog import DATA
 def refreshed(source: Path) -> str:
     """The version in use after one look at `source`."""
     used = enricher(PricingConfig())
-    refresh(used, PricingConfig(), str(source))
+    refresh(used, PricingConfig(), str(source), source.parent)
     return used.catalogue.version
 
 

@@ -133,6 +133,25 @@ def test_sealing_syncs_what_an_interval_left(tmp_path: Path) -> None:
         assert spool.statistics().fsyncs == 1
 
 
+def test_an_interval_is_kept_while_requests_keep_coming(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with Open(tmp_path, config(fsync="interval", fsync_interval="10m"), clock) as spool:
+        for number in range(1, 5):
+            clock.advance(300)
+            append(spool, envelope(number))
+        assert spool.statistics().fsyncs == 2
+
+
+def test_rotates_by_what_its_rows_will_hold(tmp_path: Path) -> None:
+    async def send(spool: Spool) -> None:
+        for number in range(4):
+            await spool.append(envelope(number), 3000)
+
+    with Open(tmp_path, config(segment_max_bytes=1024)) as spool:
+        asyncio.run(send(spool))
+        assert [len(segment) for segment in drained(spool)] == [2, 2]
+
+
 def test_rotates_by_bytes(tmp_path: Path) -> None:
     with Open(tmp_path, config(segment_max_bytes=1024)) as spool:
         append(spool, *[envelope(number, size=400) for number in range(9)])

@@ -122,3 +122,21 @@ def test_an_agent_that_arrives_first_is_revised_once_its_call_arrives() -> None:
     second = traces.absorb([SeenSpan(("p", "t"), "c", "a", "service", Report("c", "llm", 10, 1))])
     assert second.billed == {(("p", "t"), "c")}
     assert second.revise == {(("p", "t"), "a"): False}
+
+
+def test_a_double_in_another_trace_keeps_its_verdict_after_a_restart() -> None:
+    outer = Report("a", "llm", 1011, 101, scope="chain", start=0, end=100, detail=2)
+    inner = Report("b", "llm", 1011, 101, scope="sdk", start=10, end=90, detail=2, root=True)
+    call = SeenSpan(("p", "run"), "a", "r", "service", outer)
+    lost = SeenSpan(("p", "lost"), "b", "", "service", inner)
+    table = Stored()
+    table.deliver([call, lost])
+    expected = {(("p", "run"), "a"): True, (("p", "lost"), "b"): False}
+    assert table.billed == expected
+    table.restart()
+    table.deliver([SeenSpan(("p", "lost"), "late", "b", "service")])
+    table.deliver([lost])
+    assert table.billed == expected
+    table.restart()
+    table.deliver([lost, call])
+    assert table.billed == expected

@@ -156,3 +156,14 @@ def test_logs_and_metrics_are_counted(encoding: Encoding) -> None:
         with pytest.raises(Rejected):
             count_items(signal, b"\xff\xff", encoding)
         assert count_items(signal, b"{}" if encoding is JSON else b"", encoding) == 0
+
+
+def test_attributes_repeated_for_each_span_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = request(*(span() for _ in range(50)))
+    message.resource_spans[0].resource.attributes.add(key="big").value.string_value = "x" * 10_000
+    body = message.SerializeToString()
+    assert validate_traces(body, Encoding.PROTOBUF).expanded > 500_000
+    monkeypatch.setattr("collector.admit.validate.MAX_EXPANDED", 500_000)
+    with pytest.raises(Rejected, match="repeated for each span") as refused:
+        validate_traces(body, Encoding.PROTOBUF)
+    assert refused.value.reason is Reason.TOO_LARGE

@@ -137,3 +137,11 @@ def test_the_order_of_arrival_never_matters(seed: int, spans: list[Any]) -> None
     assert judge({made.span_id: parent for made, parent in entries}, *(made for made, _ in entries)) == expected
     if any(made.is_call for made, _ in entries):
         assert expected, "usage was reported and nothing is billed"
+
+
+def test_a_chain_as_deep_as_a_trace_is_long_is_judged() -> None:
+    count = 20_000
+    names = [f"{number:06}" for number in range(count)]
+    reports = {name: report(name, (number + 1, 1)) for number, name in enumerate(names)}
+    parents = dict(zip(names[1:], names, strict=False))
+    assert standing_reports(reports, parents) == set(names)
