@@ -1,11 +1,10 @@
 """Who is billed, across batches: a span that arrives late may change what an earlier row of its trace has to say.
 
-`enrich` judges a batch with what is known of its traces, in memory or else in the store (one query a batch, and only
-for traces seen before). `settle` writes the rows whose verdict has changed again, as new versions, once the batch is
-stored. Either may be repeated: a row is rewritten only while it disagrees with the verdict.
+`enrich` judges a batch with what is known of its traces, in memory or else in the store (one query for a thousand
+traces, and only for those seen before). `settle` writes the rows whose verdict has changed again, as new versions, once
+the batch is stored. Either may be repeated: a row is rewritten only while it disagrees with the verdict.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from collector.enrich.traces import SeenSpan, SpanKey, TraceKey
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import by_day, insert_spans
+from collector.store.writer import insert_versions
 
 log = structlog.get_logger("spanmeter.billing")
 
@@ -98,8 +97,7 @@ class Billing:
             return 0
         reading = self._enricher.read(decoded_again(table, VERDICT_STEP))
         batch = self._enricher.finish(reading, (key for key, billed in changes.items() if billed))
-        for day, rows, _ in by_day(batch):
-            insert_spans(store, rows, f"revise/{_digest(rows)}/{day}")
+        insert_versions(store, batch, "revise")
         log.info("Spans that arrived later changed who is billed.", rows=batch.num_rows)
         return int(batch.num_rows)
 
@@ -116,10 +114,3 @@ def _parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
 def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> list[bool]:
     columns = (table.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
     return [changes[(project, trace_id), span_id] for project, trace_id, span_id in zip(*columns, strict=True)]
-
-
-def _digest(rows: pa.RecordBatch) -> str:
-    """Stands for these versions of these rows with these verdicts: repeated after a crash, it adds nothing."""
-    names = ("TraceId", "SpanId", "Version", "PriceStatus")
-    text = repr([rows.column(name).to_pylist() for name in names])
-    return hashlib.sha256(text.encode()).hexdigest()

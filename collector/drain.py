@@ -122,16 +122,13 @@ class Drain:
         while True:
             try:
                 await self._in_thread(self.deliver_once, segment)
-            except Unavailable as error:
+            except Exception as error:  # a defect must cost neither the daemon nor the segment: it is tried again
                 self._failing += 1
                 self._metrics.failed_inserts.inc()
-                log.warning("A segment cannot be stored now.", segment=segment.id, why=str(error), retry_in=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, self._retry_max_interval)
-            except Exception:  # a defect must cost neither the daemon nor the segment: it is tried again, loudly
-                self._failing += 1
-                self._metrics.failed_inserts.inc()
-                log.exception("A segment could not be drained.", segment=segment.id, retry_in=pause)
+                if isinstance(error, Unavailable):
+                    log.warning("A segment cannot be stored now.", segment=segment.id, why=str(error), retry_in=pause)
+                else:
+                    log.exception("A segment could not be drained.", segment=segment.id, retry_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._retry_max_interval)
             else:

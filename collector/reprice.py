@@ -4,7 +4,6 @@ Rows are never altered. A call whose price is the same is left alone, so repeati
 """
 
 import dataclasses
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from collector.enrich.stored import PRICE_STEP, decoded_again
 from collector.model.facts import Facts
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import by_day, insert_spans
+from collector.store.writer import insert_versions
 
 _PAGE = 5_000
 _PRICED_COLUMNS = ("Cost", "CostDetails", "PriceStatus", "PriceRef")
@@ -78,8 +77,7 @@ def apply(store: Store, enricher: Enricher, selection: Selection) -> Outcome:
         batch = _priced(enricher, page, selection)
         changed = _tally(outcome, page, batch)
         rows = batch.filter(pa.array(changed, pa.bool_()))
-        for day, part, _ in by_day(rows) if rows.num_rows else ():
-            insert_spans(store, part, f"reprice/{_digest(part)}/{day}")
+        insert_versions(store, rows, "reprice")
         outcome.written += rows.num_rows
     if outcome.written:
         _audit(store, enricher, selection, outcome)
@@ -133,11 +131,6 @@ def _tally(outcome: Outcome, page: pa.Table, batch: pa.RecordBatch) -> list[bool
 
 def _comparable(value: Any) -> Any:
     return sorted(value) if isinstance(value, list) else value
-
-
-def _digest(rows: pa.RecordBatch) -> str:
-    names = ("TraceId", "SpanId", "Version", "PriceRef")
-    return hashlib.sha256(repr([rows.column(name).to_pylist() for name in names]).encode()).hexdigest()
 
 
 def _audit(store: Store, enricher: Enricher, selection: Selection, outcome: Outcome) -> None:

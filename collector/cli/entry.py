@@ -7,7 +7,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import uvloop
 
@@ -16,7 +15,8 @@ from collector.admit.auth import mint
 from collector.app import Daemon
 from collector.cli import money
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
-from collector.config import Config, load, render_example
+from collector.cli.options import common_options, config_of
+from collector.config import render_example
 from collector.errors import ConfigError, SpanmeterError, StartError
 from collector.model.clock import SystemClock
 from collector.model.principal import Scope
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"spanmeter {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    common = _common_options()
+    common = common_options()
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, parents=[common], help=text, description=text)
@@ -73,16 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _common_options() -> argparse.ArgumentParser:
-    """What every command that reads the configuration takes."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--config", type=Path, metavar="FILE", help="configuration file (YAML)")
-    common.add_argument("--data-dir", type=Path, metavar="DIR", help="where the spool and the store live")
-    override = "override one setting, e.g. web.endpoint=127.0.0.1:0"
-    common.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=override)
-    return common
-
-
 def _add_token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     token = commands.add_parser("token", help="Make tokens.").add_subparsers(required=True, metavar="COMMAND")
     command = token.add_parser("mint", help="Make a token and the configuration that accepts it.")
@@ -94,16 +84,12 @@ def _add_token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
     )
 
 
-def _config(options: argparse.Namespace) -> Config:
-    return load(options.config, options.set, options.data_dir)
-
-
 def _serve(options: argparse.Namespace) -> int:
-    config = _config(options)
+    config = config_of(options)
     set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
 
     async def run() -> None:
-        await Daemon(config, reload=lambda: _config(options)).run()
+        await Daemon(config, reload=lambda: config_of(options)).run()
 
     uvloop.run(run())
     return OK
@@ -114,14 +100,14 @@ def _demo(options: argparse.Namespace) -> int:
         from collector.demo.run import run_demo  # noqa: PLC0415 - the OpenTelemetry SDK is an optional dependency
     except ImportError as error:
         raise StartError(f"The demo needs the OpenTelemetry SDK: pip install 'spanmeter[demo]' ({error}).") from None
-    return run_demo(_config(options), stay=not options.exit and sys.stdout.isatty())
+    return run_demo(config_of(options), stay=not options.exit and sys.stdout.isatty())
 
 
 def _check_config(options: argparse.Namespace) -> int:
     if options.example:
         print(render_example(), end="")
         return OK
-    config = _config(options)
+    config = config_of(options)
     print(f"The configuration can be used. Data directory: {config.directory}")
     return OK
 
@@ -139,7 +125,7 @@ def _mint(options: argparse.Namespace) -> int:
 
 
 def _migrate(options: argparse.Namespace) -> int:
-    config = _config(options)
+    config = config_of(options)
     set_up_logs("warning", config.telemetry.log_format)
     store = open_store(config.store, config.directory)
     try:
@@ -154,7 +140,7 @@ def _migrate(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     """Each envelope is in the spool before its dead letter goes; a crash between the two stores its rows once."""
-    config = _config(options)
+    config = config_of(options)
     directory = config.directory / "spool"
     if not (directory / "deadletter").is_dir():
         raise StartError(f"There is no dead letter in {directory}; is this the right data directory?")
@@ -174,7 +160,7 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    url = options.url or web_address(_config(options))
+    url = options.url or web_address(config_of(options))
     trace = ask(url, f"/api/v1/traces/{options.trace_id}", token_variable=options.token_env)
     print(json.dumps(trace, ensure_ascii=False))
     return OK

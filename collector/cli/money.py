@@ -13,7 +13,8 @@ from typing import Any
 
 from collector.app import enricher
 from collector.cli.daemon import ask, web_address
-from collector.config import Config, load
+from collector.cli.options import config_of
+from collector.config import Config
 from collector.enrich import pricelist
 from collector.enrich.catalog import Catalogue
 from collector.errors import ConfigError, StartError
@@ -60,12 +61,8 @@ def _moment(text: str) -> datetime:
 
 
 def _catalogue(options: argparse.Namespace) -> Catalogue:
-    config = _config(options)
+    config = config_of(options)
     return installed_catalogue(config.pricing, config.directory)
-
-
-def _config(options: argparse.Namespace) -> Config:
-    return load(options.config, options.set, options.data_dir)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -83,7 +80,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    config = _config(options)
+    config = config_of(options)
     with _own_store(config) as store:
         if store:
             rows = store.query(named_query("unpriced"), {"project": ""}).to_pylist()
@@ -96,7 +93,7 @@ def _check(options: argparse.Namespace) -> int:
 def _reprice(options: argparse.Namespace) -> int:
     if options.as_model and not options.dry_run:
         raise ConfigError("--as-model only compares; add --dry-run.")
-    config = _config(options)
+    config = config_of(options)
     selection = Selection(options.since, options.until, options.model, options.as_model)
     with _own_store(config) as store:
         before = _outcome(config, store, selection, dry_run=True)

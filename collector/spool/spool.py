@@ -35,15 +35,11 @@ _RECENT_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A sealed segment: `created_at` is Unix nanoseconds, `size` bytes on disk."""
+    """A sealed segment of `size` bytes on disk."""
 
     id: str
     path: Path
     size: int
-
-    @property
-    def created_at(self) -> int:
-        return int(self.id[:16], 16)
 
     def read(self) -> Iterator[Envelope | Damage]:
         """Its envelopes and damaged ranges, in order."""

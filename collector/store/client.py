@@ -74,10 +74,6 @@ class Store:
         store._writer.database = self.database
         return store
 
-    def ping(self) -> None:
-        """Raises Unavailable when ClickHouse does not answer."""
-        self.command("SELECT 1")
-
     def command(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """Run one statement as the writer; its single value, if it has one. Raises Unavailable or Rejected."""
         with _translated():

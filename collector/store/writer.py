@@ -1,5 +1,6 @@
 """Rows into `otel_traces`: one insert a partition day, the rest of the table's rules kept out of the drain's sight."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
@@ -48,3 +49,14 @@ def _rows_where(batch: pa.RecordBatch, mask: pa.Array) -> tuple[pa.RecordBatch, 
 def insert_spans(store: Store, batch: pa.RecordBatch, token: str) -> None:
     """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
     store.insert(TABLE, batch, token)
+
+
+def insert_versions(store: Store, rows: pa.RecordBatch, purpose: str) -> None:
+    """Insert new versions of stored rows, by day. Repeated after a crash, the same versions add nothing.
+
+    Raises like `Store.insert`.
+    """
+    names = ("TraceId", "SpanId", "Version", "PriceStatus", "PriceRef")
+    for day, part, _ in by_day(rows):
+        text = repr([part.column(name).to_pylist() for name in names])
+        insert_spans(store, part, f"{purpose}/{hashlib.sha256(text.encode()).hexdigest()}/{day}")
