@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test lint run clean
+.PHONY: demo test lint run native clean
 
-$(VENV)/installed: pyproject.toml
+NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
+
+$(VENV)/installed: pyproject.toml $(NATIVE)
 	$(PYTHON) -c 'import sys; sys.exit("spanmeter needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
@@ -27,6 +29,9 @@ lint: $(VENV)/installed  ## Style, types, import contracts.
 
 run: $(VENV)/installed  ## Run the daemon with its defaults.
 	$(BIN)/spanmeter serve
+
+native: $(VENV)/installed  ## Compile the native modules again, in place.
+	$(BIN)/python setup.py -q build_ext --inplace --force
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) build dist *.egg-info

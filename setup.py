@@ -1,0 +1,43 @@
+"""The native modules: every `collector/**/_*.pyx`. Where they cannot be compiled, the Python ones beside them serve."""
+
+import os
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, find_packages, setup
+
+_SCHEMA = "collector._schema"
+
+
+def _extensions() -> list[Extension]:
+    if os.environ.get("SPANMETER_NATIVE") == "0":
+        return []
+    # `optional`: a missing compiler costs speed, not the installation.
+    found = [
+        Extension(
+            ".".join(path.with_suffix("").parts),
+            [str(path)],
+            language="c++",
+            extra_compile_args=["-std=c++17", "-O3"],
+            optional=True,
+        )
+        for path in sorted(Path("collector").rglob("_*.pyx"))
+    ]
+    directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}
+    return list(cythonize(found, compiler_directives=directives)) if found else []
+
+
+def _schema_packages() -> dict[str, str]:
+    """The folder `schema` as the package that `collector.config.schema_root` finds in a wheel."""
+    folders = [Path("schema"), *(path for path in sorted(Path("schema").iterdir()) if path.is_dir())]
+    return {".".join((_SCHEMA, *folder.parts[1:])): str(folder) for folder in folders}
+
+
+schema = _schema_packages()
+setup(
+    packages=[*find_packages(include=("collector", "collector.*")), *schema],
+    package_dir=schema,
+    package_data={"": ["*.sql", "*.yaml", "*.pyi", "py.typed"]},
+    exclude_package_data={"": ["*.cpp"]},
+    ext_modules=_extensions(),
+)
