@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import genai_prices
+import numpy as np
 from genai_prices.data import providers as bundled_providers
 from genai_prices.data_snapshot import find_provider_by_id
 from genai_prices.types import Provider, _providers_from_raw
@@ -17,6 +18,8 @@ from collector.config import PricingConfig
 from collector.enrich.entries import Entry, Override
 from collector.enrich.names import MAX_NAME, provider_spellings, self_hosted, spellings
 from collector.enrich.rates import Rates
+
+Array = np.ndarray[Any, Any]
 
 # Names come from clients: what was looked up is remembered, but not without end.
 _MAX_REMEMBERED: Final = 8192
@@ -106,6 +109,30 @@ class Catalogue:
         entry = self.entry(provider, model)
         tariff = entry.tariff(at, tier) if entry else None
         return tariff.rates(input_tokens) if tariff else None
+
+    def rates(
+        self, provider: str, models: Sequence[str], at: Array, service_tier: str, input_tokens: Array
+    ) -> tuple[Array, list[Rates]]:
+        """For many calls of the same models (most believed first): the place of each one's rates in a list, or -1.
+
+        What `override` and then `listed` say of each; `at` and `input_tokens` are int64 arrays.
+        """
+        tier = service_tier.strip().lower()
+        which = np.full(len(at), -1, np.int32)
+        found: list[Rates] = []
+        known = [self._find(provider, model) for model in models if model]
+        for override in (override for each in known for override in each.overrides):
+            chosen = (which < 0) & override.hold(at, tier, input_tokens)
+            which[chosen] = len(found)
+            found.append(override.rates)
+        for entry in (each.entry for each in known if each.entry):
+            for chosen, tariff in entry.tariffs(at, tier):
+                for band, rates in tariff.apply(input_tokens):
+                    fits = (which < 0) & chosen & band
+                    if fits.any():
+                        which[fits] = len(found)
+                        found.append(rates)
+        return which, found
 
     def entry(self, provider: str, model: str) -> Entry | None:
         """The library's entry for a model; never raises, whatever the strings."""

@@ -24,7 +24,7 @@ from collector.model.usage import Usage
 # Shapes are the sender's choice: beyond this many the table starts afresh, so that it stays small. Of a scope's name
 # its beginning counts.
 _MOST_SHAPES = 4096
-_LONGEST_SCOPE = 128
+LONGEST_SCOPE = 128
 
 _NOTHING = Facts()
 
@@ -40,14 +40,14 @@ class Conventions:
     def __init__(self, families: Iterable[Family], providers: Providers) -> None:
         self.families = tuple(sorted(families, key=lambda family: family.order))
         self.providers = ProviderNames(providers)
-        self._known = known_keys(self.families)
-        self._resource_keys = resource_keys(self.families)
+        self.known = known_keys(self.families)
+        self.resource_keys = resource_keys(self.families)
         self._shapes: dict[tuple[str, frozenset[str]], Recipe] = {}
 
     def normalise(self, span: SpanView) -> Facts:
         """The facts of one span. Never raises, whatever the attributes hold."""
         found = self._recipe(span)
-        if found.foreign and not span.events and self._resource_keys.isdisjoint(span.resource):
+        if found.foreign and not span.events and self.resource_keys.isdisjoint(span.resource):
             return _NOTHING
         reader = Reader(span)
         verdict, operation = found.kinds.verdict(span)
@@ -86,7 +86,7 @@ class Conventions:
         )
 
     def _recipe(self, span: SpanView) -> Recipe:
-        shape = (span.scope_name[:_LONGEST_SCOPE], self._known.intersection(span.attributes))
+        shape = (span.scope_name[:LONGEST_SCOPE], self.known.intersection(span.attributes))
         found = self._shapes.get(shape)
         if found is None:
             if len(self._shapes) >= _MOST_SHAPES:

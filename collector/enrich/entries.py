@@ -2,17 +2,20 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from genai_prices.types import ModelInfo, ModelPrice, Provider, StartDateConstraint, TimeOfDateConstraint
 from genai_prices.types import Usage as LibraryUsage
 
 from collector.config import PriceOverride
 from collector.enrich.rates import PER_HOUR, PER_REQUEST, PRICE_KEYS, Rates, Tariff, tariff
+
+Array = np.ndarray[Any, Any]
 
 _DAY_NS: Final = 86_400 * 10**9
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +66,20 @@ class Entry:
         except KeyError:
             found = self._tariffs[key] = self._compile(*key)
             return found
+
+    def tariffs(self, at: Array, tier: str = "") -> Iterator[tuple[Array, Tariff]]:
+        """What `tariff` says of each instant of an int64 array: the instants that share a tariff, and that tariff."""
+        if not self._days and not self._times:
+            if found := self.tariff(0, tier):
+                yield np.ones(len(at), np.bool_), found
+            return
+        days = np.searchsorted(np.array(self._days, np.int64), at // _DAY_NS, "right")
+        parts = np.searchsorted(np.array(self._times, np.int64), at % _DAY_NS, "right")
+        periods = days * (len(self._times) + 1) + parts
+        for period in np.unique(periods).tolist():
+            alike = periods == period
+            if found := self.tariff(int(at[alike.argmax()]), tier):
+                yield alike, found
 
     def changes(self) -> list[date]:
         """The dates on which a price of this model starts."""
@@ -141,6 +158,15 @@ class Override:
             end=end,
             rates=tariff(_override_prices(setting), f"override:{name}{since}").rates(0),
         )
+
+    def hold(self, at: Array, tier: str, input_tokens: Array) -> Array:
+        """`holds` for each element of two int64 arrays."""
+        chosen = input_tokens > self.input_above
+        if self.start is not None:
+            chosen &= at >= self.start
+        if self.end is not None:
+            chosen &= at < self.end
+        return chosen & (self.service_tier is None or self.service_tier == tier)
 
     def holds(self, at: int, tier: str, input_tokens: int) -> bool:
         """Whether it prices a call of this time, tier and size."""

@@ -1,17 +1,20 @@
 """What is billed, and the exact rate of each bucket: integers over a common denominator, compiled once per price."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
+import numpy as np
 from genai_prices.data_units import unit_data
 from genai_prices.types import TieredPrices
 
 from collector.model.money import PICODOLLARS_PER_USD
 from collector.model.usage import Usage
+
+Array = np.ndarray[Any, Any]
 
 # Two prices of our own beside the library's price keys: USD per request, USD per hour of the span.
 PER_REQUEST: Final = "per_request"
@@ -85,6 +88,14 @@ class Tariff:
 
     def rates(self, input_tokens: int) -> Rates:
         return next(rates for above, rates in self.bands if input_tokens > above)
+
+    def apply(self, input_tokens: Array) -> Iterator[tuple[Array, Rates]]:
+        """What `rates` says of each element of an int64 array: the elements in a band, and its rates."""
+        left = np.ones(len(input_tokens), np.bool_)
+        for above, rates in self.bands:
+            band = left & (input_tokens > above)
+            left &= ~band
+            yield band, rates
 
 
 def quantities(usage: Usage, duration_ns: int) -> tuple[int, ...]:

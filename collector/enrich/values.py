@@ -24,7 +24,7 @@ RESOURCE = "resource:"
 EVENT = "event:"
 CONTENT = "~"
 
-_OPERATION = re.compile(r"^(?:invoke_agent|create_agent|execute_tool|invoke_workflow)\s+")
+OPERATION_PREFIX = re.compile(r"^(?:invoke_agent|create_agent|execute_tool|invoke_workflow)\s+")
 _JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
 _PYTHON_WORD = re.compile(r"\b(?:None|True|False)\b")
 _UNPARSED = object()
@@ -60,7 +60,15 @@ def source(spec: str) -> Source:
     if event:
         return Source(spec, "", is_json=True, path=(attribute, *path), in_content=spec.startswith(CONTENT), event=event)
     leading = re.compile(rf'\s*{{\s*"{re.escape(path[0])}"\s*:\s*"([^"\\]*)"') if len(path) == 1 else None
-    return Source(spec, attribute, is_json=bool(sharp), path=path, leading=leading, in_content=spec.startswith(CONTENT))
+    return Source(
+        spec,
+        attribute,
+        is_json=bool(sharp),
+        path=path,
+        leading=leading,
+        in_content=spec.startswith(CONTENT),
+        plain=not sharp and not spec.startswith(CONTENT),
+    )
 
 
 @dataclass(slots=True)
@@ -88,7 +96,7 @@ class Reader:
         if place.event:
             return self._in_event(place)
         text = self.span.attributes.get(place.attribute, "")
-        if place.leading and place.attribute not in self._documents and (found := place.leading.match(text)):
+        if place.leading and (found := place.leading.match(text)):
             return found[1]
         value = self._document(place.attribute, text)
         for step in place.path:
@@ -109,7 +117,7 @@ class Reader:
         if place.attribute:
             return self.span.attributes.get(place.attribute, "")
         if place.spec == SPAN_NAME:
-            return _OPERATION.sub("", self.span.name)
+            return OPERATION_PREFIX.sub("", self.span.name)
         return self.span.resource.get(place.spec.removeprefix(RESOURCE), "")
 
     def _document(self, attribute: str, text: str) -> Any:

@@ -1,0 +1,389 @@
+# distutils: language = c++
+"""Attribute maps read by column: the native half of `columnar.py`. Arrays are numpy's, texts Arrow's (utf8, no nulls)."""
+
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uintptr_t
+from libc.string cimport memcpy
+from libcpp cimport bool as cbool
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+import numpy as np
+import pyarrow as pa
+
+
+cdef extern from "<string_view>" namespace "std" nogil:
+    cdef cppclass string_view:
+        string_view()
+        string_view(const char*, size_t)
+        const char* data()
+        size_t size()
+
+
+cdef extern from "text_map.hpp" namespace "spanmeter" nogil:
+    cdef cppclass TextMap:
+        int32_t add(string_view)
+        string_view text_of(int32_t)
+        int32_t size()
+        size_t bytes()
+
+
+cdef extern from "columns.hpp" namespace "spanmeter" nogil:
+    cdef cppclass Texts:
+        const int32_t* ends
+        const char* data
+
+    cdef cppclass Buffers:
+        string_view at(int64_t, int32_t)
+
+    cdef cppclass CKeyTable "spanmeter::KeyTable":
+        CKeyTable(vector[string], vector[string])
+        int32_t keys()
+
+    cdef cppclass CShapes "spanmeter::Shapes":
+        vector[int32_t] group
+        vector[int64_t] start
+        vector[int32_t] positions
+        vector[uint8_t] repeated
+        vector[string] scopes
+        vector[vector[int32_t]] present
+
+    cdef cppclass PlanInput "spanmeter::Plan::Input":
+        Texts values
+        const int64_t* start
+        const int32_t* positions
+        Texts names
+        const int32_t* event_ends
+        Texts event_names
+        Texts resource_values
+        const int32_t* resource
+        int32_t resource_keys
+
+    cdef cppclass CPlan "spanmeter::Plan":
+        void add_field(cbool)
+        void add_place(int32_t, int32_t, cbool, vector[string], string)
+        size_t size()
+        void extract(PlanInput, const int64_t*, int64_t, const uint8_t*, int64_t*, int32_t*, int8_t*, uint8_t*)
+
+    cdef cppclass Remaining:
+        vector[int32_t] map_ends
+        vector[int32_t] key_ends
+        vector[int32_t] value_ends
+        vector[char] keys
+        vector[char] values
+
+    CShapes shapes_of(CKeyTable, Texts, const int32_t*, Texts, int64_t, size_t) except +
+    cbool positions_of(CKeyTable, const int32_t*, Texts, int64_t, vector[int32_t]*) except +
+    void parse_counts(Buffers, const int64_t*, const int32_t*, int64_t, int64_t, int64_t*, uint8_t*)
+    void distinct_rows(const int32_t*, int64_t, int64_t, int32_t*, vector[int64_t]*) except +
+    Remaining without(const int32_t*, Texts, Texts, int64_t, const int32_t*, const int32_t*, const uint8_t*) except +
+
+
+cdef extern from * nogil:
+    """
+    static spanmeter::Buffers three_buffers(const char* a, const char* b, const char* c) {
+      return spanmeter::Buffers{{a, b, c}};
+    }
+    """
+    Buffers three_buffers(const char*, const char*, const char*)
+
+
+PLAIN, JSON, EVENT, NAME, RESOURCE_KEY, PREFIX = range(6)
+OTHER = 2 << 40
+
+
+cdef const int32_t* ends_of(array) except? NULL:
+    """The offsets of a utf8, list or map array, from its first row on."""
+    buffer = array.buffers()[1]
+    if buffer is None or buffer.size == 0:
+        return &NO_ENDS
+    return (<const int32_t*><uintptr_t>buffer.address) + <int64_t>array.offset
+
+
+cdef const char* data_of(array) except? NULL:
+    buffer = array.buffers()[2]
+    if buffer is None or buffer.size == 0:
+        return NO_DATA
+    return <const char*><uintptr_t>buffer.address
+
+
+cdef Texts texts_of(array) except *:
+    cdef Texts texts
+    texts.ends = ends_of(array)
+    texts.data = data_of(array)
+    return texts
+
+
+cdef int32_t NO_ENDS = 0
+cdef const char* NO_DATA = ""
+
+
+cdef numpy_of(const void* data, size_t count, dtype):
+    result = np.empty(count, dtype)
+    if count:
+        memcpy(<void*><uintptr_t>result.ctypes.data, data, count * <size_t>result.itemsize)
+    return result
+
+
+cdef class KeyTable:
+    """The attribute names and prefixes that conventions look for, numbered in this order."""
+
+    cdef CKeyTable* table
+    cdef readonly tuple names
+
+    def __cinit__(self, keys, prefixes):
+        if len(keys) + len(prefixes) > 4096 or len(prefixes) > 64:
+            raise ValueError("a key table holds 64 prefixes and a few thousand keys at most")
+        self.names = (*keys, *prefixes)
+        self.table = new CKeyTable([key.encode() for key in keys], [prefix.encode() for prefix in prefixes])
+
+    def __dealloc__(self):
+        del self.table
+
+    def shapes(self, scopes, attributes, longest_scope):
+        """(group of each row, start of each row in positions, positions, repeated, groups).
+
+        `groups` has (scope, names present in order of number); positions are those of the present names, prefixes
+        left out, in a map's entries; `repeated` marks rows that have a known key twice.
+        """
+        cdef CShapes found
+        cdef Texts scope_texts = texts_of(scopes), key_texts = texts_of(attributes.keys)
+        cdef const int32_t* map_ends = ends_of(attributes)
+        cdef int64_t rows = len(attributes)
+        cdef size_t longest = longest_scope
+        with nogil:
+            found = shapes_of(self.table[0], scope_texts, map_ends, key_texts, rows, longest)
+        groups = []
+        for number in range(found.scopes.size()):
+            names = tuple([self.names[key] for key in found.present[number]])
+            groups.append((found.scopes[number].decode("utf-8"), names))
+        return (
+            numpy_of(found.group.data(), found.group.size(), np.int32),
+            numpy_of(found.start.data(), found.start.size(), np.int64),
+            numpy_of(found.positions.data(), found.positions.size(), np.int32),
+            numpy_of(found.repeated.data(), found.repeated.size(), np.uint8),
+            groups,
+        )
+
+    def positions(self, attributes):
+        """The entry of each known key in each row's map, -1 where absent: rows x keys; None when nobody has any."""
+        cdef vector[int32_t] found
+        cdef Texts key_texts = texts_of(attributes.keys)
+        cdef const int32_t* map_ends = ends_of(attributes)
+        cdef int64_t rows = len(attributes)
+        cdef cbool present
+        with nogil:
+            present = positions_of(self.table[0], map_ends, key_texts, rows, &found)
+        return numpy_of(found.data(), found.size(), np.int32) if present else None
+
+
+cdef class Plan:
+    """Fields in order, each with its places, for the rows of one shape."""
+
+    cdef CPlan plan
+
+    def add_field(self, *, values=False):
+        """The next field. `values`: an empty text inside JSON is a value and not absence."""
+        self.plan.add_field(values)
+
+    def add_place(self, kind, rank=0, in_content=False, steps=(), event=""):
+        """The next place of the last field; `rank` of the key among the shape's, or the number of a resource key."""
+        self.plan.add_place(kind, rank, in_content, [step.encode() for step in steps], event.encode())
+
+    def extract(self, source, rows, is_call=None):
+        """(begin, size, which, hard) of `rows`, the first three fields x rows: see columns.hpp."""
+        cdef PlanInput given
+        cdef int64_t count = len(rows)
+        fields = self.plan.size()
+        begin = np.empty((fields, count), np.int64)
+        size = np.empty((fields, count), np.int32)
+        which = np.empty((fields, count), np.int8)
+        hard = np.zeros(count, np.uint8)
+        given.values = texts_of(source.values)
+        given.start = <const int64_t*><uintptr_t>source.start.ctypes.data
+        given.positions = <const int32_t*><uintptr_t>source.positions.ctypes.data
+        given.names = texts_of(source.names)
+        given.event_ends = ends_of(source.events)
+        given.event_names = texts_of(source.events.values)
+        given.resource_values = texts_of(source.resource_values)
+        given.resource = <const int32_t*><uintptr_t>source.resource.ctypes.data
+        given.resource_keys = source.resource_keys
+        cdef const int64_t* row_numbers = <const int64_t*><uintptr_t>rows.ctypes.data
+        cdef const uint8_t* calls = NULL
+        if is_call is not None:
+            calls = <const uint8_t*><uintptr_t>is_call.ctypes.data
+        cdef int64_t* begins = <int64_t*><uintptr_t>begin.ctypes.data
+        cdef int32_t* sizes = <int32_t*><uintptr_t>size.ctypes.data
+        cdef int8_t* whichs = <int8_t*><uintptr_t>which.ctypes.data
+        cdef uint8_t* hards = <uint8_t*><uintptr_t>hard.ctypes.data
+        with nogil:
+            self.plan.extract(given, row_numbers, count, calls, begins, sizes, whichs, hards)
+        return begin, size, which, hard.view(np.bool_)
+
+
+cdef class Slices:
+    """Values by where they lie: in the values of span attributes, of resource attributes, or in `other`."""
+
+    cdef Buffers buffers
+    cdef object kept
+    cdef string other
+
+    def __init__(self, values, resource_values):
+        self.kept = values, resource_values
+        self._point()
+
+    cdef _point(self):
+        self.buffers = three_buffers(data_of(self.kept[0]), data_of(self.kept[1]), self.other.data())
+
+    def put(self, text):
+        """(begin, size) of a text that lies nowhere yet."""
+        cdef bytes encoded = text.encode()
+        begin = self.other.size()
+        self.other.append(encoded)
+        self._point()
+        return OTHER + begin, len(encoded)
+
+    def counts(self, begin, size, most):
+        """(values, states): 0 nothing sent, 1 a whole number up to `most` in at most ten digits, 2 something else."""
+        cdef int64_t rows = len(begin), limit = most
+        values, states = np.empty(rows, np.int64), np.empty(rows, np.uint8)
+        parse_counts(
+            self.buffers, <const int64_t*><uintptr_t>begin.ctypes.data, <const int32_t*><uintptr_t>size.ctypes.data,
+            rows, limit, <int64_t*><uintptr_t>values.ctypes.data, <uint8_t*><uintptr_t>states.ctypes.data,
+        )
+        return values, states
+
+    def array(self, begin, size):
+        """The values as an Arrow array."""
+        cdef int64_t rows = len(begin), row
+        cdef const int64_t* begins = <const int64_t*><uintptr_t>begin.ctypes.data
+        cdef const int32_t* sizes = <const int32_t*><uintptr_t>size.ctypes.data
+        ends = np.zeros(rows + 1, np.int64)
+        np.cumsum(size, out=ends[1:])
+        if ends[rows] > 2**31 - 1:
+            raise OverflowError("a column of one batch is larger than two gigabytes")
+        ends = ends.astype(np.int32)
+        data = np.empty(int(ends[rows]), np.uint8)
+        cdef char* out = <char*><uintptr_t>data.ctypes.data
+        cdef string_view text
+        with nogil:
+            for row in range(rows):
+                if sizes[row]:
+                    text = self.buffers.at(begins[row], sizes[row])
+                    memcpy(out, text.data(), text.size())
+                    out += text.size()
+        return pa.Array.from_buffers(pa.string(), rows, [None, pa.py_buffer(ends), pa.py_buffer(data)])
+
+
+cdef class Interner:
+    """Texts that repeat, by number; 0 is the empty text."""
+
+    cdef TextMap texts
+    cdef list known
+
+    def __cinit__(self):
+        self.texts.add(string_view(b"", 0))
+        self.known = [""]
+
+    def __len__(self):
+        return self.texts.size()
+
+    @property
+    def size_in_bytes(self):
+        return self.texts.bytes()
+
+    def code(self, text):
+        """The number of one text."""
+        cdef bytes encoded = text.encode()
+        return self.texts.add(string_view(encoded, len(encoded)))
+
+    def text(self, int32_t code):
+        """The text of a number."""
+        cdef string_view found
+        while len(self.known) <= code:
+            found = self.texts.text_of(<int32_t>len(self.known))
+            self.known.append(found.data()[: found.size()].decode("utf-8"))
+        return self.known[code]
+
+    def codes(self, Slices slices, begin, size):
+        """The number of each value."""
+        cdef int64_t rows = len(begin), row
+        cdef const int64_t* begins = <const int64_t*><uintptr_t>begin.ctypes.data
+        cdef const int32_t* sizes = <const int32_t*><uintptr_t>size.ctypes.data
+        result = np.empty(rows, np.int32)
+        cdef int32_t* out = <int32_t*><uintptr_t>result.ctypes.data
+        with nogil:
+            for row in range(rows):
+                out[row] = self.texts.add(slices.buffers.at(begins[row], sizes[row])) if sizes[row] else 0
+        return result
+
+    def codes_of(self, array, rows):
+        """The number of each text of an Arrow array at `rows`."""
+        cdef Texts texts = texts_of(array)
+        cdef int64_t count = len(rows), i
+        cdef const int64_t* numbers = <const int64_t*><uintptr_t>rows.ctypes.data
+        cdef const int32_t* ends = texts.ends
+        result = np.empty(count, np.int32)
+        cdef int32_t* out = <int32_t*><uintptr_t>result.ctypes.data
+        with nogil:
+            for i in range(count):
+                out[i] = self.texts.add(
+                    string_view(texts.data + ends[numbers[i]], <size_t>(ends[numbers[i] + 1] - ends[numbers[i]]))
+                )
+        return result
+
+
+def distinct(codes):
+    """(the different values of an int32 array without negatives, the place of each element's value among them)."""
+    cdef int64_t rows = len(codes), row
+    cdef const int32_t* values = <const int32_t*><uintptr_t>codes.ctypes.data
+    cdef int32_t largest = -1
+    for row in range(rows):
+        if values[row] > largest:
+            largest = values[row]
+    places = np.full(largest + 1, -1, np.int32)
+    inverse = np.empty(rows, np.int32)
+    cdef int32_t* place = <int32_t*><uintptr_t>places.ctypes.data
+    cdef int32_t* out = <int32_t*><uintptr_t>inverse.ctypes.data
+    cdef vector[int32_t] found
+    with nogil:
+        for row in range(rows):
+            if place[values[row]] < 0:
+                place[values[row]] = <int32_t>found.size()
+                found.push_back(values[row])
+            out[row] = place[values[row]]
+    return numpy_of(found.data(), found.size(), np.int32), inverse
+
+
+def distinct_rows_of(table):
+    """(the first of each of the different rows of an int32 table, the place of each row among the different ones)."""
+    cdef vector[int64_t] firsts
+    cdef int64_t rows = len(table), width = table.shape[1]
+    table = np.ascontiguousarray(table, np.int32)
+    places = np.empty(rows, np.int32)
+    distinct_rows(
+        <const int32_t*><uintptr_t>table.ctypes.data, rows, width, <int32_t*><uintptr_t>places.ctypes.data, &firsts
+    )
+    return numpy_of(firsts.data(), firsts.size(), np.int64), places
+
+
+def maps_without(attributes, first, second, repeated):
+    """A map array without the entries at `first` and `second` (-1: none); of `repeated` rows without namesakes too."""
+    cdef Remaining left
+    cdef Texts keys = texts_of(attributes.keys), values = texts_of(attributes.items)
+    cdef const int32_t* map_ends = ends_of(attributes)
+    cdef int64_t rows = len(attributes)
+    cdef const int32_t* firsts = <const int32_t*><uintptr_t>first.ctypes.data
+    cdef const int32_t* seconds = <const int32_t*><uintptr_t>second.ctypes.data
+    cdef const uint8_t* marks = <const uint8_t*><uintptr_t>repeated.ctypes.data
+    with nogil:
+        left = without(map_ends, keys, values, rows, firsts, seconds, marks)
+    entries = left.key_ends.size() - 1
+    key_ends = numpy_of(left.key_ends.data(), left.key_ends.size(), np.int32)
+    value_ends = numpy_of(left.value_ends.data(), left.value_ends.size(), np.int32)
+    key_data = numpy_of(left.keys.data(), left.keys.size(), np.uint8)
+    value_data = numpy_of(left.values.data(), left.values.size(), np.uint8)
+    return pa.MapArray.from_arrays(
+        pa.array(numpy_of(left.map_ends.data(), left.map_ends.size(), np.int32)),
+        pa.Array.from_buffers(pa.string(), entries, [None, pa.py_buffer(key_ends), pa.py_buffer(key_data)]),
+        pa.Array.from_buffers(pa.string(), entries, [None, pa.py_buffer(value_ends), pa.py_buffer(value_data)]),
+    )
