@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import structlog
 
 from collector.enrich import Enricher, Judgement, Reading, RecentTraces
+from collector.enrich.seen import SpanKey, TraceKey, Verdicts
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
-from collector.enrich.traces import SeenSpan, SpanKey, TraceKey
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -58,7 +59,7 @@ class Billing:
         """Every row's meaning and cost. Raises Unavailable when the store is needed and does not answer."""
         self._meet(store)
         reading = self._enricher.read(batch)
-        self._load(store, self._traces.forgotten(span.trace for span in reading.spans))
+        self._load(store, self._traces.forgotten(reading.spans))
         judgement = self._traces.absorb(reading.spans)
         return Judged(self._enricher.finish(reading, judgement.billed), reading, judgement)
 
@@ -75,28 +76,27 @@ class Billing:
         """Learn which traces an earlier run has stored."""
         if self._met is not store:
             table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
-            self._traces.remember(zip(*(table.column(n).to_pylist() for n in ("Project", "TraceId")), strict=True))
+            self._traces.remember(table.column("Project").to_pylist(), table.column("TraceId").to_pylist())
             self._met = store
 
     def _load(self, store: Store, keys: list[TraceKey]) -> None:
-        loaded: list[SeenSpan] = []
+        loaded: list[pa.RecordBatch] = []
         for begin in range(0, len(keys), _KEYS_AT_ONCE):
             part = keys[begin : begin + _KEYS_AT_ONCE]
             parameters = {"projects": [key[0] for key in part], "trace_ids": [key[1] for key in part]}
-            loaded += known_spans(store.query(named_query("known_spans"), parameters))
-        self._traces.load(loaded)
+            loaded.append(known_spans(store.query(named_query("known_spans"), parameters)))
+        if loaded:
+            self._traces.load(pa.concat_batches(loaded))
 
     def _revise(self, store: Store, changes: Mapping[SpanKey, bool]) -> int:
         table = store.query(named_query("span_rows"), _parameters(changes))
-        wrong = [
-            billed != (status != PriceStatus.ROLLED_UP.value)
-            for billed, status in zip(_verdicts(changes, table), table.column("PriceStatus").to_pylist(), strict=True)
-        ]
-        table = table.filter(pa.array(wrong, pa.bool_()))
-        if not table.num_rows:
+        verdicts = _verdicts(changes, table)
+        stored = [status != PriceStatus.ROLLED_UP.value for status in table.column("PriceStatus").to_pylist()]
+        wrong = verdicts != np.array(stored, np.bool_)
+        if not wrong.any():
             return 0
-        reading = self._enricher.read(decoded_again(table, VERDICT_STEP))
-        batch = self._enricher.finish(reading, (key for key, billed in changes.items() if billed))
+        reading = self._enricher.read(decoded_again(table.filter(pa.array(wrong)), VERDICT_STEP))
+        batch = self._enricher.finish(reading, verdicts[wrong])
         insert_versions(store, batch, "revise")
         log.info("Spans that arrived later changed who is billed.", rows=batch.num_rows)
         return int(batch.num_rows)
@@ -111,6 +111,8 @@ def _parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
     }
 
 
-def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> list[bool]:
+def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> Verdicts:
+    """The verdict on each row of `table`."""
     columns = (table.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
-    return [changes[(project, trace_id), span_id] for project, trace_id, span_id in zip(*columns, strict=True)]
+    keys = zip(*columns, strict=True)
+    return np.array([changes[(project, trace_id), span_id] for project, trace_id, span_id in keys], np.bool_)

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from collector.enrich import Enricher, Reading
@@ -101,7 +102,7 @@ def _priced(enricher: Enricher, page: pa.Table, selection: Selection) -> pa.Reco
     if selection.as_model:
         facts = [_as_model(fact, selection.as_model) for fact in reading.facts]
         reading = Reading(reading.batch, facts, reading.spans)
-    return enricher.finish(reading, ((span.trace, span.span_id) for span in reading.spans))
+    return enricher.finish(reading, np.ones(page.num_rows, np.bool_))
 
 
 def _as_model(fact: Facts, model: str) -> Facts:

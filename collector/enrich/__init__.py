@@ -1,6 +1,7 @@
 """What each span means and costs. Columnar at the edges, pure; conventions and prices are data."""
 
 from collector.enrich.enricher import Enricher, Reading
-from collector.enrich.traces import Judgement, RecentTraces
+from collector.enrich.seen import SEEN_SCHEMA, Judgement
+from collector.enrich.traces import RecentTraces
 
-__all__ = ["Enricher", "Judgement", "Reading", "RecentTraces"]
+__all__ = ["SEEN_SCHEMA", "Enricher", "Judgement", "Reading", "RecentTraces"]

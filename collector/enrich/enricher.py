@@ -1,6 +1,6 @@
 """What each span means and costs: conventions, then the verdict on who is billed, then prices. Pure but for caches."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,18 +10,18 @@ from collector.enrich.catalog import Catalogue
 from collector.enrich.conventions import Conventions
 from collector.enrich.pricing import price
 from collector.enrich.rows import Charge, seen_spans, views, with_enriched
-from collector.enrich.traces import SeenSpan, SpanKey
+from collector.enrich.seen import Verdicts
 from collector.model.facts import Facts, Kind
 from collector.model.money import PriceStatus, usd
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A decoded batch, what each of its rows says, and what the verdict needs of them."""
+    """A decoded batch, what each of its rows says, and what the verdict needs of them, as `SEEN_SCHEMA`."""
 
     batch: pa.RecordBatch
     facts: Sequence[Facts]
-    spans: Sequence[SeenSpan]
+    spans: pa.RecordBatch
 
 
 class Enricher:
@@ -36,15 +36,14 @@ class Enricher:
         facts = [self._conventions.normalise(view) for view in views(batch)]
         return Reading(batch, facts, seen_spans(batch, facts))
 
-    def finish(self, reading: Reading, billed: Iterable[SpanKey]) -> pa.RecordBatch:
-        """The batch with every enriched column: `billed` spans are priced, other reports of usage are rolled up."""
-        to_bill = frozenset(billed)
+    def finish(self, reading: Reading, billed: Verdicts) -> pa.RecordBatch:
+        """The batch with every enriched column: `billed` rows are priced, other reports of usage are rolled up."""
         catalogue = self.catalogue
         durations = reading.batch.column("Duration").to_pylist()
         starts = reading.batch.column("Timestamp").cast(pa.int64()).to_pylist()
         charges = [
-            _charge(catalogue, fact, start, duration, billed=(span.trace, span.span_id) in to_bill)
-            for fact, span, start, duration in zip(reading.facts, reading.spans, starts, durations, strict=True)
+            _charge(catalogue, fact, start, duration, billed=verdict)
+            for fact, verdict, start, duration in zip(reading.facts, billed.tolist(), starts, durations, strict=True)
         ]
         return with_enriched(reading.batch, reading.facts, charges)
 

@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.enrich.traces import SeenSpan
-from collector.enrich.verdicts import Report
+from collector.enrich.seen import SEEN_SCHEMA, ends
 from collector.model.columns import ENRICHED_COLUMNS, MAP
-from collector.model.facts import Facts, SpanView
+from collector.model.facts import Facts, Kind, SpanView
 from collector.model.usage import Usage
 
 AGGREGATE_FLAG = "aggregate"
@@ -24,6 +23,7 @@ DETAIL_PARTS = {
     "cache_audio_read": "cache_audio_read_tokens",
     "output_audio": "output_audio_tokens",
 }
+_SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName")
 _PARTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", *DETAIL_PARTS.values())
 
 
@@ -65,38 +65,28 @@ def _events(batch: pa.RecordBatch) -> Iterator[list[tuple[str, dict[str, str]]]]
         yield list(zip(texts[begin:end], attributes[begin:end], strict=True))
 
 
-def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> list[SeenSpan]:
-    """What the verdict needs of each row."""
-    names = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName", "Duration")
-    columns = [batch.column(name).to_pylist() for name in names]
-    starts = batch.column("Timestamp").cast(pa.int64()).to_pylist()
-    return [
-        SeenSpan(
-            (project, trace_id), span_id, parent_id, service, _report(span_id, parent_id, scope, start, duration, fact)
-        )
-        for project, trace_id, span_id, parent_id, service, scope, duration, start, fact in zip(
-            *columns, starts, facts, strict=True
-        )
-    ]
+def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> pa.RecordBatch:
+    """What the verdict needs of each row, as a batch of `SEEN_SCHEMA`."""
+    starts = batch.column("Timestamp").cast(pa.int64())
+    usages = [fact.usage or Usage() for fact in facts]
+    values = {
+        **{name: batch.column(name) for name in _SAME_COLUMNS},
+        "ResponseId": [fact.response_id for fact in facts],
+        "Start": starts,
+        "End": ends(starts, batch.column("Duration")),
+        "Reports": [fact.usage is not None for fact in facts],
+        "IsCall": [fact.kind is Kind.LLM and not fact.usage_is_aggregate for fact in facts],
+        "Root": pc.equal(batch.column("ParentSpanId"), ""),
+        "InputTokens": [usage.input_tokens for usage in usages],
+        "OutputTokens": [usage.output_tokens for usage in usages],
+        "Detail": [sum(getattr(usage, part) > 0 for part in _PARTS) for usage in usages],
+        "Billed": pa.nulls(batch.num_rows, pa.bool_()),
+    }
+    return pa.RecordBatch.from_arrays([_array(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA)
 
 
-def _report(span_id: str, parent_id: str, scope: str, start: int, duration: int, fact: Facts) -> Report | None:
-    usage = fact.usage
-    if usage is None:
-        return None
-    return Report(
-        span_id=span_id,
-        kind=fact.kind.value,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        detail=sum(getattr(usage, part) > 0 for part in _PARTS),
-        response_id=fact.response_id,
-        scope=scope,
-        start=start,
-        end=start + duration,
-        aggregate=fact.usage_is_aggregate,
-        root=not parent_id,
-    )
+def _array(values: Any, field: pa.Field) -> pa.Array:
+    return values if isinstance(values, pa.Array) else pa.array(values, field.type)
 
 
 def with_enriched(batch: pa.RecordBatch, facts: Sequence[Facts], charges: Sequence[Charge]) -> pa.RecordBatch:

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS
-from collector.enrich.traces import SeenSpan
-from collector.enrich.verdicts import Report
+from collector.enrich.seen import SEEN_SCHEMA
 from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
+from collector.model.facts import Kind
 from collector.model.money import PriceStatus
 
 # Statuses of spans that report usage, by whether they are billed.
@@ -19,36 +19,33 @@ _REPORTING = {
     PriceStatus.UNKNOWN_MODEL.value: True,
     PriceStatus.ROLLED_UP.value: False,
 }
+_SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName", "ResponseId")
 _PART_COLUMNS = ("CacheReadTokens", "CacheWriteTokens", "ReasoningTokens")
+_INT64 = 2**63 - 1  # where the verdict's numbers end
 
 
-def known_spans(table: pa.Table) -> list[SeenSpan]:
-    """The rows of the query `known_spans`."""
-    return [_known_span(row) for row in table.to_pylist()]
+def known_spans(table: pa.Table) -> pa.RecordBatch:
+    """The rows of the query `known_spans`, as a batch of `SEEN_SCHEMA`."""
+    rows = [_known_span(row) for row in table.to_pylist()]
+    return pa.RecordBatch.from_pylist(rows, schema=SEEN_SCHEMA)
 
 
-def _known_span(row: Mapping[str, Any]) -> SeenSpan:
+def _known_span(row: Mapping[str, Any]) -> dict[str, Any]:
     details = dict(row["UsageDetails"])
     tokens = row["InputTokens"], row["OutputTokens"]
     billed = _REPORTING.get(row["PriceStatus"], True if any(tokens) else None)
-    report = None
-    if billed is not None:
-        report = Report(
-            span_id=row["SpanId"],
-            kind=row["Kind"],
-            input_tokens=row["InputTokens"],
-            output_tokens=row["OutputTokens"],
-            detail=sum(row[name] > 0 for name in _PART_COLUMNS) + sum(name in details for name in DETAIL_PARTS),
-            response_id=row["ResponseId"],
-            scope=row["ScopeName"],
-            start=row["StartNano"],
-            end=row["StartNano"] + row["Duration"],
-            aggregate=AGGREGATE_FLAG in details,
-            root=not row["ParentSpanId"],
-        )
-    return SeenSpan(
-        (row["Project"], row["TraceId"]), row["SpanId"], row["ParentSpanId"], row["ServiceName"], report, billed
-    )
+    return {
+        **{name: row[name] for name in _SAME_COLUMNS},
+        "Start": row["StartNano"],
+        "End": min(row["StartNano"] + row["Duration"], _INT64),
+        "Reports": billed is not None,
+        "IsCall": row["Kind"] == Kind.LLM and AGGREGATE_FLAG not in details,
+        "Root": not row["ParentSpanId"],
+        "InputTokens": min(row["InputTokens"], _INT64),
+        "OutputTokens": min(row["OutputTokens"], _INT64),
+        "Detail": sum(row[name] > 0 for name in _PART_COLUMNS) + sum(name in details for name in DETAIL_PARTS),
+        "Billed": billed,
+    }
 
 
 # A verdict outranks a price when both revise one version of a row at the same time.

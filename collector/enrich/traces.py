@@ -6,21 +6,22 @@ asks which traces to load, and writes the new row versions it is told of.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+import pyarrow as pa
 from rbloom import Bloom
 
+from collector.enrich.seen import SEEN_SCHEMA, Judgement, SpanKey, TraceKey
 from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
 
-TraceKey = tuple[str, str]  # project, trace id
-SpanKey = tuple[TraceKey, str]
 _Bucket = tuple[str, str, tuple[int, int]]  # project, service, totals
 
 
 @dataclass(frozen=True, slots=True)
 class SeenSpan:
-    """What the verdict needs of a span. `billed` is what its stored row says, None for a span not stored yet."""
+    """A row of `SEEN_SCHEMA`. `billed` is what its stored row says, None for a span not stored yet."""
 
     trace: TraceKey
     span_id: str
@@ -39,17 +40,6 @@ class _Trace:
     stored: dict[str, bool] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """`billed`: the spans of a batch to bill. `revise`: stored spans whose rows may be wrong, and the verdict.
-
-    A span of the batch is in `revise` too when it was stored before: an insert repeated under its token adds nothing.
-    """
-
-    billed: frozenset[SpanKey]
-    revise: Mapping[SpanKey, bool]
-
-
 class RecentTraces:
     """Belongs to the drain's thread. `absorb` may be repeated for a batch whose insert failed; `confirm` ends it."""
 
@@ -65,9 +55,9 @@ class RecentTraces:
         # Doubles of calls in traces that are not in memory: their stored verdict stays until the other is.
         self._pinned: set[SpanKey] = set()
 
-    def remember(self, keys: Iterable[TraceKey]) -> None:
+    def remember(self, projects: Sequence[str], trace_ids: Sequence[str]) -> None:
         """Traces that are stored, though not in memory."""
-        for key in keys:
+        for key in zip(projects, trace_ids, strict=True):
             self._note(key)
 
     def _note(self, key: TraceKey) -> None:
@@ -79,29 +69,28 @@ class RecentTraces:
         self._known.add(key)
         self._known_count += 1
 
-    def forgotten(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
-        """Those of `keys` that may have stored spans and are not in memory: `load` these before `absorb`."""
-        return sorted({key for key in keys if key not in self._traces and self._was_seen(key)})
+    def forgotten(self, spans: pa.RecordBatch) -> list[TraceKey]:
+        """The traces of `spans` that may have stored spans and are not in memory: `load` these before `absorb`."""
+        keys = set(zip(spans.column("Project").to_pylist(), spans.column("TraceId").to_pylist(), strict=True))
+        return sorted(key for key in keys if key not in self._traces and self._was_seen(key))
 
     def _was_seen(self, key: TraceKey) -> bool:
         return key in self._known or key in self._known_before
 
-    def load(self, spans: Iterable[SeenSpan]) -> None:
+    def load(self, spans: pa.RecordBatch) -> None:
         """Take in the stored spans of forgotten traces."""
-        loaded = list(spans)
+        loaded = _rows(spans)
         self._judge(self._take(loaded))
         for span in loaded:
             key = (span.trace, span.span_id)
             if span.billed is False and self._is_billed(key):
                 self._pinned.add(key)
 
-    def absorb(self, spans: Iterable[SeenSpan]) -> Judgement:
-        """Take in a batch and say what to bill."""
-        batch = list(spans)
-        touched = self._take(batch)
-        affected = self._judge(touched)
-        arriving = {(span.trace, span.span_id) for span in batch}
-        billed = frozenset(key for key in arriving if self._is_billed(key))
+    def absorb(self, spans: pa.RecordBatch) -> Judgement:
+        """Take in a batch and say what to bill. A span that is in it twice counts as its last row says."""
+        batch = _rows(spans)
+        affected = self._judge(self._take(batch))
+        billed = np.array([self._is_billed((span.trace, span.span_id)) for span in batch], np.bool_)
         revise = {
             key: verdict
             for key in affected
@@ -109,11 +98,11 @@ class RecentTraces:
         }
         return Judgement(billed, revise)
 
-    def confirm(self, spans: Iterable[SeenSpan], judgement: Judgement) -> None:
+    def confirm(self, spans: pa.RecordBatch, judgement: Judgement) -> None:
         """The batch and the revisions are stored."""
-        for span in spans:
+        for span, billed in zip(_rows(spans), judgement.billed.tolist(), strict=True):
             if span.report and span.trace in self._traces:
-                self._traces[span.trace].stored[span.span_id] = (span.trace, span.span_id) in judgement.billed
+                self._traces[span.trace].stored[span.span_id] = billed
         for (trace, span_id), verdict in judgement.revise.items():
             if trace in self._traces:
                 self._traces[trace].stored[span_id] = verdict
@@ -197,3 +186,32 @@ class RecentTraces:
         self._pinned.discard(key)
         if not calls:
             self._calls.pop(bucket, None)
+
+
+def _rows(spans: pa.RecordBatch) -> list[SeenSpan]:
+    rows = zip(*(spans.column(name).to_pylist() for name in SEEN_SCHEMA.names), strict=True)
+    return [_row(*row) for row in rows]
+
+
+def _row(
+    project: str,
+    trace_id: str,
+    span_id: str,
+    parent_id: str,
+    service: str,
+    scope: str,
+    response_id: str,
+    start: int,
+    end: int,
+    reports: bool,
+    is_call: bool,
+    root: bool,
+    input_tokens: int,
+    output_tokens: int,
+    detail: int,
+    billed: bool | None,
+) -> SeenSpan:
+    report = None
+    if reports:
+        report = Report(span_id, is_call, input_tokens, output_tokens, detail, response_id, scope, start, end, root)
+    return SeenSpan((project, trace_id), span_id, parent_id, service, report, billed)

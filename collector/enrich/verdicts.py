@@ -22,18 +22,19 @@ from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-_LLM = "llm"
-
 # An instrumentation wraps another within a few levels; a search to the root would be quadratic in a deep chain.
 _MOST_LEVELS = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One span that reports usage. Times are Unix nanoseconds; `detail` counts the priced parts it tells apart."""
+    """One span that reports usage. Times are Unix nanoseconds; `detail` counts the priced parts it tells apart.
+
+    `is_call`: it may describe a call of its own, rather than only sum up others.
+    """
 
     span_id: str
-    kind: str
+    is_call: bool
     input_tokens: int
     output_tokens: int
     detail: int = 0
@@ -41,17 +42,11 @@ class Report:
     scope: str = ""
     start: int = 0
     end: int = 0
-    aggregate: bool = False
     root: bool = False
 
     @property
     def totals(self) -> tuple[int, int]:
         return self.input_tokens, self.output_tokens
-
-    @property
-    def is_call(self) -> bool:
-        """Whether it may describe a call of its own, rather than only sum up others."""
-        return self.kind == _LLM and not self.aggregate
 
 
 def standing_reports(reports: Mapping[str, Report], parents: Mapping[str, str]) -> set[str]:

@@ -2,13 +2,17 @@
 
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.enrich.traces import RecentTraces, SeenSpan, SpanKey
+from collector.enrich.seen import SpanKey, ends
+from collector.enrich.traces import RecentTraces, SeenSpan
 from collector.enrich.verdicts import Report
+from tests.support.seen import batch, billed_keys, key, seen, span_id, trace
 
-_TRACES = (("project", "t1"), ("project", "t2"))
+_TRACES = (trace("t1"), trace("t2"))
+_INT64 = 2**63 - 1
 
 
 class Stored:
@@ -20,40 +24,40 @@ class Stored:
         self.spans: dict[SpanKey, SeenSpan] = {}
         self.billed: dict[SpanKey, bool] = {}
 
-    def deliver(self, batch: list[SeenSpan], *, fail_first: bool = False) -> None:
-        unknown = set(self.traces.forgotten(span.trace for span in batch))
-        self.traces.load(
-            SeenSpan(s.trace, s.span_id, s.parent_id, s.service, s.report, self.billed.get(key))
-            for key, s in self.spans.items()
-            if key[0] in unknown
-        )
+    def deliver(self, spans: list[SeenSpan], *, fail_first: bool = False) -> None:
+        rows = batch(spans)
+        unknown = set(self.traces.forgotten(rows))
+        self.traces.load(batch((one for place, one in self.spans.items() if place[0] in unknown), self.billed))
         if fail_first:
-            self.traces.absorb(batch)  # the insert failed: nothing is confirmed, and the batch comes again
-        judgement = self.traces.absorb(batch)
-        for span in batch:
-            key = (span.trace, span.span_id)
-            self.spans[key] = span
-            if span.report:
-                self.billed[key] = key in judgement.billed
-        for key, verdict in judgement.revise.items():
-            assert key in self.billed, "only stored rows are revised"
-            self.billed[key] = verdict
-        self.traces.confirm(batch, judgement)
+            self.traces.absorb(rows)  # the insert failed: nothing is confirmed, and the batch comes again
+        judgement = self.traces.absorb(rows)
+        billed = billed_keys(rows, judgement)
+        for one in spans:
+            place = (one.trace, one.span_id)
+            self.spans[place] = one
+            if one.report:
+                self.billed[place] = place in billed
+        for place, verdict in judgement.revise.items():
+            assert place in self.billed, "only stored rows are revised"
+            self.billed[place] = verdict
+        self.traces.confirm(rows, judgement)
 
     def restart(self) -> None:
         self.traces = RecentTraces(self._max_spans)
-        self.traces.remember(trace for trace, _ in self.spans)
+        self.traces.remember(*zip(*(place for place, _ in self.spans), strict=True))
 
 
-def span(trace: int, number: int, parent: int, tokens: tuple[int, int] | None, kind: str, response: str) -> SeenSpan:
-    span_id, parent_id = f"{number}", "" if parent == number else f"{parent}"
+def span(
+    in_trace: int, number: int, parent: int, tokens: tuple[int, int] | None, call: bool, response: str
+) -> SeenSpan:
+    own_id, parent_id = span_id(str(number)), "" if parent == number else span_id(str(parent))
     report = None
     if tokens:
         report = Report(
-            span_id, kind, *tokens, response_id=response, scope=f"s{number % 2}", start=number, end=20 - number,
+            own_id, call, *tokens, response_id=response, scope=f"s{number % 2}", start=number, end=20 - number,
             root=not parent_id,
         )  # fmt: skip
-    return SeenSpan(_TRACES[trace], span_id, parent_id, "service", report)
+    return SeenSpan(_TRACES[in_trace], own_id, parent_id, "service", report)
 
 
 _SPANS = st.lists(
@@ -63,7 +67,7 @@ _SPANS = st.lists(
         st.integers(0, 7),
         st.integers(0, 7),
         st.none() | st.tuples(st.integers(1, 2), st.integers(1, 1)),
-        st.sampled_from(["llm", "llm", "agent"]),
+        st.sampled_from([True, True, False]),
         st.sampled_from(["", "", "r1"]),
     ),
     max_size=10,
@@ -104,39 +108,53 @@ def test_a_restart_between_batches_changes_nothing_within_a_trace(spans: list[Se
 
 def test_memory_is_bounded_and_forgotten_traces_are_loaded_again() -> None:
     table = Stored(max_spans=4)
-    call = Report("c", "llm", 10, 1)
-    table.deliver([SeenSpan(("p", "run"), "c", "a", "service", call)])
+    table.deliver([seen("run", "c", "a", (True, 10, 1))])
     for number in range(20):
-        table.deliver([SeenSpan(("p", f"other{number}"), "x", "", "service")])
-    assert table.traces.forgotten([("p", "run")]) == [("p", "run")]
-    table.deliver([SeenSpan(("p", "run"), "a", "", "service", Report("a", "agent", 10, 1))])
-    assert table.billed == {(("p", "run"), "c"): True, (("p", "run"), "a"): False}
+        table.deliver([seen(f"other{number}", "x")])
+    assert table.traces.forgotten(batch([seen("run", "b"), seen("run", "c"), seen("new", "c")])) == [trace("run")]
+    table.deliver([seen("run", "a", "", (False, 10, 1))])
+    assert table.billed == {key("run", "c"): True, key("run", "a"): False}
 
 
 def test_an_agent_that_arrives_first_is_revised_once_its_call_arrives() -> None:
     traces = RecentTraces(100)
-    agent = SeenSpan(("p", "t"), "a", "", "service", Report("a", "agent", 10, 1))
-    first = traces.absorb([agent])
-    assert first.billed == {(("p", "t"), "a")}
-    traces.confirm([agent], first)
-    second = traces.absorb([SeenSpan(("p", "t"), "c", "a", "service", Report("c", "llm", 10, 1))])
-    assert second.billed == {(("p", "t"), "c")}
-    assert second.revise == {(("p", "t"), "a"): False}
+    agent = batch([seen("t", "a", "", (False, 10, 1))])
+    first = traces.absorb(agent)
+    assert first.billed.tolist() == [True]
+    traces.confirm(agent, first)
+    second = traces.absorb(batch([seen("t", "c", "a", (True, 10, 1))]))
+    assert second.billed.tolist() == [True]
+    assert second.revise == {key("t", "a"): False}
+
+
+def test_of_a_span_that_is_in_a_batch_twice_the_last_row_counts() -> None:
+    spans = [
+        seen("t", "a", "", (False, 10, 1)),
+        seen("t", "c", "a", (False, 10, 1)),
+        seen("t", "c", "a", (True, 10, 1)),
+    ]
+    assert RecentTraces(100).absorb(batch(spans)).billed.tolist() == [False, True, True]
+    assert RecentTraces(100).absorb(batch(spans[:2])).billed.tolist() == [False, True]
 
 
 def test_a_double_in_another_trace_keeps_its_verdict_after_a_restart() -> None:
-    outer = Report("a", "llm", 1011, 101, scope="chain", start=0, end=100, detail=2)
-    inner = Report("b", "llm", 1011, 101, scope="sdk", start=10, end=90, detail=2, root=True)
-    call = SeenSpan(("p", "run"), "a", "r", "service", outer)
-    lost = SeenSpan(("p", "lost"), "b", "", "service", inner)
+    call = seen("run", "a", "r", (True, 1011, 101), scope="chain", start=0, end=100, detail=2)
+    lost = seen("lost", "b", "", (True, 1011, 101), scope="sdk", start=10, end=90, detail=2)
     table = Stored()
     table.deliver([call, lost])
-    expected = {(("p", "run"), "a"): True, (("p", "lost"), "b"): False}
+    expected = {key("run", "a"): True, key("lost", "b"): False}
     assert table.billed == expected
     table.restart()
-    table.deliver([SeenSpan(("p", "lost"), "late", "b", "service")])
+    table.deliver([seen("lost", "late", "b")])
     table.deliver([lost])
     assert table.billed == expected
     table.restart()
     table.deliver([lost, call])
     assert table.billed == expected
+
+
+@given(starts=st.lists(st.integers(-(2**63), _INT64)), data=st.data())
+def test_an_end_beyond_what_a_timestamp_can_say_is_the_last_one(starts: list[int], data: Any) -> None:
+    durations = data.draw(st.lists(st.integers(0, 2**64 - 1), min_size=len(starts), max_size=len(starts)))
+    made = ends(pa.array(starts, pa.int64()), pa.array(durations, pa.uint64())).to_pylist()
+    assert made == [min(start + duration, _INT64) for start, duration in zip(starts, durations, strict=True)]

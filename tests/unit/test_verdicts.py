@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
 
 
-def report(span_id: str, tokens: tuple[int, int], kind: str = "llm", **more: object) -> Report:
-    return Report(span_id, kind, *tokens, **more)  # type: ignore[arg-type]
+def report(
+    span_id: str, tokens: tuple[int, int], kind: str = "llm", *, aggregate: bool = False, **more: object
+) -> Report:
+    return Report(span_id, kind == "llm" and not aggregate, *tokens, **more)  # type: ignore[arg-type]
 
 
 def judge(parents: dict[str, str], *reports: Report) -> set[str]:

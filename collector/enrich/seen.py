@@ -1,0 +1,63 @@
+"""What the verdict on who is billed needs of spans, as columns, and how it answers.
+
+Both implementations of `RecentTraces` take batches of `SEEN_SCHEMA`, so neither makes an object for a span.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+TraceKey = tuple[str, str]  # project, trace id
+SpanKey = tuple[TraceKey, str]
+Verdicts = npt.NDArray[np.bool_]  # one a row
+
+# Ids are lower-case hex, 32 digits for a trace and 16 for a span; a parent id of another form is no span's.
+# Start and End are Unix nanoseconds, Start <= End. Reports: the span reports usage; what follows counts only then.
+# IsCall: it may describe a call of its own, rather than only sum up others. Root: it was sent without a parent id.
+# Detail counts the priced parts it tells apart. Billed is what the stored row says, null for a span not stored yet.
+SEEN_SCHEMA = pa.schema(
+    [
+        pa.field(name, kind, nullable=name == "Billed")
+        for name, kind in (
+            ("Project", pa.string()),
+            ("TraceId", pa.string()),
+            ("SpanId", pa.string()),
+            ("ParentSpanId", pa.string()),
+            ("ServiceName", pa.string()),
+            ("ScopeName", pa.string()),
+            ("ResponseId", pa.string()),
+            ("Start", pa.int64()),
+            ("End", pa.int64()),
+            ("Reports", pa.bool_()),
+            ("IsCall", pa.bool_()),
+            ("Root", pa.bool_()),
+            ("InputTokens", pa.int64()),
+            ("OutputTokens", pa.int64()),
+            ("Detail", pa.int8()),
+            ("Billed", pa.bool_()),
+        )
+    ]
+)
+
+_LATEST = np.uint64(2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """`billed`: for each row of a batch, whether to bill it. `revise`: stored spans whose rows are wrong, the verdict.
+
+    A span of the batch is in `revise` too when it was stored before: an insert repeated under its token adds nothing.
+    """
+
+    billed: Verdicts
+    revise: Mapping[SpanKey, bool]
+
+
+def ends(starts: pa.Array, durations: pa.Array) -> pa.Array:
+    """Start (int64) plus duration (uint64), both nanoseconds; the largest int64 where the sum is beyond it."""
+    begin = np.asarray(starts).view(np.uint64)  # modulo 2**64 the room above a negative start is right too
+    duration = np.minimum(np.asarray(durations), _LATEST - begin)
+    return pa.array((begin + duration).view(np.int64), pa.int64())
