@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from collector.enrich import Enricher, Judgement, Reading, RecentTraces
@@ -39,12 +40,9 @@ class Judged:
 
     def unpriced(self) -> Counter[str]:
         """Calls whose model has no known price, by model."""
-        statuses = self.batch.column("PriceStatus").to_pylist()
-        return Counter(
-            fact.response_model or fact.request_model
-            for fact, status in zip(self.reading.facts, statuses, strict=True)
-            if status == PriceStatus.UNKNOWN_MODEL.value
-        )
+        unknown = self.batch.filter(pc.equal(self.batch.column("PriceStatus"), PriceStatus.UNKNOWN_MODEL.value))
+        models = zip(*(unknown.column(name).to_pylist() for name in ("ResponseModel", "RequestModel")), strict=True)
+        return Counter(response or request for response, request in models)
 
 
 class Billing:

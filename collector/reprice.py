@@ -3,7 +3,6 @@
 Rows are never altered. A call whose price is the same is left alone, so repeating a reprice does nothing.
 """
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,9 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from collector.enrich import Enricher, Reading
+from collector.enrich import Enricher
 from collector.enrich.stored import PRICE_STEP, decoded_again
-from collector.model.facts import Facts
 from collector.store.client import Store
 from collector.store.sql import named_query
 from collector.store.writer import insert_versions
@@ -100,16 +98,8 @@ def _pages(store: Store, selection: Selection) -> Iterator[pa.Table]:
 def _priced(enricher: Enricher, page: pa.Table, selection: Selection) -> pa.RecordBatch:
     reading = enricher.read(decoded_again(page, PRICE_STEP))
     if selection.as_model:
-        facts = [_as_model(fact, selection.as_model) for fact in reading.facts]
-        reading = Reading(reading.batch, facts, reading.spans)
+        reading = reading.as_model(selection.as_model)
     return enricher.finish(reading, np.ones(page.num_rows, np.bool_))
-
-
-def _as_model(fact: Facts, model: str) -> Facts:
-    """The same usage on another model, whose provider its name tells; what was reported was for the model used."""
-    return dataclasses.replace(
-        fact, request_model=model, response_model=model, provider="", provider_id="", reported_cost=None
-    )
 
 
 def _tally(outcome: Outcome, page: pa.Table, batch: pa.RecordBatch) -> list[bool]:

@@ -65,17 +65,19 @@ cdef extern from "columns.hpp" namespace "spanmeter" nogil:
         void extract(PlanInput, const int64_t*, int64_t, const uint8_t*, int64_t*, int32_t*, int8_t*, uint8_t*)
 
     cdef cppclass Remaining:
-        vector[int32_t] map_ends
-        vector[int32_t] key_ends
-        vector[int32_t] value_ends
-        vector[char] keys
-        vector[char] values
+        int32_t* map_ends
+        int32_t* key_ends
+        int32_t* value_ends
+        char* keys
+        char* values
 
     CShapes shapes_of(CKeyTable, Texts, const int32_t*, Texts, int64_t, size_t) except +
     cbool positions_of(CKeyTable, const int32_t*, Texts, int64_t, vector[int32_t]*) except +
     void parse_counts(Buffers, const int64_t*, const int32_t*, int64_t, int64_t, int64_t*, uint8_t*)
     void distinct_rows(const int32_t*, int64_t, int64_t, int32_t*, vector[int64_t]*) except +
-    Remaining without(const int32_t*, Texts, Texts, int64_t, const int32_t*, const int32_t*, const uint8_t*) except +
+    int64_t copy_without(
+        const int32_t*, Texts, Texts, int64_t, const int32_t*, const int32_t*, const uint8_t*, Remaining
+    )
 
 
 cdef extern from * nogil:
@@ -238,7 +240,7 @@ cdef class Slices:
         """(begin, size) of a text that lies nowhere yet."""
         cdef bytes encoded = text.encode()
         begin = self.other.size()
-        self.other.append(encoded)
+        self.other.append(<const char*>encoded, <size_t>len(encoded))
         self._point()
         return OTHER + begin, len(encoded)
 
@@ -332,6 +334,23 @@ cdef class Interner:
         return result
 
 
+def texts_at(values, entries):
+    """The values at `entries` of a text array, empty at -1, as an Arrow array."""
+    sizes = np.zeros(len(entries), np.int32)
+    begins = np.zeros(len(entries), np.int64)
+    cdef Texts texts = texts_of(values)
+    cdef int64_t rows = len(entries), row
+    cdef const int32_t* numbers = <const int32_t*><uintptr_t>entries.ctypes.data
+    cdef int32_t* size = <int32_t*><uintptr_t>sizes.ctypes.data
+    cdef int64_t* begin = <int64_t*><uintptr_t>begins.ctypes.data
+    with nogil:
+        for row in range(rows):
+            if numbers[row] >= 0:
+                begin[row] = texts.ends[numbers[row]]
+                size[row] = texts.ends[numbers[row] + 1] - texts.ends[numbers[row]]
+    return Slices(values, values).array(begins, sizes)
+
+
 def distinct(codes):
     """(the different values of an int32 array without negatives, the place of each element's value among them)."""
     cdef int64_t rows = len(codes), row
@@ -368,22 +387,27 @@ def distinct_rows_of(table):
 
 def maps_without(attributes, first, second, repeated):
     """A map array without the entries at `first` and `second` (-1: none); of `repeated` rows without namesakes too."""
-    cdef Remaining left
     cdef Texts keys = texts_of(attributes.keys), values = texts_of(attributes.items)
     cdef const int32_t* map_ends = ends_of(attributes)
-    cdef int64_t rows = len(attributes)
+    cdef int64_t rows = len(attributes), entries
+    cdef int32_t begin = map_ends[0], end = map_ends[rows]
     cdef const int32_t* firsts = <const int32_t*><uintptr_t>first.ctypes.data
     cdef const int32_t* seconds = <const int32_t*><uintptr_t>second.ctypes.data
     cdef const uint8_t* marks = <const uint8_t*><uintptr_t>repeated.ctypes.data
+    left_ends = np.empty(rows + 1, np.int32)
+    key_ends, value_ends = np.empty(end - begin + 1, np.int32), np.empty(end - begin + 1, np.int32)
+    key_data = np.empty(keys.ends[end] - keys.ends[begin], np.uint8)
+    value_data = np.empty(values.ends[end] - values.ends[begin], np.uint8)
+    cdef Remaining left
+    left.map_ends = <int32_t*><uintptr_t>left_ends.ctypes.data
+    left.key_ends = <int32_t*><uintptr_t>key_ends.ctypes.data
+    left.value_ends = <int32_t*><uintptr_t>value_ends.ctypes.data
+    left.keys = <char*><uintptr_t>key_data.ctypes.data
+    left.values = <char*><uintptr_t>value_data.ctypes.data
     with nogil:
-        left = without(map_ends, keys, values, rows, firsts, seconds, marks)
-    entries = left.key_ends.size() - 1
-    key_ends = numpy_of(left.key_ends.data(), left.key_ends.size(), np.int32)
-    value_ends = numpy_of(left.value_ends.data(), left.value_ends.size(), np.int32)
-    key_data = numpy_of(left.keys.data(), left.keys.size(), np.uint8)
-    value_data = numpy_of(left.values.data(), left.values.size(), np.uint8)
+        entries = copy_without(map_ends, keys, values, rows, firsts, seconds, marks, left)
     return pa.MapArray.from_arrays(
-        pa.array(numpy_of(left.map_ends.data(), left.map_ends.size(), np.int32)),
+        pa.array(left_ends),
         pa.Array.from_buffers(pa.string(), entries, [None, pa.py_buffer(key_ends), pa.py_buffer(key_data)]),
         pa.Array.from_buffers(pa.string(), entries, [None, pa.py_buffer(value_ends), pa.py_buffer(value_data)]),
     )

@@ -58,14 +58,25 @@ class Charges:
     lines: list[Lines]
 
 
-def charge(catalogue: Catalogue, facts: FactColumns, starts: Array, durations: Array, billed: Array) -> Charges:
+def charge(
+    catalogue: Catalogue,
+    facts: FactColumns,
+    starts: Array,
+    durations: Array,
+    billed: Array,
+    *,
+    fewest_rows: int = _FEWEST_ROWS,
+) -> Charges:
     """The charge of every row: `starts` in Unix ns, `durations` in ns, `billed` as the verdict has it."""
-    return _Charging(catalogue, facts, starts, durations).run(billed)
+    return _Charging(catalogue, facts, starts, durations, fewest_rows).run(billed)
 
 
 class _Charging:
-    def __init__(self, catalogue: Catalogue, facts: FactColumns, starts: Array, durations: Array) -> None:
+    def __init__(
+        self, catalogue: Catalogue, facts: FactColumns, starts: Array, durations: Array, fewest_rows: int
+    ) -> None:
         rows = len(starts)
+        self._fewest_rows = fewest_rows
         self._catalogue = catalogue
         self._facts = facts
         self._starts = starts
@@ -88,11 +99,12 @@ class _Charging:
         named = (provider, codes["response_model"], codes["request_model"], codes["service_tier"])
         firsts, places = native.distinct_rows_of(np.column_stack([column[rows] for column in named]))
         by_place = np.argsort(places, kind="stable")
-        ends = np.cumsum(np.bincount(places, minlength=len(firsts)))
+        counts = np.bincount(places, minlength=len(firsts))
+        ends = np.cumsum(counts)
         single = self._rare(rows)
-        for first, begin, end in zip(firsts, [0, *ends[:-1]], ends, strict=True):
+        for first, begin, end in zip(firsts, ends - counts, ends, strict=True):
             members = by_place[begin:end]
-            if len(members) < _FEWEST_ROWS:
+            if len(members) < self._fewest_rows:
                 single[members] = True
                 continue
             alike = rows[members[~single[members]]]

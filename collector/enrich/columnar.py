@@ -4,6 +4,7 @@
 tell (content in events, values deep in odd JSON, counts that are no counts, shapes that few rows have) go through it.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,7 +16,7 @@ import pyarrow as pa
 from collector.enrich import _columns as native
 from collector.enrich import usage as row_usage
 from collector.enrich.conventions import LONGEST_SCOPE, Conventions
-from collector.enrich.plans import FEW, MANY, ShapePlan, prefixes, shape_plan
+from collector.enrich.plans import MANY, ShapePlan, prefixes, shape_plan
 from collector.enrich.recipes import recipe
 from collector.enrich.rows import views
 from collector.enrich.usage_columns import Counts, settle
@@ -131,8 +132,9 @@ class _Source:
 class ColumnReader:
     """Reads batches by the conventions it is made of. Belongs to one thread at a time."""
 
-    def __init__(self, conventions: Conventions) -> None:
+    def __init__(self, conventions: Conventions, fewest_rows: int = _FEWEST_ROWS) -> None:
         self._conventions = conventions
+        self._fewest_rows = fewest_rows
         self._keys = native.KeyTable(sorted(conventions.known), prefixes(conventions.families))
         self._resource_keys = sorted(conventions.resource_keys)
         self._resource = native.KeyTable(self._resource_keys, [])
@@ -158,17 +160,18 @@ class ColumnReader:
             np.full(batch.num_rows * len(self._resource_keys), -1, np.int32) if entries is None else entries,
             len(self._resource_keys),
         )
-        facts = FactColumns.empty(
-            batch.num_rows, self._texts, native.Slices(attributes.items, resource.items)
-        )
+        facts = FactColumns.empty(batch.num_rows, self._texts, native.Slices(attributes.items, resource.items))
         facts.repeated = repeated
-        failed = self._texts.codes_of(batch.column("StatusCode"), np.arange(batch.num_rows)) == self._texts.code("Error")
+        failed = self._texts.codes_of(batch.column("StatusCode"), np.arange(batch.num_rows)) == self._texts.code(
+            "Error"
+        )
         by_group = np.argsort(group, kind="stable")
-        ends = np.cumsum(np.bincount(group, minlength=len(groups)))
+        counts = np.bincount(group, minlength=len(groups))
+        ends = np.cumsum(counts)
         hard = [np.empty(0, np.int64)]
-        for shape, begin, end in zip(groups, [0, *ends[:-1]], ends, strict=True):
+        for shape, begin, end in zip(groups, ends - counts, ends, strict=True):
             rows = by_group[begin:end]
-            if len(rows) < _FEWEST_ROWS:
+            if len(rows) < self._fewest_rows:
                 hard.append(rows)
                 continue
             part = _Group(facts, source, self._plan(*shape), rows, failed[rows], self._conventions)
@@ -261,10 +264,9 @@ class _Group:
                 field_number += 1
                 first_verdict += len(rule[2])
             else:
-                pattern, place = rule[0], first_verdict
                 if (stated >= 0).all():
                     break
-                found = self._memo(self._names(), lambda name, p=pattern, at=place: at if p.match(name) else -1)
+                found = self._memo(self._names(), _name_rule(rule[0], first_verdict))
                 first_verdict += 1
             stated = np.where(stated < 0, found, stated)
         stated[stated < 0] = len(verdicts) - 1
@@ -445,3 +447,7 @@ def _key_rule(places: Mapping[str, int], *, encoded: bool) -> Callable[[str], in
         return places.get((unwrapped(sent) if encoded else sent).lower(), -1) if sent else -1
 
     return answer
+
+
+def _name_rule(pattern: re.Pattern[str], place: int) -> Callable[[str], int]:
+    return lambda name: place if pattern.match(name) else -1

@@ -357,37 +357,33 @@ inline void distinct_rows(const int32_t* table, int64_t rows, int64_t width, int
   }
 }
 
-// Maps without the entries at `first` and `second` (-1: none), and where a row is `repeated`, without their namesakes.
+// Where the remaining entries of maps go; room for all of them.
 struct Remaining {
-  std::vector<int32_t> map_ends, key_ends, value_ends;
-  std::vector<char> keys, values;
+  int32_t* map_ends;
+  int32_t* key_ends;
+  int32_t* value_ends;
+  char* keys;
+  char* values;
 };
 
-inline Remaining without(const int32_t* map_ends, Texts keys, Texts values, int64_t rows, const int32_t* first,
-                         const int32_t* second, const uint8_t* repeated) {
-  Remaining left;
-  left.map_ends.reserve(size_t(rows) + 1);
-  left.map_ends.push_back(0);
-  left.key_ends.push_back(0);
-  left.value_ends.push_back(0);
-  const auto size_of = [&](Texts texts) { return rows ? size_t(texts.ends[map_ends[rows]] - texts.ends[map_ends[0]]) : 0; };
-  int64_t moved = 0;
-  for (int64_t row = 0; row < rows; ++row) {
-    if (first[row] >= 0) moved += values.at(first[row]).size();
-    if (second[row] >= 0 && second[row] != first[row]) moved += values.at(second[row]).size();
-  }
-  left.keys.reserve(size_of(keys));
-  left.values.reserve(size_of(values) - size_t(moved));
+// Copies maps without the entries at `first` and `second` (-1: none), and where a row is `repeated`, without their
+// namesakes. How many entries remain.
+inline int64_t copy_without(const int32_t* map_ends, Texts keys, Texts values, int64_t rows, const int32_t* first,
+                            const int32_t* second, const uint8_t* repeated, Remaining left) {
+  int32_t entries = 0, key_size = 0, value_size = 0;
+  left.map_ends[0] = left.key_ends[0] = left.value_ends[0] = 0;
   const auto keep = [&](int32_t from, int32_t to) {  // entries that lie side by side move together
     if (from == to) return;
-    const int32_t key_shift = int32_t(left.keys.size()) - keys.ends[from];
-    const int32_t value_shift = int32_t(left.values.size()) - values.ends[from];
-    left.keys.insert(left.keys.end(), keys.data + keys.ends[from], keys.data + keys.ends[to]);
-    left.values.insert(left.values.end(), values.data + values.ends[from], values.data + values.ends[to]);
+    const int32_t key_shift = key_size - keys.ends[from], value_shift = value_size - values.ends[from];
+    std::memcpy(left.keys + key_size, keys.data + keys.ends[from], size_t(keys.ends[to] - keys.ends[from]));
+    std::memcpy(left.values + value_size, values.data + values.ends[from], size_t(values.ends[to] - values.ends[from]));
     for (int32_t entry = from + 1; entry <= to; ++entry) {
-      left.key_ends.push_back(keys.ends[entry] + key_shift);
-      left.value_ends.push_back(values.ends[entry] + value_shift);
+      ++entries;
+      left.key_ends[entries] = keys.ends[entry] + key_shift;
+      left.value_ends[entries] = values.ends[entry] + value_shift;
     }
+    key_size = left.key_ends[entries];
+    value_size = left.value_ends[entries];
   };
   for (int64_t row = 0; row < rows; ++row) {
     const auto gone = [&](int32_t entry) {
@@ -403,9 +399,9 @@ inline Remaining without(const int32_t* map_ends, Texts keys, Texts values, int6
       from = entry + 1;
     }
     keep(from, map_ends[row + 1]);
-    left.map_ends.push_back(int32_t(left.key_ends.size()) - 1);
+    left.map_ends[row + 1] = entries;
   }
-  return left;
+  return entries;
 }
 
 }  // namespace spanmeter

@@ -1,80 +1,65 @@
 """What each span means and costs: conventions, then the verdict on who is billed, then prices. Pure but for caches."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from collector.enrich.catalog import Catalogue
 from collector.enrich.conventions import Conventions
-from collector.enrich.pricing import price
-from collector.enrich.rows import Charge, seen_spans, views, with_enriched
+from collector.enrich.rowwise import RowEnricher
 from collector.enrich.seen import Verdicts
-from collector.model.facts import Facts, Kind
-from collector.model.money import PriceStatus, usd
+
+try:
+    from collector.enrich.columnwise import ColumnEnricher
+except ImportError:  # nothing was compiled
+    NATIVE, _best = False, RowEnricher
+else:
+    NATIVE, _best = True, ColumnEnricher
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Protocol):
     """A decoded batch, what each of its rows says, and what the verdict needs of them, as `SEEN_SCHEMA`."""
 
-    batch: pa.RecordBatch
-    facts: Sequence[Facts]
-    spans: pa.RecordBatch
+    @property
+    def batch(self) -> pa.RecordBatch: ...
+
+    @property
+    def spans(self) -> pa.RecordBatch: ...
+
+    def as_model(self, model: str) -> "Reading":
+        """The same usage on another model, whose provider its name tells; what was reported was for the model used."""
+        ...
+
+
+class Implementation(Protocol):
+    """How a batch is read and finished; both ways give the same rows."""
+
+    def read(self, batch: pa.RecordBatch) -> Any: ...
+
+    def finish(self, catalogue: Catalogue, reading: Any, billed: Verdicts) -> pa.RecordBatch: ...
 
 
 class Enricher:
-    """Conventions and prices. `catalogue` may be replaced while it is used: a batch is priced with one of them."""
+    """Conventions and prices. `catalogue` may be replaced while it is used: a batch is priced with one of them.
 
-    def __init__(self, conventions: Conventions, catalogue: Catalogue) -> None:
-        self._conventions = conventions
+    The drain and re-pricing may use it at the same time.
+    """
+
+    def __init__(
+        self,
+        conventions: Conventions,
+        catalogue: Catalogue,
+        implementation: Callable[[Conventions], Implementation] = _best,
+    ) -> None:
+        self._implementation: Implementation = implementation(conventions)
         self.catalogue = catalogue
 
     def read(self, batch: pa.RecordBatch) -> Reading:
         """What the rows of a batch of `model.columns.DECODED_SCHEMA` say."""
-        facts = [self._conventions.normalise(view) for view in views(batch)]
-        return Reading(batch, facts, seen_spans(batch, facts))
+        reading: Reading = self._implementation.read(batch)
+        return reading
 
     def finish(self, reading: Reading, billed: Verdicts) -> pa.RecordBatch:
         """The batch with every enriched column: `billed` rows are priced, other reports of usage are rolled up."""
-        catalogue = self.catalogue
-        durations = reading.batch.column("Duration").to_pylist()
-        starts = reading.batch.column("Timestamp").cast(pa.int64()).to_pylist()
-        charges = [
-            _charge(catalogue, fact, start, duration, billed=verdict)
-            for fact, verdict, start, duration in zip(reading.facts, billed.tolist(), starts, durations, strict=True)
-        ]
-        return with_enriched(reading.batch, reading.facts, charges)
-
-
-_NOT_A_CALL = Charge(PriceStatus.NOT_A_CALL.value)
-_NO_USAGE = Charge(PriceStatus.NO_USAGE.value)
-_ROLLED_UP = Charge(PriceStatus.ROLLED_UP.value)
-
-
-def _charge(catalogue: Catalogue, fact: Facts, start: int, duration: int, *, billed: bool) -> Charge:
-    if fact.usage is None and fact.kind is not Kind.LLM:
-        return _NOT_A_CALL
-    if fact.usage is not None and not billed:
-        return _ROLLED_UP
-    priced = price(
-        catalogue,
-        provider=fact.provider_id or fact.provider,
-        request_model=fact.request_model,
-        response_model=fact.response_model,
-        usage=fact.usage,
-        at=start,
-        duration_ns=duration,
-        service_tier=fact.service_tier,
-    )
-    if fact.usage is None and priced.cost != 0:
-        return _NO_USAGE  # a price per request must not fall on every span that mentions the request
-    if priced.status is PriceStatus.UNKNOWN_MODEL and fact.reported_cost is not None:
-        return Charge(PriceStatus.REPORTED.value, fact.reported_cost)
-    cost = None if priced.cost is None else usd(priced.cost)
-    return Charge(priced.status.value, cost, _usd_lines(priced.details), priced.ref)
-
-
-def _usd_lines(lines: Mapping[str, int]) -> tuple[tuple[str, Decimal], ...]:
-    return tuple((name, usd(pico)) for name, pico in lines.items())
+        return self._implementation.finish(self.catalogue, reading, billed)

@@ -101,9 +101,7 @@ class _Compiler:
         for group, lists in (("usage", recipe.usage), ("aggregate", recipe.aggregate), ("details", recipe.details)):
             self._add_lists(group, lists)
         content = {side: self._add_content(side) for side in SIDES}
-        return ShapePlan(
-            recipe, self._present, self._kinds(), self._facts, self._fields, self._sources, content
-        )
+        return ShapePlan(recipe, self._present, self._kinds(), self._facts, self._fields, self._sources, content)
 
     def _kinds(self) -> native.Plan:
         """One field for each key among the kind rules, then the operation that was sent."""

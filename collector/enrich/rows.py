@@ -23,8 +23,8 @@ DETAIL_PARTS = {
     "cache_audio_read": "cache_audio_read_tokens",
     "output_audio": "output_audio_tokens",
 }
-_SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName")
-_PARTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", *DETAIL_PARTS.values())
+SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName")
+PARTS = ("cache_read_tokens", "cache_write_tokens", "reasoning_tokens", *DETAIL_PARTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> pa.RecordBatch:
     starts = batch.column("Timestamp").cast(pa.int64())
     usages = [fact.usage or Usage() for fact in facts]
     values = {
-        **{name: batch.column(name) for name in _SAME_COLUMNS},
+        **{name: batch.column(name) for name in SAME_COLUMNS},
         "ResponseId": [fact.response_id for fact in facts],
         "Start": starts,
         "End": ends(starts, batch.column("Duration")),
@@ -79,7 +79,7 @@ def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> pa.RecordBatch:
         "Root": pc.equal(batch.column("ParentSpanId"), ""),
         "InputTokens": [usage.input_tokens for usage in usages],
         "OutputTokens": [usage.output_tokens for usage in usages],
-        "Detail": [sum(getattr(usage, part) > 0 for part in _PARTS) for usage in usages],
+        "Detail": [sum(getattr(usage, part) > 0 for part in PARTS) for usage in usages],
         "Billed": pa.nulls(batch.num_rows, pa.bool_()),
     }
     return pa.RecordBatch.from_arrays([_array(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA)

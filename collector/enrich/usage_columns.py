@@ -21,9 +21,7 @@ class Settled:
     odd: Array
 
 
-def settle(
-    counts: Counts, rows: int, *, input_includes_cache: Array, output_includes_reasoning: Array
-) -> Settled:
+def settle(counts: Counts, rows: int, *, input_includes_cache: Array, output_includes_reasoning: Array) -> Settled:
     """What the counts mean, by the rules in the docstring of `usage`."""
     nothing = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
 
@@ -69,11 +67,13 @@ def _input(part: Any, sent: Any, cached: Array, includes: Array, odd: Array) -> 
     without = np.maximum(part("total") - output, cached)
     entire = part("input")
     odd |= given & includes & ((cached > entire) | ((cached > 0) & total & (part("total") == entire + cached + output)))
-    return np.where(given, np.where(includes, entire, entire + cached), without)
+    result: Array = np.where(given, np.where(includes, entire, entire + cached), without)
+    return result
 
 
 def _output(part: Any, sent: Any, entire: Array, reasoning: Array, includes: Array, odd: Array) -> Array:
     given, output = sent("output"), part("output")
     odd |= given & includes & (reasoning > output)
     without = np.maximum(part("total") - entire, reasoning)
-    return np.where(given, np.where(includes, output, output + reasoning), without)
+    result: Array = np.where(given, np.where(includes, output, output + reasoning), without)
+    return result

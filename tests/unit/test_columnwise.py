@@ -1,0 +1,245 @@
+"""Enrichment by column gives the same rows as enrichment row by row, whatever the spans say."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.config import PricingConfig, schema_root
+from collector.decode import decode
+from collector.enrich import Enricher, conventions
+from collector.enrich.catalog import Catalogue
+from collector.enrich.rowwise import RowEnricher
+from collector.enrich.values import source
+from collector.model.envelope import Envelope
+from tests.support.captured import CASES, payloads
+
+columnwise = pytest.importorskip("collector.enrich.columnwise", reason="the native modules are not compiled")
+
+CONVENTIONS = conventions.load(schema_root())
+PRICING = PricingConfig.model_validate(
+    {
+        "overrides": [
+            {"model": "mine", "input": "0.3", "output": "0.0000007", "effective_from": "2026-01-02"},
+            {"model": "mine", "input": "30", "output": "60", "input_above": 1000, "per_request": "0.01"},
+            {"model": "hourly", "per_hour": "3.5"},
+            {"model": "dear", "input": "999999", "output": "1"},
+            {"model": "gratis", "input": "0", "output": "0"},
+        ]
+    }
+)
+CATALOGUE = Catalogue.bundled(PRICING)
+BY_ROW = Enricher(CONVENTIONS, CATALOGUE, RowEnricher)
+# Every group goes by column, however small.
+BY_COLUMN = Enricher(CONVENTIONS, CATALOGUE, lambda found: columnwise.ColumnEnricher(found, 1))
+
+
+def assert_same(batch: pa.RecordBatch, billed: Any) -> None:
+    by_row, by_column = BY_ROW.read(batch), BY_COLUMN.read(batch)
+    _assert_equal(by_column.spans, by_row.spans)
+    _assert_equal(BY_COLUMN.finish(by_column, billed), BY_ROW.finish(by_row, billed))
+    as_model = BY_COLUMN.finish(by_column.as_model("claude-sonnet-4-5"), billed)
+    _assert_equal(as_model, BY_ROW.finish(by_row.as_model("claude-sonnet-4-5"), billed))
+
+
+def _assert_equal(found: pa.RecordBatch, wanted: pa.RecordBatch) -> None:
+    found.validate(full=True)
+    assert found.schema == wanted.schema
+    for name in wanted.schema.names:
+        assert found.column(name).to_pylist() == wanted.column(name).to_pylist(), name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_captured_spans(case: str) -> None:
+    batch = decode([Envelope("default", 1, 1, payload) for payload in payloads(case)])
+    for billed in (np.ones(batch.num_rows, np.bool_), np.zeros(batch.num_rows, np.bool_)):
+        assert_same(batch, billed)
+
+
+def test_all_captured_spans_at_once_with_shared_tables() -> None:
+    envelopes = [Envelope("default", 1, 1, payload) for case in CASES for payload in payloads(case)]
+    batch = decode(envelopes * 3)
+    usual = Enricher(CONVENTIONS, CATALOGUE)
+    billed = np.arange(batch.num_rows) % 2 == 0
+    for _ in range(2):
+        _assert_equal(usual.finish(usual.read(batch), billed), BY_ROW.finish(BY_ROW.read(batch), billed))
+
+
+def test_no_rows() -> None:
+    assert_same(decode([]), np.zeros(0, np.bool_))
+
+
+def _sources() -> list[Any]:
+    specs = set()
+    for family in CONVENTIONS.families:
+        for lists in (family.fields, family.usage, family.aggregate, family.details):
+            specs |= {spec for specs in lists.values() for spec in specs}
+    return [source(spec) for spec in sorted(specs)]
+
+
+_SOURCES = _sources()
+_PATHS = [place for place in _SOURCES if place.is_json and place.attribute]
+_EVENTS = [place for place in _SOURCES if place.event]
+_VERDICTS = [(rule.key, value) for family in CONVENTIONS.families for rule in family.kinds for value in rule.values]
+_MODELS = ["gpt-4o", "gpt-4o-mini-2024-07-18", "claude-sonnet-4-5", "gemini-2.5-pro", "mine", "hourly", "dear",
+           "gratis", "text-embedding-3-small", "o3", "nobody-knows", "deepseek-chat"]  # fmt: skip
+_PROVIDERS = ["openai", "OpenAI.responses", "anthropic", "langchain", "vertexai", "deepseek", "ollama", "who"]
+_TEXTS = [*_MODELS, *_PROVIDERS, "", " ", "stop", '["stop"]', '"tool_calls"', "é", "a\x00b", "gen_ai", "flex"]
+_COUNTS = ["0", "1", "7", "12", "1500", "250000", "999999999", "1000000001", "99999999999", "-3", "1.5", "1e3", "x",
+           "12.0", "0.000123", "true", "٣"]  # fmt: skip
+_LEAVES = st.sampled_from(
+    [
+        '"a"',
+        '""',
+        '"é"',
+        '"\\u00e9"',
+        '"a\\"b"',
+        "5",
+        "0",
+        "-1",
+        "1.5",
+        "007",
+        "12345678901",
+        "true",
+        "null",
+        "NaN",
+        "[]",
+        "{}",
+        '["x","y"]',
+        '[""]',
+        '{"a":1}',
+        "1e400",
+        '"\t"',
+        "'a'",
+    ]
+)
+_AROUND = st.sampled_from(
+    [
+        "{%s}",
+        "  {%s} ",
+        '{%s,"z":1}',
+        '{"z":[1,{"y":"\\n"}],%s}',
+        "{%s}}",
+        "{%s",
+        "[{%s}]",
+        "{%s,%s}",
+        "{'%s'}",
+        "\x0b{%s}",
+    ]
+)
+
+
+@st.composite
+def _documents(draw: st.DrawFn, path: tuple[str, ...]) -> str:
+    """JSON, or nearly, in which something may lie at the path."""
+    text = draw(_LEAVES)
+    for step in reversed(path):
+        if step.isdigit() and draw(st.booleans()):
+            text = "[" + "{}, " * int(step) + text + "]"
+        else:
+            name = draw(st.sampled_from([json.dumps(step)] * 6 + ['"other"', '"\\u0069d"']))
+            spaced = draw(st.sampled_from(["%s:%s", "%s : %s"])) % (name, text)
+            around = draw(_AROUND)
+            text = around.replace("%s", spaced)
+    return text
+
+
+@st.composite
+def _attributes(draw: st.DrawFn) -> list[tuple[str, str]]:
+    pairs = []
+    for _ in range(draw(st.integers(0, 9))):
+        match draw(st.integers(0, 6)):
+            case 0 | 1:
+                place = draw(st.sampled_from(_SOURCES))
+                value = draw(st.sampled_from(_TEXTS) | st.sampled_from(_COUNTS))
+                pairs.append((place.attribute or "gen_ai.request.model", value))
+            case 2:
+                place = draw(st.sampled_from(_PATHS))
+                pairs.append((place.attribute, draw(_documents(place.path))))
+            case 3:
+                pairs.append(draw(st.sampled_from(_VERDICTS)))
+            case 4:
+                name = draw(st.sampled_from(["input_tokens", "output_tokens", "total_tokens", "reasoning_tokens",
+                                             "cache_read.input_tokens", "cache_creation.input_tokens",
+                                             "details.ephemeral_1h_input_tokens", "details.input_audio_tokens",
+                                             "details.web_search_requests"]))  # fmt: skip
+                pairs.append((f"gen_ai.usage.{name}", draw(st.sampled_from(_COUNTS))))
+            case 5:
+                key = draw(st.sampled_from(["gen_ai.prompt.0.content", "gen_ai.completion.0.role", "input.value",
+                                            "llm.input_messages.0.message", "http.url", "gen_ai.tool.call.arguments",
+                                            "gen_ai.input.messages", "gen_ai.output.messages"]))  # fmt: skip
+                pairs.append((key, draw(st.sampled_from(_TEXTS))))
+            case 6:
+                pairs.append(("gen_ai.request.model", draw(st.sampled_from(_MODELS))))
+                pairs.append(("gen_ai.provider.name", draw(st.sampled_from(_PROVIDERS))))
+    return pairs
+
+
+_spans = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(
+            ["chat gpt-4o", "execute_tool weather", "execute_tool ", "ChatCompletion", "", "OpenAI Embeddings"]
+        ),
+        "attributes": _attributes(),
+        "events": st.lists(
+            st.tuples(
+                st.sampled_from(
+                    [*(place.event for place in _EVENTS), "exception", "gen_ai.user.message", "gen_ai.choice"]
+                ),
+                _attributes(),
+            ),
+            max_size=1,
+        ),
+        "error": st.booleans(),
+        "start": st.sampled_from(
+            [0, 1_767_300_000 * 10**9, 1_767_400_000 * 10**9, 1_790_000_000 * 10**9 + 7, 2**63 - 1]
+        ),
+        "duration": st.sampled_from([0, 10**9, 3600 * 10**9, 2**63]),
+    }
+)
+_resources = st.lists(
+    st.sampled_from([("spanmeter.feature", "search"), ("spanmeter.agent", "a"), ("spanmeter.provider", "azure"),
+                     ("service.name", "s"), ("spanmeter.service_tier", "priority")]), max_size=3)  # fmt: skip
+_SCOPES = sorted({scope for family in CONVENTIONS.families for scope in family.recognise.scopes} | {"", "x" * 200})
+
+
+def _batch(groups: list[Any]) -> pa.RecordBatch:
+    request: Any = ExportTraceServiceRequest()
+    number = 0
+    for resource, scope_name, spans in groups:
+        resource_spans = request.resource_spans.add()
+        _fill(resource_spans.resource.attributes, resource)
+        scope_spans = resource_spans.scope_spans.add()
+        scope_spans.scope.name = scope_name
+        for said in spans:
+            number += 1
+            span = scope_spans.spans.add(
+                trace_id=b"t" * 16, span_id=number.to_bytes(8), name=said["name"], start_time_unix_nano=said["start"],
+                end_time_unix_nano=said["start"] + said["duration"],
+            )  # fmt: skip
+            span.status.code = 2 if said["error"] else 0
+            _fill(span.attributes, said["attributes"])
+            for name, attributes in said["events"]:
+                event = span.events.add(name=name)
+                _fill(event.attributes, attributes)
+    return decode([Envelope("default", 1, number, request.SerializeToString())])
+
+
+def _fill(attributes: Any, pairs: list[tuple[str, str]]) -> None:
+    for key, value in pairs:
+        attributes.add(key=key).value.string_value = value
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(_resources, st.sampled_from(_SCOPES), st.lists(_spans, min_size=1, max_size=6)), max_size=4),
+    st.booleans(),
+)
+def test_any_spans(groups: list[Any], billed: bool) -> None:
+    batch = _batch(groups)
+    assert_same(batch, np.full(batch.num_rows, billed))
