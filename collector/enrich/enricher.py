@@ -13,9 +13,9 @@ from collector.enrich.seen import Verdicts
 try:
     from collector.enrich.columnwise import ColumnEnricher
 except ImportError:  # nothing was compiled
-    NATIVE, _best = False, RowEnricher
+    NATIVE = False
 else:
-    NATIVE, _best = True, ColumnEnricher
+    NATIVE = True
 
 
 class Reading(Protocol):
@@ -38,6 +38,10 @@ class Implementation(Protocol):
     def read(self, batch: pa.RecordBatch) -> Any: ...
 
     def finish(self, catalogue: Catalogue, reading: Any, billed: Verdicts) -> pa.RecordBatch: ...
+
+
+def _best(conventions: Conventions) -> Implementation:
+    return ColumnEnricher(conventions) if NATIVE else RowEnricher(conventions)
 
 
 class Enricher:
