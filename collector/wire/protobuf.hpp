@@ -101,15 +101,14 @@ class Reader {
 
     // A tag is a 32-bit varint whose field number is not 0.
     uint32_t tag() {
-        const uint8_t first = uint8_t(*at_);
-        const uint64_t value = first < 0x80 ? (++at_, first) : varint_of(5);
+        const uint64_t value = short_varint();
         if (value > UINT32_MAX || value < 8) not_plain();
         return uint32_t(value);
     }
 
     uint64_t varint() {
         if (at_ < end_ && uint8_t(*at_) < 0x80) return uint8_t(*at_++);
-        return varint_of(10);
+        return long_varint(10);
     }
 
     uint64_t fixed64() { return little_endian(take(8), 8); }
@@ -117,7 +116,7 @@ class Reader {
 
     // The content of a length-delimited field: a message, a string or bytes.
     Bytes bytes() {
-        const uint64_t size = varint();
+        const uint64_t size = short_varint();
         if (size > MAX_SIZE) not_plain();
         return Bytes(take(size_t(size)), size_t(size));
     }
@@ -146,8 +145,14 @@ class Reader {
         return content;
     }
 
+    // Tags and lengths: the library reads no more than the five bytes that 32 bits can take.
+    uint64_t short_varint() {
+        if (at_ < end_ && uint8_t(*at_) < 0x80) return uint8_t(*at_++);
+        return long_varint(5);
+    }
+
     // Bytes beyond the shortest form are legal. The tenth may only hold the last bit of 64.
-    uint64_t varint_of(int longest) {
+    uint64_t long_varint(int longest) {
         uint64_t value = 0;
         for (int i = 0; i < longest && at_ < end_; ++i) {
             const uint8_t byte = uint8_t(*at_++);

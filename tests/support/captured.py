@@ -41,7 +41,7 @@ def truth(case: str) -> dict[str, Any]:
 @functools.cache
 def spans(case: str) -> tuple[Captured, ...]:
     """Every span of the case's trace requests, decoded as the daemon does."""
-    return tuple(_captured(row) for payload in _payloads(case) for row in _rows(payload))
+    return tuple(_captured(row) for payload in payloads(case) for row in _rows(payload))
 
 
 def view(row: dict[str, Any]) -> SpanView:
@@ -62,7 +62,8 @@ def _captured(row: dict[str, Any]) -> Captured:
     return Captured(row["TraceId"], row["SpanId"], row["ParentSpanId"], view(row))
 
 
-def _payloads(case: str) -> Iterator[bytes]:
+def payloads(case: str) -> Iterator[bytes]:
+    """The case's trace requests in protobuf encoding."""
     for path in sorted((ROOT / case).glob("*.traces.*")):
         if path.suffix == ".pb":
             yield path.read_bytes()
