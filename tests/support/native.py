@@ -30,18 +30,22 @@ def envelopes(*payloads: bytes) -> list[Envelope]:
 def check_decode(*payloads: bytes) -> int | None:
     """Both decoders make the same rows of `payloads`, or refuse them alike. Returns the rows, None when refused."""
     contents = envelopes(*payloads)
-    try:
-        expected = reference.decode(contents)
-    except Rejected as refused:
-        with pytest.raises(Rejected) as also:
-            kernel()(contents)
-        assert (also.value.reason, str(also.value)) == (refused.reason, str(refused))
+    expected, found = _outcome(reference.decode, contents), _outcome(kernel(), contents)
+    if isinstance(expected, tuple) or isinstance(found, tuple):
+        assert found == expected
         return None
-    found = kernel()(contents)
     found.validate(full=True)
     assert found.schema == DECODED_SCHEMA
     assert found.equals(expected)
     return int(found.num_rows)
+
+
+def _outcome(decode: Decode, contents: list[Envelope]) -> Any:
+    """The rows, or why there are none."""
+    try:
+        return decode(contents)
+    except Rejected as refused:
+        return refused.reason, str(refused)
 
 
 def check_scan(body: bytes) -> bool:

@@ -14,10 +14,18 @@ _DOUBLE, _INT64, _INT32, _FIXED64, _BOOL, _STRING, _MESSAGE, _BYTES, _UINT32, _F
 )  # fmt: skip
 _WIRES = {_DOUBLE: FIXED64, _FIXED64: FIXED64, _FIXED32: FIXED32, _STRING: LENGTH, _MESSAGE: LENGTH, _BYTES: LENGTH}
 _TEXTS = (
-    b"", b"k", b"service.name", b"a\x00b", b"\x1f\x7f\"\\\n\r\t\b\f", "\u2028\u2029 \u00e9\ud7ff\ue000".encode(),
+    b"", b"k", b"service.name", b"a\x00b", b'"\\/', b"\x1f\x7f\n\r\t\b\f", "\u2028\u2029 \u00e9\ud7ff\ue000".encode(),
     "\U0001f600\U0010ffff".encode(), b"x" * 33, b"0123456789" * 20, "\u65e5\u672c\u8a9e".encode() * 12,
 )  # fmt: skip
-_BAD_TEXTS = (b"\xff", b"\xed\xa0\x80", b"\xc0\xaf", b"\xe0\x9f\xbf", b"\xf4\x90\x80\x80", b"\xe2\x82", b"x" * 40 + b"\x80")
+_BAD_TEXTS = (
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\xc0\xaf",
+    b"\xe0\x9f\xbf",
+    b"\xf4\x90\x80\x80",
+    b"\xe2\x82",
+    b"x" * 40 + b"\x80",
+)
 _NUMBERS = (0, 1, 2, 5, 6, 127, 128, 300, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
 _DEEPEST = 14
 
@@ -98,7 +106,9 @@ def _scalar(random: Random, wire: int) -> bytes:
 
 
 def _unknown(random: Random, number: int, depth: int) -> bytes:
-    wire = random.choice((VARINT, FIXED64, LENGTH, GROUP, FIXED32, *((END_GROUP, 6, 7) if random.random() < 0.01 else ())))
+    wire = random.choice(
+        (VARINT, FIXED64, LENGTH, GROUP, FIXED32, *((END_GROUP, 6, 7) if random.random() < 0.01 else ()))
+    )
     start = tag(random, number, wire)
     if wire == LENGTH:
         return start + field_bytes(1, random.choice(_TEXTS))[1:]

@@ -36,7 +36,7 @@ def _enricher() -> Enricher:
 @functools.cache
 def runs(case: str) -> tuple[tuple[Span, ...], ...]:
     """The spans of each trace of the case as the API gives them, the earliest trace first."""
-    batch = decode([Envelope("default", 1, 1, payload) for payload in captured._payloads(case)])
+    batch = decode([Envelope("default", 1, 1, payload) for payload in captured.payloads(case)])
     reading = _enricher().read(batch)
     judgement = RecentTraces(max_spans=100_000).absorb(reading.spans)
     rows = spans_json(pa.Table.from_batches([_enricher().finish(reading, judgement.billed)]))
