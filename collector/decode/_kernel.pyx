@@ -89,6 +89,7 @@ _WIDE = ("Timestamp", "Duration", "ReceivedAt")
 _NARROW = ("TraceFlags", "DroppedAttributesCount", "DroppedEventsCount", "DroppedLinksCount")
 _MAPS = ("ResourceAttributes", "ScopeAttributes", "SpanAttributes")
 
+_KINDS = {field.name: field.type for field in DECODED_SCHEMA}
 _ENTRIES = MAP.field(0).type
 cdef bytes _START = reference.START_ATTRIBUTE.encode()
 cdef bytes _END = reference.END_ATTRIBUTE.encode()
@@ -130,7 +131,12 @@ cdef class _Owner:
 
 
 cdef object _buffer(Memory memory):
-    cdef _Owner owner = _Owner()
+    cdef _Owner owner
+    try:
+        owner = _Owner()
+    except MemoryError:
+        free(memory.data)
+        raise
     owner.data = memory.data
     return pa.foreign_buffer(<size_t> memory.data, memory.size, owner) if memory.size else pa.py_buffer(b"")
 
@@ -182,12 +188,12 @@ cdef class _Walk:
         for i, name in enumerate(_TEXT):
             arrays[name] = _strings(&self.rows.text[i])
         for i, name in enumerate(_WIDE):
-            arrays[name] = _flat(DECODED_SCHEMA.field(name).type, rows, _buffer(self.rows.wide[i].release()))
+            arrays[name] = _flat(_KINDS[name], rows, _buffer(self.rows.wide[i].release()))
         for i, name in enumerate(_NARROW):
-            arrays[name] = _flat(DECODED_SCHEMA.field(name).type, rows, _buffer(self.rows.narrow[i].release()))
+            arrays[name] = _flat(_KINDS[name], rows, _buffer(self.rows.narrow[i].release()))
         for i, name in enumerate(_MAPS):
             arrays[name] = _maps(&self.rows.maps[i])
-        arrays["Version"] = _flat(DECODED_SCHEMA.field("Version").type, rows, arrays["ReceivedAt"].buffers()[1])
+        arrays["Version"] = _flat(_KINDS["Version"], rows, arrays["ReceivedAt"].buffers()[1])
         arrays |= _lists(rows, _buffer(self.rows.events.rows.release()), self._events())
         arrays |= _lists(rows, _buffer(self.rows.links.rows.release()), self._links())
         return pa.RecordBatch.from_arrays([arrays[name] for name in DECODED_SCHEMA.names], schema=DECODED_SCHEMA)
@@ -195,7 +201,7 @@ cdef class _Walk:
     cdef dict _events(self):
         cdef Events* events = &self.rows.events
         cdef size_t count = events.time.size()
-        kind = DECODED_SCHEMA.field("Events.Timestamp").type.value_type
+        kind = _KINDS["Events.Timestamp"].value_type
         return {
             "Events.Timestamp": _flat(kind, count, _buffer(events.time.release())),
             "Events.Name": _strings(&events.name),
@@ -249,7 +255,7 @@ cdef dict _lists(size_t rows, offsets, dict columns):
     """List arrays that share their offsets."""
     return {
         name: pa.Array.from_buffers(
-            DECODED_SCHEMA.field(name).type, rows, [None, offsets], 0, children=[values]
+            _KINDS[name], rows, [None, offsets], 0, children=[values]
         )
         for name, values in columns.items()
     }

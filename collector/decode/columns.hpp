@@ -1,6 +1,11 @@
 // Arrow columns while they grow: buffers from malloc, so that they can be handed over without a copy.
 #pragma once
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +21,26 @@ struct Memory {
     void* data;
     size_t size;
 };
+
+// `memory` with room for `size` bytes or some more. Most of the time of a large batch would go into page faults, at
+// 4 KiB each: from 2 MiB on it asks for huge pages.
+inline Memory moved(Memory memory, size_t size) {
+    constexpr size_t HUGE_PAGE = 2 << 20;
+#ifdef MADV_HUGEPAGE
+    if (size >= HUGE_PAGE) {
+        size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+        void* data = std::aligned_alloc(HUGE_PAGE, size);
+        if (!data) throw std::bad_alloc();
+        madvise(data, size, MADV_HUGEPAGE);  // a wish: where it is refused, small pages do
+        if (memory.size) std::memcpy(data, memory.data, memory.size);
+        std::free(memory.data);
+        return {data, size};
+    }
+#endif
+    void* data = std::realloc(memory.data, size);
+    if (!data) throw std::bad_alloc();
+    return {data, size};
+}
 
 template <class T>
 class Buffer {
@@ -72,13 +97,10 @@ class Buffer {
     __attribute__((noinline)) void grow(size_t count) {
         constexpr size_t SMALLEST = 256;
         if (count > SIZE_MAX / sizeof(T) / 4 - size_) throw std::bad_alloc();
-        size_t capacity = capacity_ + capacity_ / 2;
-        if (capacity < size_ + count) capacity = size_ + count;
-        if (capacity < SMALLEST) capacity = SMALLEST;
-        void* data = std::realloc(data_, capacity * sizeof(T));
-        if (!data) throw std::bad_alloc();
-        data_ = static_cast<T*>(data);
-        capacity_ = capacity;
+        const size_t capacity = std::max({2 * capacity_, size_ + count, SMALLEST});
+        Memory grown = moved({data_, size_ * sizeof(T)}, capacity * sizeof(T));
+        data_ = static_cast<T*>(grown.data);
+        capacity_ = grown.size / sizeof(T);
     }
 
     T* data_ = nullptr;
@@ -135,6 +157,7 @@ class Offsets {
 class Strings {
    public:
     Buffer<char>& open() { return data_; }
+    void reserve(size_t bytes) { data_.room(bytes); }
     void close() { offsets_.close(data_.size()); }
     void append(std::string_view text) {
         data_.append(text.data(), text.size());
