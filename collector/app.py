@@ -11,8 +11,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from collector import __version__
+from collector import __version__, decode
 from collector.accept import Acceptor
+from collector.admit import validate
 from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits
@@ -81,6 +82,7 @@ class Daemon:
         self._window.restore(self._spool.recent(self._window.horizon))
         grpc, listeners, ports = await self._open_ports()
         self._on_signals()
+        self._report_native()
         self._announce(ports)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -134,6 +136,14 @@ class Daemon:
             *api.routes(Query(self._ready_store), self._gate, self._reprice),
         ]
         return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
+
+    def _report_native(self) -> None:
+        modules = {"decode": decode.NATIVE, "scan": validate.NATIVE}
+        for name, native in modules.items():
+            self._metrics.native.labels(name).set(native)
+        missing = [name for name, native in modules.items() if not native]
+        if missing:
+            log.warning("Not compiled, at many times the CPU per span: install with a C++ compiler.", modules=missing)
 
     def _announce(self, ports: dict[str, int]) -> None:
         path = self._config.directory / _PORTS_FILE

@@ -105,6 +105,9 @@ class Metrics:
             "spanmeter_store_insert_seconds", "Time of one insert.", buckets=_INSERT_BUCKETS, registry=registry
         )
         self.inserts = Counter("spanmeter_store_inserts", "Inserts confirmed by the store.", registry=registry)
+        self.native = Gauge(
+            "spanmeter_native", "1 where a module runs compiled, 0 where in Python.", ["module"], registry=registry
+        )
         self.ready = Gauge("spanmeter_store_ready", "1 once the store is reachable and migrated.", registry=registry)
 
     def count_unpriced(self, model: str, calls: int) -> None:

@@ -9,6 +9,17 @@ from collector.errors import Reason, Rejected
 from collector.model.envelope import Encoding, Receipt, Signal
 from collector.model.otlp import REQUESTS, parse, parse_checked, valid_ids
 
+try:
+    from collector.admit._scan import scan
+
+    NATIVE = True
+except ImportError:  # installed without a compiler
+
+    def scan(body: bytes) -> tuple[int, int, list[tuple[int, int, int]]] | None:  # noqa: ARG001
+        return None
+
+    NATIVE = False
+
 # Largest request as rows: a few times the largest request as bytes, so that only odd ones meet it.
 MAX_EXPANDED = 256 * 1024 * 1024
 
@@ -26,17 +37,30 @@ class Validated:
     expanded: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """The spans of a request: how many have ids, what the others lack, and the bytes they repeat as rows."""
+
+    accepted: int
+    repeated: int
+    problems: Counter[str]
+
+
 def validate_traces(body: bytes, encoding: Encoding) -> Validated:
     """Raises Rejected: MALFORMED or TOO_DEEP when `body` is no ExportTraceServiceRequest, TOO_LARGE as rows."""
-    request, payload, repaired = _request(Signal.TRACES, body, encoding)
-    expanded = len(payload) + _repeated(request)
+    payload, repaired = body, 0
+    spans = _scanned(body) if encoding is Encoding.PROTOBUF else None
+    if spans is None:
+        request, payload, repaired = _request(Signal.TRACES, body, encoding)
+        spans = _counted(request)
+    expanded = len(payload) + spans.repeated
     if expanded > MAX_EXPANDED:
         raise Rejected(
             Reason.TOO_LARGE,
             f"Resource and scope, repeated for each span, make {expanded} bytes of rows, more than {MAX_EXPANDED}; "
             "send smaller batches or fewer resource attributes.",
         )
-    return Validated(payload, _receipt(request), repaired, expanded)
+    return Validated(payload, _receipt(spans), repaired, expanded)
 
 
 def count_items(signal: Signal, body: bytes, encoding: Encoding) -> int:
@@ -71,37 +95,51 @@ def _request(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Any, byte
         return parse_checked(message, payload), payload, repaired
 
 
-def _repeated(request: Any) -> int:
-    """Bytes of resource and scope, as often as there are spans of them."""
-    total = 0
+def _scanned(body: bytes) -> _Spans | None:
+    """The spans of a protobuf body; None when only the protobuf library can tell."""
+    found = scan(body)
+    if found is None:
+        return None
+    accepted, repeated, problems = found
+    return _Spans(accepted, repeated, Counter({_problem(*_IDS[kind], size): count for kind, size, count in problems}))
+
+
+def _counted(request: Any) -> _Spans:
+    accepted = repeated = 0
+    problems: Counter[str] = Counter()
     for resource in request.resource_spans:
         size = resource.resource.ByteSize()
         for scope in resource.scope_spans:
-            total += (size + scope.scope.ByteSize()) * len(scope.spans)
-    return total
-
-
-def _receipt(request: Any) -> Receipt:
-    accepted = 0
-    problems: Counter[str] = Counter()
-    for resource in request.resource_spans:
-        for scope in resource.scope_spans:
+            repeated += (size + scope.scope.ByteSize()) * len(scope.spans)
             for span in scope.spans:
                 if valid_ids(span.trace_id, span.span_id):
                     accepted += 1
                 else:
-                    problems[_problem(span)] += 1
-    if not problems:
-        return Receipt(accepted)
-    rejected = problems.total()
-    reasons = "; ".join(f"{count} with {problem}" for problem, count in problems.most_common(4))
-    return Receipt(accepted, rejected, f"{rejected} of {accepted + rejected} spans were not stored: {reasons}.")
+                    problems[_problem_of(span)] += 1
+    return _Spans(accepted, repeated, problems)
 
 
-def _problem(span: Any) -> str:
-    for name, raw, size in (("trace id", span.trace_id, 16), ("span id", span.span_id, 8)):
-        if len(raw) != size:
-            return f"a {name} of {len(raw)} bytes instead of {size}" if raw else f"no {name}"
-        if not any(raw):
-            return f"an all-zero {name}"
+def _receipt(spans: _Spans) -> Receipt:
+    if not spans.problems:
+        return Receipt(spans.accepted)
+    rejected = spans.problems.total()
+    reasons = "; ".join(f"{count} with {problem}" for problem, count in spans.problems.most_common(4))
+    total = spans.accepted + rejected
+    return Receipt(spans.accepted, rejected, f"{rejected} of {total} spans were not stored: {reasons}.")
+
+
+_IDS = (("trace id", 16), ("span id", 8))
+
+
+def _problem_of(span: Any) -> str:
+    for (name, size), raw in zip(_IDS, (span.trace_id, span.span_id), strict=True):
+        if len(raw) != size or not any(raw):
+            return _problem(name, size, len(raw))
     raise Rejected(Reason.INVALID_ID, "A span was refused without a reason.")
+
+
+def _problem(name: str, size: int, found: int) -> str:
+    """What is wrong with an id of `found` bytes that should have `size`."""
+    if found == size:
+        return f"an all-zero {name}"
+    return f"a {name} of {found} bytes instead of {size}" if found else f"no {name}"

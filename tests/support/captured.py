@@ -63,6 +63,7 @@ def _captured(row: dict[str, Any]) -> Captured:
 
 
 def payloads(case: str) -> Iterator[bytes]:
+    """The case's trace requests in protobuf encoding."""
     for path in sorted((ROOT / case).glob("*.traces.*")):
         if path.suffix == ".pb":
             yield path.read_bytes()

@@ -6,12 +6,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from collector.decode import decode, one_span
+from collector.decode import one_span, reference
 from collector.errors import Reason, Rejected
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS
 from collector.model.envelope import Envelope
 from collector.model.otlp import MAX_DEPTH
 from tests.support import generated
+from tests.support.native import Decode, kernel
 from tests.support.otlp import (
     KINDS,
     STATUSES,
@@ -26,6 +27,11 @@ from tests.support.otlp import (
 
 RECEIVED = 1_760_000_000_123_456_789
 INT64_MAX = 2**63 - 1
+
+
+@pytest.fixture(scope="module", params=["reference", "native"], name="decode")
+def decoder(request: pytest.FixtureRequest) -> Decode:
+    return kernel() if request.param == "native" else reference.decode
 
 
 def envelope(message: Any, project: str = "p") -> Envelope:
@@ -46,7 +52,7 @@ def rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     return table
 
 
-def row(message: Any) -> dict[str, Any]:
+def row(decode: Decode, message: Any) -> dict[str, Any]:
     (only,) = rows(decode([envelope(message)]))
     return only
 
@@ -124,7 +130,7 @@ def expected_row(resource: Any, scope: Any, item: Any, project: str) -> dict[str
 
 @settings(max_examples=200, deadline=None)
 @given(generated.requests, generated.requests)
-def test_every_row_says_what_was_sent_in_order(first: Any, second: Any) -> None:
+def test_every_row_says_what_was_sent_in_order(decode: Decode, first: Any, second: Any) -> None:
     batch = decode([envelope(first, "one"), envelope(second, "two")])
     assert batch.schema == DECODED_SCHEMA
     assert rows(batch) == expected_rows(first, "one") + expected_rows(second, "two")
@@ -132,7 +138,7 @@ def test_every_row_says_what_was_sent_in_order(first: Any, second: Any) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(generated.requests)
-def test_one_span_is_exactly_that_row(message: Any) -> None:
+def test_one_span_is_exactly_that_row(decode: Decode, message: Any) -> None:
     whole = envelope(message)
     batch = decode([whole])
     for number in range(batch.num_rows):
@@ -143,7 +149,7 @@ def test_one_span_is_exactly_that_row(message: Any) -> None:
         one_span(whole, batch.num_rows)
 
 
-def test_nothing_gives_an_empty_batch_of_the_schema() -> None:
+def test_nothing_gives_an_empty_batch_of_the_schema(decode: Decode) -> None:
     for contents in ([], [envelope(request())], [Envelope("p", RECEIVED, 0, b"")]):
         batch = decode(contents)
         assert batch.num_rows == 0
@@ -163,60 +169,60 @@ def test_nothing_gives_an_empty_batch_of_the_schema() -> None:
         {"span_id": b"\x01" * 16},
     ],
 )
-def test_spans_without_valid_ids_have_no_row(ids: dict[str, Any]) -> None:
+def test_spans_without_valid_ids_have_no_row(decode: Decode, ids: dict[str, Any]) -> None:
     batch = decode([envelope(request(span(name="before"), span(**ids), span(name="after")))])
     assert batch.column("SpanName").to_pylist() == ["before", "after"]
 
 
-def test_a_span_that_ends_before_it_starts_keeps_its_end() -> None:
-    found = row(request(span(start_time_unix_nano=200, end_time_unix_nano=100)))
+def test_a_span_that_ends_before_it_starts_keeps_its_end(decode: Decode) -> None:
+    found = row(decode, request(span(start_time_unix_nano=200, end_time_unix_nano=100)))
     assert (found["Timestamp"], found["Duration"]) == (200, 0)
     assert found["SpanAttributes"] == [("spanmeter.end_time_unix_nano", "100")]
 
 
 @pytest.mark.parametrize("start", [LATEST_NS + 1, INT64_MAX, 2**63, 2**64 - 1])
-def test_a_start_the_table_cannot_hold_is_kept_beside_the_attributes(start: int) -> None:
-    found = row(request(span({"a": "b"}, start_time_unix_nano=start, end_time_unix_nano=start)))
+def test_a_start_the_table_cannot_hold_is_kept_beside_the_attributes(decode: Decode, start: int) -> None:
+    found = row(decode, request(span({"a": "b"}, start_time_unix_nano=start, end_time_unix_nano=start)))
     assert found["Timestamp"] == min(start, INT64_MAX)
     assert found["SpanAttributes"] == [("a", "b"), ("spanmeter.start_time_unix_nano", str(start))]
 
 
-def test_the_last_representable_start_needs_no_attribute() -> None:
-    found = row(request(span(start_time_unix_nano=LATEST_NS, end_time_unix_nano=2**64 - 1)))
+def test_the_last_representable_start_needs_no_attribute(decode: Decode) -> None:
+    found = row(decode, request(span(start_time_unix_nano=LATEST_NS, end_time_unix_nano=2**64 - 1)))
     assert found["SpanAttributes"] == []
     assert (found["Timestamp"], found["Duration"]) == (LATEST_NS, 2**64 - 1 - LATEST_NS)
 
 
-def test_duplicate_attribute_keys_stay_in_order() -> None:
-    found = row(request(span([("k", "1"), ("other", "2"), ("k", "3"), ("k", "1")])))
+def test_duplicate_attribute_keys_stay_in_order(decode: Decode) -> None:
+    found = row(decode, request(span([("k", "1"), ("other", "2"), ("k", "3"), ("k", "1")])))
     assert found["SpanAttributes"] == [("k", "1"), ("other", "2"), ("k", "3"), ("k", "1")]
 
 
 @pytest.mark.parametrize(("number", "name"), [*enumerate(KINDS), (6, ""), (99, ""), (-1, "")])
-def test_kinds_are_open(number: int, name: str) -> None:
-    assert row(request(span(kind=number)))["SpanKind"] == name
+def test_kinds_are_open(decode: Decode, number: int, name: str) -> None:
+    assert row(decode, request(span(kind=number)))["SpanKind"] == name
 
 
 @pytest.mark.parametrize(("number", "name"), [*enumerate(STATUSES), (3, ""), (99, ""), (-1, "")])
-def test_status_codes_are_open(number: int, name: str) -> None:
-    assert row(request(span(status={"code": number, "message": "m"})))["StatusCode"] == name
+def test_status_codes_are_open(decode: Decode, number: int, name: str) -> None:
+    assert row(decode, request(span(status={"code": number, "message": "m"})))["StatusCode"] == name
 
 
 @pytest.mark.parametrize(("service", "name"), [("s", "s"), (7, "7"), (["a"], '["a"]'), (None, "")])
-def test_the_service_name_is_the_resource_attribute_as_text(service: Any, name: str) -> None:
-    assert row(request(span(), resource={"other": "x", "service.name": service}))["ServiceName"] == name
-    assert row(request(span(), resource={}))["ServiceName"] == ""
+def test_the_service_name_is_the_resource_attribute_as_text(decode: Decode, service: Any, name: str) -> None:
+    assert row(decode, request(span(), resource={"other": "x", "service.name": service}))["ServiceName"] == name
+    assert row(decode, request(span(), resource={}))["ServiceName"] == ""
 
 
 @pytest.mark.parametrize("lists", [True, False])
-def test_values_nested_to_the_limit_are_kept(lists: bool) -> None:
+def test_values_nested_to_the_limit_are_kept(decode: Decode, lists: bool) -> None:
     deep = Envelope("p", RECEIVED, 1, nested_request(MAX_DEPTH, lists=lists))
     batch = decode([deep])
     assert rows(batch)[0]["SpanAttributes"] == [("k", nested_text(MAX_DEPTH, lists=lists))]
     assert decode([one_span(deep, 0)]).equals(batch)
 
 
-def test_spans_of_one_scope_share_its_attributes_and_no_others() -> None:
+def test_spans_of_one_scope_share_its_attributes_and_no_others(decode: Decode) -> None:
     message = request(*(span(name=str(number)) for number in range(3)), resource={"service.name": "a", "r": 1})
     other = message.resource_spans.add()
     other.resource.attributes.extend(attributes({"r": any_value(2)}))
@@ -228,7 +234,7 @@ def test_spans_of_one_scope_share_its_attributes_and_no_others() -> None:
     assert [item["ServiceName"] for item in found] == ["a"] * 3 + [""] * 2
 
 
-def test_a_payload_that_does_not_decode_is_rejected() -> None:
+def test_a_payload_that_does_not_decode_is_rejected(decode: Decode) -> None:
     with pytest.raises(Rejected) as refused:
         decode([envelope(request(span())), Envelope("p", RECEIVED, 1, b"\xff\xff")])
     assert refused.value.reason is Reason.MALFORMED

@@ -1,0 +1,7 @@
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from collector.model.envelope import Envelope
+
+def decode(envelopes: Sequence[Envelope]) -> pa.RecordBatch: ...
