@@ -196,9 +196,10 @@ def _enclosed(candidates: list[Report], doubles: Callable[[Report, Report], bool
     open_calls: list[Report] = []
     for call in sorted(candidates, key=lambda call: (call.start, -call.end, call.span_id)):
         open_calls = [earlier for earlier in open_calls if earlier.end >= call.start]
-        for earlier in reversed(open_calls):
+        for place in reversed(range(len(open_calls))):
+            earlier = open_calls[place]
             if call.end <= earlier.end and doubles(earlier, call) and _may_be_one_call(earlier, call):
-                open_calls.remove(earlier)
+                del open_calls[place]  # by its place: reports of different traces may be equal
                 yield earlier, call
                 break
         else:

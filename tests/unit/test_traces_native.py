@@ -82,13 +82,13 @@ def made(
     return SeenSpan(trace, span_id, parent, chance.choice(["a", "a", "a", "b"]), report)
 
 
-def _history(seed: int, max_spans: int, steps: int, **shape: Any) -> None:
+def _history(seed: int, max_spans: int, steps: int, most: int = 8, **shape: Any) -> None:
     chance = random.Random(seed)
     twins = Twins(max_spans)
     sent: list[SeenSpan] = []
     for _ in range(steps):
-        spans = [made(chance, **shape) for _ in range(chance.randint(0, 8))]
-        spans += chance.choices(sent, k=chance.randrange(3)) if sent else []
+        spans = [made(chance, **shape) for _ in range(chance.randint(0, most))]
+        spans += chance.choices(sent, k=chance.randrange(most // 3 + 1)) if sent else []
         chance.shuffle(spans)
         sent += spans
         twins.deliver(spans, chance.choice([0, 0, 0, 1, 2]), gives_up=chance.random() < 0.1)
@@ -106,3 +106,15 @@ def _history(seed: int, max_spans: int, steps: int, **shape: Any) -> None:
 )
 def test_any_history_is_judged_the_same(seed: int, max_spans: int, traces_: int, spans: int, times: int) -> None:
     _history(seed, max_spans, 12, traces_=traces_, spans=spans, times=times)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("times", "max_spans"), [(20, 2000), (1000, 2000), (1000, 500)])
+def test_crowded_buckets_are_judged_the_same(seed: int, times: int, max_spans: int) -> None:
+    _history(seed, max_spans, 8, 500, traces_=400, spans=4, times=times, tokens=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("times", [20, 1000])
+def test_crowded_traces_are_judged_the_same(seed: int, times: int) -> None:
+    _history(seed, 2000, 6, 300, traces_=2, spans=1000, times=times, tokens=1)
