@@ -2,6 +2,10 @@
 
 from collector.enrich.enricher import Enricher, Reading
 from collector.enrich.seen import SEEN_SCHEMA, Judgement
-from collector.enrich.traces import RecentTraces
+
+try:
+    from collector.enrich._traces import RecentTraces
+except ImportError:  # installed where nothing compiles
+    from collector.enrich.traces import RecentTraces  # type: ignore[assignment]
 
 __all__ = ["SEEN_SCHEMA", "Enricher", "Judgement", "Reading", "RecentTraces"]

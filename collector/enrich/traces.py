@@ -51,7 +51,9 @@ class RecentTraces:
         self._spans = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         self._calls: dict[_Bucket, dict[SpanKey, Report]] = defaultdict(dict)
+        # Doubles and the calls that stand for them, and the other way round: a call has one double at most.
         self._doubles: dict[SpanKey, SpanKey] = {}
+        self._doubled: dict[SpanKey, SpanKey] = {}
         # Doubles of calls in traces that are not in memory: their stored verdict stays until the other is.
         self._pinned: set[SpanKey] = set()
 
@@ -80,7 +82,7 @@ class RecentTraces:
     def load(self, spans: pa.RecordBatch) -> None:
         """Take in the stored spans of forgotten traces."""
         loaded = _rows(spans)
-        self._judge(self._take(loaded))
+        self._judge(*self._take(loaded))
         for span in loaded:
             key = (span.trace, span.span_id)
             if span.billed is False and self._is_billed(key):
@@ -89,7 +91,7 @@ class RecentTraces:
     def absorb(self, spans: pa.RecordBatch) -> Judgement:
         """Take in a batch and say what to bill. A span that is in it twice counts as its last row says."""
         batch = _rows(spans)
-        affected = self._judge(self._take(batch))
+        affected = self._judge(*self._take(batch))
         billed = np.array([self._is_billed((span.trace, span.span_id)) for span in batch], np.bool_)
         revise = {
             key: verdict
@@ -108,14 +110,17 @@ class RecentTraces:
                 self._traces[trace].stored[span_id] = verdict
         self._forget()
 
-    def _take(self, spans: Iterable[SeenSpan]) -> set[TraceKey]:
-        touched = set()
+    def _take(self, spans: Iterable[SeenSpan]) -> tuple[set[TraceKey], set[_Bucket]]:
+        """The traces of `spans`, and the buckets that their former reports were in."""
+        touched, left = set(), set()
         for span in spans:
             trace = self._traces.setdefault(span.trace, _Trace())
             self._traces.move_to_end(span.trace)
             self._spans += span.span_id not in trace.parents
             trace.parents[span.span_id] = span.parent_id
             if span.report:
+                if span.span_id in trace.reports:
+                    left.add(self._leave(span.trace, span.span_id))
                 trace.reports[span.span_id] = span.report
                 trace.services[span.span_id] = span.service
             if span.billed is not None:
@@ -123,41 +128,51 @@ class RecentTraces:
             touched.add(span.trace)
         for key in touched:
             self._note(key)
-        return touched
+        return touched, left
 
-    def _judge(self, touched: set[TraceKey]) -> set[SpanKey]:
+    def _bucket(self, key: TraceKey, span_id: str) -> _Bucket:
+        trace = self._traces[key]
+        return key[0], trace.services[span_id], trace.reports[span_id].totals
+
+    def _leave(self, key: TraceKey, span_id: str) -> _Bucket:
+        """Take a call out of its bucket, which is to be judged again."""
+        bucket = self._bucket(key, span_id)
+        self._calls[bucket].pop((key, span_id), None)
+        self._part((key, span_id))
+        return bucket
+
+    def _part(self, key: SpanKey) -> None:
+        if key in self._doubles:
+            self._doubled.pop(self._doubles.pop(key), None)
+
+    def _judge(self, touched: set[TraceKey], buckets: set[_Bucket]) -> set[SpanKey]:
         """Bring verdicts up to date; the spans whose verdict may have changed."""
         affected: set[SpanKey] = set()
-        buckets: set[_Bucket] = set()
         for key in touched:
             trace = self._traces[key]
-            standing = standing_reports(trace.reports, trace.parents)
+            trace.standing = standing_reports(trace.reports, trace.parents)
             affected |= {(key, span_id) for span_id in trace.reports}
             for span_id, report in trace.reports.items():
-                bucket = (key[0], trace.services[span_id], report.totals)
-                if span_id in standing and report.is_call and any(report.totals):
+                if span_id in trace.standing and report.is_call and any(report.totals):
+                    bucket = self._bucket(key, span_id)
                     self._calls[bucket][key, span_id] = report
-                elif bucket in self._calls:
-                    self._calls[bucket].pop((key, span_id), None)
-                    self._doubles.pop((key, span_id), None)
+                else:
+                    bucket = self._leave(key, span_id)
                 buckets.add(bucket)
-            trace.standing = standing
         for bucket in buckets:
             affected |= self._judge_bucket(bucket)
         return affected
 
     def _judge_bucket(self, bucket: _Bucket) -> set[SpanKey]:
-        calls = self._calls.get(bucket)
-        if not calls:
-            self._calls.pop(bucket, None)
-            return set()
-        if len(calls) < 2 and not any(key in self._doubles for key in calls):
-            return set()
+        calls = self._calls[bucket]
         for key in calls:
-            self._doubles.pop(key, None)
+            self._part(key)
         doubles = foreign_doubles(calls)
         self._doubles |= doubles
+        self._doubled |= {call: double for double, call in doubles.items()}
         self._pinned.difference_update(doubles, doubles.values())
+        if not calls:
+            del self._calls[bucket]
         return set(calls)
 
     def _is_billed(self, key: SpanKey) -> bool:
@@ -171,21 +186,20 @@ class RecentTraces:
     def _forget(self) -> None:
         """Drop the traces not touched for longest. A call's doubles keep their verdict without it."""
         while self._spans > self._max_spans and len(self._traces) > 1:
-            key, trace = self._traces.popitem(last=False)
-            self._spans -= len(trace.parents)
-            for span_id, report in trace.reports.items():
-                bucket = (key[0], trace.services[span_id], report.totals)
-                self._drop_call(bucket, (key, span_id))
+            key = next(iter(self._traces))
+            for span_id in self._traces[key].reports:
+                self._drop_call(key, span_id)
+            self._spans -= len(self._traces.pop(key).parents)
 
-    def _drop_call(self, bucket: _Bucket, key: SpanKey) -> None:
-        calls = self._calls.get(bucket, {})
-        for double in [double for double in calls if self._doubles.get(double) == key]:
+    def _drop_call(self, trace: TraceKey, span_id: str) -> None:
+        key = (trace, span_id)
+        if double := self._doubled.pop(key, None):
+            del self._doubles[double]
             self._pinned.add(double)
-        calls.pop(key, None)
-        self._doubles.pop(key, None)
+        bucket = self._leave(trace, span_id)
         self._pinned.discard(key)
-        if not calls:
-            self._calls.pop(bucket, None)
+        if not self._calls[bucket]:
+            del self._calls[bucket]
 
 
 def _rows(spans: pa.RecordBatch) -> list[SeenSpan]:

@@ -15,12 +15,12 @@ finds the doubles that an instrumentation which lost the context put into traces
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
+Key = TypeVar("Key", bound=tuple[object, ...])
 
 # An instrumentation wraps another within a few levels; a search to the root would be quadratic in a deep chain.
 _MOST_LEVELS = 64
@@ -160,7 +160,7 @@ def foreign_doubles(calls: Mapping[Key, Report]) -> dict[Key, Key]:
     """Among standing calls of one service with equal totals: those that are doubles, with the call that stands.
 
     An instrumentation that lost the trace context reports the call as the root of a trace of its own, within the time
-    of the span that another instrumentation made for it.
+    of the span that another instrumentation made for it. Calls with equal times and span ids are taken by their keys.
     """
     keys = {id(report): key for key, report in calls.items()}
 
@@ -168,7 +168,8 @@ def foreign_doubles(calls: Mapping[Key, Report]) -> dict[Key, Key]:
         return inner.root and outer.scope != inner.scope and keys[id(outer)] != keys[id(inner)]
 
     doubles = {}
-    for outer, inner in _enclosed(sorted(calls.values(), key=lambda call: call.span_id), lost_context):
+    by_id = [calls[key] for key in sorted(calls, key=lambda key: (calls[key].span_id, key))]
+    for outer, inner in _enclosed(by_id, lost_context):
         worse, better = (outer, inner) if _rank(inner) < _rank(outer) else (inner, outer)
         doubles[keys[id(worse)]] = keys[id(better)]
     return doubles
@@ -195,9 +196,10 @@ def _enclosed(candidates: list[Report], doubles: Callable[[Report, Report], bool
     open_calls: list[Report] = []
     for call in sorted(candidates, key=lambda call: (call.start, -call.end, call.span_id)):
         open_calls = [earlier for earlier in open_calls if earlier.end >= call.start]
-        for earlier in reversed(open_calls):
+        for place in reversed(range(len(open_calls))):
+            earlier = open_calls[place]
             if call.end <= earlier.end and doubles(earlier, call) and _may_be_one_call(earlier, call):
-                open_calls.remove(earlier)
+                del open_calls[place]  # by its place: reports of different traces may be equal
                 yield earlier, call
                 break
         else:

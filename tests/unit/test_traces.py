@@ -3,7 +3,7 @@
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.enrich.seen import SpanKey, ends
@@ -75,6 +75,7 @@ _SPANS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(spans=_SPANS, data=st.data())
 def test_any_split_order_and_repetition_ends_with_the_same_verdicts(spans: list[SeenSpan], data: Any) -> None:
     whole = Stored()
@@ -93,6 +94,7 @@ def _one_trace(made: SeenSpan) -> SeenSpan:
     return SeenSpan(_TRACES[0], made.span_id, made.parent_id, made.service, made.report)
 
 
+@settings(deadline=None)
 @given(spans=_SPANS, data=st.data())
 def test_a_restart_between_batches_changes_nothing_within_a_trace(spans: list[SeenSpan], data: Any) -> None:
     one = list({made.span_id: _one_trace(made) for made in spans}.values())

@@ -1,6 +1,7 @@
 """Which spans are billed: every shape of double counting seen in captured runs, and that order never matters."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,16 @@ def test_a_double_in_a_trace_of_its_own_is_found_by_time_and_totals() -> None:
     assert foreign_doubles({("t1", "a"): outer, ("t2", "b"): inner}) == {("t2", "b"): ("t1", "a")}
     child = report("b", (1011, 101), scope="sdk", start=10, end=90, detail=2)
     assert not foreign_doubles({("t1", "a"): outer, ("t2", "b"): child}), "a call with a parent is nobody's double"
+
+
+def test_equal_reports_of_two_traces_each_have_a_double_of_their_own() -> None:
+    outer = report("a", (10, 1), scope="chain", start=0, end=100, detail=2)
+    inner = report("b", (10, 1), scope="sdk", start=10, end=90, root=True)
+    calls = {("t1", "a"): outer, ("t2", "a"): outer, ("t3", "b"): inner, ("t4", "b"): inner}
+    assert foreign_doubles({key: replace(call) for key, call in calls.items()}) == {
+        ("t3", "b"): ("t2", "a"),
+        ("t4", "b"): ("t1", "a"),
+    }
 
 
 def test_a_cycle_of_parents_is_survived() -> None:

@@ -1,0 +1,120 @@
+"""The native verdict and the Python one say the same of every history: splits, repeats, failures, forgetting, restarts."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.enrich import traces
+from collector.enrich.seen import SpanKey
+from collector.enrich.traces import SeenSpan
+from collector.enrich.verdicts import Report
+from tests.support.seen import batch, billed_keys
+
+_traces = pytest.importorskip("collector.enrich._traces")
+
+
+class Twins:
+    """Both implementations on one table. What they answer is compared at every step."""
+
+    def __init__(self, max_spans: int) -> None:
+        self._max_spans = max_spans
+        self.stored: dict[SpanKey, SeenSpan] = {}
+        self.billed: dict[SpanKey, bool] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        self.both = traces.RecentTraces(self._max_spans, 1000), _traces.RecentTraces(self._max_spans, 1000)
+        projects, trace_ids = [key[0] for key, _ in self.stored], [key[1] for key, _ in self.stored]
+        for each in self.both:
+            each.remember(projects, trace_ids)
+
+    def deliver(self, spans: Sequence[SeenSpan], failures: int = 0, *, gives_up: bool = False) -> None:
+        """`failures`: how often the insert fails; `gives_up`: it never works, and others batches follow."""
+        rows = batch(spans)
+        forgotten = {key for each in self.both for key in each.forgotten(rows)}
+        loaded = batch([one for key, one in self.stored.items() if key[0] in forgotten], self.billed)
+        for each in self.both:
+            each.load(loaded)
+        for _ in range(failures + 1):
+            python, native = (each.absorb(rows) for each in self.both)
+            assert native.billed.tolist() == python.billed.tolist()
+            assert dict(native.revise) == dict(python.revise)
+        if gives_up:
+            return
+        for each, judgement in zip(self.both, (python, native), strict=True):
+            each.confirm(rows, judgement)
+        billed = billed_keys(rows, python)
+        for one in spans:
+            key = (one.trace, one.span_id)
+            if one.report or not (key in self.stored and self.stored[key].report):
+                self.stored[key] = one
+            if one.report:
+                self.billed[key] = key in billed
+        self.billed.update(python.revise)
+
+
+def made(
+    chance: random.Random, traces_: int, spans: int, *, times: int = 10, calls: float = 0.8, tokens: int = 2
+) -> SeenSpan:
+    """Any span of few: ids, totals, responses, scopes and times meet often."""
+    trace = (chance.choice("pq"), f"{chance.randrange(traces_):032x}")
+    span_id = f"{chance.randrange(spans):016x}"
+    parent = chance.choice(["", "", "A" * 16, "0a", *[f"{chance.randrange(spans):016x}"] * 8])
+    report = None
+    if chance.random() < 0.8:
+        start = chance.randrange(times)
+        report = Report(
+            span_id,
+            is_call=chance.random() < calls,
+            input_tokens=chance.randrange(tokens),
+            output_tokens=chance.choice([0, 1, 1]),
+            detail=chance.randrange(2),
+            response_id=chance.choice(["", "", "", "r1", "r2"]),
+            scope=chance.choice(["s1", "s1", "s2", "s3"]),
+            start=start,
+            end=start + chance.randrange(times),
+            root=not parent or chance.random() < 0.3,
+        )
+    return SeenSpan(trace, span_id, parent, chance.choice(["a", "a", "a", "b"]), report)
+
+
+def _history(seed: int, max_spans: int, steps: int, most: int = 8, **shape: Any) -> None:
+    chance = random.Random(seed)
+    twins = Twins(max_spans)
+    sent: list[SeenSpan] = []
+    for _ in range(steps):
+        spans = [made(chance, **shape) for _ in range(chance.randint(0, most))]
+        spans += chance.choices(sent, k=chance.randrange(most // 3 + 1)) if sent else []
+        chance.shuffle(spans)
+        sent += spans
+        twins.deliver(spans, chance.choice([0, 0, 0, 1, 2]), gives_up=chance.random() < 0.1)
+        if chance.random() < 0.05:
+            twins.restart()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 2**40),
+    max_spans=st.sampled_from([1, 3, 10, 10, 30, 1000]),
+    traces_=st.sampled_from([1, 3, 10]),
+    spans=st.sampled_from([3, 8, 40]),
+    times=st.sampled_from([4, 30]),
+)
+def test_any_history_is_judged_the_same(seed: int, max_spans: int, traces_: int, spans: int, times: int) -> None:
+    _history(seed, max_spans, 12, traces_=traces_, spans=spans, times=times)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("times", "max_spans"), [(20, 2000), (1000, 2000), (1000, 500)])
+def test_crowded_buckets_are_judged_the_same(seed: int, times: int, max_spans: int) -> None:
+    _history(seed, max_spans, 8, 500, traces_=400, spans=4, times=times, tokens=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("times", [20, 1000])
+def test_crowded_traces_are_judged_the_same(seed: int, times: int) -> None:
+    _history(seed, 2000, 6, 300, traces_=2, spans=1000, times=times, tokens=1)
