@@ -131,9 +131,9 @@ class _Connection(asyncio.Protocol):
 async def _send_http(server: Measured, bodies: Iterator[bytes], connections: int) -> list[float]:
     latencies: list[float] = []
     loop = asyncio.get_running_loop()
-    where = urlparse(server.http)
+    host, _, port = urlparse(server.http).netloc.partition(":")
     opened = [
-        await loop.create_connection(lambda: _Connection(bodies, latencies), where.hostname, where.port)
+        await loop.create_connection(lambda: _Connection(bodies, latencies), host, int(port))
         for _ in range(connections)
     ]
     await asyncio.gather(*[protocol.done for _, protocol in opened])

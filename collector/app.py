@@ -29,7 +29,7 @@ from collector.receive.grpc import GrpcServer
 from collector.receive.http import otlp_app
 from collector.receive.server import Listener, http_server, listen
 from collector.reprice import Outcome, Selection, apply, compare
-from collector.spool import DeadLetter, Spool
+from collector.spool import DeadLetter, Delivery, Spool
 from collector.store import Store, migrate, open_store
 from collector.telemetry import Metrics, Reading
 from collector.web import api, health
@@ -60,7 +60,7 @@ class Daemon:
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
         self._limits = Limits(config.limits.max_in_flight_bytes)
-        self._window = DedupeWindow(config.dedupe, self._clock)
+        self._window = DedupeWindow[Delivery](config.dedupe, self._clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, self._spool, self._clock, self._metrics)
         self._pricing = config.pricing
         self._enricher = enricher(config.pricing, config.directory)

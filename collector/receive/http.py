@@ -101,7 +101,9 @@ class OtlpHttp:
             raw = await self._body(headers, receive, reservation)
             body = inflate(raw, coding, self._max_bytes)
             reservation.grow_to(len(raw) + len(body) if body is not raw else len(raw))
-            receipt = await self._acceptor.export(principal, signal, body, encoding, Transport.HTTP)
+            receipt, delivery = self._acceptor.export(principal, signal, body, encoding, Transport.HTTP)
+            if delivery:
+                await delivery
         return success_body(receipt, signal, encoding)
 
     async def _body(self, headers: Headers, receive: AsgiReceive, reservation: Reservation) -> bytes:
