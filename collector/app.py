@@ -27,10 +27,10 @@ from collector.model.clock import Clock, SystemClock
 from collector.pricefeed import installed_catalogue, keep_fresh
 from collector.query.service import Query
 from collector.receive.grpc import GrpcServer
-from collector.receive.http import otlp_app
+from collector.receive.http import OtlpHttp
 from collector.receive.server import Listener, http_server, listen
 from collector.reprice import Outcome, Selection, apply, compare
-from collector.spool import DeadLetter, Spool
+from collector.spool import DeadLetter, Delivery, Spool
 from collector.store import Store, migrate, open_store
 from collector.telemetry import Metrics, Reading
 from collector.web import api, health
@@ -61,7 +61,7 @@ class Daemon:
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
         self._limits = Limits(config.limits.max_in_flight_bytes)
-        self._window = DedupeWindow(config.dedupe, self._clock)
+        self._window = DedupeWindow[Delivery](config.dedupe, self._clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, self._spool, self._clock, self._metrics)
         self._pricing = config.pricing
         self._enricher = enricher(config.pricing, config.directory)
@@ -80,7 +80,7 @@ class Daemon:
     async def run(self) -> None:
         """Serve until stopped. Raises StartError when something cannot be opened."""
         self._window.restore(self._spool.recent(self._window.horizon))
-        grpc, listeners, ports = await self._open_ports()
+        grpc, http, listeners, ports = await self._open_ports()
         self._on_signals()
         self._report_native()
         self._announce(ports)
@@ -94,7 +94,7 @@ class Daemon:
                 )
                 await _first(self._stopping, drain)
                 prices.cancel()
-                await self._stop(grpc, [server for server, _ in listeners], servers, store, drain)
+                await self._stop((grpc, http), [server for server, _ in listeners], servers, store, drain)
         except BaseExceptionGroup as group:
             raise _cause(group) from group
         finally:
@@ -110,25 +110,19 @@ class Daemon:
 
     # -- start ----------------------------------------------------------------------------------------------------
 
-    async def _open_ports(self) -> tuple[GrpcServer, list[tuple[Listener, Any]], dict[str, int]]:
+    async def _open_ports(self) -> tuple[GrpcServer, OtlpHttp, list[tuple[Listener, Any]], dict[str, int]]:
         protocols = self._config.receivers.otlp.protocols
-        http = protocols.http
         limits = {
-            "read_header_timeout": http.read_header_timeout,
-            "read_timeout": http.read_timeout,
-            "idle_timeout": http.idle_timeout,
+            "read_header_timeout": protocols.http.read_header_timeout,
+            "read_timeout": protocols.http.read_timeout,
+            "idle_timeout": protocols.http.idle_timeout,
         }
-        otlp = http_server(otlp_app(self._acceptor, http), http.tls, **limits)
         web = http_server(self._web_app(), self._config.web.tls, **limits)
-        otlp_socket = listen(http.endpoint, "OTLP/HTTP")
         web_socket = listen(self._config.web.endpoint, "the web port")
+        http = OtlpHttp(self._acceptor, protocols.http)
         grpc = GrpcServer(self._acceptor, protocols.grpc)
-        ports = {
-            "grpc": await grpc.start(),
-            "http": otlp_socket.getsockname()[1],
-            "web": web_socket.getsockname()[1],
-        }
-        return grpc, [(otlp, otlp_socket), (web, web_socket)], ports
+        ports = {"grpc": await grpc.start(), "http": await http.start(), "web": web_socket.getsockname()[1]}
+        return grpc, http, [(web, web_socket)], ports
 
     def _web_app(self) -> Starlette:
         routes = [
@@ -221,7 +215,7 @@ class Daemon:
 
     async def _stop(
         self,
-        grpc: GrpcServer,
+        receivers: Sequence[GrpcServer | OtlpHttp],
         listeners: Sequence[Listener],
         servers: Sequence["asyncio.Task[None]"],
         store: "asyncio.Task[None]",
@@ -233,7 +227,8 @@ class Daemon:
         for listener in listeners:
             listener.config.timeout_graceful_shutdown = max(1, int(self._config.shutdown_timeout / 2))
             listener.should_exit = True
-        await asyncio.gather(grpc.stop(self._config.shutdown_timeout / 2), *servers)
+        grace = self._config.shutdown_timeout / 2
+        await asyncio.gather(*[receiver.stop(grace) for receiver in receivers], *servers)
         self._drain.stop()
         if self._store is None:
             store.cancel()

@@ -4,15 +4,25 @@ This saves work and keeps `ReplacingMergeTree` from carrying duplicates; correct
 are keyed by project, trace id and span id.
 """
 
-import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from collector.config import DedupeConfig
 from collector.model.clock import Clock
 from collector.model.envelope import NO_DIGEST, Envelope, Receipt
+
+
+class Delivery(Protocol):
+    """A payload that is being made durable."""
+
+    def failed(self) -> bool:
+        """Whether it could not be, as far as is known."""
+
+
+D = TypeVar("D", bound=Delivery)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,46 +31,48 @@ class DedupeStatistics:
     hits: int
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A payload in the window: its receipt, and the future that says whether it became durable."""
+@dataclass(slots=True)
+class Seen(Generic[D]):
+    """A payload in the window: its receipt, and its delivery unless that was before this start."""
 
     receipt: Receipt
-    durable: "asyncio.Future[None] | None"
+    delivery: D | None
     until: float
 
 
-class DedupeWindow:
+class DedupeWindow(Generic[D]):
     """Digests of recent payloads by project. Belongs to the event loop."""
 
     def __init__(self, config: DedupeConfig, clock: Clock) -> None:
-        self._config = config
+        self._window = config.window
+        self._most = config.max_entries
         self._clock = clock
-        self._seen: OrderedDict[tuple[str, bytes], Seen] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, bytes], Seen[D]] = OrderedDict()
         self._hits = 0
 
     def digest(self, body: bytes) -> bytes:
         """16 bytes that stand for `body`; collision-resistant, because a collision would lose spans."""
-        return hashlib.sha256(body).digest()[:16] if self._config.window else NO_DIGEST
+        return hashlib.sha256(body).digest()[:16] if self._window else NO_DIGEST
 
-    def find(self, project: str, digest: bytes) -> Seen | None:
+    def find(self, project: str, digest: bytes) -> Seen[D] | None:
         """The earlier delivery of these bytes, if it is in the window and did not fail."""
         seen = self._seen.get((project, digest))
-        if seen is None or seen.until < self._clock.monotonic() or _failed(seen):
+        if seen is None or seen.until < self._clock.monotonic() or (seen.delivery and seen.delivery.failed()):
             return None
         self._hits += 1
         return seen
 
-    def remember(self, project: str, digest: bytes, receipt: Receipt, durable: "asyncio.Future[None] | None") -> None:
-        """Note a delivery. One whose `durable` future fails is forgotten: its retry is stored."""
-        if not self._config.window:
+    def remember(self, project: str, digest: bytes, receipt: Receipt, delivery: D | None) -> None:
+        """Note a delivery. One that fails is forgotten: its retry is stored."""
+        if not self._window:
             return
         now = self._clock.monotonic()
-        self._seen[project, digest] = Seen(receipt, durable, now + self._config.window)
-        self._seen.move_to_end((project, digest))
+        key = project, digest
+        self._seen[key] = Seen(receipt, delivery, now + self._window)
+        self._seen.move_to_end(key)
         while self._seen:
             oldest = next(iter(self._seen))
-            if len(self._seen) <= self._config.max_entries and self._seen[oldest].until >= now:
+            if len(self._seen) <= self._most and self._seen[oldest].until >= now:
                 break
             del self._seen[oldest]
 
@@ -73,12 +85,7 @@ class DedupeWindow:
     @property
     def horizon(self) -> int:
         """Unix nanoseconds before which deliveries are forgotten."""
-        return self._clock.time_ns() - int(self._config.window * 1e9)
+        return self._clock.time_ns() - int(self._window * 1e9)
 
     def statistics(self) -> DedupeStatistics:
         return DedupeStatistics(len(self._seen), self._hits)
-
-
-def _failed(seen: Seen) -> bool:
-    durable = seen.durable
-    return durable is not None and durable.done() and (durable.cancelled() or durable.exception() is not None)

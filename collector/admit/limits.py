@@ -1,8 +1,7 @@
 """How many request bytes may be in memory at once, all clients together."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from collector.errors import Reason, Unavailable
 
@@ -14,7 +13,9 @@ class LimitsStatistics:
 
 
 class Reservation:
-    """The bytes one request holds; grows as its body arrives."""
+    """The bytes one request holds; grows as its body arrives. As a context manager it gives them back at the end."""
+
+    __slots__ = ("_limits", "size")
 
     def __init__(self, limits: "Limits") -> None:
         self._limits = limits
@@ -26,6 +27,17 @@ class Reservation:
             self._limits.take(size - self.size, self.size)
             self.size = size
 
+    def release(self) -> None:
+        """Give back what is held; once is enough, twice does no harm."""
+        self._limits.give_back(self.size)
+        self.size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
 
 class Limits:
     """The byte budget of requests in flight. Not thread-safe: it belongs to the event loop."""
@@ -34,15 +46,15 @@ class Limits:
         self._max = max_in_flight_bytes
         self._held = 0
 
-    @contextmanager
-    def reserve(self, size: int = 0) -> Iterator[Reservation]:
-        """A reservation of `size` bytes, given back at the end of the block."""
+    def reserve(self, size: int = 0) -> Reservation:
+        """A reservation of `size` bytes, held until it is released. Raises Unavailable(BUSY)."""
         reservation = Reservation(self)
-        try:
-            reservation.grow_to(size)
-            yield reservation
-        finally:
-            self._held -= reservation.size
+        reservation.grow_to(size)
+        return reservation
+
+    def give_back(self, size: int) -> None:
+        """End the hold of `size` bytes."""
+        self._held -= size
 
     def take(self, size: int, own: int) -> None:
         """Hold `size` bytes more for a request that has `own` already. Raises Unavailable(BUSY)."""

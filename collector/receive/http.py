@@ -1,186 +1,346 @@
-"""OTLP/HTTP: `/v1/{traces,metrics,logs}` in protobuf and JSON, as raw ASGI.
+"""OTLP/HTTP: `/v1/{traces,metrics,logs}` in protobuf and JSON.
 
 Paths match exactly or after any prefix, so that SDKs made for other backends need only their base URL changed.
 """
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+import contextlib
+import ssl
+from collections.abc import Sequence
+from urllib.parse import unquote
 
+import httptools
 import structlog
-from starlette.middleware.cors import CORSMiddleware
 
 from collector.accept import Acceptor
-from collector.admit.limits import Reservation
-from collector.config import HttpConfig
-from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
-from collector.model.envelope import Encoding, Signal, Transport
-from collector.receive.answers import success_body
+from collector.config import HttpConfig, TlsConfig
+from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
+from collector.model.envelope import Encoding, Receipt, Signal, Transport
+from collector.model.principal import Principal
+from collector.receive.answers import date_line, http_response, success_body
+from collector.receive.connection import Connection
+from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
+from collector.receive.server import listen
 from collector.receive.status import error_body, retry_after, wire
 
 log = structlog.get_logger("spanmeter.http")
 
-AsgiSend = Callable[[dict[str, Any]], Awaitable[None]]
-AsgiReceive = Callable[[], Awaitable[dict[str, Any]]]
-Headers = dict[str, str]
-
-
-class ClientGone(Exception):  # noqa: N818
-    """The client hung up before its request was whole: there is nobody to answer."""
+_MEDIA_TYPES = {encoding.value.encode(): encoding for encoding in Encoding}
+_CLOSE = b"connection: close\r\n"
+_EXTRA = {
+    Reason.METHOD: b"allow: POST\r\n",
+    Reason.UNAUTHENTICATED: b'www-authenticate: Bearer realm="spanmeter"\r\n',
+}
+_MOST_PATHS = 256
+_LONGEST_TICK = 1.0
 
 
 class OtlpHttp:
-    """The ASGI application of the OTLP/HTTP port."""
+    """The OTLP/HTTP port: its connections, their limits, TLS, and an orderly end."""
 
     def __init__(self, acceptor: Acceptor, config: HttpConfig) -> None:
-        self._acceptor = acceptor
-        self._max_bytes = int(config.max_request_body_size)
-        self._read_timeout = config.read_timeout
+        self.acceptor = acceptor
+        self.cors = Cors(config.cors)
+        self.max_bytes = int(config.max_request_body_size)
+        self.read_header_timeout = config.read_header_timeout
+        self.read_timeout = config.read_timeout
+        self.idle_timeout = config.idle_timeout
+        self.stopping = False
+        self._endpoint = config.endpoint
+        self._tls = _tls_context(config.tls)
         self._paths: list[tuple[Signal, Sequence[str]]] = [
             (Signal.TRACES, config.traces_url_path),
             (Signal.METRICS, config.metrics_url_path),
             (Signal.LOGS, config.logs_url_path),
         ]
+        self._signals: dict[bytes, Signal] = {}
+        self._connections: set[Connection] = set()
+        self._empty = asyncio.Event()
+        self._ticks: asyncio.TimerHandle | None = None
 
-    async def __call__(self, scope: dict[str, Any], receive: AsgiReceive, send: AsgiSend) -> None:
-        if scope["type"] != "http":
-            return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        encoding = _encoding(headers)
-        signal = self._signal(scope["path"])
+    async def start(self) -> int:
+        """Bind and serve; the port taken. Raises StartError when the address cannot be had."""
+        loop = self._loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self._renew_date()
+        sock = listen(self._endpoint, "OTLP/HTTP")
+        handshake = self.read_header_timeout if self._tls else None
+        self._server = await loop.create_server(
+            lambda: Connection(self), sock=sock, ssl=self._tls, ssl_handshake_timeout=handshake, backlog=2048
+        )
+        port: int = sock.getsockname()[1]
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new connections, end idle ones, and give requests in flight `grace` seconds."""
+        self.stopping = True
+        self._server.close()
+        for connection in tuple(self._connections):
+            connection.shut_down()
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._empty.wait()
+        for connection in tuple(self._connections):
+            connection.abort()
+        if self._ticks:
+            self._ticks.cancel()
+
+    # -- what connections ask -------------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        if self._ticks is None:
+            self._tick()
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self.stopping and not self._connections:
+            self._empty.set()
+
+    def exchange(self, connection: Connection) -> "OtlpExchange":
+        return OtlpExchange(self, connection)
+
+    def signal(self, url: bytes) -> Signal:
+        """What `url` takes. Raises Rejected."""
+        found = self._signals.get(url)
+        if found is None:
+            found = self._find_signal(url)
+            if len(self._signals) < _MOST_PATHS:
+                self._signals[url] = found
+        return found
+
+    def _find_signal(self, url: bytes) -> Signal:
         try:
-            body = await self._answer(scope, headers, signal, encoding, receive)
-        except ClientGone:
-            return
-        except SpanmeterError as error:
-            self._acceptor.refused(error, signal or Signal.TRACES, Transport.HTTP)
-            await _send_error(send, error, encoding or Encoding.JSON)
-        except Exception:  # the last line before a 500, which clients may not retry
-            log.exception("A request failed inside spanmeter; the client is asked to send it again.")
-            failure = Unavailable(Reason.STORE, "The server failed to handle this request; send it again.", 5.0)
-            self._acceptor.refused(failure, signal or Signal.TRACES, Transport.HTTP)
-            await _send_error(send, failure, encoding or Encoding.JSON)
-        else:
-            await _send(send, 200, body, encoding or Encoding.JSON)
-
-    def _signal(self, path: str) -> Signal | None:
+            path = unquote(httptools.parse_url(url).path.decode("ascii"))
+        except (httptools.HttpParserInvalidURLError, AttributeError, UnicodeDecodeError):
+            raise Rejected(Reason.MALFORMED, "The request's target is not a URL.") from None
         trimmed = path.rstrip("/")
         for signal, known_paths in self._paths:
             if any(trimmed.endswith(known_path.rstrip("/")) for known_path in known_paths):
                 return signal
-        return None
+        raise Rejected(Reason.NOT_FOUND, f"There is nothing at {path!r}; traces go to /v1/traces.")
 
-    async def _answer(
-        self,
-        scope: dict[str, Any],
-        headers: Headers,
-        signal: Signal | None,
-        encoding: Encoding | None,
-        receive: AsgiReceive,
-    ) -> bytes:
-        """The body of the 200 answer. Everything that can be refused before the body is read, is."""
-        if signal is None:
-            raise Rejected(Reason.NOT_FOUND, f"There is nothing at {scope['path']!r}; traces go to /v1/traces.")
-        if scope["method"] != "POST":
-            raise Rejected(Reason.METHOD, f"{scope['method']} is not supported here; POST an export request.")
-        if scope["http_version"] == "1.1" and "host" not in headers:
+    def _tick(self) -> None:
+        """Look at every deadline, for as long as there are connections."""
+        self._renew_date()
+        now = self.now()
+        for connection in [each for each in self._connections if each.deadline <= now]:
+            connection.expire()
+        shortest = min(self.read_header_timeout, self.read_timeout, self.idle_timeout)
+        again = self._connections and not (self.stopping and self._empty.is_set())
+        self._ticks = self._loop.call_later(min(_LONGEST_TICK, shortest / 4), self._tick) if again else None
+
+    def _renew_date(self) -> None:
+        self.date = date_line()
+        self.successes = {encoding: self._success(encoding) for encoding in Encoding}
+
+    def _success(self, encoding: Encoding) -> bytes:
+        return http_response(200, encoding, success_body(Receipt(), Signal.TRACES, encoding), self.date)
+
+
+class OtlpExchange:
+    """One export request and its answer."""
+
+    __slots__ = (
+        "_coding",
+        "_connection",
+        "_encoding",
+        "_lines",
+        "_method",
+        "_parts",
+        "_port",
+        "_principal",
+        "_receipt",
+        "_reservation",
+        "_signal",
+        "_size",
+        "answer",
+        "expects_continue",
+        "last",
+    )
+
+    _principal: Principal
+    _receipt: Receipt
+
+    def __init__(self, port: OtlpHttp, connection: Connection) -> None:
+        self._port = port
+        self._connection = connection
+        self._encoding: Encoding | None = None
+        self._signal = Signal.TRACES
+        self._coding = ""
+        self._lines = b""
+        self._method = b""
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._reservation = port.acceptor.reserve()
+        self.answer: bytes | None = None
+        self.last = False
+        self.expects_continue = False
+
+    # -- as the request comes in ----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Everything that can be refused before the body is read, is."""
+        headers = dict(self._connection.headers)
+        expects = headers.get(b"expect", b"").lower() == b"100-continue" and self._connection.version == "1.1"
+        # RFC 9112 section 6.1; and whoever was to wait for our word may or may not send the body after a refusal.
+        if b"transfer-encoding" in headers and b"content-length" in headers:
+            self.last = True
+        try:
+            self._judge(headers)
+            self.expects_continue = expects
+        except SpanmeterError as error:
+            self.last = self.last or expects
+            self._refuse(error)
+        except Exception:  # the last line before a 400 by the parser
+            self._defect()
+
+    def _judge(self, headers: dict[bytes, bytes]) -> None:
+        port, connection = self._port, self._connection
+        self._method = connection.method
+        self._encoding = _encoding(headers.get(b"content-type", b""))
+        self._lines = port.cors.lines(headers)
+        preflight = port.cors.preflight(self._method, headers, self._lines + port.date)
+        if preflight:
+            self._reply(preflight)
+            return
+        self._signal = port.signal(connection.url)
+        if self._method != b"POST":
+            raise Rejected(Reason.METHOD, f"{self._method.decode()} is not supported here; POST an export request.")
+        if b"host" not in headers and connection.version == "1.1":
             raise Rejected(Reason.MALFORMED, "An HTTP/1.1 request needs a Host header.")
-        principal = self._acceptor.admit(headers.items())
-        if encoding is None:
+        self._principal = port.acceptor.admit(
+            (name.decode("latin-1"), headers[name].decode("latin-1"))
+            for name in (b"authorization", b"x-api-key")
+            if name in headers
+        )
+        if self._encoding is None:
             raise Rejected(
                 Reason.MEDIA_TYPE,
-                f"Content-Type {headers.get('content-type', '')!r} is not supported; "
+                f"Content-Type {headers.get(b'content-type', b'').decode('latin-1')!r} is not supported; "
                 "send application/x-protobuf or application/json.",
             )
-        coding = headers.get("content-encoding", "")
-        if not known(coding):
-            inflate(b"", coding, 0)  # says which codings there are
-        with self._acceptor.reserve() as reservation:
-            raw = await self._body(headers, receive, reservation)
-            body = inflate(raw, coding, self._max_bytes)
-            reservation.grow_to(len(raw) + len(body) if body is not raw else len(raw))
-            receipt = await self._acceptor.export(principal, signal, body, encoding, Transport.HTTP)
-        return success_body(receipt, signal, encoding)
-
-    async def _body(self, headers: Headers, receive: AsgiReceive, reservation: Reservation) -> bytes:
-        declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._max_bytes:
+        coding = headers.get(b"content-encoding")
+        if coding:
+            self._coding = coding.decode("latin-1")
+            if not known(self._coding):
+                inflate(b"", self._coding, 0)  # says which codings there are
+        declared = headers.get(b"content-length")
+        if declared and int(declared) > port.max_bytes:
             raise self._too_large()
-        parts: list[bytes] = []
-        size = 0
+
+    def take(self, part: bytes) -> None:
+        self._size += len(part)
         try:
-            async with asyncio.timeout(self._read_timeout):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientGone
-                    part = message.get("body", b"")
-                    size += len(part)
-                    if size > self._max_bytes:
-                        raise self._too_large()
-                    reservation.grow_to(size)
-                    parts.append(part)
-                    if not message.get("more_body", False):
-                        return parts[0] if len(parts) == 1 else b"".join(parts)
-        except TimeoutError:
-            raise Rejected(
-                Reason.SLOW, f"The request body did not arrive within {self._read_timeout:g} seconds."
-            ) from None
+            if self._size > self._port.max_bytes:
+                raise self._too_large()
+            self._reservation.grow_to(self._size)
+        except SpanmeterError as error:
+            self._refuse(error)
+        else:
+            self._parts.append(part)
+
+    def end(self) -> None:
+        """Hand the body over; the answer comes when it is durable."""
+        try:
+            self._export()
+        except SpanmeterError as error:
+            self._refuse(error)
+        except Exception:  # the last line before a 400 by the parser
+            self._defect()
+
+    def _export(self) -> None:
+        assert self._encoding
+        parts, self._parts = self._parts, []
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._coding:
+            raw, body = body, inflate(body, self._coding, self._port.max_bytes)
+            if body is not raw:
+                self._reservation.grow_to(len(raw) + len(body))
+        self._receipt, delivery = self._port.acceptor.export(
+            self._principal, self._signal, body, self._encoding, Transport.HTTP
+        )
+        if delivery:
+            delivery.then(self._settled)
+        else:
+            self._succeed()
+
+    def slow(self) -> None:
+        seconds = self._port.read_timeout
+        self._refuse(Rejected(Reason.SLOW, f"The request body did not arrive within {seconds:g} seconds."))
+
+    def broken(self, why: str) -> None:
+        self._refuse(Rejected(Reason.MALFORMED, why))
+
+    def abandon(self) -> None:
+        self._parts.clear()
+        self._reservation.release()
 
     def _too_large(self) -> Rejected:
         return Rejected(
-            Reason.TOO_LARGE, f"The request body is larger than {self._max_bytes} bytes; send smaller batches."
+            Reason.TOO_LARGE, f"The request body is larger than {self._port.max_bytes} bytes; send smaller batches."
         )
 
+    # -- answers --------------------------------------------------------------------------------------------------
 
-def _encoding(headers: Headers) -> Encoding | None:
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        return Encoding(media_type)
-    except ValueError:
+    def _settled(self, failure: Unavailable | None) -> None:
+        if failure:
+            self._refuse(failure)
+        else:
+            self._succeed()
+
+    def _succeed(self) -> None:
+        encoding, port = self._encoding, self._port
+        assert encoding
+        last = self._connection.is_last(self)
+        if not (last or self._lines or self._receipt.rejected):
+            self._reply(port.successes[encoding])
+            return
+        lines = port.date + self._lines + (_CLOSE if last else b"")
+        self._reply(http_response(200, encoding, success_body(self._receipt, self._signal, encoding), lines))
+
+    def _refuse(self, error: SpanmeterError) -> None:
+        port = self._port
+        port.acceptor.refused(error, self._signal, Transport.HTTP)
+        encoding = self._encoding or Encoding.JSON
+        lines = [port.date, self._lines]
+        if after := retry_after(error):
+            lines.append(f"retry-after: {after}\r\n".encode())
+        reason = getattr(error, "reason", None)
+        if reason in _EXTRA:
+            lines.append(_EXTRA[reason])
+        if self._connection.is_last(self):
+            lines.append(_CLOSE)
+        answer = http_response(wire(error).http, encoding, error_body(error, encoding), b"".join(lines))
+        if self._method == b"HEAD":
+            answer = answer[: answer.index(b"\r\n\r\n") + 4]
+        self._reply(answer)
+
+    def _defect(self) -> None:
+        log.exception("A request failed inside spanmeter; the client is asked to send it again.")
+        self._refuse(Unavailable(Reason.STORE, "The server failed to handle this request; send it again.", 5.0))
+
+    def _reply(self, answer: bytes) -> None:
+        self._parts.clear()
+        self._reservation.release()
+        self.answer = answer
+        self._connection.answered()
+
+
+def _encoding(media_type: bytes) -> Encoding | None:
+    return _MEDIA_TYPES.get(media_type) or _MEDIA_TYPES.get(media_type.partition(b";")[0].strip().lower())
+
+
+def _tls_context(tls: TlsConfig) -> ssl.SSLContext | None:
+    if not tls.cert_file:
         return None
-
-
-async def _send_error(send: AsgiSend, error: SpanmeterError, encoding: Encoding) -> None:
-    extra: list[tuple[bytes, bytes]] = []
-    after = retry_after(error)
-    reason = getattr(error, "reason", None)
-    if after:
-        extra.append((b"retry-after", after.encode()))
-    if reason is Reason.METHOD:
-        extra.append((b"allow", b"POST"))
-    if reason is Reason.UNAUTHENTICATED:
-        extra.append((b"www-authenticate", b'Bearer realm="spanmeter"'))
-    if reason is Reason.SLOW:
-        extra.append((b"connection", b"close"))
-    await _send(send, wire(error).http, error_body(error, encoding), encoding, extra)
-
-
-async def _send(
-    send: AsgiSend, status: int, body: bytes, encoding: Encoding, extra: Sequence[tuple[bytes, bytes]] = ()
-) -> None:
-    headers = [
-        (b"content-type", encoding.value.encode()),
-        (b"content-length", str(len(body)).encode()),
-        *extra,
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def otlp_app(acceptor: Acceptor, config: HttpConfig) -> Any:
-    """The OTLP/HTTP application, with CORS answered first where browser origins are configured."""
-    app = OtlpHttp(acceptor, config)
-    cors = config.cors
-    if not cors.allowed_origins:
-        return app
-    origins = "|".join(re.escape(origin).replace(r"\*", ".*") for origin in cors.allowed_origins)
-    return CORSMiddleware(
-        app,  # type: ignore[arg-type]
-        allow_origin_regex=f"(?:{origins})",
-        allow_methods=("POST",),
-        allow_headers=("content-type", "content-encoding", "authorization", "x-api-key", *cors.allowed_headers),
-        max_age=int(cors.max_age),
-    )
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"Cannot use the TLS files {tls.cert_file} and {tls.key_file}: {error}.") from None
+    if tls.client_ca_file:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

@@ -3,8 +3,9 @@
 import asyncio
 from typing import Any
 
-import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from collector.receive.upgrades import DeafToUpgrades
 
 _MAX_HEAD_BYTES = 64 * 1024
 
@@ -14,7 +15,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     uvicorn itself waits for ever for a request head, buffers a header of any length, keeps a connection open after a
     request with both Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids, and loses the body of a
-    request that offers to upgrade, as Java's client does on every plain connection.
+    request that offers to upgrade.
     """
 
     read_header_timeout = 10.0
@@ -22,7 +23,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.parser = _DeafToUpgrades(self)
+        self.parser = DeafToUpgrades(self)
         self._deadline: asyncio.TimerHandle | None = None
         self._head_open = False
         self._head_bytes = 0
@@ -100,49 +101,6 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
-
-
-class _DeafToUpgrades:
-    """httptools' parser, which takes everything behind the head for the other protocol where an upgrade is offered.
-
-    RFC 9110 section 7.8 lets a server ignore the offer: the head is parsed again without it, and the body after it.
-    """
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        self._protocol = protocol
-        self._parser = self._new_parser()
-
-    def feed_data(self, data: bytes) -> None:
-        rest = data
-        while True:
-            try:
-                self._parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as offer:
-                if not self.offers_upgrade():
-                    raise
-                head = self._head_without_offer()
-                self._parser = self._new_parser()
-                rest = head + rest[offer.args[0] :]
-            else:
-                return
-
-    def offers_upgrade(self) -> bool:
-        """Whether the current request would rather speak another protocol. CONNECT is no offer."""
-        return self._parser.should_upgrade() and any(name == b"upgrade" for name, _ in self._protocol.headers)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parser, name)
-
-    def _new_parser(self) -> Any:
-        parser = httptools.HttpRequestParser(self._protocol)
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
-        return parser
-
-    def _head_without_offer(self) -> bytes:
-        version = self._parser.get_http_version().encode()
-        lines = [b" ".join((self._parser.get_method(), self._protocol.url, b"HTTP/" + version))]
-        lines += [b": ".join(header) for header in self._protocol.headers if header[0] != b"upgrade"]
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def guarded(read_header_timeout: float, read_timeout: float) -> type[GuardedProtocol]:

@@ -3,9 +3,13 @@
 import contextlib
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from collector.errors import StartError
+
+# As many as the kernel takes in one call.
+_MOST_BUFFERS = os.sysconf("SC_IOV_MAX")
 
 
 def sync_directory(directory: Path) -> None:
@@ -33,11 +37,19 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
-def write_all(fd: int, data: bytes) -> None:
-    """Write every byte of `data` at the file's position. Raises OSError, possibly after a part."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def write_all(fd: int, parts: Sequence[bytes]) -> None:
+    """Append every byte of `parts` in order. Raises OSError, possibly after some of them."""
+    for begin in range(0, len(parts), _MOST_BUFFERS):
+        buffers: list[bytes | memoryview] = list(parts[begin : begin + _MOST_BUFFERS])
+        while buffers:
+            written = os.writev(fd, buffers)
+            whole = 0
+            while whole < len(buffers) and written >= len(buffers[whole]):
+                written -= len(buffers[whole])
+                whole += 1
+            del buffers[:whole]
+            if written:
+                buffers[0] = memoryview(buffers[0])[written:]
 
 
 def lock_directory(directory: Path) -> int:

@@ -33,16 +33,27 @@ class Damage:
     torn: bool
 
 
-def encode_record(envelope: Envelope) -> bytes:
-    """The bytes of one envelope."""
+def record_head(envelope: Envelope) -> bytes:
+    """The bytes of a record before its payload."""
     project = envelope.project.encode()
-    head = _RECORD.pack(len(project), envelope.spans, envelope.received_at, envelope.digest)
-    return b"".join((head, project, envelope.payload))
+    return _RECORD.pack(len(project), envelope.spans, envelope.received_at, envelope.digest) + project
 
 
-def encode_frame(record: bytes, segment_id: str) -> bytes:
-    """A record as it is appended to the segment of that id."""
-    return _FRAME.pack(_MARK, len(record), _checksum(record, segment_id)) + record
+def checksum_seed(segment_id: str) -> int:
+    """What every checksum in the segment of that id begins with."""
+    return int(google_crc32c.value(segment_id.encode()))
+
+
+def frame_parts(head: bytes, payload: bytes, seed: int) -> tuple[bytes, bytes]:
+    """A frame as it is appended to the segment whose checksums begin with `seed`: all before the payload, the payload."""
+    length = len(head) + len(payload)
+    checksum = google_crc32c.extend(google_crc32c.extend(seed, _LENGTH.pack(length) + head), payload)
+    return _FRAME.pack(_MARK, length, checksum) + head, payload
+
+
+def encode_frame(envelope: Envelope, segment_id: str) -> bytes:
+    """An envelope as it is appended to the segment of that id."""
+    return b"".join(frame_parts(record_head(envelope), envelope.payload, checksum_seed(segment_id)))
 
 
 def read_segment(data: bytes, segment_id: str) -> Iterator[Envelope | Damage]:

@@ -1,6 +1,6 @@
 """Append-only segments on disk with group commit: many requests share one fsync.
 
-One thread writes. A request's future resolves once its frame is on disk as `spool.fsync` asks. A segment is sealed by
+One thread writes. A request's delivery is settled once its frame is on disk as `spool.fsync` asks. A segment is sealed by
 size, by spans, or when the drain asks for what is waiting; a sealed segment is one insert, and is deleted once that
 insert is confirmed. Segment ids are unique for ever: they are the inserts' deduplication tokens.
 """
@@ -8,6 +8,7 @@ insert is confirmed. Segment ids are unique for ever: they are the inserts' dedu
 import asyncio
 import contextlib
 import os
+import queue
 import secrets
 import threading
 from collections import deque
@@ -21,8 +22,18 @@ from collector.config import SpoolConfig
 from collector.errors import Reason, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
+from collector.spool.delivery import Delivery
 from collector.spool.files import lock_directory, sync_directory, write_all, write_durably
-from collector.spool.segment import FRAME_SIZE, HEADER, Damage, encode_frame, encode_record, read_segment
+from collector.spool.segment import (
+    FRAME_SIZE,
+    HEADER,
+    Damage,
+    checksum_seed,
+    encode_frame,
+    frame_parts,
+    read_segment,
+    record_head,
+)
 
 log = structlog.get_logger("spanmeter.spool")
 
@@ -62,7 +73,7 @@ class SpoolStatistics:
 
 @dataclass(slots=True)
 class _Active:
-    """The segment being written. `durable` is its size at the last successful sync."""
+    """The segment being written. `durable` is its size at the last successful sync, `seed` begins its checksums."""
 
     id: str
     path: Path
@@ -72,19 +83,21 @@ class _Active:
     spans: int
     expanded: int
     opened: float
+    seed: int
     synced: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Pending:
-    record: bytes
+    """A record that waits to be written, in two parts; `size` is that of its frame."""
+
+    head: bytes
+    payload: bytes
+    size: int
     spans: int
     expanded: int
-    done: "asyncio.Future[None]"
-
-    @property
-    def size(self) -> int:
-        return FRAME_SIZE + len(self.record)
+    delivery: Delivery
+    loop: asyncio.AbstractEventLoop
 
 
 class Spool:
@@ -95,7 +108,9 @@ class Spool:
         self._config = config
         self._clock = clock
         self._lock_fd = lock_directory(directory)
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
+        self._bell = queue.SimpleQueue[None]()
+        self._sleeping = False
         self._pending: list[_Pending] = []
         self._pending_bytes = 0
         self._stopping = False
@@ -118,20 +133,25 @@ class Spool:
 
     # -- the write path -------------------------------------------------------------------------------------------
 
-    def append(self, envelope: Envelope, expanded: int = 0) -> "asyncio.Future[None]":
-        """Queue an envelope; the future resolves when it is durable, or raises Unavailable when it could not be.
+    def append(self, envelope: Envelope, expanded: int = 0) -> Delivery:
+        """Queue an envelope; the delivery is settled when it is durable, or when it could not be made so.
 
         `expanded` is its size as rows, which bounds how much one insert may hold.
         Raises Unavailable at once when the spool is full, the disk is low, or the daemon is stopping.
         """
-        future = asyncio.get_running_loop().create_future()
-        pending = _Pending(encode_record(envelope), envelope.spans, expanded, future)
-        with self._wake:
-            self._admit(pending.size)
+        loop = asyncio.get_running_loop()
+        head = record_head(envelope)
+        size = FRAME_SIZE + len(head) + len(envelope.payload)
+        pending = _Pending(head, envelope.payload, size, envelope.spans, expanded, Delivery(), loop)
+        with self._lock:
+            self._admit(size)
             self._pending.append(pending)
-            self._pending_bytes += pending.size
-            self._wake.notify()
-        return future
+            self._pending_bytes += size
+            wake, self._sleeping = self._sleeping, False
+        if wake:
+            # Once the loop has done what is due: all that arrived together is then one commit.
+            loop.call_soon(self._bell.put, None)
+        return pending.delivery
 
     def _admit(self, size: int) -> None:
         if self._stopping:
@@ -167,7 +187,7 @@ class Spool:
                     self._commit(batch)
         except BaseException as error:  # a defect: stop taking data rather than leave requests waiting
             log.exception("The spool's writing thread died.")
-            with self._wake:
+            with self._lock:
                 self._stopping, self._crash = True, error
                 waiting, self._pending = (batch or []) + self._pending, []
             if waiting:
@@ -177,9 +197,13 @@ class Spool:
     def _next_batch(self) -> list[_Pending] | None:
         """What has queued up since the last commit; empty when only an interval fsync is due; None to stop."""
         patience = self._config.fsync_interval if self._config.fsync == "interval" else None
-        with self._wake:
-            if not self._pending and not self._stopping:
-                self._wake.wait(patience)
+        with self._lock:
+            self._sleeping = idle = not self._pending and not self._stopping
+        if idle:
+            with contextlib.suppress(queue.Empty):
+                self._bell.get(timeout=patience)
+        with self._lock:
+            self._sleeping = False
             batch, self._pending = self._pending, []
             return None if self._stopping and not batch else batch
 
@@ -212,13 +236,13 @@ class Spool:
         failure: Unavailable | None = None
         try:
             active = self._active or self._open()
-            write_all(active.fd, b"".join(encode_frame(pending.record, active.id) for pending in chunk))
+            write_all(active.fd, _frames(chunk, active.seed))
             active.synced = False
             if self._config.fsync == "always" or self._interval_over():
                 self._sync(active)
         except OSError as error:
             failure = self._failed(error)
-        with self._wake:
+        with self._lock:
             self._pending_bytes -= size
             if not failure and self._active:
                 self._active.size += size
@@ -235,14 +259,15 @@ class Spool:
         path = self.directory / f"{segment_id}{_SUFFIX}"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            write_all(fd, HEADER)
+            write_all(fd, [HEADER])
             sync_directory(self.directory)
         except OSError:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
         size = len(HEADER)
-        self._active = _Active(segment_id, path, fd, size, size, 0, 0, self._clock.monotonic())
+        seed = checksum_seed(segment_id)
+        self._active = _Active(segment_id, path, fd, size, size, 0, 0, self._clock.monotonic(), seed)
         return self._active
 
     def _new_id(self) -> str:
@@ -295,7 +320,7 @@ class Spool:
                 return
         with contextlib.suppress(OSError):  # what counts has been synced
             os.close(active.fd)
-        with self._wake:
+        with self._lock:
             self._active = None
             if active.spans or active.size > len(HEADER):
                 self._sealed.append(Segment(active.id, active.path, active.size))
@@ -312,7 +337,7 @@ class Spool:
 
     def oldest(self) -> Segment | None:
         """The segment to drain next, if one is sealed."""
-        with self._wake:
+        with self._lock:
             return self._sealed[0] if self._sealed else None
 
     def waiting_since(self) -> float | None:
@@ -329,13 +354,13 @@ class Spool:
         """Forget a segment whose rows are stored. Until this returns it will be drained again after a crash."""
         with contextlib.suppress(OSError):  # an insert repeated under the same token adds nothing
             segment.path.unlink(missing_ok=True)
-        with self._wake:
+        with self._lock:
             self._sealed.remove(segment)
             self._sealed_bytes -= segment.size
 
     def adopt(self) -> None:
         """Take up segments that lie in the directory: those of an earlier run, and those `replay` has put there."""
-        with self._io, self._wake:
+        with self._io, self._lock:
             known = {segment.id for segment in self._sealed}
             if self._active:
                 known.add(self._active.id)
@@ -368,7 +393,7 @@ class Spool:
             raise self._crash
 
     def statistics(self) -> SpoolStatistics:
-        with self._wake:
+        with self._lock:
             active = self._active
             sealed = len(self._sealed)
             first = self._sealed[0].id if sealed else active.id if active else None
@@ -385,9 +410,9 @@ class Spool:
 
     def close(self) -> None:
         """Refuse new envelopes, commit the queued ones, seal, and release the directory."""
-        with self._wake:
+        with self._lock:
             self._stopping = True
-            self._wake.notify()
+        self._bell.put(None)
         self._thread.join()
         self.seal()
         os.close(self._lock_fd)
@@ -397,7 +422,7 @@ def put_segment(directory: Path, envelopes: list[Envelope], clock: Clock) -> Pat
     """Add a sealed segment to a spool directory from outside, durably; a running daemon adopts it."""
     segment_id = _segment_id(clock.time_ns())
     path = directory / f"{segment_id}{_SUFFIX}"
-    frames = (encode_frame(encode_record(envelope), segment_id) for envelope in envelopes)
+    frames = (encode_frame(envelope, segment_id) for envelope in envelopes)
     write_durably(path, HEADER + b"".join(frames))
     return path
 
@@ -407,18 +432,18 @@ def _segment_id(now: int) -> str:
     return f"{now:016x}{secrets.token_hex(4)}"
 
 
+def _frames(chunk: list[_Pending], seed: int) -> list[bytes]:
+    return [part for pending in chunk for part in frame_parts(pending.head, pending.payload, seed)]
+
+
 def _answer(chunk: list[_Pending], failure: Unavailable | None) -> None:
-    loop = chunk[0].done.get_loop()
     with contextlib.suppress(RuntimeError):  # the loop is gone: so are those who asked
-        loop.call_soon_threadsafe(_resolve, chunk, failure)
+        chunk[0].loop.call_soon_threadsafe(_settle, chunk, failure)
 
 
-def _resolve(chunk: list[_Pending], failure: Unavailable | None) -> None:
+def _settle(chunk: list[_Pending], failure: Unavailable | None) -> None:
     for pending in chunk:
-        if pending.done.done():
-            continue
-        if failure:
-            pending.done.set_exception(failure)
-            pending.done.exception()  # whoever waited may have hung up; that is no error of ours
-        else:
-            pending.done.set_result(None)
+        try:
+            pending.delivery.settle(failure)
+        except Exception:  # the others of the chunk have their answer to come
+            log.exception("A delivery could not be answered.")

@@ -16,8 +16,9 @@ class Disk:
         self.room = 0
         self.syncs_fail: int | None = None
         self.frozen = False
-        self._write, self._fdatasync = os.write, os.fdatasync
+        self._write, self._writev, self._fdatasync = os.write, os.writev, os.fdatasync
         monkeypatch.setattr(os, "write", self.write)
+        monkeypatch.setattr(os, "writev", self.writev)
         monkeypatch.setattr(os, "fdatasync", self.fdatasync)
         for name in ("ftruncate", "fsync", "unlink"):
             monkeypatch.setattr(os, name, self._unless_frozen(getattr(os, name)))
@@ -30,6 +31,9 @@ class Disk:
         written = self._write(fd, bytes(data)[: self.room])
         self.room -= written
         return written
+
+    def writev(self, fd: int, buffers: Any) -> int:
+        return self._writev(fd, buffers) if self.failing is None else self.write(fd, b"".join(buffers))
 
     def fdatasync(self, fd: int) -> None:
         if self.syncs_fail is not None:

@@ -1,19 +1,20 @@
 """The retry window: who is remembered, for how long, and what a failed or restarted delivery means."""
 
-import asyncio
 import hashlib
 
 from collector.admit.dedupe import DedupeWindow
 from collector.config import DedupeConfig
+from collector.errors import Reason, Unavailable
 from collector.model.envelope import NO_DIGEST, Envelope, Receipt
+from collector.spool import Delivery
 from tests.support.clock import FakeClock
 
 RECEIPT = Receipt(accepted=3, rejected=1, message="one without a trace id")
 
 
-def window(seconds: float = 600, entries: int = 100) -> tuple[DedupeWindow, FakeClock]:
+def window(seconds: float = 600, entries: int = 100) -> tuple[DedupeWindow[Delivery], FakeClock]:
     clock = FakeClock()
-    return DedupeWindow(DedupeConfig(window=seconds, max_entries=entries), clock), clock
+    return DedupeWindow[Delivery](DedupeConfig(window=seconds, max_entries=entries), clock), clock
 
 
 def test_the_same_bytes_of_the_same_project_are_found_with_their_receipt() -> None:
@@ -67,23 +68,17 @@ def test_a_window_of_zero_remembers_nothing() -> None:
 
 
 def test_a_delivery_that_failed_is_stored_again() -> None:
-    async def deliveries() -> None:
-        seen, _ = window()
-        loop = asyncio.get_running_loop()
-        pending, failed, cancelled, done = (loop.create_future() for _ in range(4))
-        failed.set_exception(OSError("the disk is gone"))
-        cancelled.cancel()
-        done.set_result(None)
-        for name, durable in zip(b"pfcd", (pending, failed, cancelled, done), strict=True):
-            seen.remember("p", bytes([name]) * 16, RECEIPT, durable)
-        found = {name: seen.find("p", name.encode() * 16) for name in "pfcd"}
-        assert found["f"] is None
-        assert found["c"] is None
-        assert found["p"] is not None
-        assert found["p"].durable is pending  # the retry waits for the first delivery
-        assert found["d"] is not None
-
-    asyncio.run(deliveries())
+    seen, _ = window()
+    pending, failed, done = Delivery(), Delivery(), Delivery()
+    failed.settle(Unavailable(Reason.DISK, "The disk is gone."))
+    done.settle(None)
+    for name, delivery in zip(b"pfd", (pending, failed, done), strict=True):
+        seen.remember("p", bytes([name]) * 16, RECEIPT, delivery)
+    found = {name: seen.find("p", name.encode() * 16) for name in "pfd"}
+    assert found["f"] is None
+    assert found["p"] is not None
+    assert found["p"].delivery is pending  # the retry waits for the first delivery
+    assert found["d"] is not None
 
 
 def test_what_was_durable_before_a_restart_is_known_again() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.model.envelope import Envelope
-from collector.spool.segment import HEADER, Damage, encode_frame, encode_record, read_segment
+from collector.spool.segment import HEADER, Damage, encode_frame, read_segment
 
 envelopes = st.builds(
     Envelope,
@@ -27,7 +27,7 @@ ID = "188a3f2b1c000000c0ffee00"
 
 
 def frame(envelope: Envelope) -> bytes:
-    return encode_frame(encode_record(envelope), ID)
+    return encode_frame(envelope, ID)
 
 
 def segment(contents: list[Envelope]) -> bytes:
@@ -121,7 +121,7 @@ def test_reading_goes_on_after_foreign_bytes(before: list[Envelope], after: list
 @given(envelopes, st.data())
 def test_a_frame_inside_a_payload_is_never_taken_for_one(inner: Envelope, data: st.DataObject) -> None:
     """A client may send a segment's bytes as content: damage around them must not bring them to life."""
-    foreign = HEADER + encode_frame(encode_record(inner), "188a3f2b1c000000deadbeef")
+    foreign = HEADER + encode_frame(inner, "188a3f2b1c000000deadbeef")
     outer = Envelope("default", 1, 1, foreign, bytes(16))
     follower = Envelope("default", 2, 1, b"follower", bytes(16))
     flipped = bytearray(segment([outer, follower]))
