@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+from benchmarks.processes import Tree
 
 _ENDPOINTS = (
     "receivers.otlp.protocols.grpc.endpoint",
@@ -25,7 +25,7 @@ class Measured:
 
     def __init__(self, process: "subprocess.Popen[bytes]", directory: Path) -> None:
         self.directory = directory
-        self._process = psutil.Process(process.pid)
+        self.tree = Tree(process.pid)
         ports = json.loads((directory / "ports.json").read_text())
         self.grpc = f"127.0.0.1:{ports['grpc']}"
         self.http = f"http://127.0.0.1:{ports['http']}"
@@ -33,15 +33,15 @@ class Measured:
 
     def cpu_seconds(self) -> float:
         """User and system time of the tree so far."""
-        times = [process.cpu_times() for process in self._tree()]
-        return float(sum(time.user + time.system for time in times))
+        return self.tree.cpu_seconds()
 
     def rss_mib(self) -> float:
         """Resident memory of the tree now."""
-        return float(sum(process.memory_info().rss for process in self._tree())) / 2**20
+        return self.tree.rss_mib()
 
-    def _tree(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
+    def address(self, transport: str) -> str:
+        """host:port of a transport of `benchmarks.sender`."""
+        return self.grpc if transport == "grpc" else self.http.removeprefix("http://")
 
     def metric(self, name: str) -> float:
         """The sum over labels of one metric."""
