@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from benchmarks.daemon import Measured, daemon
 from benchmarks.inserted import inserted
-from benchmarks.load import Figures, Shape, sender
+from benchmarks.load import Figures, Sender, Shape, sender
 from benchmarks.processes import Tree
 from benchmarks.report import parser, spread, table, write
 from benchmarks.rotel import binary, rotel
@@ -69,15 +69,16 @@ class Contestant:
         self._system = system
         self._sink = endpoint
 
-    def round(self, shape: Shape, requests: int) -> Figures:
+    def round(self, load: Sender, shape: Shape, requests: int) -> Figures:
         """Figures of one round: CPU microseconds a span (and of the insert elsewhere), and what arrived."""
         if self._sink:
             self._sink.reset()
-        with sender(shape, self._system.address(shape.transport), "--requests", str(requests)) as load:
-            before = self._system.tree.wait_until_quiet()
-            stored = self._stored()
-            sent = load.run()
-            cpu = self._system.tree.wait_until_quiet() - before
+        stored = self._stored()
+        load.open(self._system.address(shape.transport), requests)
+        before = self._system.tree.wait_until_quiet()
+        load.start()
+        sent = load.finish()
+        cpu = self._system.tree.wait_until_quiet() - before
         spans = requests * shape.spans
         figures = {
             "spans": spans,
@@ -121,13 +122,14 @@ def compare(case: Case, running: list[Contestant], rounds: int, scale: float) ->
     """Rounds of a case by system. Each round begins with another system."""
     requests = max(1, round(case.requests * scale))
     taking_part = [one for one in running if one.name != "embedded" or case.embedded_goal]
-    for one in taking_part:
-        one.round(case.shape, max(1, requests // _WARM_UP))
     results: dict[str, list[Figures]] = {one.name: [] for one in taking_part}
-    for number in range(rounds):
-        turn = number % len(taking_part)
-        for one in taking_part[turn:] + taking_part[:turn]:
-            results[one.name].append(one.round(case.shape, requests))
+    with sender(case.shape) as load:
+        for one in taking_part:
+            one.round(load, case.shape, max(1, requests // _WARM_UP))
+        for number in range(rounds):
+            turn = number % len(taking_part)
+            for one in taking_part[turn:] + taking_part[:turn]:
+                results[one.name].append(one.round(load, case.shape, requests))
     return results
 
 
@@ -152,7 +154,7 @@ def main() -> None:
 
 
 def _median(rounds: list[Figures], *names: str) -> float:
-    return statistics.median(sum(figures[name] for name in names) for figures in rounds)
+    return float(statistics.median(sum(figures[name] for name in names) for figures in rounds))
 
 
 def _spread(rounds: list[Figures], *names: str) -> str:

@@ -42,47 +42,54 @@ class Shape:
 
 
 class Sender:
-    """A sender whose requests are prepared and whose connections are open."""
+    """A sender with prepared requests."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+        self._expect("ready")
 
-    def run(self, on_progress: Callable[[Figures], None] | None = None) -> Figures:
-        """Send; what the sender measured. Raises RuntimeError when a request failed or the sender did."""
-        self.start()
-        return self.finish(on_progress)
+    def open(self, address: str, requests: int = 0) -> None:
+        """Open the connections of a run of `requests`; 0 is as many as the sender's `--seconds` give time for."""
+        self._write(f"{address} {requests}\n")
+        self._expect("open")
 
     def start(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        self._write("\n")
 
     def finish(self, on_progress: Callable[[Figures], None] | None = None) -> Figures:
-        """What the sender measured, once every request is answered. Raises RuntimeError like `run`."""
-        for line in self.lines():
-            if line["event"] == "done":
-                if line["failures"]:
-                    raise RuntimeError(f"requests failed: {line['failures']}")
-                return line
+        """What the sender measured, once every request is answered. Raises RuntimeError when one failed."""
+        while (line := self._read())["event"] != "done":
             if on_progress:
                 on_progress(line)
-        raise RuntimeError(f"the sender ended early, exit code {self._process.wait()}")
+        if line["failures"]:
+            raise RuntimeError(f"requests failed: {line['failures']}")
+        return line
 
-    def lines(self) -> Iterator[Figures]:
+    def _expect(self, event: str) -> None:
+        line = self._read()
+        assert line["event"] == event, line
+
+    def _read(self) -> Figures:
         assert self._process.stdout
-        for text in self._process.stdout:
-            yield json.loads(text)
+        text = self._process.stdout.readline()
+        if not text:
+            raise RuntimeError(f"the sender ended early, exit code {self._process.wait()}")
+        line: Figures = json.loads(text)
+        return line
+
+    def _write(self, text: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
 
 
 @contextmanager
-def sender(shape: Shape, address: str, *options: str) -> Iterator[Sender]:
-    """A sender ready to start. `options` are those of `benchmarks.sender`."""
-    command = [sys.executable, "-m", "benchmarks.sender", "--address", address, *shape.arguments(), *options]
+def sender(shape: Shape, *options: str) -> Iterator[Sender]:
+    """A sender of requests of that shape. `options` are those of `benchmarks.sender`."""
+    command = [sys.executable, "-m", "benchmarks.sender", *shape.arguments(), *options]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    prepared = Sender(process)
     try:
-        next(prepared.lines(), None)
-        yield prepared
+        yield Sender(process)
     finally:
         process.kill()
         process.communicate()

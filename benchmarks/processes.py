@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import psutil
 
-_QUIET_SECONDS = 1.0
+# Longer than a collector holds spans back to send them in batches.
+_QUIET_SECONDS = 1.5
 _QUIET_SHARE = 0.06
 _PAUSE = 0.2
 
@@ -37,7 +38,7 @@ class Tree:
         return total / 2**20
 
     def wait_until_quiet(self, seconds: float = 300.0) -> float:
-        """Wait until the tree has used next to no CPU for a second; its CPU seconds when that second began."""
+        """Wait until the tree has used next to no CPU for a while; its CPU seconds when that began."""
         end = time.monotonic() + seconds
         since, used = time.monotonic(), self.cpu_seconds()
         last = used

@@ -1,9 +1,10 @@
 """The load, as a process of its own: closed loop (as fast as answers come) or open loop (`--rate`, spans a second).
 
-    python -m benchmarks.sender --transport grpc --address 127.0.0.1:4317 --spans 512 --requests 200
+    python -m benchmarks.sender --transport grpc --spans 512
 
-Prints a line of JSON when its requests are prepared, starts at a line on standard input, and ends with a line of what
-it measured. In an open loop, latency counts from when a request was due, so a stall is not hidden by what waited.
+Each pair of lines on standard input is a run: `HOST:PORT REQUESTS` (0: until `--seconds` are over), and, once it has
+said that its connections are open, a line to start. It ends with a line of JSON of what it measured. In an open loop,
+latency counts from when a request was due, so a stall is not hidden by what waited.
 """
 
 import argparse
@@ -15,13 +16,13 @@ import math
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 import uvloop
 
-from benchmarks.templates import Template, templates
+from benchmarks.templates import Encoding, Template, templates
 from benchmarks.wire import Connection, GrpcConnection, HttpConnection
 
 MEDIA_TYPES: Final = {"http": "application/x-protobuf", "json": "application/json"}
@@ -116,19 +117,18 @@ class Load:
 
 def fresh_bodies(made: Sequence[Template]) -> Iterator[bytes]:
     """New requests for ever."""
-    generator = np.random.default_rng()
     for template in itertools.cycle(made):
-        yield template.fresh(generator, time.time_ns())
+        yield template.fresh(time.time_ns())
 
 
-async def open_connections(options: argparse.Namespace) -> list[Connection]:
-    host, _, port = options.address.rpartition(":")
+async def open_connections(options: argparse.Namespace, address: str) -> list[Connection]:
+    host, _, port = address.rpartition(":")
     loop = asyncio.get_running_loop()
 
     def protocol() -> Any:
         if options.transport == "grpc":
-            return GrpcConnection(options.address, options.in_flight, options.gzip)
-        return HttpConnection(options.address, MEDIA_TYPES[options.transport], options.gzip)
+            return GrpcConnection(address, options.in_flight, options.gzip)
+        return HttpConnection(address, MEDIA_TYPES[options.transport], options.gzip)
 
     opened = [(await loop.create_connection(protocol, host, int(port)))[1] for _ in range(options.connections)]
     for connection in opened:
@@ -151,18 +151,21 @@ async def _report(load: Load, spans: int, interval: float) -> None:
         _say("progress", **_progress(load, spans))
 
 
-async def _main(options: argparse.Namespace, bodies: Iterator[bytes], wait: Callable[[], Any]) -> None:
-    connections = await open_connections(options)
+async def _run(options: argparse.Namespace, address: str, bodies: Iterator[bytes], requests: float) -> None:
+    """One run, on connections of its own. They are open when it says `open`; it starts at the next line."""
+    connections = await open_connections(options, address)
     rate = options.rate / options.spans
-    load = Load(connections, bodies, options.requests or math.inf, options.seconds or math.inf, rate)
-    _say("ready")
-    await asyncio.to_thread(wait)
+    load = Load(connections, bodies, requests, options.seconds or math.inf, rate)
+    _say("open")
+    await asyncio.to_thread(sys.stdin.readline)
     reports = asyncio.create_task(_report(load, options.spans, options.report))
     cpu = time.process_time()
     await load.run()
     cpu = time.process_time() - cpu
     seconds = time.monotonic() - load.started
     reports.cancel()
+    for connection in connections:
+        connection.close()
     milliseconds = np.array(load.latencies or [math.nan]) * 1e3
     p50, p95, p99 = (float(np.percentile(milliseconds, part)) for part in (50, 95, 99))
     _say(
@@ -183,27 +186,30 @@ async def _main(options: argparse.Namespace, bodies: Iterator[bytes], wait: Call
 def options_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--transport", choices=("grpc", "http", "json"), default="grpc")
-    parser.add_argument("--address", required=True, help="host:port")
     parser.add_argument("--spans", type=int, default=512, help="spans a request")
     parser.add_argument("--content-bytes", type=int, default=1000, help="text a span")
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--in-flight", type=int, default=1, help="calls at a time on a gRPC connection")
-    parser.add_argument("--requests", type=int, default=0, help="send this many")
-    parser.add_argument("--seconds", type=float, default=0, help="send for this long")
+    parser.add_argument("--seconds", type=float, default=0, help="stop sending after this long")
     parser.add_argument("--rate", type=float, default=0, help="spans a second; as fast as answers come when not set")
-    parser.add_argument("--gzip", action="store_true", help="all requests are made before the start; needs --requests")
+    parser.add_argument(
+        "--gzip", action="store_true", help="compressed ahead of the start, so that its CPU is not felt"
+    )
     parser.add_argument("--report", type=float, default=1e9, help="seconds between lines of progress")
     return parser
 
 
 def main() -> None:
     options = options_parser().parse_args()
-    encoding = "json" if options.transport == "json" else "protobuf"
-    bodies = fresh_bodies(templates(options.spans, options.content_bytes, encoding))  # type: ignore[arg-type]
-    if options.gzip:
-        prepared = [gzip.compress(next(bodies), 6) for _ in range(options.requests)]
-        bodies = iter(prepared)
-    uvloop.run(_main(options, bodies, sys.stdin.readline))
+    encoding: Encoding = "json" if options.transport == "json" else "protobuf"
+    fresh = fresh_bodies(templates(options.spans, options.content_bytes, encoding))
+    _say("ready")
+    for line in sys.stdin:
+        address, requests = line.split()[0], int(line.split()[1])
+        bodies = fresh
+        if options.gzip:
+            bodies = iter([gzip.compress(next(fresh), 6) for _ in range(requests)])
+        uvloop.run(_run(options, address, bodies, requests or math.inf))
 
 
 if __name__ == "__main__":

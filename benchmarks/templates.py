@@ -5,8 +5,9 @@ block of a thousand rows holds a few per cent of repeated texts at most: compres
 """
 
 import json
-from collections.abc import Sequence
-from typing import Any, Final, Literal, Protocol
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,12 @@ _DISTINCT_BYTES = 64 << 20
 
 _Bytes = npt.NDArray[np.uint8]
 _Numbers = npt.NDArray[np.int64]
+_RANDOM = 8 + RESPONSE_ID_DIGITS // 2  # bytes a span: its id, and its response's
 _HEX = np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), np.uint8).reshape(256, 2)
 _TENS = np.array([10**power for power in range(18, -1, -1)], np.int64)
 
 
-class _Encode(Protocol):
-    def __call__(self, rows: Any) -> _Bytes: ...
+_Encode = Callable[[Any], _Bytes]
 
 
 class Template:
@@ -44,16 +45,16 @@ class Template:
         self._time: _Encode = _decimal if encoding == "json" else _fixed64
         self._at = _positions(body, spans, encoding)
 
-    def fresh(self, generator: np.random.Generator, now_ns: int) -> bytes:
+    def fresh(self, now_ns: int) -> bytes:
         """The request's bytes; the same length every time."""
-        buffer, at = self._buffer, self._at
-        traces = np.frombuffer(generator.bytes(16 * self._traces), np.uint8).reshape(-1, 16)
-        buffer[at["trace"]] = self._id(traces[self._trace_of])
-        buffer[at["span"]] = self._id(np.frombuffer(generator.bytes(8 * self.spans), np.uint8).reshape(-1, 8))
+        buffer, at, spans, split = self._buffer, self._at, self.spans, 16 * self._traces
+        random = np.frombuffer(os.urandom(split + _RANDOM * spans), np.uint8)
+        own = random[split:].reshape(spans, _RANDOM)
+        buffer[at["trace"]] = self._id(random[:split].reshape(-1, 16)[self._trace_of])
+        buffer[at["span"]] = self._id(own[:, :8])
         buffer[at["start"]] = self._time(self._starts + now_ns)
         buffer[at["end"]] = self._time(self._ends + now_ns)
-        half = RESPONSE_ID_DIGITS // 2
-        buffer[at["response"]] = _hex(np.frombuffer(generator.bytes(half * self.spans), np.uint8).reshape(-1, half))
+        buffer[at["response"]] = _hex(own[:, 8:])
         return buffer.tobytes()
 
 

@@ -30,6 +30,8 @@ class Connection(Protocol):
 
     def send(self, body: bytes, done: Done) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class HttpConnection(asyncio.Protocol):
     """One keep-alive connection, one request at a time."""
@@ -64,6 +66,9 @@ class HttpConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()
         self._end(None if status == 200 else f"HTTP {status}")
+
+    def close(self) -> None:
+        self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -168,6 +173,9 @@ class GrpcConnection(asyncio.Protocol):
         grant = _frame(_WINDOW_UPDATE, 0, 0, struct.pack(">I", _GRANT))
         self._transport.write(_PREFACE + _frame(_SETTINGS, 0, 0, b"") + grant)
 
+    def close(self) -> None:
+        self._transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
         for stream in list(self._calls):
@@ -211,7 +219,7 @@ class GrpcConnection(asyncio.Protocol):
         if block in self._statuses:
             return self._statuses[block]
         before = self._decoder.header_table.maxsize, list(self._decoder.header_table.dynamic_entries)
-        headers = dict(self._decoder.decode(block))
+        headers: dict[Any, Any] = dict(self._decoder.decode(block))
         status = headers.get("grpc-status", "0")
         why = None if status == "0" else f"gRPC status {status}: {headers.get('grpc-message', '')}"
         if before == (self._decoder.header_table.maxsize, list(self._decoder.header_table.dynamic_entries)):
