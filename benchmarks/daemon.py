@@ -7,11 +7,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+from benchmarks.processes import Tree
 
 _ENDPOINTS = (
     "receivers.otlp.protocols.grpc.endpoint",
@@ -25,7 +26,7 @@ class Measured:
 
     def __init__(self, process: "subprocess.Popen[bytes]", directory: Path) -> None:
         self.directory = directory
-        self._process = psutil.Process(process.pid)
+        self.tree = Tree(process.pid)
         ports = json.loads((directory / "ports.json").read_text())
         self.grpc = f"127.0.0.1:{ports['grpc']}"
         self.http = f"http://127.0.0.1:{ports['http']}"
@@ -33,21 +34,29 @@ class Measured:
 
     def cpu_seconds(self) -> float:
         """User and system time of the tree so far."""
-        times = [process.cpu_times() for process in self._tree()]
-        return float(sum(time.user + time.system for time in times))
+        return self.tree.cpu_seconds()
 
     def rss_mib(self) -> float:
         """Resident memory of the tree now."""
-        return float(sum(process.memory_info().rss for process in self._tree())) / 2**20
+        return self.tree.rss_mib()
 
-    def _tree(self) -> list[psutil.Process]:
-        return [self._process, *self._process.children(recursive=True)]
+    def address(self, transport: str) -> str:
+        """host:port of a transport of `benchmarks.sender`."""
+        return self.grpc if transport == "grpc" else self.http.removeprefix("http://")
 
     def metric(self, name: str) -> float:
         """The sum over labels of one metric."""
-        with urllib.request.urlopen(f"{self.web}/metrics", timeout=10) as response:
+        return self.metrics()[name]
+
+    def metrics(self) -> Mapping[str, float]:
+        """Every metric, summed over its labels; 0 for one that has none yet."""
+        with urllib.request.urlopen(f"{self.web}/metrics", timeout=30) as response:
             lines = response.read().decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        found: dict[str, float] = defaultdict(float)
+        for line in lines:
+            if not line.startswith("#"):
+                found[line.split("{")[0].split(" ")[0]] += float(line.rpartition(" ")[2])
+        return found
 
     def wait_until_stored(self, spans: int, seconds: float = 300.0) -> float:
         """Wait until `spans` spans are stored in all; how long it took."""
@@ -60,11 +69,14 @@ class Measured:
 
 
 @contextmanager
-def daemon(settings: Sequence[str] = (), *, ready: bool = True) -> Iterator[Measured]:
-    """A daemon in a temporary directory, stopped and deleted afterwards; `ready` waits for its store too."""
+def daemon(settings: Sequence[str] = (), *, ready: bool = True, directory: Path | None = None) -> Iterator[Measured]:
+    """A daemon, stopped afterwards; `ready` waits for its store too.
+
+    Its data directory is `directory`, or else a temporary one.
+    """
     with tempfile.TemporaryDirectory(prefix="spanmeter-bench-") as name:
-        directory = Path(name)
-        command = [sys.executable, "-m", "collector", "serve", "--data-dir", name]
+        place = directory or Path(name)
+        command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(place)]
         for setting in (
             *(f"{endpoint}=127.0.0.1:0" for endpoint in _ENDPOINTS),
             "telemetry.log_level=error",
@@ -73,7 +85,7 @@ def daemon(settings: Sequence[str] = (), *, ready: bool = True) -> Iterator[Meas
             command += ["--set", setting]
         process = subprocess.Popen(command)
         try:
-            yield _started(process, directory, "readyz" if ready else "healthz")
+            yield _started(process, place, "readyz" if ready else "healthz")
         finally:
             process.terminate()
             process.wait(60)

@@ -1,108 +1,153 @@
-"""CPU per span, throughput and acknowledgement latency of ingest, from OTLP to rows in the embedded store.
+"""Ingest into the embedded store: CPU per span, throughput, latency, memory and disk, by the shape of requests.
 
-    python -m benchmarks.ingest [--transport grpc|http] [--spans-per-request 512] [--requests 100] [--clients 4]
+    python -m benchmarks.ingest [--case "grpc 512"]... [--scale 1.0] [--rounds 1] [--visible]
 
-CPU is user plus system time of the server's whole process tree from the first request until every span is stored.
-The sender runs in this process on the same machine, so spans/s is what both manage together.
+CPU is user plus system time of the daemon's process tree from the first request until it is idle, every span stored
+and merged as far as merges begin by themselves. Each case has a daemon of its own, warmed up with a twentieth of the
+requests. The sender is another process on the same cores: its CPU is not counted, but it takes its share of them.
 """
 
-import argparse
-import concurrent.futures
-import http.client
-import json
-import statistics
+import tempfile
 import time
-from collections.abc import Callable
-from urllib.parse import urlparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-import grpc
-
-from benchmarks.corpus import requests
 from benchmarks.daemon import Measured, daemon
+from benchmarks.latency import visible
+from benchmarks.load import Figures, Sender, Shape, sender
+from benchmarks.processes import peak
+from benchmarks.report import parser, spread, table, write
+from benchmarks.stored import stored
 
-METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-Send = Callable[[bytes], None]
+STORED: Final = "spanmeter_drain_stored_spans_total"
+_LARGE = 30_000
+_WARM_UP = 20
+_SEEN_SECONDS = 30.0
+_POLL = 0.25  # reading the metrics costs the daemon about a millisecond
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is sent, and how many requests a round."""
+
+    shape: Shape
+    requests: int
+
+
+CASES: Final = (
+    *(Case(Shape(transport, 512), 200) for transport in ("grpc", "http", "json")),
+    *(Case(Shape(transport, 512, gzip=True), 100) for transport in ("grpc", "http", "json")),
+    *(Case(Shape(transport, 16, in_flight=16), 3_000) for transport in ("grpc", "http", "json")),
+    Case(Shape("grpc", 1, in_flight=16), 15_000),
+    *(Case(Shape(transport, 1, connections=64), 15_000) for transport in ("http", "json")),
+    Case(Shape("grpc", 16, in_flight=16, gzip=True), 1_500),
+    Case(Shape("grpc", 64, _LARGE), 120),
+    Case(Shape("http", 64, _LARGE), 120),
+    Case(Shape("http", 1, _LARGE, connections=64), 4_000),
+)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--transport", choices=("grpc", "http"), default="grpc")
-    parser.add_argument("--spans-per-request", type=int, default=512)
-    parser.add_argument("--requests", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=4)
-    options = parser.parse_args()
-    corpus = requests(options.requests, options.spans_per_request)
-    with daemon() as server:
-        result = measure(server, corpus, options.spans_per_request, options.transport, options.clients)
-    for name, value in result.items():
-        print(f"{name:28} {value:>12,.2f}" if isinstance(value, float) else f"{name:28} {value:>12,}")
-    print(json.dumps(vars(options) | result))
+    arguments = parser(__doc__)
+    arguments.add_argument("--case", action="append", help="only cases whose name begins with this; repeatable")
+    arguments.add_argument("--scale", type=float, default=1.0, help="requests a round, relative to the usual number")
+    arguments.add_argument("--rounds", type=int, default=1)
+    arguments.add_argument(
+        "--visible", action="store_true", help="also how soon queries see spans, at half the stored rate"
+    )
+    arguments.add_argument("--set", action="append", default=[], help="a setting, as KEY=VALUE; repeatable")
+    options = arguments.parse_args()
+    results: dict[str, list[Figures]] = {}
+    for case in CASES:
+        name = case.shape.name
+        if not options.case or name.startswith(tuple(options.case)):
+            requests = max(_WARM_UP, round(case.requests * options.scale))
+            results[name] = measure(case.shape, requests, options.rounds, options.set, seen=options.visible)
+            print(_line(name, results[name]), flush=True)
+    print(table(_HEAD, [_row(name, rounds) for name, rounds in results.items()]))
+    write(options, {"benchmark": "ingest", "results": results})
 
 
-def measure(server: Measured, corpus: list[bytes], spans: int, transport: str, clients: int) -> dict[str, int | float]:
-    """Send `corpus` and wait until it is stored."""
-    total = len(corpus) * spans
-    before = server.cpu_seconds()
-    started = time.perf_counter()
-    latencies = _send_all(server, corpus, transport, clients)
-    sent = time.perf_counter() - started
-    peak = server.rss_mib()
-    server.wait_until_stored(total)
-    stored = time.perf_counter() - started
-    cpu = server.cpu_seconds() - before
-    cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else [latencies[0]] * 99
+def measure(shape: Shape, requests: int, rounds: int, settings: list[str], *, seen: bool) -> list[Figures]:
+    """Rounds against one daemon. The last also holds what its store holds in the end."""
+    with tempfile.TemporaryDirectory(prefix="spanmeter-ingest-") as name:
+        with daemon(settings, directory=Path(name)) as server, sender(shape) as load:
+            _round(server, load, shape, requests // _WARM_UP)
+            figures = [_round(server, load, shape, requests) for _ in range(rounds)]
+            if seen:  # at half of what it stores, or else the backlog is all there is to see
+                rate = figures[-1]["stored_per_s"] / 2
+                figures[-1] |= visible(server, shape, seconds=_SEEN_SECONDS, rate=rate)
+            total = int(server.metric(STORED))
+        kept = stored(Path(name))
+    if kept["rows"] < total or kept["distinct"] != kept["rows"]:
+        raise RuntimeError(f"{total} spans were stored, the store holds {kept}")
+    figures[-1] |= {"stored_bytes_per_span": kept["bytes"] / kept["rows"], "parts": kept["parts"]}
+    return figures
+
+
+def _round(server: Measured, load: Sender, shape: Shape, requests: int) -> Figures:
+    load.open(server.address(shape.transport), requests)
+    spans, before = requests * shape.spans, server.metric(STORED)
+    used = server.tree.wait_until_quiet()
+    with peak(server.rss_mib) as highest:
+        load.start()
+        sent = load.finish()
+        lag = _wait_until_stored(server, before + spans)
+        cpu = server.tree.wait_until_quiet() - used
     return {
-        "spans": total,
-        "bytes per span": sum(map(len, corpus)) / total,
-        "CPU us per span": cpu / total * 1e6,
-        "CPU us per request": cpu / len(corpus) * 1e6,
-        "acknowledged spans per s": total / sent,
-        "stored spans per s": total / stored,
-        "ack p50 ms": cuts[49] * 1e3,
-        "ack p95 ms": cuts[94] * 1e3,
-        "ack p99 ms": cuts[98] * 1e3,
-        "resident MiB": peak,
+        "spans": spans,
+        "wire_bytes_per_span": sent["bytes"] / spans,
+        "cpu_us_per_span": cpu / spans * 1e6,
+        "cpu_us_per_request": cpu / requests * 1e6,
+        "acknowledged_per_s": spans / sent["seconds"],
+        "stored_per_s": spans / (sent["seconds"] + lag),
+        "stored_after_last_ack_s": lag,
+        **{name: sent[name] for name in ("ack_p50_ms", "ack_p95_ms", "ack_p99_ms", "ack_max_ms")},
+        "peak_rss_mib": highest[0],
+        "sender_cpu_us_per_span": sent["sender_cpu_seconds"] / spans * 1e6,
     }
 
 
-def _send_all(server: Measured, corpus: list[bytes], transport: str, clients: int) -> list[float]:
-    shares = [corpus[number::clients] for number in range(clients)]
-    open_client = _grpc_client if transport == "grpc" else _http_client
-
-    def send_share(share: list[bytes]) -> list[float]:
-        send = open_client(server)
-        latencies = []
-        for body in share:
-            started = time.perf_counter()
-            send(body)
-            latencies.append(time.perf_counter() - started)
-        return latencies
-
-    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
-        return [latency for latencies in pool.map(send_share, shares) for latency in latencies]
+def _wait_until_stored(server: Measured, spans: float, seconds: float = 600) -> float:
+    """Seconds until the daemon has stored `spans` since its start."""
+    began = time.monotonic()
+    while server.metric(STORED) < spans:
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"fewer than {spans} spans stored after {seconds} s")
+        time.sleep(_POLL)
+    return time.monotonic() - began
 
 
-def _grpc_client(server: Measured) -> Send:
-    channel = grpc.insecure_channel(server.grpc, options=[("grpc.use_local_subchannel_pool", 1)])
-    call = channel.unary_unary(METHOD, request_serializer=None, response_deserializer=None)
-
-    def send(body: bytes) -> None:
-        call(body, timeout=60)
-
-    return send
+_HEAD: Final = (
+    *("case", "CPU us/span", "CPU us/request", "acked spans/s", "stored spans/s", "lag s", "ack p50/p95/p99 ms"),
+    *("peak RSS MiB", "bytes/span: wire, stored", "visible p50/p99 s", "sender us/span"),
+)
 
 
-def _http_client(server: Measured) -> Send:
-    connection = http.client.HTTPConnection(urlparse(server.http).netloc, timeout=60)
+def _line(name: str, rounds: list[Figures]) -> str:
+    return f"{name}: {spread([figures['cpu_us_per_span'] for figures in rounds])} CPU us/span"
 
-    def send(body: bytes) -> None:
-        connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
-        response = connection.getresponse()
-        response.read()
-        if response.status != 200:
-            raise RuntimeError(f"answered {response.status}")
 
-    return send
+def _row(name: str, rounds: list[Figures]) -> list[str]:
+    last = rounds[-1]
+
+    def over_rounds(field: str, digits: int = 1) -> str:
+        return spread([figures[field] for figures in rounds], digits)
+
+    return [
+        name,
+        over_rounds("cpu_us_per_span"),
+        over_rounds("cpu_us_per_request", 0),
+        over_rounds("acknowledged_per_s", 0),
+        over_rounds("stored_per_s", 0),
+        over_rounds("stored_after_last_ack_s"),
+        " / ".join(f"{last[field]:.1f}" for field in ("ack_p50_ms", "ack_p95_ms", "ack_p99_ms")),
+        f"{max(figures['peak_rss_mib'] for figures in rounds):.0f}",
+        f"{last['wire_bytes_per_span']:.0f}, {last['stored_bytes_per_span']:.0f}",
+        f"{last['visible_p50_s']:.2f} / {last['visible_p99_s']:.2f}" if "visible_p50_s" in last else "-",
+        over_rounds("sender_cpu_us_per_span", 2),
+    ]
 
 
 if __name__ == "__main__":

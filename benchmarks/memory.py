@@ -6,21 +6,21 @@ Each case starts its own daemon and prints the memory before and the peak: a gzi
 connections that never finish, requests at the size limit, and a store that does not answer while spans keep coming.
 """
 
-import contextlib
 import gzip
 import http.client
 import io
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import urlparse
 
 import grpc
 
 from benchmarks.corpus import requests
 from benchmarks.daemon import Measured, daemon
-from benchmarks.ingest import METHOD
+from benchmarks.processes import peak
+from benchmarks.wire import EXPORT
 
 _MIB = 2**20
 _HALF_REQUEST = (
@@ -40,26 +40,9 @@ def main() -> None:
     for name, run, settings in cases:
         with daemon(settings, ready=not settings) as server:
             before = server.rss_mib()
-            with _peak(server) as peak:
+            with peak(server.rss_mib, 0.01) as highest:
                 answers = run(server)
-            print(f"{name:42} {before:10.0f} {peak[0]:10.0f}  {answers}")
-
-
-@contextlib.contextmanager
-def _peak(server: Measured) -> Iterator[list[float]]:
-    peak, done = [server.rss_mib()], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.01):
-            peak[0] = max(peak[0], server.rss_mib())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
+            print(f"{name:42} {before:10.0f} {highest[0]:10.0f}  {answers}")
 
 
 def _bomb() -> bytes:
@@ -86,7 +69,7 @@ def _bomb_http(server: Measured) -> str:
 
 def _bomb_grpc(server: Measured) -> str:
     channel = grpc.insecure_channel(server.grpc, options=[("grpc.max_send_message_length", -1)])
-    call = channel.unary_unary(METHOD, request_serializer=None, response_deserializer=None)
+    call = channel.unary_unary(EXPORT, request_serializer=None, response_deserializer=None)
     try:
         call(_bomb(), timeout=120)  # the gzip mark alone makes the server inflate it
     except grpc.RpcError as error:
