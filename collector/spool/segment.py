@@ -11,6 +11,7 @@ in the checksum, which no client knows, keeps it from taking a frame that someon
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import google_crc32c
 
@@ -56,18 +57,37 @@ def encode_frame(envelope: Envelope, segment_id: str) -> bytes:
     return b"".join(frame_parts(record_head(envelope), envelope.payload, checksum_seed(segment_id)))
 
 
-def read_segment(data: bytes, segment_id: str) -> Iterator[Envelope | Damage]:
-    """Every whole frame of a segment in order, and what lies between them.
+def read_frames(file: BinaryIO, size: int, segment_id: str) -> Iterator[Envelope | Damage]:
+    """What `read_segment` gives of the first `size` bytes of a file, which is read one frame at a time."""
+    offset = len(HEADER)
+    whole = file.read(offset) == HEADER
+    while whole and offset < size:
+        head = file.read(_FRAME.size)
+        mark, length, checksum = _FRAME.unpack(head) if len(head) == _FRAME.size else (b"", 0, 0)
+        end = offset + _FRAME.size + length
+        record = file.read(length) if mark == _MARK and end <= size else b""
+        whole = len(record) == max(length, _RECORD.size) and _checksum(record, segment_id) == checksum
+        if whole:
+            yield _envelope(record)
+            offset = end
+    if offset < size:
+        start = offset if offset > len(HEADER) else 0
+        file.seek(start)
+        yield from read_segment(file.read(size - start), segment_id, start)
+
+
+def read_segment(data: bytes, segment_id: str, start: int = 0) -> Iterator[Envelope | Damage]:
+    """Every whole frame of a segment in order, and what lies between them; `data` is the segment from `start` on.
 
     A prefix of a segment yields a prefix of its envelopes; a changed byte costs the frame it is in and no other.
     """
-    offset = len(HEADER) if data.startswith(HEADER) else 0
+    offset = len(HEADER) if not start and data.startswith(HEADER) else 0
     while offset < len(data):
         found = _frame_at(data, offset, segment_id)
         if found is None:
             resume = _next_frame(data, offset + 1, segment_id)
-            torn = resume == len(data) and _looks_torn(data, offset, segment_id)
-            yield Damage(offset, data[offset:resume], torn)
+            torn = resume == len(data) and _looks_torn(data, offset, segment_id, first=start + offset == 0)
+            yield Damage(start + offset, data[offset:resume], torn)
             offset = resume
         else:
             envelope, offset = found
@@ -104,14 +124,14 @@ def _next_frame(data: bytes, offset: int, segment_id: str) -> int:
     return len(data)
 
 
-def _looks_torn(data: bytes, offset: int, segment_id: str) -> bool:
+def _looks_torn(data: bytes, offset: int, segment_id: str, *, first: bool) -> bool:
     """Whether the rest is an unfinished write: a header or frame cut short, or blocks never written (zeros).
 
     A frame that is all there is damage, be it its checksum or its length that is wrong: its write may have been
     answered.
     """
     rest = data[offset:]
-    if not rest.strip(b"\0") or (offset == 0 and HEADER.startswith(rest)):
+    if not rest.strip(b"\0") or (first and HEADER.startswith(rest)):
         return True
     if len(rest) < _FRAME.size:
         return rest.startswith(_MARK[: len(rest)])

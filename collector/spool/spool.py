@@ -31,7 +31,7 @@ from collector.spool.segment import (
     checksum_seed,
     encode_frame,
     frame_parts,
-    read_segment,
+    read_frames,
     record_head,
 )
 
@@ -55,7 +55,7 @@ class Segment:
     def read(self) -> Iterator[Envelope | Damage]:
         """Its envelopes and damaged ranges, in order."""
         with self.path.open("rb") as file:  # beyond `size` may lie what was refused and could not be cut off
-            return read_segment(file.read(self.size), self.id)
+            yield from read_frames(file, self.size, self.id)
 
 
 @dataclass(frozen=True, slots=True)
