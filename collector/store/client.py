@@ -106,11 +106,8 @@ class Store:
 
     def _send(self, table: str, batch: pa.RecordBatch, settings: Mapping[str, Any]) -> None:
         """Insert through a server: an Arrow stream whose buffers are compressed."""
-        body = io.BytesIO()
-        codec = None if self._config.compression == "none" else self._config.compression
-        with pa.ipc.new_stream(body, batch.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as stream:
-            stream.write_batch(batch)
-        self._writer.raw_insert(table, batch.schema.names, body.getvalue(), dict(settings), "ArrowStream")
+        body = arrow_stream(batch, self._config.compression)
+        self._writer.raw_insert(table, batch.schema.names, body, dict(settings), "ArrowStream")
 
     def _hand_over(self, table: str, batch: pa.RecordBatch, settings: Mapping[str, Any]) -> None:
         """Insert into the engine, which finds `spans` by its name among the variables of its callers."""
@@ -158,6 +155,15 @@ class Store:
         while not self._readers.empty():
             self._readers.get_nowait().close()
         self._writer.close()
+
+
+def arrow_stream(batch: pa.RecordBatch, compression: str) -> bytes:
+    """`batch` as an Arrow IPC stream, its buffers compressed as `store.compression` says."""
+    options = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+    body = io.BytesIO()
+    with pa.ipc.new_stream(body, batch.schema, options=options) as stream:
+        stream.write_batch(batch)
+    return body.getvalue()
 
 
 def _use_scratch(directory: Path) -> None:
