@@ -114,9 +114,8 @@ class Store:
         spans = pa.Table.from_batches([batch])  # noqa: F841
         columns = ", ".join(quote_identifier(name) for name in batch.schema.names)
         clause = ", ".join(f"{name} = {format_str(str(value))}" for name, value in settings.items())
-        self._writer.command(
-            f"INSERT INTO {quote_identifier(table)} ({columns}) SETTINGS {clause} SELECT {columns} FROM Python(spans)"
-        )
+        into = f"INSERT INTO {quote_identifier(table)} ({columns}) SETTINGS {clause}"
+        self._writer.command(f"{into} SELECT {columns} FROM Python(spans)")  # noqa: S608 - names and values are quoted
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable."""

@@ -31,12 +31,23 @@ _MERGE_SETTINGS = {
     "number_of_free_entries_in_pool_to_lower_max_size_of_merge": 1,
     "number_of_free_entries_in_pool_to_execute_mutation": 1,
     "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
+    # A merge costs as much a row as its insert. By default five parts are one too many, and rows are merged over and over.
+    "min_parts_to_merge_at_once": 30,
     # Statistics of every column, for the planner of joins; nothing here joins.
     "auto_statistics_types": "",
 }
 
-# Parts below this many bytes on disk are merged again sooner or later: they are compressed with LZ4, larger ones better.
-_ZSTD_FROM = 1 << 30
+# Smaller parts are merged again sooner or later and have LZ4; parts from this many bytes on disk have ZSTD.
+_COMPRESSION = """
+    <compression>
+        <case>
+            <min_part_size>1073741824</min_part_size>
+            <min_part_size_ratio>0</min_part_size_ratio>
+            <method>zstd</method>
+            <level>1</level>
+        </case>
+    </compression>
+"""
 
 
 def bound_allocator() -> None:
@@ -50,9 +61,5 @@ def write_engine_config(path: Path, max_memory: int) -> Path:
     lines.append(f"    <max_server_memory_usage>{max_memory}</max_server_memory_usage>")
     lines += ["    <merge_tree>", *(f"        <{name}>{value}</{name}>" for name, value in _MERGE_SETTINGS.items())]
     lines.append("    </merge_tree>")
-    lines.append(
-        f"    <compression><case><min_part_size>{_ZSTD_FROM}</min_part_size><min_part_size_ratio>0</min_part_size_ratio>"
-        "<method>zstd</method><level>1</level></case></compression>"
-    )
-    path.write_text("<clickhouse>\n" + "\n".join(lines) + "\n</clickhouse>\n", encoding="utf-8")
+    path.write_text("<clickhouse>\n" + "\n".join(lines) + _COMPRESSION + "</clickhouse>\n", encoding="utf-8")
     return path
