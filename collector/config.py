@@ -233,6 +233,7 @@ class StoreConfig(Section):
     ttl: Duration = setting("30d", "Delete spans this long after they were received; 0s keeps them for ever.")
     insert_timeout: Duration = setting("60s", "An insert or query that takes longer is retried.", gt=0)
     retry_max_interval: Duration = setting("30s", "Longest pause between attempts while the store is unavailable.")
+    compression: Literal["lz4", "zstd", "none"] = setting("lz4", "How inserts to a server are compressed on the way.")
     max_memory: ByteSize = setting("1GiB", "Memory the embedded engine may use.", ge=64 * 1024 * 1024)
 
     @model_validator(mode="after")

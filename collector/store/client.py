@@ -1,8 +1,10 @@
 """One code path to ClickHouse: clickhouse-connect, whose backend is a server over HTTP or the chDB engine in process.
 
+Only an insert differs: a server is sent an Arrow stream, the engine reads the batch where it lies in this process.
 Clients are not shared between threads: one writes (the drain's), and each query takes a reader of its own from a pool.
 """
 
+import io
 import queue
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,12 +14,13 @@ from typing import Any, Final
 
 import clickhouse_connect
 import pyarrow as pa
+from clickhouse_connect.driver.binding import format_str, quote_identifier
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.config import StoreConfig
 from collector.errors import Reason, Rejected, StartError, Unavailable
-from collector.store.engine import write_engine_config
+from collector.store.engine import bound_allocator, write_engine_config
 from collector.store.errors import translate
 
 # One insert = one block = one part, so that it is all or nothing and its token stands for exactly these rows.
@@ -32,7 +35,11 @@ _ONE_BLOCK: Final = {
     "insert_deduplicate": 1,
     "async_insert": 0,
     "max_partitions_per_insert_block": 0,
+    # Without it every row is merged with none: it costs as much as the rest of the insert. FINAL drops doubles anyway.
+    "optimize_on_insert": 0,
 }
+# An insert the engine reads from this process is INSERT ... SELECT: one thread reads, so that its rows stay one block.
+_ONE_SELECT: Final = {"max_threads": 1, "max_block_size": 1_000_000_000, "deduplicate_insert_select": "force_enable"}
 _MAX_READERS = 8
 
 
@@ -63,6 +70,7 @@ class Store:
             )
         options: dict[str, Any] = {"readonly": 1} if read_only else {}
         if engine:
+            bound_allocator()
             _use_scratch(self._path / "scratch")
             options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
         return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
@@ -91,7 +99,23 @@ class Store:
         """
         settings = {**_ONE_BLOCK, "insert_deduplication_token": token}
         with _translated():
-            self._writer.insert_arrow(table, pa.Table.from_batches([batch]), self.database, settings=settings)
+            if self._path is None:
+                self._send(table, batch, settings)
+            else:
+                self._hand_over(table, batch, settings | _ONE_SELECT)
+
+    def _send(self, table: str, batch: pa.RecordBatch, settings: Mapping[str, Any]) -> None:
+        """Insert through a server: an Arrow stream whose buffers are compressed."""
+        body = arrow_stream(batch, self._config.compression)
+        self._writer.raw_insert(table, batch.schema.names, body, dict(settings), "ArrowStream")
+
+    def _hand_over(self, table: str, batch: pa.RecordBatch, settings: Mapping[str, Any]) -> None:
+        """Insert into the engine, which finds `spans` by its name among the variables of its callers."""
+        spans = pa.Table.from_batches([batch])  # noqa: F841
+        columns = ", ".join(quote_identifier(name) for name in batch.schema.names)
+        clause = ", ".join(f"{name} = {format_str(str(value))}" for name, value in settings.items())
+        into = f"INSERT INTO {quote_identifier(table)} ({columns}) SETTINGS {clause}"
+        self._writer.command(f"{into} SELECT {columns} FROM Python(spans)")  # noqa: S608 - names and values are quoted
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable."""
@@ -132,11 +156,20 @@ class Store:
         self._writer.close()
 
 
+def arrow_stream(batch: pa.RecordBatch, compression: str) -> bytes:
+    """`batch` as an Arrow IPC stream, its buffers compressed as `store.compression` says."""
+    options = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
+    body = io.BytesIO()
+    with pa.ipc.new_stream(body, batch.schema, options=options) as stream:
+        stream.write_batch(batch)
+    return body.getvalue()
+
+
 def _use_scratch(directory: Path) -> None:
     """Make `directory` the process's place for temporary files, empty.
 
-    clickhouse-connect hands every insert to the engine in a temporary file. In the system's own place these would
-    hold spans outside the data directory, and stay behind when the process is killed during an insert.
+    clickhouse-connect gives the engine some statements' data in temporary files. In the system's own place these would
+    hold spans outside the data directory, and stay behind when the process is killed.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for left in directory.iterdir():

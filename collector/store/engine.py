@@ -1,6 +1,10 @@
 """The embedded engine's own configuration: small caches, few threads, no system log tables."""
 
+import os
 from pathlib import Path
+
+# The engine's allocator keeps an arena a core, each with free pages of its own; inserts come one at a time.
+_ALLOCATOR = "narenas:2,percpu_arena:disabled,dirty_decay_ms:10000,muzzy_decay_ms:0,oversize_threshold:67108864"
 
 # Values in bytes unless the name says otherwise. chDB's defaults (5 GiB caches, 16 background threads) suit servers.
 _SERVER_SETTINGS = {
@@ -27,7 +31,28 @@ _MERGE_SETTINGS = {
     "number_of_free_entries_in_pool_to_lower_max_size_of_merge": 1,
     "number_of_free_entries_in_pool_to_execute_mutation": 1,
     "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
+    # A merge costs as much a row as its insert. By default five parts are one too many, and rows are merged over and over.
+    "min_parts_to_merge_at_once": 30,
+    # Statistics of every column, for the planner of joins; nothing here joins.
+    "auto_statistics_types": "",
 }
+
+# Smaller parts are merged again sooner or later and have LZ4; parts from this many bytes on disk have ZSTD.
+_COMPRESSION = """
+    <compression>
+        <case>
+            <min_part_size>1073741824</min_part_size>
+            <min_part_size_ratio>0</min_part_size_ratio>
+            <method>zstd</method>
+            <level>1</level>
+        </case>
+    </compression>
+"""
+
+
+def bound_allocator() -> None:
+    """Bound the engine's free memory, unless the user does: the variable counts when the engine is first loaded."""
+    os.environ.setdefault("JE_MALLOC_CONF", _ALLOCATOR)
 
 
 def write_engine_config(path: Path, max_memory: int) -> Path:
@@ -36,5 +61,5 @@ def write_engine_config(path: Path, max_memory: int) -> Path:
     lines.append(f"    <max_server_memory_usage>{max_memory}</max_server_memory_usage>")
     lines += ["    <merge_tree>", *(f"        <{name}>{value}</{name}>" for name, value in _MERGE_SETTINGS.items())]
     lines.append("    </merge_tree>")
-    path.write_text("<clickhouse>\n" + "\n".join(lines) + "\n</clickhouse>\n", encoding="utf-8")
+    path.write_text("<clickhouse>\n" + "\n".join(lines) + _COMPRESSION + "</clickhouse>\n", encoding="utf-8")
     return path
