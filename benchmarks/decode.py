@@ -2,7 +2,7 @@
 
 python -m benchmarks.decode [REPEATS]
 
-Over requests of 512, 16 and 1 GenAI spans (benchmarks.corpus), decoded 4,096 spans at a time as the drain does, and over
+Over requests of 512, 16 and 1 GenAI spans (benchmarks.corpus), 4,096 spans at a time as in the drain, and over
 every captured payload at once.
 """
 
