@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test lint run native clean
+.PHONY: demo test lint run native fuzz asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -32,6 +32,22 @@ run: $(VENV)/installed  ## Run the daemon with its defaults.
 
 native: $(VENV)/installed  ## Compile the native modules again, in place.
 	$(BIN)/python setup.py -q build_ext --inplace --force
+
+FUZZ_SECONDS ?= 60
+
+fuzz: $(VENV)/installed  ## Look for requests on which the native modules differ from the reference.
+	$(BIN)/python -m tests.fuzz.decode $(FUZZ_SECONDS)
+
+# A build of its own, so that no sanitized module is ever installed. Leaks are the interpreter's own business.
+SANITIZED := build/sanitized
+
+asan: $(VENV)/installed  ## The tests of the native modules and the fuzzer, under AddressSanitizer and UBSan.
+	SPANMETER_SANITIZE=address,undefined $(BIN)/python setup.py -q build --build-base $(SANITIZED) --build-lib $(SANITIZED)/lib
+	ln -sfn $(CURDIR)/tests $(SANITIZED)/lib/tests
+	cd $(SANITIZED)/lib && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc ARROW_DEFAULT_MEMORY_POOL=system \
+	  SPANMETER_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CURDIR)/$(BIN)/python -m pytest --noconftest -p no:cacheprovider \
+	  tests/unit/test_kernel.py tests/unit/test_decode.py tests/unit/test_validate.py tests/fuzz
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) build dist *.egg-info

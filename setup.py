@@ -12,13 +12,17 @@ _SCHEMA = "collector._schema"
 def _extensions() -> list[Extension]:
     if os.environ.get("SPANMETER_NATIVE") == "0":
         return []
+    sanitizers = os.environ.get("SPANMETER_SANITIZE")  # a list for the compiler, as `make asan` sets it
+    checks = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-g", "-O1"] if sanitizers else []
     # `optional`: a missing compiler costs speed, not the installation.
     found = [
         Extension(
             ".".join(path.with_suffix("").parts),
             [str(path)],
             language="c++",
-            extra_compile_args=["-std=c++17", "-O3"],
+            depends=[str(header) for header in Path("collector").rglob("*.hpp")],
+            extra_compile_args=["-std=c++17", "-O3", *checks],
+            extra_link_args=checks,
             optional=True,
         )
         for path in sorted(Path("collector").rglob("_*.pyx"))
@@ -37,6 +41,7 @@ schema = _schema_packages()
 setup(
     packages=[*find_packages(include=("collector", "collector.*")), *schema],
     package_dir=schema,
+    include_package_data=False,  # sources of the native modules are for source distributions
     package_data={"": ["*.sql", "*.yaml", "*.pyi", "py.typed"]},
     exclude_package_data={"": ["*.cpp"]},
     ext_modules=_extensions(),

@@ -48,7 +48,7 @@ struct Catalogue {
         holds[KEY_VALUE_LIST][1] = KEY_VALUE;
     }
 };
-constexpr Catalogue CATALOGUE;
+inline constexpr Catalogue CATALOGUE;
 
 // The library refuses messages nested 100 deep, groups counted; this leaves room for theirs.
 constexpr int MAX_MESSAGES = 90;

@@ -5,6 +5,8 @@ The walk (walk.hpp) takes plain bodies. One that is not plain is parsed and writ
 resolves what is rare (fields that merge, members of a oneof that replace each other) and refuses what is malformed.
 """
 
+from dataclasses import replace
+
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
@@ -77,6 +79,7 @@ cdef extern from "walk.hpp" namespace "spanmeter" nogil:
         Links links
         Rows(uint64_t, Bytes, Bytes) except +
         size_t size()
+        void reserve(const vector[Input]&, size_t) except +
         size_t add(const vector[Input]&, size_t) except +
 
 
@@ -98,12 +101,24 @@ _LATEST = LATEST_NS
 
 def decode(envelopes):
     """The contract of reference.decode."""
-    walk = _Walk()
+    inputs = _Inputs(envelopes)
     try:
-        plain = walk.read(list(envelopes))
+        return _decode(envelopes, inputs)
     except OverflowError as error:
         raise Rejected(Reason.TOO_LARGE, f"The spans are too large for one batch: {error}.") from None
-    return walk.batch() if plain else reference.decode(envelopes)
+
+
+cdef object _decode(envelopes, _Inputs inputs):
+    cdef size_t position = 0
+    batches = []
+    while True:
+        walk = _Walk()
+        position = walk.read(envelopes, inputs, position)
+        batches.append(walk.batch())
+        if position == inputs.items.size():
+            return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+        batches.append(reference.decode([envelopes[position]]))
+        position += 1
 
 
 cdef class _View:
@@ -119,6 +134,25 @@ cdef class _View:
 
     cdef Bytes bytes(self):
         return Bytes(<const char*> self.buffer.buf, <size_t> self.buffer.len)
+
+
+cdef class _Inputs:
+    """What the walk reads of envelopes, and the objects that own the bytes."""
+
+    cdef vector[Input] items
+    cdef list owners
+
+    def __init__(self, envelopes):
+        self.owners = []
+        for envelope in envelopes:
+            self._add(_View(envelope.payload), _View(envelope.project.encode()), envelope.received_at)
+
+    cdef int _add(self, _View payload, _View project, int64_t received_at) except -1:
+        if received_at < 0:
+            raise OverflowError("a time before 1970")
+        self.owners += (payload, project)
+        self.items.push_back(Input(payload.bytes(), project.bytes(), <uint64_t> received_at))
+        return 0
 
 
 cdef class _Owner:
@@ -152,33 +186,27 @@ cdef class _Walk:
     def __dealloc__(self):
         del self.rows
 
-    cdef bint read(self, list envelopes) except -1:
-        """Append the rows of all envelopes; False when only the reference can."""
-        cdef vector[Input] inputs
-        cdef size_t position = 0
-        kept = []
-        for envelope in envelopes:
-            inputs.push_back(_input(envelope, envelope.payload, kept))
+    cdef size_t read(self, envelopes, _Inputs inputs, size_t position) except *:
+        """Append the rows of the envelopes from `position` on; returns that of one which only the reference can read."""
+        self.rows.reserve(inputs.items, position)
         while True:
             with nogil:
-                position = self.rows.add(inputs, position)
-            if position == inputs.size():
-                return True
-            if not self._read_rewritten(envelopes[position]):
-                return False
+                position = self.rows.add(inputs.items, position)
+            if position == inputs.items.size() or not self._read_rewritten(envelopes[position]):
+                return position
             position += 1
 
     cdef bint _read_rewritten(self, envelope) except -1:
         """Append the rows of an envelope that is not plain as it came."""
-        cdef vector[Input] inputs
-        kept = []
         request = parse_checked(REQUESTS[Signal.TRACES], envelope.payload)
+        request.DiscardUnknownFields()  # no row shows them, and deep groups among them are not plain
         try:
-            inputs.push_back(_input(envelope, request.SerializeToString(), kept))
+            payload = request.SerializeToString()
         except EncodeError:  # deeper than admission allows
             return False
+        cdef _Inputs inputs = _Inputs([replace(envelope, payload=payload)])
         with nogil:
-            added = self.rows.add(inputs, 0)
+            added = self.rows.add(inputs.items, 0)
         return added == 1
 
     cdef object batch(self):
@@ -216,21 +244,6 @@ cdef class _Walk:
             "Links.TraceState": _strings(&links.trace_state),
             "Links.Attributes": _maps(&links.attributes),
         }
-
-
-cdef Input _input(envelope, payload, list kept) except *:
-    """What the walk reads of an envelope; `kept` holds the objects that own the bytes."""
-    cdef Input found
-    cdef _View body = _View(payload)
-    cdef _View project = _View(envelope.project.encode())
-    cdef int64_t received_at = envelope.received_at
-    if received_at < 0:
-        raise OverflowError("a time before 1970")
-    kept += (body, project)
-    found.payload = body.bytes()
-    found.project = project.bytes()
-    found.received_at = <uint64_t> received_at
-    return found
 
 
 cdef object _flat(kind, size_t rows, values):

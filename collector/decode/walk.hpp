@@ -108,9 +108,16 @@ class Rows {
 
     size_t size() const { return wide[TIMESTAMP].size(); }
 
-    // Append the rows of envelopes; returns how many of them were plain before one was not, which adds nothing.
+    // Most of a body are the attributes of its spans. Memory that is not written costs nothing.
+    void reserve(const std::vector<Envelope>& envelopes, size_t first) {
+        size_t bytes = 0;
+        for (size_t i = first; i < envelopes.size(); ++i) bytes += envelopes[i].payload.size();
+        maps[SPAN_ATTRIBUTES].values.reserve(bytes);
+        maps[SPAN_ATTRIBUTES].keys.reserve(bytes / 2);
+    }
+
+    // Append the rows of envelopes; returns the position of the first that is not plain, which adds nothing.
     size_t add(const std::vector<Envelope>& envelopes, size_t first) {
-        reserve(envelopes, first);
         for (size_t i = first; i < envelopes.size(); ++i) {
             const size_t before = size();
             try {
@@ -129,14 +136,6 @@ class Rows {
         request(envelope.payload);
         text[PROJECT].fill(envelope.project, size() - before);
         wide[RECEIVED_AT].fill(envelope.received_at, size() - before);
-    }
-
-    // Most of a body are the attributes of its spans. Memory that is not written costs nothing.
-    void reserve(const std::vector<Envelope>& envelopes, size_t first) {
-        size_t bytes = 0;
-        for (size_t i = first; i < envelopes.size(); ++i) bytes += envelopes[i].payload.size();
-        maps[SPAN_ATTRIBUTES].values.reserve(bytes);
-        maps[SPAN_ATTRIBUTES].keys.reserve(bytes / 2);
     }
 
     void truncate(size_t rows) {

@@ -48,46 +48,68 @@ inline uint64_t little_endian(const char* at, int size) {
     return value;
 }
 
-// -- UTF-8 ---------------------------------------------------------------------------------------------------------
+// -- text ----------------------------------------------------------------------------------------------------------
 
-// Bytes of the well-formed sequence at `at`, whose first byte is no ASCII; 0 when it is none. The Unicode Standard,
-// table 3-7: no overlong forms, no surrogates, nothing beyond U+10FFFF.
-inline size_t utf8_sequence(const uint8_t* at, size_t left) {
-    auto follows = [at](size_t i) { return (at[i] & 0xC0) == 0x80; };
-    const uint8_t lead = at[0];
-    if (lead < 0xC2) return 0;
-    if (lead < 0xE0) return left >= 2 && follows(1) ? 2 : 0;
-    if (lead < 0xF0) {
-        if (left < 3 || !follows(1) || !follows(2)) return 0;
-        if (lead == 0xE0 && at[1] < 0xA0) return 0;
-        return lead == 0xED && at[1] > 0x9F ? 0 : 3;
+// What may follow in a well-formed text: the Unicode Standard, table 3-7 (no overlong forms, no surrogates, nothing
+// beyond U+10FFFF). ANY is between characters; ONE, TWO and THREE need so many more bytes 80..BF; the others are named
+// after the first byte that restricts the second.
+enum Utf8 : uint8_t { ANY, BAD, ONE, TWO, THREE, AFTER_E0, AFTER_ED, AFTER_F0, AFTER_F4, UTF8_STATES };
+
+constexpr Utf8 utf8_lead(int byte) {
+    if (byte < 0x80) return ANY;
+    if (byte < 0xC2 || byte > 0xF4) return BAD;
+    if (byte < 0xE0) return ONE;
+    if (byte < 0xF0) return byte == 0xE0 ? AFTER_E0 : byte == 0xED ? AFTER_ED : TWO;
+    return byte == 0xF0 ? AFTER_F0 : byte == 0xF4 ? AFTER_F4 : THREE;
+}
+
+constexpr Utf8 utf8_next(Utf8 state, int byte) {
+    if (state == ANY) return utf8_lead(byte);
+    if (byte < 0x80 || byte > 0xBF) return BAD;
+    switch (state) {
+        case ONE: return ANY;
+        case TWO: return ONE;
+        case THREE: return TWO;
+        case AFTER_E0: return byte >= 0xA0 ? ONE : BAD;
+        case AFTER_ED: return byte <= 0x9F ? ONE : BAD;
+        case AFTER_F0: return byte >= 0x90 ? TWO : BAD;
+        case AFTER_F4: return byte <= 0x8F ? TWO : BAD;
+        default: return BAD;
     }
-    if (lead > 0xF4 || left < 4 || !follows(1) || !follows(2) || !follows(3)) return 0;
-    if (lead == 0xF0 && at[1] < 0x90) return 0;
-    return lead == 0xF4 && at[1] > 0x8F ? 0 : 4;
+}
+
+// For each byte the states after it, six bits each, at six times the state before: a step is one shift, without a
+// branch that mixed text would mispredict.
+struct Utf8Steps {
+    uint64_t after[256] = {};
+
+    constexpr Utf8Steps() {
+        for (int byte = 0; byte < 256; ++byte) {
+            for (int state = ANY; state < UTF8_STATES; ++state) {
+                after[byte] |= uint64_t(6 * utf8_next(Utf8(state), byte)) << (6 * state);
+            }
+        }
+    }
+};
+inline constexpr Utf8Steps UTF8;
+
+inline uint64_t utf8_after(uint64_t state, const char* at, size_t size) {
+    for (size_t i = 0; i < size; ++i) state = UTF8.after[uint8_t(at[i])] >> (state & 63);
+    return state;
 }
 
 inline bool is_utf8(Bytes text) {
     constexpr uint64_t HIGH = 0x8080808080808080;
+    constexpr size_t BLOCK = 32;
     const char* at = text.data();
-    const char* const end = at + text.size();
-    while (end - at >= 32) {
+    size_t left = text.size();
+    uint64_t state = ANY;
+    for (; left >= BLOCK; at += BLOCK, left -= BLOCK) {
         const uint64_t any = load<uint64_t>(at) | load<uint64_t>(at + 8) | load<uint64_t>(at + 16) | load<uint64_t>(at + 24);
-        if (any & HIGH) break;
-        at += 32;
+        if ((any & HIGH) || (state & 63) != ANY) state = utf8_after(state, at, BLOCK);
     }
-    while (at < end) {
-        if (end - at >= 8 && !(load<uint64_t>(at) & HIGH)) {
-            at += 8;
-        } else if (uint8_t(*at) < 0x80) {
-            ++at;
-        } else {
-            const size_t size = utf8_sequence(reinterpret_cast<const uint8_t*>(at), size_t(end - at));
-            if (!size) return false;
-            at += size;
-        }
-    }
-    return true;
+    for (; left >= 8 && (state & 63) == ANY && !(load<uint64_t>(at) & HIGH); left -= 8) at += 8;
+    return (utf8_after(state, at, left) & 63) == ANY;
 }
 
 // -- fields --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.decode import reference
+from collector.errors import Reason, Rejected
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS
 from collector.model.envelope import Envelope
 from collector.model.otlp import MAX_DEPTH
@@ -147,6 +148,23 @@ def test_many_bodies_at_once_have_the_same_rows() -> None:
     assert check_decode() == 0
     assert check_decode(*PAYLOADS, *ODD.values(), *PAYLOADS) is not None
     assert check_decode(*PAYLOADS, *ODD.values(), b"\xff", *BROKEN.values()) is None
+
+
+def test_bodies_that_only_the_reference_can_read_stay_in_their_place() -> None:
+    value = field_bytes(1, b"x") + EMPTY_GROUPS
+    for _ in range(MAX_DEPTH):
+        value = field_bytes(5, field_bytes(1, value))
+    deep = value_request(value)
+    spans = check_decode(*PAYLOADS)
+    assert spans
+    assert check_decode(deep, *PAYLOADS, deep, deep, *PAYLOADS, deep) == 4 + 2 * spans
+
+
+def test_a_column_beyond_2_gib_is_refused() -> None:
+    big = request(*(span() for _ in range(2200)), resource={"big": "x" * 1_000_000})
+    with pytest.raises(Rejected, match="2 GiB") as refused:
+        kernel()(envelopes(big.SerializeToString()))
+    assert refused.value.reason is Reason.TOO_LARGE
 
 
 @settings(max_examples=300, deadline=None)
