@@ -17,8 +17,8 @@ _TRACES = (trace("t1"), trace("t2"))
 _INT64 = 2**63 - 1
 
 # The Python one, and the native one where it was compiled.
-KINDS: list[type[Any]] = list({traces.RecentTraces, RecentTraces})
-both = pytest.mark.parametrize("kind", KINDS)
+KINDS: list[type[Any]] = list(dict.fromkeys([traces.RecentTraces, RecentTraces]))
+both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__module__)
 
 
 class Stored:
