@@ -8,23 +8,25 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pyarrow as pa
 
 from collector.enrich import _traces, traces
 from collector.enrich.seen import SEEN_SCHEMA
 
-_BOUND = 200_000
-_CHAIN = 20_000
-Columns = dict[str, list[object]]
+_CHAIN = 50_000
+_PYTHON_SHARE = 10  # Python is given a tenth of the spans
+Kind = type[traces.RecentTraces | _traces.RecentTraces]
 Shape = Callable[[int], Iterator[pa.RecordBatch]]
 
 
 def main(spans: int = 100_000) -> None:
+    """The memory holds half of the spans, so that the second half is measured with forgetting."""
+    print(f"memory, a full one of calls in traces of 10: {_memory(spans):.0f} bytes/span")
     shapes: dict[str, Shape] = {
         "new traces of 10 spans": new_traces,
         "traces of 10 in 5 batches": in_pieces,
-        "one bucket, one scope": hot_bucket,
+        "one bucket, traces of 10": hot_bucket,
+        "one bucket, traces of 1": hot_roots,
         "one bucket, calls and lost doubles": hot_doubles,
         "one trace in 100 batches": wide_trace,
         f"a chain of {_CHAIN} calls": deep_chain,
@@ -32,12 +34,9 @@ def main(spans: int = 100_000) -> None:
     print(f"{'':36}{'native':>9}{'Python':>9}  us/span, {spans} spans in batches of {spans // 100}")
     for name, shape in shapes.items():
         batches = list(shape(spans))
-        native, python = (
-            _cost(_traces.RecentTraces, batches),
-            _cost(traces.RecentTraces, batches[: len(batches) // 10 or 1]),
-        )
+        native = min(_cost(_traces.RecentTraces, batches) for _ in range(3))
+        python = _cost(traces.RecentTraces, list(shape(spans // _PYTHON_SHARE)))
         print(f"{name:36}{native:9.2f}{python:9.2f}")
-    print(f"memory, calls in traces of 10, {_BOUND} of them held: {_memory():.0f} bytes/span")
 
 
 def new_traces(spans: int) -> Iterator[pa.RecordBatch]:
@@ -56,14 +55,17 @@ def in_pieces(spans: int) -> Iterator[pa.RecordBatch]:
 
 
 def hot_bucket(spans: int) -> Iterator[pa.RecordBatch]:
-    """Equal totals in every call, a trace for each."""
+    """Equal totals in every call."""
     for begin in range(0, spans, spans // 100):
-        yield _batch(
-            [
-                _call(number, number, 1, InputTokens=900, OutputTokens=40)
-                for number in range(begin, begin + spans // 100)
-            ]
-        )
+        numbers = range(begin, begin + spans // 100)
+        yield _batch([_call(number, number // 10, number % 10, InputTokens=900, OutputTokens=40) for number in numbers])
+
+
+def hot_roots(spans: int) -> Iterator[pa.RecordBatch]:
+    """Equal totals in every call, and a trace for each."""
+    for begin in range(0, spans, spans // 100):
+        numbers = range(begin, begin + spans // 100)
+        yield _batch([_call(number, number, 1, InputTokens=900, OutputTokens=40) for number in numbers])
 
 
 def hot_doubles(spans: int) -> Iterator[pa.RecordBatch]:
@@ -123,27 +125,29 @@ def _batch(rows: list[dict[str, object]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, schema=SEEN_SCHEMA)
 
 
-def _cost(kind: type[traces.RecentTraces | _traces.RecentTraces], batches: list[pa.RecordBatch]) -> float:
-    """The best of three passes, each with a memory of its own."""
-    best = np.inf
-    for _ in range(3):
-        judge = kind(_BOUND)
-        begin = time.process_time()
-        for batch in batches:
-            judge.forgotten(batch)
-            judge.confirm(batch, judge.absorb(batch))
-        best = min(best, time.process_time() - begin)
-    return float(best / sum(batch.num_rows for batch in batches) * 1e6)
+def _cost(kind: Kind, batches: list[pa.RecordBatch]) -> float:
+    """CPU microseconds a span in the second half of the batches, or in the only one."""
+    judge = kind(sum(batch.num_rows for batch in batches) // 2)
+    measured = batches[len(batches) // 2 :]
+    _judge(judge, batches[: len(batches) // 2])
+    begin = time.process_time()
+    _judge(judge, measured)
+    return (time.process_time() - begin) / sum(int(batch.num_rows) for batch in measured) * 1e6
 
 
-def _memory() -> float:
-    """Resident bytes a span once the memory is full, without the filter of traces seen."""
-    batches = list(new_traces(_BOUND))
-    judge = _traces.RecentTraces(_BOUND)
-    before = _resident()
+def _judge(judge: traces.RecentTraces | _traces.RecentTraces, batches: list[pa.RecordBatch]) -> None:
     for batch in batches:
+        judge.forgotten(batch)
         judge.confirm(batch, judge.absorb(batch))
-    return (_resident() - before) / _BOUND
+
+
+def _memory(spans: int) -> float:
+    """Resident bytes a span, with the filter of traces seen."""
+    batches = list(new_traces(2 * spans))
+    before = _resident()
+    judge = _traces.RecentTraces(spans)
+    _judge(judge, batches)
+    return (_resident() - before) / spans
 
 
 def _resident() -> int:

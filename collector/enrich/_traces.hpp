@@ -98,6 +98,7 @@ struct Span {
 
 struct Report {
   int64_t start = 0, end = 0;
+  int64_t input = 0, output = 0;
   Wide response;
   uint32_t span = NONE, bucket = NONE, scope = NONE;
   uint32_t next = NONE, before = NONE;  // in its bucket
@@ -109,6 +110,9 @@ struct Report {
   bool is_double = false;  // of its partner
   bool pinned = false;     // a double of a call that is not in memory: its verdict stays until that is
   bool noted = false;      // its verdict or its row may have changed
+
+  bool has_totals() const { return input || output; }
+  bool same_totals(const Report& other) const { return input == other.input && output == other.output; }
 };
 
 struct Trace {
@@ -156,7 +160,8 @@ struct Bucket {
   uint32_t reports = 0, calls = 0, roots = 0, first = NONE;
   uint32_t scope = NONE;  // of its first call
   bool mixed = false;     // calls of another scope came
-  bool listed = false;
+  bool listed = false;    // to be judged now
+  bool stale = false;     // to be judged when it is touched: a call of a pair was forgotten
   uint64_t touched = 0;
   std::unique_ptr<Index> index;
 };
@@ -165,6 +170,16 @@ struct Bucket {
 struct Sum {
   uint32_t count = 0;
   __int128 input = 0, output = 0;
+};
+
+// A call by its totals.
+struct Totals {
+  int64_t input, output;
+  uint32_t call;
+  bool operator<(const Totals& other) const {
+    if (input != other.input) return input < other.input;
+    return output != other.output ? output < other.output : call < other.call;
+  }
 };
 
 class RecentTraces {
@@ -232,15 +247,21 @@ class RecentTraces {
     if (found != NONE) store(found, verdict);
   }
   void forget() {
+    forgetting_ = true;
     while (span_count_ > max_spans_ && trace_count_ > 1) drop(oldest_);
+    forgetting_ = false;
   }
   size_t span_count() const { return span_count_; }
 
  private:
   // ── Finding and making records ──
 
-  uint64_t seen_hash(std::string_view project, const Wide& id) const {
-    return secret_.mix(secret_.mix(secret_.digest(project).low, id.high), id.low);
+  uint64_t seen_hash(std::string_view project, const Wide& id) {
+    if (project != hashed_project_) {
+      hashed_project_ = project;
+      project_hash_ = secret_.digest(project).low;
+    }
+    return secret_.mix(secret_.mix(project_hash_, id.high), id.low);
   }
   uint64_t hash_trace(uint32_t project, const Wide& id) const {
     return secret_.mix(id.high ^ (uint64_t{project} << 32), id.low);
@@ -347,6 +368,7 @@ class RecentTraces {
   void take(const Rows& rows) {
     ++turn_;
     touched_.clear(), listed_.clear();
+    are_buckets_touched_ = false;
     row_spans_.assign(rows.count, NONE);
     uint32_t trace = NONE;
     for (size_t row = 0; row < rows.count; ++row) {
@@ -402,8 +424,9 @@ class RecentTraces {
     uint32_t scope = number(last_scope_, rows.scope.text(row));
     uint32_t service = number(last_service_, rows.service.text(row));
     uint32_t project = traces_[spans_[span].trace].project;
-    uint32_t bucket = bucket_of(project, service, rows.input.number<int64_t>(row), rows.output.number<int64_t>(row));
     Report sent;
+    sent.input = rows.input.number<int64_t>(row), sent.output = rows.output.number<int64_t>(row);
+    uint32_t bucket = bucket_of(project, service, sent.input, sent.output);
     sent.start = rows.start.number<int64_t>(row), sent.end = rows.end.number<int64_t>(row);
     sent.detail = rows.detail.number<int8_t>(row);
     sent.is_call = rows.is_call.flag(row), sent.root = rows.root.flag(row);
@@ -414,13 +437,14 @@ class RecentTraces {
     if (known != NONE) {
       if (alike(reports_[known], sent) && reports_[known].bucket == bucket && reports_[known].scope == scope) return;
       if (reports_[known].in_bucket) leave(known);
-      touch_bucket(reports_[known].bucket);
+      touch_bucket(buckets_[reports_[known].bucket], reports_[known].bucket);
     } else {
       known = spans_[span].report = reports_.take();
       reports_[known].span = span;
     }
     Report& report = reports_[known];
     report.start = sent.start, report.end = sent.end, report.detail = sent.detail;
+    report.input = sent.input, report.output = sent.output;
     report.is_call = sent.is_call, report.root = sent.root;
     report.has_id = sent.has_id, report.response = sent.response;
     texts_.hold(scope);
@@ -470,6 +494,7 @@ class RecentTraces {
       noted_[kept++] = number;
       const Span& span = spans_[report.span];
       const Trace& trace = traces_[span.trace];
+      if (trace.touched != turn_) touch_buckets();
       bool concerned = trace.touched == turn_ || (report.in_bucket && buckets_[report.bucket].touched == turn_);
       if (concerned) revisions_.push_back({texts_[trace.project], trace.id, span.id, billed(report)});
     }
@@ -478,6 +503,7 @@ class RecentTraces {
 
   void judge() {
     for (uint32_t trace : touched_) judge_trace(trace);
+    if (stale_count_ || !pinned_pairs_.empty()) touch_buckets();
     for (uint32_t number : listed_) {
       if (buckets_[number].listed) judge_bucket(number);
     }
@@ -498,19 +524,37 @@ class RecentTraces {
     reports_[number].pinned = false;
     note(number);
   }
-  void touch_bucket(uint32_t number) {
-    Bucket& bucket = buckets_[number];
+  // Every bucket that a trace of the batch has a report of. Seldom needed, so not done along with other work.
+  void touch_buckets() {
+    if (are_buckets_touched_) return;
+    are_buckets_touched_ = true;
+    for (uint32_t trace : touched_) {
+      for (uint32_t at = traces_[trace].spans; at != NONE; at = spans_[at].next) {
+        if (spans_[at].report == NONE) continue;
+        uint32_t number = reports_[spans_[at].report].bucket;
+        touch_bucket(buckets_[number], number);
+      }
+    }
+  }
+  void touch_bucket(Bucket& bucket, uint32_t number) {
     bucket.touched = turn_;
-    bool due = bucket.index ? !bucket.index->changes.empty() : bucket.mixed && bucket.roots;
-    if (!due || bucket.listed) return;
+    if (bucket.stale) list(bucket, number);
+  }
+  void list(Bucket& bucket, uint32_t number) {
+    if (bucket.listed) return;
     bucket.listed = true;
     listed_.push_back(number);
+  }
+  void set_stale(Bucket& bucket, bool stale) {
+    stale_count_ += stale, stale_count_ -= bucket.stale;
+    bucket.stale = stale;
   }
 
   // ── One trace: verdicts.standing_reports ──
 
   void judge_trace(uint32_t number) {
     Trace& trace = traces_[number];
+    if (!trace.changed) return;
     locals_.clear();
     for (uint32_t at = trace.spans; at != NONE; at = spans_[at].next) {
       spans_[at].nearest = NONE;
@@ -518,12 +562,10 @@ class RecentTraces {
       reports_[spans_[at].report].local = static_cast<uint32_t>(locals_.size());
       locals_.push_back(spans_[at].report);
     }
-    if (trace.changed && !locals_.empty()) {
-      find_uppers();
-      find_standing();
-    }
     trace.changed = false;
-    for (uint32_t report : locals_) touch_bucket(reports_[report].bucket);
+    if (locals_.empty()) return;
+    find_uppers();
+    find_standing();
   }
 
   uint32_t parent_of(uint32_t number) {
@@ -601,7 +643,6 @@ class RecentTraces {
     for (uint32_t i = 0; i < count; ++i) stand(locals_[i], standing_[i]);
   }
   const Report& report_at(uint32_t local) const { return reports_[locals_[local]]; }
-  const Bucket& totals_at(uint32_t local) const { return buckets_[report_at(local).bucket]; }
 
   void drop_doubles() {
     if (calls_.size() < 2) return;
@@ -636,50 +677,60 @@ class RecentTraces {
   }
   void join_nested() {
     for (uint32_t call : calls_) {
-      const Bucket& totals = totals_at(call);
-      if (!totals.input && !totals.output) continue;
+      const Report& inner = report_at(call);
+      if (!inner.has_totals()) continue;
       uint32_t above = upper_[call];
       for (int level = 0; above != NONE && level < MOST_LEVELS; ++level, above = upper_[above]) {
-        const Report &outer = report_at(above), &inner = report_at(call);
-        if (!outer.is_call) continue;
-        const Bucket& other = totals_at(above);
-        if (other.input != totals.input || other.output != totals.output) continue;
+        const Report& outer = report_at(above);
+        if (!outer.is_call || !outer.same_totals(inner)) continue;
         if (!(outer.has_id && inner.has_id && outer.response != inner.response)) join(call, above);
       }
     }
   }
   void join_responses() {
-    named_.clear();
+    size_t size = 16;
+    while (size < calls_.size() * 2) size *= 2;
+    named_.assign(size, NONE);
     for (uint32_t call : calls_) {
-      if (report_at(call).has_id) named_.push_back({report_at(call).response, call});
-    }
-    if (named_.size() < 2) return;
-    std::sort(named_.begin(), named_.end());
-    for (size_t i = 1; i < named_.size(); ++i) {
-      if (named_[i].first == named_[i - 1].first) join(named_[i].second, named_[i - 1].second);
+      const Report& report = report_at(call);
+      if (!report.has_id) continue;
+      size_t at = report.response.low & (size - 1);
+      while (named_[at] != NONE && report_at(named_[at]).response != report.response) at = (at + 1) & (size - 1);
+      if (named_[at] != NONE) join(call, named_[at]);
+      named_[at] = call;
     }
   }
   void join_enclosed() {
     uint32_t scope = report_at(calls_[0]).scope;
-    bool mixed = false;
-    for (uint32_t call : calls_) mixed |= report_at(call).scope != scope;
-    if (!mixed) return;
-    ordered_.clear();
+    auto is_other = [&](uint32_t call) { return report_at(call).scope != scope; };
+    if (std::none_of(calls_.begin(), calls_.end(), is_other)) return;
+    by_totals_.clear();
     for (uint32_t call : calls_) {
-      const Bucket& totals = totals_at(call);
-      if (totals.input || totals.output) ordered_.push_back({{totals.input, totals.output}, {place_of(locals_[call]), call}});
+      if (report_at(call).has_totals()) by_totals_.push_back({report_at(call).input, report_at(call).output, call});
+    }
+    std::sort(by_totals_.begin(), by_totals_.end());
+    for (size_t begin = 0, end; begin < by_totals_.size(); begin = end) {
+      const Report& first = report_at(by_totals_[begin].call);
+      bool mixed = false;
+      for (end = begin + 1; end < by_totals_.size() && report_at(by_totals_[end].call).same_totals(first); ++end) {
+        mixed |= report_at(by_totals_[end].call).scope != first.scope;
+      }
+      if (mixed) join_alike(begin, end);
+    }
+  }
+  // Calls of equal totals, and of more than one scope.
+  void join_alike(size_t begin, size_t end) {
+    ordered_.clear();
+    for (size_t i = begin; i < end; ++i) {
+      ordered_.push_back({place_of(locals_[by_totals_[i].call]), by_totals_[i].call});
     }
     std::sort(ordered_.begin(), ordered_.end());
-    for (size_t begin = 0, end; begin < ordered_.size(); begin = end) {
-      for (end = begin + 1; end < ordered_.size() && ordered_[end].first == ordered_[begin].first;) ++end;
-      if (end - begin < 2) continue;
-      pairing_.intervals.clear();
-      for (size_t i = begin; i < end; ++i) pairing_.intervals.push_back(interval(locals_[ordered_[i].second.second]));
-      pairing_.begin();
-      for (size_t i = begin + 1; i < end; ++i) {
-        uint32_t outer = pairing_.outer_of(static_cast<uint32_t>(i - begin));
-        if (outer != NONE) join(ordered_[begin + outer].second.second, ordered_[i].second.second);
-      }
+    pairing_.intervals.clear();
+    for (const auto& each : ordered_) pairing_.intervals.push_back(interval(locals_[each.second]));
+    pairing_.begin();
+    for (uint32_t inner = 1; inner < ordered_.size(); ++inner) {
+      uint32_t outer = pairing_.outer_of(inner);
+      if (outer != NONE) join(ordered_[outer].second, ordered_[inner].second);
     }
   }
   Place place_of(uint32_t number) const {
@@ -703,20 +754,20 @@ class RecentTraces {
     for (uint32_t i = 0; i < count; ++i) by_depth_[starts_[deepest - depth_[i]]++] = i;
     below_.assign(count, Sum());
     for (uint32_t i : by_depth_) {
-      const Bucket& totals = totals_at(i);
-      if (standing_[i] && rolls_up(report_at(i), totals, below_[i])) standing_[i] = 0;
+      const Report& report = report_at(i);
+      if (standing_[i] && rolls_up(report, below_[i])) standing_[i] = 0;
       if (upper_[i] == NONE) continue;
       Sum& sum = below_[upper_[i]];
       if (standing_[i]) {
-        sum.count += 1, sum.input += totals.input, sum.output += totals.output;
+        sum.count += 1, sum.input += report.input, sum.output += report.output;
       } else {
         sum.count += below_[i].count, sum.input += below_[i].input, sum.output += below_[i].output;
       }
     }
   }
-  static bool rolls_up(const Report& report, const Bucket& totals, const Sum& below) {
+  static bool rolls_up(const Report& report, const Sum& below) {
     if (!report.is_call) return below.count > 0;
-    return below.count > 1 && below.input == totals.input && below.output == totals.output;
+    return below.count > 1 && below.input == report.input && below.output == report.output;
   }
 
   // ── Buckets: verdicts.foreign_doubles ──
@@ -727,8 +778,7 @@ class RecentTraces {
       report.standing = standing;
       note(number);
     }
-    const Bucket& totals = buckets_[report.bucket];
-    bool belongs = standing && report.is_call && (totals.input || totals.output);
+    bool belongs = standing && report.is_call && report.has_totals();
     if (belongs && !report.in_bucket) enter(number);
     if (!belongs && report.in_bucket) leave(number);
   }
@@ -743,6 +793,7 @@ class RecentTraces {
     bucket.mixed |= bucket.scope != report.scope;
     bucket.roots += report.root;
     if (bucket.index) arrive(*bucket.index, number);
+    if (bucket.index || (bucket.mixed && bucket.roots)) list(bucket, report.bucket);
   }
   void arrive(Index& index, uint32_t number) {
     const Report& report = reports_[number];
@@ -767,9 +818,12 @@ class RecentTraces {
         Place other = place_of(report.partner);
         index.changes.push_back({std::max(place, other), std::max(place.end, other.end)});
         part(number);
+        forgetting_ ? set_stale(bucket, true) : list(bucket, report.bucket);
       }
     }
-    if (!--bucket.calls) bucket.index.reset();
+    if (--bucket.calls) return;
+    bucket.index.reset();
+    set_stale(bucket, false);
   }
   static bool before(const Entry& entry, const Place& place) { return entry.place < place; }
 
@@ -793,6 +847,7 @@ class RecentTraces {
   void judge_bucket(uint32_t number) {
     Bucket& bucket = buckets_[number];
     bucket.listed = false;
+    set_stale(bucket, false);
     if (!bucket.calls) return;
     if (!bucket.index) {
       bucket.index = std::make_unique<Index>();
@@ -945,7 +1000,11 @@ class RecentTraces {
   Table span_table_, trace_table_, bucket_table_;
   uint32_t oldest_ = NONE, newest_ = NONE;
   size_t span_count_ = 0, trace_count_ = 0;
+  size_t stale_count_ = 0;
   uint64_t turn_ = 0;
+  bool are_buckets_touched_ = false, forgetting_ = false;
+  std::string hashed_project_;
+  uint64_t project_hash_ = secret_.digest("").low;
   uint32_t last_project_ = NONE, last_scope_ = NONE, last_service_ = NONE;
   std::vector<uint32_t> noted_, pinned_pairs_;
 
@@ -957,8 +1016,9 @@ class RecentTraces {
   std::vector<uint32_t> locals_, upper_, depth_, calls_, leader_, best_, path_, starts_, by_depth_;
   std::vector<uint8_t> state_, standing_;
   std::vector<Sum> below_;
-  std::vector<std::pair<Wide, uint32_t>> named_;
-  std::vector<std::pair<std::pair<int64_t, int64_t>, std::pair<Place, uint32_t>>> ordered_;
+  std::vector<uint32_t> named_;
+  std::vector<Totals> by_totals_;
+  std::vector<std::pair<Place, uint32_t>> ordered_;
   bool is_deep_ = false, joined_ = false;
 
   // Of one window of a bucket: its calls, and the calls whose outer one is another now.

@@ -64,36 +64,43 @@ cdef class _Exported:
 
 cdef class RecentTraces:
     cdef unique_ptr[Native] _native
-    cdef object _absorbed
+    cdef object _spans  # of the last batch
+    cdef _Exported _exported
+    cdef bint _absorbed
 
     def __init__(self, size_t max_spans, size_t max_known=1_000_000):
         self._native.reset(new Native(max_spans, max_known))
+
+    cdef const Rows* _rows(self, spans) except NULL:
+        """The columns of a batch, which mostly is asked about three times."""
+        if spans is not self._spans:
+            self._exported = _Exported(spans)
+            self._spans, self._absorbed = spans, False
+        return self._exported.rows.get()
 
     def remember(self, projects, trace_ids):
         for project, trace_id in zip(projects, trace_ids, strict=True):
             self._native.get().remember(_view(project), _view(trace_id))
 
     def forgotten(self, spans):
-        cdef _Exported exported = _Exported(spans)
-        cdef vector[uint32_t] rows = self._native.get().forgotten(exported.rows.get()[0])
+        cdef vector[uint32_t] rows = self._native.get().forgotten(self._rows(spans)[0])
         projects, trace_ids = spans.column(0), spans.column(1)
         return sorted({(projects[row].as_py(), trace_ids[row].as_py()) for row in rows})
 
     def load(self, spans):
-        cdef _Exported exported = _Exported(spans)
-        self._absorbed = None
-        self._native.get().load(exported.rows.get()[0])
+        self._native.get().load(_Exported(spans).rows.get()[0])
+        self._absorbed = False
 
     def absorb(self, spans):
-        cdef _Exported exported = _Exported(spans)
+        cdef const Rows* rows = self._rows(spans)
         cdef Native* native = self._native.get()
         cdef Py_ssize_t count = spans.num_rows
         billed = np.zeros(count + 1, np.uint8)  # one more, so that a batch without rows has an address
         cdef uint8_t[::1] verdicts = billed
-        self._absorbed = None
+        self._absorbed = False
         with nogil:
-            native.absorb(exported.rows.get()[0], &verdicts[0])
-        self._absorbed = spans
+            native.absorb(rows[0], &verdicts[0])
+        self._absorbed = True
         return Judgement(billed[:count].view(np.bool_), self._revisions())
 
     cdef dict _revisions(self):
@@ -107,13 +114,13 @@ cdef class RecentTraces:
         return revise
 
     def confirm(self, spans, judgement):
-        cdef _Exported exported = _Exported(spans)
+        cdef const Rows* rows = self._rows(spans)
         cdef Py_ssize_t count = spans.num_rows
         verdicts = np.zeros(count + 1, np.uint8)
         verdicts[:count] = judgement.billed
         cdef const uint8_t[::1] billed = verdicts
-        self._native.get().confirm(exported.rows.get()[0], &billed[0], spans is self._absorbed)
-        self._absorbed = None
+        self._native.get().confirm(rows[0], &billed[0], self._absorbed)
         for ((project, trace_id), span_id), verdict in judgement.revise.items():
             self._native.get().revised(_view(project), _view(trace_id), _view(span_id), verdict)
         self._native.get().forget()
+        self._spans = self._exported = None

@@ -142,8 +142,9 @@ class RecentTraces:
         return bucket
 
     def _part(self, key: SpanKey) -> None:
-        if key in self._doubles:
-            self._doubled.pop(self._doubles.pop(key), None)
+        for own, others in ((self._doubles, self._doubled), (self._doubled, self._doubles)):
+            if key in own:
+                del others[own.pop(key)]
 
     def _judge(self, touched: set[TraceKey], buckets: set[_Bucket]) -> set[SpanKey]:
         """Bring verdicts up to date; the spans whose verdict may have changed."""
@@ -193,9 +194,8 @@ class RecentTraces:
 
     def _drop_call(self, trace: TraceKey, span_id: str) -> None:
         key = (trace, span_id)
-        if double := self._doubled.pop(key, None):
-            del self._doubles[double]
-            self._pinned.add(double)
+        if key in self._doubled:
+            self._pinned.add(self._doubled[key])
         bucket = self._leave(trace, span_id)
         self._pinned.discard(key)
         if not self._calls[bucket]:

@@ -3,24 +3,31 @@
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from collector.enrich import RecentTraces, traces
 from collector.enrich.seen import SpanKey, ends
-from collector.enrich.traces import RecentTraces, SeenSpan
+from collector.enrich.traces import SeenSpan
 from collector.enrich.verdicts import Report
 from tests.support.seen import batch, billed_keys, key, seen, span_id, trace
 
 _TRACES = (trace("t1"), trace("t2"))
 _INT64 = 2**63 - 1
 
+# The Python one, and the native one where it was compiled.
+KINDS: list[type[Any]] = list(dict.fromkeys([traces.RecentTraces, RecentTraces]))
+both = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__module__)
+
 
 class Stored:
     """What the table would say: the verdict of every usage report, by the writes the drain makes."""
 
-    def __init__(self, max_spans: int = 10_000) -> None:
+    def __init__(self, kind: type[Any], max_spans: int = 10_000) -> None:
+        self._kind = kind
         self._max_spans = max_spans
-        self.traces = RecentTraces(max_spans)
+        self.traces = kind(max_spans)
         self.spans: dict[SpanKey, SeenSpan] = {}
         self.billed: dict[SpanKey, bool] = {}
 
@@ -43,7 +50,7 @@ class Stored:
         self.traces.confirm(rows, judgement)
 
     def restart(self) -> None:
-        self.traces = RecentTraces(self._max_spans)
+        self.traces = self._kind(self._max_spans)
         self.traces.remember(*zip(*(place for place, _ in self.spans), strict=True))
 
 
@@ -75,14 +82,17 @@ _SPANS = st.lists(
 )
 
 
+@both
 @settings(deadline=None)
 @given(spans=_SPANS, data=st.data())
-def test_any_split_order_and_repetition_ends_with_the_same_verdicts(spans: list[SeenSpan], data: Any) -> None:
-    whole = Stored()
+def test_any_split_order_and_repetition_ends_with_the_same_verdicts(
+    kind: type[Any], spans: list[SeenSpan], data: Any
+) -> None:
+    whole = Stored(kind)
     whole.deliver(spans)
     again = data.draw(st.lists(st.sampled_from(spans), max_size=4)) if spans else []
     order = data.draw(st.permutations([*spans, *again]))
-    parts = Stored()
+    parts = Stored(kind)
     while order:
         size = data.draw(st.integers(1, len(order)))
         parts.deliver(order[:size], fail_first=data.draw(st.booleans()))
@@ -94,13 +104,16 @@ def _one_trace(made: SeenSpan) -> SeenSpan:
     return SeenSpan(_TRACES[0], made.span_id, made.parent_id, made.service, made.report)
 
 
+@both
 @settings(deadline=None)
 @given(spans=_SPANS, data=st.data())
-def test_a_restart_between_batches_changes_nothing_within_a_trace(spans: list[SeenSpan], data: Any) -> None:
+def test_a_restart_between_batches_changes_nothing_within_a_trace(
+    kind: type[Any], spans: list[SeenSpan], data: Any
+) -> None:
     one = list({made.span_id: _one_trace(made) for made in spans}.values())
-    whole = Stored()
+    whole = Stored(kind)
     whole.deliver(one)
-    parts = Stored()
+    parts = Stored(kind)
     for made in data.draw(st.permutations(one)):
         parts.deliver([made])
         if data.draw(st.booleans()):
@@ -108,8 +121,9 @@ def test_a_restart_between_batches_changes_nothing_within_a_trace(spans: list[Se
     assert parts.billed == whole.billed
 
 
-def test_memory_is_bounded_and_forgotten_traces_are_loaded_again() -> None:
-    table = Stored(max_spans=4)
+@both
+def test_memory_is_bounded_and_forgotten_traces_are_loaded_again(kind: type[Any]) -> None:
+    table = Stored(kind, max_spans=4)
     table.deliver([seen("run", "c", "a", (True, 10, 1))])
     for number in range(20):
         table.deliver([seen(f"other{number}", "x")])
@@ -118,8 +132,9 @@ def test_memory_is_bounded_and_forgotten_traces_are_loaded_again() -> None:
     assert table.billed == {key("run", "c"): True, key("run", "a"): False}
 
 
-def test_an_agent_that_arrives_first_is_revised_once_its_call_arrives() -> None:
-    traces = RecentTraces(100)
+@both
+def test_an_agent_that_arrives_first_is_revised_once_its_call_arrives(kind: type[Any]) -> None:
+    traces = kind(100)
     agent = batch([seen("t", "a", "", (False, 10, 1))])
     first = traces.absorb(agent)
     assert first.billed.tolist() == [True]
@@ -129,20 +144,22 @@ def test_an_agent_that_arrives_first_is_revised_once_its_call_arrives() -> None:
     assert second.revise == {key("t", "a"): False}
 
 
-def test_of_a_span_that_is_in_a_batch_twice_the_last_row_counts() -> None:
+@both
+def test_of_a_span_that_is_in_a_batch_twice_the_last_row_counts(kind: type[Any]) -> None:
     spans = [
         seen("t", "a", "", (False, 10, 1)),
         seen("t", "c", "a", (False, 10, 1)),
         seen("t", "c", "a", (True, 10, 1)),
     ]
-    assert RecentTraces(100).absorb(batch(spans)).billed.tolist() == [False, True, True]
-    assert RecentTraces(100).absorb(batch(spans[:2])).billed.tolist() == [False, True]
+    assert kind(100).absorb(batch(spans)).billed.tolist() == [False, True, True]
+    assert kind(100).absorb(batch(spans[:2])).billed.tolist() == [False, True]
 
 
-def test_a_double_in_another_trace_keeps_its_verdict_after_a_restart() -> None:
+@both
+def test_a_double_in_another_trace_keeps_its_verdict_after_a_restart(kind: type[Any]) -> None:
     call = seen("run", "a", "r", (True, 1011, 101), scope="chain", start=0, end=100, detail=2)
     lost = seen("lost", "b", "", (True, 1011, 101), scope="sdk", start=10, end=90, detail=2)
-    table = Stored()
+    table = Stored(kind)
     table.deliver([call, lost])
     expected = {key("run", "a"): True, key("lost", "b"): False}
     assert table.billed == expected
