@@ -170,7 +170,8 @@ def _missing(rounds: list[Figures]) -> str:
     lost = sum(figures["spans"] - figures.get("distinct", figures["rows"]) for figures in rounds)
     doubled = sum(figures["rows"] - figures.get("distinct", figures["rows"]) for figures in rounds)
     bare = sum(figures.get("rows_without_resource", 0) for figures in rounds)
-    said = [(lost, "lost"), (doubled, "doubled"), (bare, "without resource")]
+    unpriced = sum(figures["rows"] - figures.get("rows_priced", figures["rows"]) for figures in rounds)
+    said = [(lost, "lost"), (doubled, "doubled"), (bare, "without resource"), (unpriced, "without price")]
     return ", ".join(f"{count} {what}" for count, what in said if count) or "all"
 
 

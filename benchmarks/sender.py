@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 import uvloop
 
-from benchmarks.templates import Encoding, Template, templates
+from benchmarks.templates import DISTINCT_SPANS, Encoding, Template, templates
 from benchmarks.wire import Connection, GrpcConnection, HttpConnection
 
 MEDIA_TYPES: Final = {"http": "application/x-protobuf", "json": "application/json"}
@@ -195,6 +195,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gzip", action="store_true", help="compressed ahead of the start, so that its CPU is not felt"
     )
+    parser.add_argument("--distinct", type=int, default=DISTINCT_SPANS, help="spans whose texts differ")
     parser.add_argument("--report", type=float, default=1e9, help="seconds between lines of progress")
     return parser
 
@@ -202,7 +203,7 @@ def options_parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = options_parser().parse_args()
     encoding: Encoding = "json" if options.transport == "json" else "protobuf"
-    fresh = fresh_bodies(templates(options.spans, options.content_bytes, encoding))
+    fresh = fresh_bodies(templates(options.spans, options.content_bytes, encoding, options.distinct))
     _say("ready")
     for line in sys.stdin:
         address, requests = line.split()[0], int(line.split()[1])

@@ -58,9 +58,11 @@ class Template:
         return buffer.tobytes()
 
 
-def templates(spans: int, content_bytes: int, encoding: Encoding = "protobuf") -> list[Template]:
-    """Enough requests of `spans` spans for `DISTINCT_SPANS` texts, or for 64 MiB of them."""
-    distinct = min(DISTINCT_SPANS, _DISTINCT_BYTES // (content_bytes + 600))
+def templates(
+    spans: int, content_bytes: int, encoding: Encoding = "protobuf", distinct: int = DISTINCT_SPANS
+) -> list[Template]:
+    """Enough requests of `spans` spans for `distinct` texts, or for 64 MiB of them."""
+    distinct = min(distinct, _DISTINCT_BYTES // (content_bytes + 600))
     writer = Writer()
     return [Template(writer.request(spans, content_bytes), encoding) for _ in range(max(1, distinct // spans))]
 

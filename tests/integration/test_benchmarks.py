@@ -12,6 +12,8 @@ from benchmarks.load import Shape, sender
 from benchmarks.sink import MANIFEST, SinkProcess, sink
 from benchmarks.stored import active_parts
 
+FEW = ("--distinct", "64")
+
 
 def ask(endpoint: SinkProcess, path: str, body: bytes) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(endpoint.address, timeout=30)
@@ -44,7 +46,7 @@ def test_every_span_sent_arrives_once(tmp_path: Path) -> None:
     shapes.append(Shape("grpc", 16, gzip=True))
     with sink() as endpoint, daemon([f"store.url={endpoint.url}"]) as server:
         for shape in shapes:
-            with sender(shape) as load:
+            with sender(shape, *FEW) as load:
                 load.open(server.address(shape.transport), 6)
                 load.start()
                 sent = load.finish()
@@ -55,6 +57,21 @@ def test_every_span_sent_arrives_once(tmp_path: Path) -> None:
     counts = inserted(tmp_path, "spanmeter")
     assert (counts["rows"], counts["distinct"], counts["rows_without_resource"]) == (total, total, 0)
     assert counts["rows_priced"] == total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("transport", "why"), [("grpc", "gRPC status 8"), ("http", "HTTP 413|connection lost")])
+def test_a_refused_request_is_a_failure_and_not_a_figure(transport: str, why: str) -> None:
+    limits = (
+        "receivers.otlp.protocols.grpc.max_recv_msg_size_mib=1",
+        "receivers.otlp.protocols.http.max_request_body_size=1MiB",
+    )
+    shape = Shape(transport, 64, 30_000)
+    with daemon(limits, ready=False) as server, sender(shape, *FEW) as load:
+        load.open(server.address(transport), 8)
+        load.start()
+        with pytest.raises(RuntimeError, match=why):
+            load.finish()
 
 
 def test_parts_contained_in_others_are_not_counted(tmp_path: Path) -> None:
