@@ -194,8 +194,8 @@ class OtlpExchange:
         except SpanmeterError as error:
             self.last = self.last or expects
             self._refuse(error)
-        except Exception:  # the last line before a 400 by the parser
-            self._defect()
+        except Exception as error:  # noqa: BLE001 - logged there; the last line before the parser's 400
+            self._defect(error)
 
     def _judge(self, headers: dict[bytes, bytes]) -> None:
         port, connection = self._port, self._connection
@@ -248,8 +248,8 @@ class OtlpExchange:
             self._export()
         except SpanmeterError as error:
             self._refuse(error)
-        except Exception:  # the last line before a 400 by the parser
-            self._defect()
+        except Exception as error:  # noqa: BLE001 - logged there; the last line before the parser's 400
+            self._defect(error)
 
     def _export(self) -> None:
         assert self._encoding
@@ -318,8 +318,8 @@ class OtlpExchange:
             answer = answer[: answer.index(b"\r\n\r\n") + 4]
         self._reply(answer)
 
-    def _defect(self) -> None:
-        log.exception("A request failed inside spanmeter; the client is asked to send it again.")
+    def _defect(self, error: Exception) -> None:
+        log.error("A request failed inside spanmeter; the client is asked to send it again.", exc_info=error)
         self._refuse(Unavailable(Reason.STORE, "The server failed to handle this request; send it again.", 5.0))
 
     def _reply(self, answer: bytes) -> None:

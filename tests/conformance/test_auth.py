@@ -134,3 +134,18 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
         assert daemon.trace(trace, token="spm_new")[0]["Project"] == "three"
     assert WRITER not in daemon.log()
     assert "spm_new" not in daemon.log().replace('"spm_new"', "")
+
+
+def test_sighup_that_would_leave_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(token_config(*ALL_TOKENS))
+    exposed = "receivers.otlp.protocols.http.endpoint=0.0.0.0:0"
+    with running(tmp_path / "data", [exposed], config=config, token=WRITER) as daemon:
+        # The file by itself is sound: it names another address, which no reload can bind.
+        safe = tmp_path / "safe.yaml"
+        safe.write_text("{}")
+        safe.replace(config)
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "not reloaded" in daemon.log(), 20, "a refused reload")
+        status_message(over_http(daemon, ("x-other", "none")), 401)
+        succeeded(over_http(daemon, ("x-api-key", WRITER)))
