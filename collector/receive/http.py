@@ -17,12 +17,13 @@ from collector.config import HttpConfig, TlsConfig
 from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
 from collector.model.principal import Principal
+from collector.model.refusals import http_status, retry_after
 from collector.receive.answers import date_line, http_response, success_body
 from collector.receive.connection import Connection
 from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
 from collector.receive.server import listen
-from collector.receive.status import error_body, retry_after, wire
+from collector.receive.status import error_body
 
 log = structlog.get_logger("spanmeter.http")
 
@@ -313,7 +314,7 @@ class OtlpExchange:
             lines.append(_EXTRA[reason])
         if self._connection.is_last(self):
             lines.append(_CLOSE)
-        answer = http_response(wire(error).http, encoding, error_body(error, encoding), b"".join(lines))
+        answer = http_response(http_status(error), encoding, error_body(error, encoding), b"".join(lines))
         if self._method == b"HEAD":
             answer = answer[: answer.index(b"\r\n\r\n") + 4]
         self._reply(answer)
