@@ -1,7 +1,8 @@
 """Tokens: minting them, and turning a request's credentials into a Principal.
 
 Only SHA-256 hashes are configured. A presented token is hashed and its hash looked up: how long that takes may tell
-something of the hash, whose preimage no one can choose, and nothing of the token. Credentials are never stored or logged.
+something of hashes, which no one can steer towards a known one, and nothing of tokens. Credentials are never stored or
+logged.
 """
 
 import base64

@@ -10,9 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from blake3 import blake3
+
 from collector.config import DedupeConfig
 from collector.model.clock import Clock
 from collector.model.envelope import NO_DIGEST, Envelope, Receipt
+
+# Both are collision-resistant. SHA-256 is faster below this size, BLAKE3 above: 1.4 and 2.4 us at 1.6 KB, 15 and 8 at
+# 26 KB, 490 and 140 at 840 KB.
+_LARGE = 8 * 1024
 
 
 class Delivery(Protocol):
@@ -52,7 +58,9 @@ class DedupeWindow(Generic[D]):
 
     def digest(self, body: bytes) -> bytes:
         """16 bytes that stand for `body`; collision-resistant, because a collision would lose spans."""
-        return hashlib.sha256(body).digest()[:16] if self._window else NO_DIGEST
+        if not self._window:
+            return NO_DIGEST
+        return blake3(body).digest(length=16) if len(body) > _LARGE else hashlib.sha256(body).digest()[:16]
 
     def find(self, project: str, digest: bytes) -> Seen[D] | None:
         """The earlier delivery of these bytes, if it is in the window and did not fail."""

@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
         self.deadline = self._port.now() + self._port.read_header_timeout
         self._port.opened(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's call
         self._deaf, self._paused = True, False
         self._port.closed(self)
         if self._current:

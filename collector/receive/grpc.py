@@ -6,7 +6,7 @@ before it checks the size. Every failure is mapped, because a stray exception be
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import grpc
@@ -45,10 +45,10 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
     def service(self, handler_call_details: Any) -> Any:
         return self._handlers.get(handler_call_details.method)
 
-    def _exporter(self, signal: Signal) -> Callable[[AsyncIterator[bytes], Any], Awaitable[bytes]]:
-        async def export(messages: AsyncIterator[bytes], context: Any) -> bytes:
+    def _exporter(self, signal: Signal) -> Callable[[object, Any], Awaitable[bytes]]:
+        async def export(_: object, context: Any) -> bytes:
             try:
-                return await self._export(signal, messages, context)
+                return await self._export(signal, context)
             except SpanmeterError as error:
                 failure = error
             except Exception:  # the last line before UNKNOWN, which clients may not retry
@@ -60,10 +60,9 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return export
 
-    async def _export(self, signal: Signal, messages: AsyncIterator[bytes], context: Any) -> bytes:
-        metadata = context.invocation_metadata() or ()
-        principal = self._acceptor.admit((key, value) for key, value in metadata if isinstance(value, str))
-        message = await self._message(messages)
+    async def _export(self, signal: Signal, context: Any) -> bytes:
+        principal = self._acceptor.admit(_headers(context))
+        message = await self._message(context)
         with self._acceptor.reserve(len(message)) as reservation:
             body = message
             coding = compression(message)
@@ -75,15 +74,23 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
                 await delivery
         return success_body(receipt, signal, Encoding.PROTOBUF)
 
-    async def _message(self, messages: AsyncIterator[bytes]) -> bytes:
-        """The one message of the call."""
+    async def _message(self, context: Any) -> bytes:
+        """The one message of the call. Read by hand: leaving the library's iterator early costs a task a call."""
         try:
             async with asyncio.timeout(self._read_timeout):
-                async for message in messages:
-                    return message
+                message = await context.read()
         except TimeoutError:
             raise Rejected(Reason.SLOW, f"No message arrived within {self._read_timeout:g} seconds.") from None
-        raise Rejected(Reason.MALFORMED, "The call ended without a whole message.")
+        if message is grpc.aio.EOF:
+            raise Rejected(Reason.MALFORMED, "The call ended without a whole message.")
+        return bytes(message)
+
+
+def _headers(context: Any) -> Iterator[tuple[str, str]]:
+    """The call's metadata but for binary values; costs nothing until someone looks."""
+    for key, value in context.invocation_metadata() or ():
+        if isinstance(value, str):
+            yield key, value
 
 
 async def _abort(context: Any, error: SpanmeterError) -> None:

@@ -17,12 +17,13 @@ from collector.config import HttpConfig, TlsConfig
 from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
 from collector.model.principal import Principal
+from collector.model.refusals import http_status, retry_after
 from collector.receive.answers import date_line, http_response, success_body
 from collector.receive.connection import Connection
 from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
 from collector.receive.server import listen
-from collector.receive.status import error_body, retry_after, wire
+from collector.receive.status import error_body
 
 log = structlog.get_logger("spanmeter.http")
 
@@ -194,8 +195,8 @@ class OtlpExchange:
         except SpanmeterError as error:
             self.last = self.last or expects
             self._refuse(error)
-        except Exception:  # the last line before a 400 by the parser
-            self._defect()
+        except Exception as error:  # noqa: BLE001 - logged there; the last line before the parser's 400
+            self._defect(error)
 
     def _judge(self, headers: dict[bytes, bytes]) -> None:
         port, connection = self._port, self._connection
@@ -248,8 +249,8 @@ class OtlpExchange:
             self._export()
         except SpanmeterError as error:
             self._refuse(error)
-        except Exception:  # the last line before a 400 by the parser
-            self._defect()
+        except Exception as error:  # noqa: BLE001 - logged there; the last line before the parser's 400
+            self._defect(error)
 
     def _export(self) -> None:
         assert self._encoding
@@ -313,13 +314,13 @@ class OtlpExchange:
             lines.append(_EXTRA[reason])
         if self._connection.is_last(self):
             lines.append(_CLOSE)
-        answer = http_response(wire(error).http, encoding, error_body(error, encoding), b"".join(lines))
+        answer = http_response(http_status(error), encoding, error_body(error, encoding), b"".join(lines))
         if self._method == b"HEAD":
             answer = answer[: answer.index(b"\r\n\r\n") + 4]
         self._reply(answer)
 
-    def _defect(self) -> None:
-        log.exception("A request failed inside spanmeter; the client is asked to send it again.")
+    def _defect(self, error: Exception) -> None:
+        log.error("A request failed inside spanmeter; the client is asked to send it again.", exc_info=error)
         self._refuse(Unavailable(Reason.STORE, "The server failed to handle this request; send it again.", 5.0))
 
     def _reply(self, answer: bytes) -> None:

@@ -1,12 +1,10 @@
-"""One table from a failure's reason to the wire, and the bodies OTLP demands.
+"""One table from a failure's reason to gRPC's codes, beside that of HTTP, and the bodies OTLP demands.
 
-OTLP specification: retryable are HTTP 429, 502, 503, 504 and gRPC UNAVAILABLE; bad data is 400 / INVALID_ARGUMENT;
-oversize is 413 / RESOURCE_EXHAUSTED without RetryInfo; every error body is a google.rpc.Status in the request's
-encoding. Whatever is worth a retry is 503 here, never 429: several SDKs (Python's among them) drop data on 429.
+OTLP specification: retryable is gRPC UNAVAILABLE; bad data is INVALID_ARGUMENT; oversize is RESOURCE_EXHAUSTED without
+RetryInfo; every error body is a google.rpc.Status in the request's encoding.
 """
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +16,7 @@ from grpc import StatusCode
 
 from collector.errors import Reason, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding
+from collector.model.refusals import HTTP_STATUS, OTHER_HTTP_STATUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +27,29 @@ class Wire:
     http: int
 
 
-WIRE: Final = {
-    Reason.MALFORMED: Wire(StatusCode.INVALID_ARGUMENT, 400),
-    Reason.TOO_DEEP: Wire(StatusCode.INVALID_ARGUMENT, 400),
-    Reason.INVALID_ID: Wire(StatusCode.INVALID_ARGUMENT, 400),
-    Reason.TOO_LARGE: Wire(StatusCode.RESOURCE_EXHAUSTED, 413),
-    Reason.UNAUTHENTICATED: Wire(StatusCode.UNAUTHENTICATED, 401),
-    Reason.FORBIDDEN: Wire(StatusCode.PERMISSION_DENIED, 403),
-    Reason.NOT_FOUND: Wire(StatusCode.NOT_FOUND, 404),
-    Reason.METHOD: Wire(StatusCode.UNIMPLEMENTED, 405),
-    Reason.MEDIA_TYPE: Wire(StatusCode.INVALID_ARGUMENT, 415),
-    Reason.ENCODING: Wire(StatusCode.UNIMPLEMENTED, 415),
-    Reason.SLOW: Wire(StatusCode.DEADLINE_EXCEEDED, 408),
-    Reason.BUSY: Wire(StatusCode.UNAVAILABLE, 503),
-    Reason.SPOOL_FULL: Wire(StatusCode.UNAVAILABLE, 503),
-    Reason.DISK: Wire(StatusCode.UNAVAILABLE, 503),
-    Reason.STOPPING: Wire(StatusCode.UNAVAILABLE, 503),
-    Reason.STORE: Wire(StatusCode.UNAVAILABLE, 503),
+_GRPC: Final = {
+    Reason.MALFORMED: StatusCode.INVALID_ARGUMENT,
+    Reason.TOO_DEEP: StatusCode.INVALID_ARGUMENT,
+    Reason.INVALID_ID: StatusCode.INVALID_ARGUMENT,
+    Reason.TOO_LARGE: StatusCode.RESOURCE_EXHAUSTED,
+    Reason.UNAUTHENTICATED: StatusCode.UNAUTHENTICATED,
+    Reason.FORBIDDEN: StatusCode.PERMISSION_DENIED,
+    Reason.NOT_FOUND: StatusCode.NOT_FOUND,
+    Reason.METHOD: StatusCode.UNIMPLEMENTED,
+    Reason.MEDIA_TYPE: StatusCode.INVALID_ARGUMENT,
+    Reason.ENCODING: StatusCode.UNIMPLEMENTED,
+    Reason.SLOW: StatusCode.DEADLINE_EXCEEDED,
+    Reason.BUSY: StatusCode.UNAVAILABLE,
+    Reason.SPOOL_FULL: StatusCode.UNAVAILABLE,
+    Reason.DISK: StatusCode.UNAVAILABLE,
+    Reason.STOPPING: StatusCode.UNAVAILABLE,
+    Reason.STORE: StatusCode.UNAVAILABLE,
 }
 
+WIRE: Final = {reason: Wire(code, HTTP_STATUS[reason]) for reason, code in _GRPC.items()}
+
 # A reason outside the table is a failure of ours: the client keeps its data and tries again.
-_OTHER = Wire(StatusCode.UNAVAILABLE, 503)
+_OTHER = Wire(StatusCode.UNAVAILABLE, OTHER_HTTP_STATUS)
 
 
 def wire(error: SpanmeterError) -> Wire:
@@ -74,8 +75,3 @@ def error_body(error: SpanmeterError, encoding: Encoding) -> bytes:
     if encoding is Encoding.PROTOBUF:
         return bytes(status(error).SerializeToString())
     return json.dumps({"code": wire(error).grpc.value[0], "message": str(error)}).encode()
-
-
-def retry_after(error: SpanmeterError) -> str | None:
-    """Retry-After in whole seconds, for errors worth a retry."""
-    return str(max(1, math.ceil(error.retry_after))) if isinstance(error, Unavailable) else None

@@ -46,7 +46,7 @@ def checksum_seed(segment_id: str) -> int:
 
 
 def frame_parts(head: bytes, payload: bytes, seed: int) -> tuple[bytes, bytes]:
-    """A frame as it is appended to the segment whose checksums begin with `seed`: all before the payload, the payload."""
+    """A frame as it is appended to the segment whose checksums begin with `seed`; the payload is not copied."""
     length = len(head) + len(payload)
     checksum = google_crc32c.extend(google_crc32c.extend(seed, _LENGTH.pack(length) + head), payload)
     return _FRAME.pack(_MARK, length, checksum) + head, payload

@@ -1,7 +1,7 @@
 """Append-only segments on disk with group commit: many requests share one fsync.
 
-One thread writes. A request's delivery is settled once its frame is on disk as `spool.fsync` asks. A segment is sealed by
-size, by spans, or when the drain asks for what is waiting; a sealed segment is one insert, and is deleted once that
+One thread writes. A request's delivery is settled once its frame is on disk as `spool.fsync` asks. A segment is sealed
+by size, by spans, or when the drain asks for what is waiting; a sealed segment is one insert, and is deleted once that
 insert is confirmed. Segment ids are unique for ever: they are the inserts' deduplication tokens.
 """
 

@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from collector.admit.auth import Gate
-from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
+from collector.errors import Reason, Rejected, SpanmeterError
 from collector.model.principal import Scope
+from collector.model.refusals import http_status, retry_after
 from collector.query.service import Dimension, Query
 from collector.reprice import Outcome, Selection, outcome_json
 from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 
-_HTTP = {Reason.UNAUTHENTICATED: 401, Reason.FORBIDDEN: 403, Reason.NOT_FOUND: 404, Reason.MALFORMED: 400}
 _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_RUNS = 100
 _MOST_DIGITS = 9
@@ -143,7 +143,7 @@ async def error_response(_: Request, error: Exception) -> Response:
     """Every failure in one shape: `{"error": {"reason", "message"}}`."""
     assert isinstance(error, SpanmeterError)
     reason = getattr(error, "reason", Reason.STORE)
-    headers = {"retry-after": str(max(1, round(error.retry_after)))} if isinstance(error, Unavailable) else {}
-    status = 503 if isinstance(error, Unavailable) else _HTTP.get(reason, 400)
+    after = retry_after(error)
     body = {"error": {"reason": reason.value, "message": str(error)}}
-    return JSONResponse(body, status_code=status, headers=headers)
+    headers = {"retry-after": after} if after else {}
+    return JSONResponse(body, status_code=http_status(error), headers=headers)

@@ -2,15 +2,17 @@
 
 import base64
 import signal
+import sys
 from pathlib import Path
 
 import grpc
 import pytest
+import yaml
 
 from tests.conformance.conftest import ALL_TOKENS, OTHER, READER, WRITER, token_config
 from tests.conformance.daemon import MIB, Daemon, running
 from tests.conformance.wire import JSON, PROTOBUF, Answer, Called, Connection, call, post, status_message, succeeded
-from tests.support.daemon import wait_until
+from tests.support.daemon import DaemonProcess, wait_until
 from tests.support.otlp import request, span, trace_id
 
 
@@ -134,3 +136,45 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
         assert daemon.trace(trace, token="spm_new")[0]["Project"] == "three"
     assert WRITER not in daemon.log()
     assert "spm_new" not in daemon.log().replace('"spm_new"', "")
+
+
+class FromFile(DaemonProcess):
+    """A daemon that has every setting from a file."""
+
+    @property
+    def file(self) -> Path:
+        return self.directory.with_suffix(".yaml")
+
+    def command(self) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "collector",
+            "serve",
+            "--data-dir",
+            str(self.directory),
+            "--config",
+            str(self.file),
+        ]
+
+    def write(self, host: str, text: str) -> None:
+        protocols = {"grpc": {"endpoint": f"{host}:{self.grpc}"}, "http": {"endpoint": f"{host}:{self.http}"}}
+        tree = {"receivers": {"otlp": {"protocols": protocols}}, "web": {"endpoint": f"{host}:{self.web}"}}
+        self.file.write_text(yaml.safe_dump(tree) + text)
+
+
+def test_sighup_that_would_leave_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:
+    """The new file is sound by itself, but the addresses stay those of the start."""
+    daemon = FromFile(tmp_path / "data")
+    daemon.write("0.0.0.0", token_config(*ALL_TOKENS))
+    daemon.start()
+    try:
+        daemon.wait_for_ports()
+        daemon.write("127.0.0.1", "")
+        daemon.process.send_signal(signal.SIGHUP)
+        refusal = "without a token, anyone could use the addresses now bound"
+        wait_until(lambda: refusal in daemon.log_tail(), 20, "a refused reload")
+        status_message(post(daemon.http, body()), 401)
+        succeeded(post(daemon.http, body(), PROTOBUF, {"x-api-key": WRITER}))
+    finally:
+        daemon.kill()

@@ -2,8 +2,11 @@
 
 import gzip
 import itertools
+import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -143,6 +146,70 @@ def test_no_host_is_a_bad_request(daemon: Daemon) -> None:
         status_message(connection.answer(), 400)
 
 
+def test_a_client_that_has_finished_sending_still_gets_its_answers(daemon: Daemon) -> None:
+    with connect(daemon) as connection:
+        bodies = [request(span()).SerializeToString() for _ in range(3)]
+        connection.send(b"".join(connection.head(len(body)) + body for body in bodies))
+        connection.socket.shutdown(socket.SHUT_WR)
+        for _ in bodies:
+            succeeded(connection.answer())
+        assert connection.ends_within(5)
+
+
+def test_what_follows_the_last_request_of_a_connection_is_ignored(daemon: Daemon) -> None:
+    first, second = span(), span()
+    with connect(daemon) as connection:
+        bodies = [request(item).SerializeToString() for item in (first, second)]
+        close = {"Connection": "close"}
+        connection.send(connection.head(len(bodies[0]), headers=close) + bodies[0])
+        connection.send(connection.head(len(bodies[1])) + bodies[1])
+        answer = connection.answer()
+        succeeded(answer)
+        assert answer.headers["connection"] == "close"
+        assert connection.ends_within(5)
+    daemon.trace(first.trace_id)
+    assert daemon.get(f"/api/v1/traces/{second.trace_id.hex()}")[0] == 404
+
+
+def test_the_answer_to_head_has_no_body(daemon: Daemon) -> None:
+    with connect(daemon) as connection:
+        connection.send(connection.head(method="HEAD") + connection.head(len(BODY)) + BODY)
+        assert connection.line() == b"HTTP/1.1 405 Method Not Allowed"
+        while connection.line():
+            pass
+        succeeded(connection.answer())
+
+
+def test_answers_have_a_date(daemon: Daemon) -> None:
+    answer = post(daemon.ports["http"], BODY)
+    age = datetime.now(UTC) - parsedate_to_datetime(answer.headers["date"])
+    assert abs(age.total_seconds()) < 5
+
+
+def test_more_pipelined_requests_than_are_taken_at_once(daemon: Daemon) -> None:
+    """The port stops reading while many answers are due, and reads on afterwards."""
+    with connect(daemon) as connection:
+        for _ in range(10):
+            bodies = [request(span()).SerializeToString() for _ in range(100)]
+            connection.send(b"".join(connection.head(len(body)) + body for body in bodies))
+        for _ in range(1000):
+            succeeded(connection.answer())
+
+
+def test_a_client_that_reads_no_answers_is_cut_off(tight: Daemon) -> None:
+    with connect(tight) as connection, tight.growth() as growth:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.socket.settimeout(5)
+        refused = connection.head(0, path="/" + "x" * 1000)
+        with pytest.raises(OSError):  # noqa: PT012 - either call may be the one
+            for _ in range(100):
+                connection.send(refused * 1000)
+            while connection.socket.recv(65536):
+                pass
+            raise OSError("closed in good order")
+    assert growth.mib < 32
+
+
 # -- ambiguous and malformed requests ---------------------------------------------------------------------------------
 
 
@@ -207,6 +274,23 @@ def test_a_huge_head_is_cut_off(daemon: Daemon, how: str) -> None:
         connection.send_until_answered([endless[0], *itertools.repeat(endless[1], 2000)])
         assert connection.ends_within(5)
     assert growth.mib < 32
+
+
+def test_a_broken_body_behind_an_early_answer_is_not_answered_again(daemon: Daemon) -> None:
+    with connect(daemon) as connection:
+        connection.send(connection.head(path="/nothing", headers={"Transfer-Encoding": "chunked"}) + b"2\r\nab")
+        status_message(connection.answer(), 404)
+        connection.send(b"no chunk\r\n")
+        with pytest.raises(EOFError):
+            connection.answer()
+
+
+def test_what_is_sent_before_the_broken_request_is_answered_first(daemon: Daemon) -> None:
+    with connect(daemon) as connection:
+        connection.send(connection.head(len(BODY)) + BODY + b"no HTTP\r\n\r\n")
+        succeeded(connection.answer())
+        assert connection.answer().status == 400
+        assert connection.ends_within(5)
 
 
 # -- slow clients -----------------------------------------------------------------------------------------------------

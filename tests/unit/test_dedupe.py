@@ -2,6 +2,8 @@
 
 import hashlib
 
+import pytest
+
 from collector.admit.dedupe import DedupeWindow
 from collector.config import DedupeConfig
 from collector.errors import Reason, Unavailable
@@ -39,6 +41,16 @@ def test_deliveries_are_forgotten_after_the_window() -> None:
     assert [seen.find("p", bytes([number]) * 16) is not None for number in range(3)] == [False, True, True]
     seen.remember("p", b"n" * 16, RECEIPT, None)
     assert seen.statistics().entries == 3
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 * 1024, 8 * 1024 + 1, 100_000])
+def test_every_byte_of_a_body_counts(size: int) -> None:
+    seen, _ = window()
+    body = bytes(size)
+    others = [body + b"\0", body[:-1], body[:-1] + b"\1", b"\1" + body[1:]] if size else [b"\0"]
+    digests = {seen.digest(each) for each in [body, bytes(bytearray(body)), *others]}
+    assert len(digests) == 1 + len(set(others))
+    assert {len(digest) for digest in digests} == {16}
 
 
 def test_a_second_delivery_starts_the_window_again() -> None:

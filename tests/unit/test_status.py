@@ -9,8 +9,9 @@ from grpc import StatusCode
 
 from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal
+from collector.model.refusals import HTTP_STATUS, http_status, retry_after
 from collector.receive.answers import success_body
-from collector.receive.status import WIRE, error_body, retry_after, status, wire
+from collector.receive.status import WIRE, error_body, status, wire
 
 INSIDE_ONLY = {Reason.POISON, Reason.CORRUPT, Reason.DEAD_LETTER_FULL}
 WORTH_A_RETRY = {Reason.BUSY, Reason.SPOOL_FULL, Reason.DISK, Reason.STOPPING, Reason.STORE}
@@ -28,7 +29,7 @@ GRPC_RETRYABLE = {
 
 
 def test_every_reason_a_client_can_meet_has_an_entry() -> None:
-    assert set(WIRE) == set(Reason) - INSIDE_ONLY
+    assert set(WIRE) == set(HTTP_STATUS) == set(Reason) - INSIDE_ONLY
 
 
 @pytest.mark.parametrize("reason", sorted(WIRE))
@@ -68,7 +69,7 @@ def test_what_may_succeed_later_says_when(seconds: float, header: str) -> None:
 
 @pytest.mark.parametrize("error", [StartError("odd"), SpanmeterError("odd"), Rejected(Reason.POISON, "odd")])
 def test_a_failure_outside_the_table_is_ours_and_the_client_keeps_its_data(error: SpanmeterError) -> None:
-    assert (wire(error).grpc, wire(error).http) == (StatusCode.UNAVAILABLE, 503)
+    assert (wire(error).grpc, wire(error).http, http_status(error)) == (StatusCode.UNAVAILABLE, 503, 503)
 
 
 def test_error_bodies_are_a_status_in_the_requests_encoding() -> None:
