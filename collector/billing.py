@@ -6,8 +6,7 @@ the batch is stored. Either may be repeated: a row is rewritten only while it di
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,19 +29,42 @@ _REMEMBERED_TRACES = 200_000
 _KEYS_AT_ONCE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
 class Judged:
-    """An enriched batch, and what `settle` needs once it is stored."""
+    """Batches of one segment with the verdict on them, priced and made whole anew each time they are asked for."""
 
-    batch: pa.RecordBatch
-    reading: Reading
-    judgement: Judgement
+    def __init__(self, enricher: Enricher, readings: Sequence[Reading], judgement: Judgement) -> None:
+        self._enricher = enricher
+        self._readings = readings
+        self.judgement = judgement
+        self.unpriced: Counter[str] = Counter()
 
-    def unpriced(self) -> Counter[str]:
-        """Calls whose model has no known price, by model."""
-        unknown = self.batch.filter(pc.equal(self.batch.column("PriceStatus"), PriceStatus.UNKNOWN_MODEL.value))
-        models = zip(*(unknown.column(name).to_pylist() for name in ("ResponseModel", "RequestModel")), strict=True)
-        return Counter(response or request for response, request in models)
+    @property
+    def num_rows(self) -> int:
+        return sum(reading.batch.num_rows for reading in self._readings)
+
+    @property
+    def spans(self) -> pa.RecordBatch:
+        """What the verdict needed of every row, as `SEEN_SCHEMA`."""
+        return pa.concat_batches([reading.spans for reading in self._readings])
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""
+        self.unpriced.clear()
+        begin = 0
+        for reading in self._readings:
+            end = begin + reading.batch.num_rows
+            batch = self._enricher.finish(reading, self.judgement.billed[begin:end])
+            self.unpriced += _unpriced(batch)
+            yield batch
+            begin = end
+
+
+def _unpriced(batch: pa.RecordBatch) -> Counter[str]:
+    unknown = pc.equal(batch.column("PriceStatus"), PriceStatus.UNKNOWN_MODEL.value)
+    if not pc.any(unknown).as_py():
+        return Counter()
+    models = (batch.column(name).filter(unknown).to_pylist() for name in ("ResponseModel", "RequestModel"))
+    return Counter(response or request for response, request in zip(*models, strict=True))
 
 
 class Billing:
@@ -53,13 +75,16 @@ class Billing:
         self._traces = traces
         self._met: Store | None = None
 
-    def enrich(self, store: Store, batch: pa.RecordBatch) -> Judged:
-        """Every row's meaning and cost. Raises Unavailable when the store is needed and does not answer."""
+    def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> Judged:
+        """What every row means and who is billed. Raises Unavailable when the store is needed and does not answer.
+
+        The batches are judged together: what is in the last may decide on a row of the first.
+        """
         self._meet(store)
-        reading = self._enricher.read(batch)
-        self._load(store, self._traces.forgotten(reading.spans))
-        judgement = self._traces.absorb(reading.spans)
-        return Judged(self._enricher.finish(reading, judgement.billed), reading, judgement)
+        readings = [self._enricher.read(batch) for batch in batches]
+        spans = pa.concat_batches([reading.spans for reading in readings])
+        self._load(store, self._traces.forgotten(spans))
+        return Judged(self._enricher, readings, self._traces.absorb(spans))
 
     def settle(self, store: Store, judged: Judged) -> int:
         """The batch is stored: write the earlier rows whose verdict it changed; how many."""
@@ -67,7 +92,7 @@ class Billing:
         revised = 0
         for begin in range(0, len(changed), _KEYS_AT_ONCE):
             revised += self._revise(store, dict(changed[begin : begin + _KEYS_AT_ONCE]))
-        self._traces.confirm(judged.reading.spans, judged.judgement)
+        self._traces.confirm(judged.spans, judged.judgement)
         return revised
 
     def _meet(self, store: Store) -> None:

@@ -7,10 +7,10 @@ nothing. What can never be stored is set aside with its bytes; everything else i
 import asyncio
 import contextlib
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import islice
 
 import pyarrow as pa
 import structlog
@@ -24,13 +24,17 @@ from collector.spool import DeadLetter, Segment, Spool
 from collector.spool.segment import Damage
 from collector.store.client import Store
 from collector.store.errors import OutOfMemory
-from collector.store.writer import by_day, clamp, insert_spans
+from collector.store.writer import Rows, by_day, clamp, insert_spans
 from collector.telemetry import Metrics
 
 log = structlog.get_logger("spanmeter.drain")
 
 _FIRST_PAUSE = 0.25
 _ADOPT_SECONDS = 5.0
+
+# Rows are decoded and enriched in parts of about this many bytes: small enough for the processor's caches, and for
+# memory to be used again rather than asked for anew.
+_PART_BYTES = 4 * 1024 * 1024
 
 # More poison in one segment than this (or a tenth of its rows) stops the drain rather than fill the dead letter.
 _POISON_ROWS = 100
@@ -140,50 +144,67 @@ class Drain:
     def deliver_once(self, segment: Segment) -> None:
         """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
         store = self._store()  # before any work: raises while there is no store
-        envelopes, batch = self._decoded(segment, self._readable(segment))
-        if not batch.num_rows:
+        origins = _Origins(segment)
+        batches, clamped = [], 0
+        for batch in self._decoded(segment, origins):
+            within, moved = clamp(batch)
+            batches.append(within)
+            clamped += moved
+        if not origins.rows:
             return
-        batch, clamped = clamp(batch)
-        judged = self._billing.enrich(store, batch)
-        origins = _Origins(segment.id, envelopes, poison_allowed=max(_POISON_ROWS, batch.num_rows // 10))
-        for day, rows, positions in by_day(judged.batch):
+        judged = self._billing.enrich(store, batches)
+        for day, rows, positions in by_day(judged, [batch.column("Timestamp") for batch in batches]):
             self._insert(rows, positions, origins, f"{segment.id}/{day}")
         revised = self._billing.settle(store, judged)
         self._metrics.clamped.inc(clamped)
-        self._metrics.stored_spans.inc(batch.num_rows)
+        self._metrics.stored_spans.inc(judged.num_rows)
         self._metrics.revised_spans.inc(revised)
-        for model, calls in judged.unpriced().items():
+        for model, calls in judged.unpriced.items():
             self._metrics.count_unpriced(model, calls)
 
-    def _readable(self, segment: Segment) -> list[Envelope]:
+    def _decoded(self, segment: Segment, origins: "_Origins") -> Iterator[pa.RecordBatch]:
+        """A segment's rows, some megabytes at a time; envelopes that do not decode are set aside."""
+        for part in _parts(self._readable(segment)):
+            sound = part
+            try:
+                batch = decode([envelope for _, envelope in part])
+            except Rejected:
+                sound = [entry for entry in part if self._decodes(segment, *entry)]
+                batch = decode([envelope for _, envelope in sound])
+            origins.add(sound)
+            if batch.num_rows:
+                yield batch
+
+    def _decodes(self, segment: Segment, number: int, envelope: Envelope) -> bool:
         try:
-            contents = list(segment.read())
+            decode([envelope])
+        except Rejected as error:
+            self._set_aside(f"{segment.id}-{number}", error, envelope)
+            return False
+        return True
+
+    def _readable(self, segment: Segment) -> Iterator[tuple[int, Envelope]]:
+        """The whole envelopes of a segment, numbered; damaged bytes are set aside."""
+        number = 0
+        try:
+            for item in segment.read():
+                if isinstance(item, Damage):
+                    self._damaged(segment, item)
+                else:
+                    yield number, item
+                    number += 1
         except OSError as error:
             raise Unavailable(Reason.DISK, f"The segment {segment.path} cannot be read: {error}.") from error
-        for item in contents:
-            if isinstance(item, Damage) and not item.torn:
-                why = f"{len(item.data)} bytes at offset {item.offset} of segment {segment.id} are damaged."
-                self._deadletter.keep_bytes(f"{segment.id}-damage-{item.offset}", why, item.data)
-                self._metrics.dead_lettered.labels(Reason.CORRUPT.value).inc()
-                log.error("Spooled bytes are damaged and were set aside.", segment=segment.id, offset=item.offset)
-        return [item for item in contents if isinstance(item, Envelope)]
 
-    def _decoded(self, segment: Segment, envelopes: list[Envelope]) -> tuple[list[Envelope], pa.RecordBatch]:
-        """The envelopes that decode, as one batch; the others are set aside."""
-        try:
-            return envelopes, decode(envelopes)
-        except Rejected:
-            sound = []
-            for number, envelope in enumerate(envelopes):
-                try:
-                    decode([envelope])
-                except Rejected as error:
-                    self._set_aside(f"{segment.id}-{number}", error, envelope)
-                else:
-                    sound.append(envelope)
-            return sound, decode(sound)
+    def _damaged(self, segment: Segment, damage: Damage) -> None:
+        if damage.torn:
+            return
+        why = f"{len(damage.data)} bytes at offset {damage.offset} of segment {segment.id} are damaged."
+        self._deadletter.keep_bytes(f"{segment.id}-damage-{damage.offset}", why, damage.data)
+        self._metrics.dead_lettered.labels(Reason.CORRUPT.value).inc()
+        log.error("Spooled bytes are damaged and were set aside.", segment=segment.id, offset=damage.offset)
 
-    def _insert(self, rows: pa.RecordBatch, positions: Sequence[int], origins: "_Origins", token: str) -> None:
+    def _insert(self, rows: Rows, positions: Sequence[int], origins: "_Origins", token: str) -> None:
         """Insert rows; when the store refuses the data itself, halve them until the poison is alone.
 
         Rows that are too many for the store's memory are halved likewise.
@@ -209,9 +230,9 @@ class Drain:
                 self._metrics.inserts.inc()
                 self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
                 return
-        half = rows.num_rows // 2
-        self._insert(rows.slice(0, half), positions[:half], origins, f"{token}.0")
-        self._insert(rows.slice(half), positions[half:], origins, f"{token}.1")
+        table, half = pa.Table.from_batches(rows.to_batches()), rows.num_rows // 2
+        self._insert(table.slice(0, half), positions[:half], origins, f"{token}.0")
+        self._insert(table.slice(half), positions[half:], origins, f"{token}.1")
 
     def _set_aside(self, name: str, error: Rejected, envelope: Envelope) -> None:
         self._deadletter.keep(name, error.reason, str(error), envelope)
@@ -219,30 +240,55 @@ class Drain:
         log.error("Spans cannot be stored and were set aside.", entry=name, why=str(error))
 
 
-class _Origins:
-    """Where the rows of a segment's batch came from, and how many of them may turn out to be poison."""
+def _parts(envelopes: Iterable[tuple[int, Envelope]]) -> Iterator[list[tuple[int, Envelope]]]:
+    """Runs of envelopes of `_PART_BYTES` and no more than it takes to get there."""
+    part: list[tuple[int, Envelope]] = []
+    size = 0
+    for entry in envelopes:
+        part.append(entry)
+        size += len(entry[1].payload)
+        if size >= _PART_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
-    def __init__(self, segment_id: str, envelopes: list[Envelope], *, poison_allowed: int) -> None:
-        self._segment_id = segment_id
-        self._envelopes = envelopes
-        self._ends = list(accumulate(envelope.spans for envelope in envelopes))
-        self._poison_left = poison_allowed
+
+class _Origins:
+    """Where the rows of a segment came from, and how many of them may turn out to be poison."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+        self._numbers: list[int] = []
+        self._ends: list[int] = []
+        self._poison = 0
+
+    @property
+    def rows(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def add(self, envelopes: Iterable[tuple[int, Envelope]]) -> None:
+        """The envelopes of the next rows."""
+        for number, envelope in envelopes:
+            self._numbers.append(number)
+            self._ends.append(self.rows + envelope.spans)
 
     def poison(self, position: int, error: Rejected) -> tuple[str, Envelope]:
         """A stable name for the row at `position` and its span alone.
 
         Raises Unavailable when too many rows of one segment are refused: then the table is at fault, not the data.
         """
-        if not self._poison_left:
+        if self._poison >= max(_POISON_ROWS, self.rows // 10):
             raise Unavailable(
                 Reason.DEAD_LETTER_FULL,
-                f"The store refuses too many rows of segment {self._segment_id}, the last one because: {error} "
+                f"The store refuses too many rows of segment {self._segment.id}, the last one because: {error} "
                 "Draining stops here until the cause is mended; new spans are still spooled.",
             )
-        self._poison_left -= 1
-        number = bisect_right(self._ends, position)
-        row = position - (self._ends[number - 1] if number else 0)
-        return f"{self._segment_id}-{number}-{row}", one_span(self._envelopes[number], row)
+        self._poison += 1
+        place = bisect_right(self._ends, position)
+        number, row = self._numbers[place], position - (self._ends[place - 1] if place else 0)
+        whole = (item for item in self._segment.read() if isinstance(item, Envelope))
+        return f"{self._segment.id}-{number}-{row}", one_span(next(islice(whole, number, None)), row)
 
 
 def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

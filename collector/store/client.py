@@ -5,9 +5,10 @@ Clients are not shared between threads: one writes (the drain's), and each query
 """
 
 import io
+import itertools
 import queue
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -92,27 +93,26 @@ class Store:
         self.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
         self._writer.database = self.database
 
-    def insert(self, table: str, batch: pa.RecordBatch, token: str) -> None:
-        """Insert `batch` exactly once, however often the same token is tried.
+    def insert(self, table: str, batches: Iterable[pa.RecordBatch], token: str) -> None:
+        """Insert `batches` (of one schema, at least one) exactly once, however often the same token is tried.
 
         Raises Rejected(POISON) when rows cannot be stored, Unavailable(STORE) when trying again may help.
         """
         settings = {**_ONE_BLOCK, "insert_deduplication_token": token}
         with _translated():
             if self._path is None:
-                self._send(table, batch, settings)
+                self._send(table, batches, settings)
             else:
-                self._hand_over(table, batch, settings | _ONE_SELECT)
+                self._hand_over(table, pa.Table.from_batches(batches), settings | _ONE_SELECT)
 
-    def _send(self, table: str, batch: pa.RecordBatch, settings: Mapping[str, Any]) -> None:
-        """Insert through a server: an Arrow stream whose buffers are compressed."""
-        body = arrow_stream(batch, self._config.compression)
-        self._writer.raw_insert(table, batch.schema.names, body, dict(settings), "ArrowStream")
+    def _send(self, table: str, batches: Iterable[pa.RecordBatch], settings: Mapping[str, Any]) -> None:
+        """Insert through a server: an Arrow stream whose buffers are compressed, each batch once it is made."""
+        columns, body = arrow_stream(batches, self._config.compression)
+        self._writer.raw_insert(table, columns, body, dict(settings), "ArrowStream")
 
-    def _hand_over(self, table: str, batch: pa.RecordBatch, settings: Mapping[str, Any]) -> None:
+    def _hand_over(self, table: str, spans: pa.Table, settings: Mapping[str, Any]) -> None:
         """Insert into the engine, which finds `spans` by its name among the variables of its callers."""
-        spans = pa.Table.from_batches([batch])  # noqa: F841
-        columns = ", ".join(quote_identifier(name) for name in batch.schema.names)
+        columns = ", ".join(quote_identifier(name) for name in spans.schema.names)
         clause = ", ".join(f"{name} = {format_str(str(value))}" for name, value in settings.items())
         into = f"INSERT INTO {quote_identifier(table)} ({columns}) SETTINGS {clause}"
         self._writer.command(f"{into} SELECT {columns} FROM Python(spans)")  # noqa: S608 - names and values are quoted
@@ -156,13 +156,16 @@ class Store:
         self._writer.close()
 
 
-def arrow_stream(batch: pa.RecordBatch, compression: str) -> bytes:
-    """`batch` as an Arrow IPC stream, its buffers compressed as `store.compression` says."""
+def arrow_stream(batches: Iterable[pa.RecordBatch], compression: str) -> tuple[list[str], bytes]:
+    """The names of the columns, and the batches as an Arrow IPC stream, compressed as `store.compression` says."""
     options = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
     body = io.BytesIO()
-    with pa.ipc.new_stream(body, batch.schema, options=options) as stream:
-        stream.write_batch(batch)
-    return body.getvalue()
+    rest = iter(batches)
+    first = next(rest)
+    with pa.ipc.new_stream(body, first.schema, options=options) as stream:
+        for batch in itertools.chain([first], rest):
+            stream.write_batch(batch)
+    return first.schema.names, body.getvalue()
 
 
 def _use_scratch(directory: Path) -> None:

@@ -1,7 +1,8 @@
 """Rows into `otel_traces`: one insert a partition day, the rest of the table's rules kept out of the drain's sight."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,27 +33,40 @@ def clamp(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
     return batch.set_column(position, batch.schema.field(position), inside.cast(NANOSECONDS)), count
 
 
-def by_day(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch, Sequence[int]]]:
-    """`batch` by UTC day of Timestamp: a label stable for these rows, the rows, and their positions in `batch`."""
-    days = pc.divide(batch.column("Timestamp").cast(pa.int64()), _DAY_NS)
+class Rows(Protocol):
+    """Rows to insert, as batches of one schema: a table, or what makes its batches anew each time it is asked."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+    def to_batches(self) -> Iterable[pa.RecordBatch]: ...
+
+
+def by_day(rows: Rows, times: Sequence[pa.Array]) -> Iterator[tuple[str, Rows, Sequence[int]]]:
+    """`rows` by UTC day of Timestamp: a label stable for these rows, the rows, and their positions in `rows`.
+
+    `times` are the columns Timestamp of the batches of `rows`.
+    """
+    days = pc.divide(pa.chunked_array(times, NANOSECONDS).cast(pa.int64()), _DAY_NS)
     counts = sorted(pc.value_counts(days).to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
     if len(counts) == 1:
-        yield str(counts[0]["values"]), batch, range(batch.num_rows)
+        yield str(counts[0]["values"]), rows, range(rows.num_rows)
         return
+    table = pa.Table.from_batches(rows.to_batches())
     large = [entry["values"] for entry in counts[:_MAX_DAYS]]
     for day in sorted(large):
-        yield str(day), *_rows_where(batch, pc.equal(days, day))
+        yield str(day), *_rows_where(table, pc.equal(days, day))
     if len(counts) > _MAX_DAYS:
-        yield "others", *_rows_where(batch, pc.invert(pc.is_in(days, pa.array(large))))
+        yield "others", *_rows_where(table, pc.invert(pc.is_in(days, pa.array(large))))
 
 
-def _rows_where(batch: pa.RecordBatch, mask: pa.Array) -> tuple[pa.RecordBatch, Sequence[int]]:
-    return batch.filter(mask), pc.indices_nonzero(mask).to_pylist()
+def _rows_where(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, Sequence[int]]:
+    return table.filter(mask), pc.indices_nonzero(mask).to_pylist()
 
 
-def insert_spans(store: Store, batch: pa.RecordBatch, token: str) -> None:
+def insert_spans(store: Store, rows: Rows, token: str) -> None:
     """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
-    store.insert(TABLE, with_dictionaries(batch), token)
+    store.insert(TABLE, map(with_dictionaries, rows.to_batches()), token)
 
 
 def with_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -69,12 +83,14 @@ def _with_dictionary(name: str, column: pa.Array) -> pa.Array:
     return column
 
 
-def insert_versions(store: Store, rows: pa.RecordBatch, purpose: str) -> None:
+def insert_versions(store: Store, batch: pa.RecordBatch, purpose: str) -> None:
     """Insert new versions of stored rows, by day. Repeated after a crash, the same versions add nothing.
 
     Raises like `Store.insert`.
     """
     names = ("TraceId", "SpanId", "Version", "PriceStatus", "PriceRef")
-    for day, part, _ in by_day(rows):
+    rows = pa.Table.from_batches([batch])
+    for day, part, _ in by_day(rows, [batch.column("Timestamp")]):
+        part = pa.Table.from_batches(part.to_batches())
         text = repr([part.column(name).to_pylist() for name in names])
         insert_spans(store, part, f"{purpose}/{hashlib.sha256(text.encode()).hexdigest()}/{day}")

@@ -12,13 +12,11 @@ from collector.admit.auth import Gate, hash_token
 from collector.app import enricher
 from collector.billing import Billing
 from collector.config import AuthConfig, PricingConfig
-from collector.decode import decode
 from collector.enrich import RecentTraces
 from collector.errors import SpanmeterError
 from collector.query.service import Query
 from collector.reprice import Outcome, Selection, apply, compare
 from collector.store import Store
-from collector.store.writer import by_day, insert_spans
 from collector.web import api
 from tests.integration.test_billing import ENRICHER, captured
 
@@ -35,9 +33,7 @@ TOKENS = [
 
 @pytest.fixture
 def app(store: Store) -> Starlette:
-    judged = Billing(ENRICHER, RecentTraces(10_000)).enrich(store, decode(captured("oi-openai")))
-    for day, rows, _ in by_day(judged.batch):
-        insert_spans(store, rows, day)
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(10_000)), captured("oi-openai"), "run")
     gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
 
     def reprice(selection: Selection, dry_run: bool) -> Outcome:

@@ -25,7 +25,6 @@ from collector.model.principal import ANONYMOUS
 from collector.model.usage import Usage
 from collector.query.service import Dimension, Query
 from collector.store import Store
-from collector.store.writer import by_day, insert_spans
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
 ENRICHER = enricher(PricingConfig())
@@ -58,11 +57,7 @@ def single_spans(envelopes: list[Envelope]) -> list[Envelope]:
 
 
 def deliver(store: Store, billing: Billing, envelopes: list[Envelope]) -> None:
-    """What the drain does with one segment."""
-    judged = billing.enrich(store, decode(envelopes))
-    for _, rows, _ in by_day(judged.batch):
-        insert_spans(store, rows, f"test-{next(_tokens)}")
-    billing.settle(store, judged)
+    stored.deliver(store, billing, envelopes, f"test-{next(_tokens)}")
 
 
 def new_billing(max_spans: int = 10_000) -> Billing:

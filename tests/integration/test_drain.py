@@ -1,7 +1,7 @@
 """The drain with the real engine: every row once, poison aside, nothing lost while the store is away."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -336,8 +336,8 @@ def test_an_insert_confirmed_but_not_heard_of_is_not_repeated(bench: Bench, stor
     insert = store.insert
     answers = iter([False, False, True])
 
-    def deaf(table: str, batch: pa.RecordBatch, token: str) -> None:
-        insert(table, batch, token)
+    def deaf(table: str, batches: Iterable[pa.RecordBatch], token: str) -> None:
+        insert(table, batches, token)
         if not next(answers, True):
             raise Unavailable(Reason.STORE, "The answer was lost.")
 

@@ -9,11 +9,9 @@ import pytest
 from collector.app import enricher
 from collector.billing import Billing
 from collector.config import PricingConfig
-from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
 from collector.reprice import Selection, apply, compare, outcome_json
 from collector.store import Store
-from collector.store.writer import by_day, insert_spans
 from tests.integration.test_billing import captured
 
 ALL = Selection(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -25,9 +23,7 @@ def priced_by(*overrides: dict[str, Any]) -> Enricher:
 
 
 def deliver(store: Store, case: str, used: Enricher) -> None:
-    judged = Billing(used, RecentTraces(10_000)).enrich(store, decode(captured(case)))
-    for day, rows, _ in by_day(judged.batch):
-        insert_spans(store, rows, f"{case}-{day}")
+    stored.deliver(store, Billing(used, RecentTraces(10_000)), captured(case), case)
 
 
 def total(store: Store) -> Decimal:

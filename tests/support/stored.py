@@ -1,0 +1,18 @@
+"""What the drain does with the envelopes of one segment, without a spool."""
+
+from collections.abc import Sequence
+
+from collector.billing import Billing
+from collector.decode import decode
+from collector.model.envelope import Envelope
+from collector.store import Store
+from collector.store.writer import by_day, insert_spans
+
+
+def deliver(store: Store, billing: Billing, envelopes: Sequence[Envelope], token: str) -> None:
+    """Decode, enrich, insert by day and settle."""
+    batch = decode(envelopes)
+    judged = billing.enrich(store, [batch])
+    for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
+        insert_spans(store, rows, f"{token}-{day}")
+    billing.settle(store, judged)
