@@ -37,7 +37,7 @@ _MERGE_SETTINGS = {
     "auto_statistics_types": "",
 }
 
-# Smaller parts are merged again sooner or later and have LZ4; parts from this many bytes on disk have ZSTD.
+# Small parts are merged again sooner or later and have LZ4; large ones, by the engine's own estimate, have ZSTD.
 _COMPRESSION = """
     <compression>
         <case>
