@@ -31,7 +31,7 @@ _MERGE_SETTINGS = {
     "number_of_free_entries_in_pool_to_lower_max_size_of_merge": 1,
     "number_of_free_entries_in_pool_to_execute_mutation": 1,
     "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
-    # A merge costs as much a row as its insert. By default five parts are one too many, and rows are merged over and over.
+    # A merge costs a row as much as its insert. By default five parts are too many, and rows are merged over and over.
     "min_parts_to_merge_at_once": 15,
     # Statistics of every column, for the planner of joins; nothing here joins.
     "auto_statistics_types": "",
