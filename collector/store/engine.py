@@ -16,7 +16,7 @@ _SERVER_SETTINGS = {
     "mmap_cache_size": 64,
     "compiled_expression_cache_size": 4 << 20,
     "background_pool_size": 2,
-    "background_merges_mutations_concurrency_ratio": 2,
+    "background_merges_mutations_concurrency_ratio": 1,
     "background_schedule_pool_size": 4,
     "background_fetches_pool_size": 1,
     "background_move_pool_size": 1,
@@ -31,13 +31,13 @@ _MERGE_SETTINGS = {
     "number_of_free_entries_in_pool_to_lower_max_size_of_merge": 1,
     "number_of_free_entries_in_pool_to_execute_mutation": 1,
     "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
-    # A merge costs as much a row as its insert. By default five parts are one too many, and rows are merged over and over.
-    "min_parts_to_merge_at_once": 30,
+    # A merge costs a row as much as its insert. By default five parts are too many, and rows are merged over and over.
+    "min_parts_to_merge_at_once": 15,
     # Statistics of every column, for the planner of joins; nothing here joins.
     "auto_statistics_types": "",
 }
 
-# Smaller parts are merged again sooner or later and have LZ4; parts from this many bytes on disk have ZSTD.
+# Small parts are merged again sooner or later and have LZ4; large ones, by the engine's own estimate, have ZSTD.
 _COMPRESSION = """
     <compression>
         <case>

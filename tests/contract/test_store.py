@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.columns import SPAN_COLUMNS
 from collector.store import Store, migrate, open_store
 from collector.store.migrate import migrations
-from collector.store.writer import insert_spans
+from collector.store.writer import insert_spans, with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
 
@@ -156,6 +157,68 @@ def test_a_large_insert_is_one_part(fresh: Store) -> None:
     assert fresh.command("SELECT count() FROM otel_traces") == 30_000
     parts = "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'otel_traces' AND active"
     assert fresh.command(parts) == 1
+
+
+def test_an_insert_of_several_of_the_engines_blocks_is_one_part_and_inserted_once(fresh: Store) -> None:
+    """ClickHouse reads 65,409 rows at a time unless it is told otherwise."""
+    few = decode([envelope(trace, ["x"] * 1000) for trace in range(1, 11)])
+    rows = pa.Table.from_batches([few] * 15).combine_chunks().to_batches()[0]
+    for _ in range(2):
+        insert_spans(fresh, rows, "segment-1/0")
+    assert fresh.command("SELECT count() FROM otel_traces") == 150_000
+    parts = "SELECT count() FROM system.parts WHERE database = currentDatabase() AND table = 'otel_traces' AND active"
+    assert fresh.command(parts) == 1
+
+
+def test_enriched_values_come_back(fresh: Store) -> None:
+    """Every kind of type an enriched column has: text, number, decimal or none, maps of both; whole and sliced."""
+    decoded = batch("a", "b", "c")
+    columns = {
+        "Provider": ["openai", "", "ünï"],
+        "InputTokens": [0, 7, 2**64 - 1],
+        "Cost": [None, Decimal("0.000000000001"), Decimal("999999.999999999999")],
+        "UsageDetails": [[], [("audio", 3)], [("audio", 3), ("web", 2**63)]],
+        "CostDetails": [[("input", Decimal("0.5"))], [], [("input", Decimal("0.25")), ("output", Decimal("-1.5"))]],
+        "Input": ["", "x" * 100_000, "\x00 '\"\\"],
+    }
+    kinds = {column.name: column.arrow for column in SPAN_COLUMNS}
+    rows = decoded
+    for name, values in columns.items():
+        rows = rows.append_column(pa.field(name, kinds[name]), pa.array(values, kinds[name]))
+    insert_spans(fresh, rows.slice(0, 1), "segment-1/0")
+    insert_spans(fresh, rows.slice(1), "segment-1/1")
+    stored = fresh.query(f"SELECT {', '.join(columns)} FROM otel_traces ORDER BY SpanName", {})
+    assert {name: stored.column(name).to_pylist() for name in columns} == columns
+
+
+def test_repeated_texts_are_sent_as_dictionaries() -> None:
+    rows = batch("a", "a", "b")
+    sent = with_dictionaries(rows)
+    assert sent.column("SpanName").dictionary.to_pylist() == ["a", "b"]
+    assert sent.column("ResourceAttributes").keys.dictionary.to_pylist() == ["service.name"]
+    assert sent.to_pylist() == rows.to_pylist()
+
+
+def test_two_writers_insert_at_once(fresh: Store) -> None:
+    """Each hands over its own rows, not the other's."""
+    second = fresh.another()
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(20):
+            rows = (batch(f"a{number:02}", trace=number + 1), batch(f"b{number:02}", trace=number + 101))
+            list(threads.map(insert_spans, (fresh, second), rows, (f"segment-a/{number}", f"segment-b/{number}")))
+    second.close()
+    assert names(fresh) == [f"a{number:02}" for number in range(20)] + [f"b{number:02}" for number in range(20)]
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd", "none"])
+def test_a_server_takes_every_compression(http_server: ClickHouseProcess, compression: str) -> None:
+    settings = {"url": http_server.url, "database": f"compressed_{compression}", "ttl": 0, "compression": compression}
+    store = open_store(StoreConfig.model_validate(settings), Path("unused"))
+    migrate(store, 0)
+    insert_spans(store, batch("a", "b"), "segment-1/0")
+    assert names(store) == ["a", "b"]
+    store.command(f"DROP DATABASE {store.database}")
+    store.close()
 
 
 def test_every_value_comes_back(fresh: Store) -> None:
