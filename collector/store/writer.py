@@ -88,9 +88,9 @@ def insert_versions(store: Store, batch: pa.RecordBatch, purpose: str) -> None:
 
     Raises like `Store.insert`.
     """
-    names = ("TraceId", "SpanId", "Version", "PriceStatus", "PriceRef")
+    names = ["TraceId", "SpanId", "Version", "PriceStatus", "PriceRef"]
     rows = pa.Table.from_batches([batch])
     for day, part, _ in by_day(rows, [batch.column("Timestamp")]):
-        part = pa.Table.from_batches(part.to_batches())
-        text = repr([part.column(name).to_pylist() for name in names])
+        key = pa.Table.from_batches(part.to_batches()).select(names)
+        text = repr([key.column(name).to_pylist() for name in names])
         insert_spans(store, part, f"{purpose}/{hashlib.sha256(text.encode()).hexdigest()}/{day}")

@@ -19,6 +19,7 @@ from collector.reprice import Outcome, Selection, apply, compare
 from collector.store import Store
 from collector.web import api
 from tests.integration.test_billing import ENRICHER, captured
+from tests.support import stored
 
 READER, ADMIN, WRITER = "reader-token", "admin-token", "writer-token"
 TOKENS = [

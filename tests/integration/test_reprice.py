@@ -13,6 +13,7 @@ from collector.enrich import Enricher, RecentTraces
 from collector.reprice import Selection, apply, compare, outcome_json
 from collector.store import Store
 from tests.integration.test_billing import captured
+from tests.support import stored
 
 ALL = Selection(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 MODEL = "gpt-4o-mini-2024-07-18"
