@@ -33,7 +33,7 @@ class Twins:
             each.remember(projects, trace_ids)
 
     def deliver(self, spans: Sequence[SeenSpan], failures: int = 0, *, gives_up: bool = False) -> None:
-        """`failures`: how often the insert fails; `gives_up`: it never works, and others batches follow."""
+        """`failures`: how often the insert fails; `gives_up`: it never works, and other batches follow."""
         rows = batch(spans)
         forgotten = {key for each in self.both for key in each.forgotten(rows)}
         loaded = batch([one for key, one in self.stored.items() if key[0] in forgotten], self.billed)
