@@ -33,6 +33,11 @@ _ONE_BLOCK: Final = {
     "async_insert": 0,
     "max_partitions_per_insert_block": 0,
 }
+# The hour of the start is in the sort key and its day is the partition, so versions of a row never lie in two partitions.
+_READING: Final = {
+    "do_not_merge_across_partitions_select_final": 1,
+    "optimize_move_to_prewhere_if_final": 1,
+}
 _MAX_READERS = 8
 
 
@@ -50,6 +55,7 @@ class Store:
 
     def _connect(self, *, engine: bool = False, read_only: bool = False) -> Client:
         """A new client. The first of the process starts the embedded engine (`engine`)."""
+        settings = _READING if read_only else {}
         if self._path is None:
             return clickhouse_connect.get_client(
                 dsn=self._config.url,
@@ -60,8 +66,10 @@ class Store:
                 autogenerate_session_id=False,
                 query_retries=0,
                 client_name="spanmeter",
+                settings=settings,
             )
-        options: dict[str, Any] = {"readonly": 1} if read_only else {}
+        # Once read-only, a handle refuses settings; so they come with its opening.
+        options: dict[str, Any] = {"readonly": 1, **settings} if read_only else {}
         if engine:
             _use_scratch(self._path / "scratch")
             options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
