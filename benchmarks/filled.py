@@ -107,7 +107,7 @@ def fill(store: Store, spans: int) -> None:
 def long_run_ids(store: Store, project: str) -> list[str]:
     """The trace ids of the project's long runs."""
     statement = (
-        "SELECT id FROM (SELECT lower(hex(sipHash128(toUInt64(number)))) AS id FROM numbers({first:UInt64}, {n:UInt64}))"
+        "SELECT lower(hex(sipHash128(toUInt64(number)))) AS id FROM numbers({first:UInt64}, {n:UInt64})"
         " WHERE id IN (SELECT TraceId FROM otel_traces_trace_id_ts WHERE Project = {project:String})"
     )
     parameters = {"first": _FIRST_LONG_RUN, "n": LONG_RUNS, "project": project}
@@ -121,7 +121,12 @@ def _fill_runs(store: Store, runs: int) -> None:
         before = max(0, first - _ROWS_AT_ONCE)
         rows = {"first": first, "count": min(_ROWS_AT_ONCE, total - first)}
         _insert(store, shape | rows | {"again": before, "again_count": first - before, "version": 1 + first})
-    last = {"first": total, "count": 0, "again": max(0, total - _ROWS_AT_ONCE), "again_count": min(total, _ROWS_AT_ONCE)}
+    last = {
+        "first": total,
+        "count": 0,
+        "again": max(0, total - _ROWS_AT_ONCE),
+        "again_count": min(total, _ROWS_AT_ONCE),
+    }
     _insert(store, shape | last | {"version": 1 + total})
 
 
@@ -131,8 +136,18 @@ def _fill_long_runs(store: Store) -> None:
         begin = BEGIN + timedelta(days=number + 2, hours=3 * number, minutes=20)
         rows = {"first": 0, "count": LONG_RUN_SPANS, "again": 0, "again_count": 0, "version": 1}
         _insert(store, shape | rows | {"slow_us": 400_000, "begin_us": int(begin.timestamp() * 1e6)})
-        _insert(store, shape | rows | {"slow_us": 400_000, "begin_us": int(begin.timestamp() * 1e6), "count": 0,
-            "again_count": LONG_RUN_SPANS, "version": 2})
+        _insert(
+            store,
+            shape
+            | rows
+            | {
+                "slow_us": 400_000,
+                "begin_us": int(begin.timestamp() * 1e6),
+                "count": 0,
+                "again_count": LONG_RUN_SPANS,
+                "version": 2,
+            },
+        )
 
 
 def _insert(store: Store, parameters: dict[str, int]) -> None:

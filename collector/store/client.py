@@ -33,7 +33,7 @@ _ONE_BLOCK: Final = {
     "async_insert": 0,
     "max_partitions_per_insert_block": 0,
 }
-# The hour of the start is in the sort key and its day is the partition, so versions of a row never lie in two partitions.
+# The hour of a span's start is in the sort key and its day is the partition: versions of a row share a partition.
 _READING: Final = {
     "do_not_merge_across_partitions_select_final": 1,
     "optimize_move_to_prewhere_if_final": 1,
