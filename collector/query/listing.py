@@ -19,6 +19,8 @@ _SECOND = 1_000_000_000
 _HOUR = timedelta(hours=1)
 # Each step reads all of its hours: growing faster would read more than needed, slower would ask more often.
 _GROWTH = 6
+# Looking for a model or feature reads from the slice to the newest hour each time: fewer, wider slices.
+_GROWTH_FILTERED = 24
 # Beyond the page, for runs that began before the slice they are met in.
 _SPARE = 20
 # Of the first this many runs a page's worth, a common model or feature is on enough; a rarer one is worth looking for.
@@ -86,6 +88,7 @@ def _candidates(store: Store, project: str, wanted: RunsWanted) -> Iterator[_Fou
         return
     filtered = bool(wanted.model or wanted.feature)
     name, most = "runs_begun", wanted.limit * (_COMMON if filtered else 1) + _SPARE
+    growth = _GROWTH_FILTERED if filtered else _GROWTH
     since, ceiling, width = _moment(first), _moment(before - 1) + _HOUR, _HOUR
     while True:
         floor = max(ceiling - width, since)
@@ -102,7 +105,7 @@ def _candidates(store: Store, project: str, wanted: RunsWanted) -> Iterator[_Fou
                 name, most = "runs_matching", wanted.limit
         if floor <= since:
             return
-        ceiling, width = floor, width * _GROWTH
+        ceiling, width = floor, width * growth
 
 
 def _clamped(store: Store, wanted: RunsWanted) -> tuple[int, int]:
