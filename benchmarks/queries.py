@@ -10,6 +10,7 @@ tell more than wall time where the machine is shared. With --keep the store is m
 import argparse
 import json
 import random
+import re
 import statistics
 import tempfile
 import time
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=1_000_000)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--keep", type=Path)
-    parser.add_argument("--only", default="", help="Questions whose name has this in it.")
+    parser.add_argument("--only", default="", help="Questions whose name this regular expression finds.")
     options = parser.parse_args()
     with _directory(options.keep) as directory:
         new = not any(directory.iterdir())
@@ -71,7 +72,7 @@ def main() -> None:
             f"{_count(store):,} rows; {options.times} times each; ms of first asking | asked again | CPU of the first"
         )
         for name, asks in _questions(store, options.times).items():
-            if options.only in name:
+            if re.search(options.only, name):
                 print(_measured(store, asks).line(name), flush=True)
         store.close()
 

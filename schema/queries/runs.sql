@@ -1,6 +1,14 @@
 -- Of some traces of a project the runs that began in [`since`, `until`), not before the hour of `floor`, and come after
 -- the run (`after`, `after_id`): newest first, then by trace id. The columns are those of the view `runs`, which reads
 -- every hour of the table; here the lookup names the hours of each trace, which is what the sort key can use.
+-- Traces that last for months, which broken clocks make, are looked for in every hour.
+WITH lookup AS
+(
+    SELECT TraceId, min(Start) AS First, max(End) AS Last, dateDiff('hour', First, Last) > 2000 AS Endless
+    FROM otel_traces_trace_id_ts
+    WHERE TraceId IN {trace_ids:Array(String)}
+    GROUP BY TraceId
+)
 SELECT *
 FROM
 (
@@ -32,17 +40,17 @@ FROM
         argMinIf(span.ConversationId, (span.Timestamp, span.SpanId), span.ConversationId != '') AS ConversationId
     FROM otel_traces AS span FINAL
     WHERE span.Project = {project:String}
-      AND (toStartOfHour(span.Timestamp), span.TraceId) IN
-      (
-          SELECT
-              arrayJoin(arrayMap(
-                  second -> toDateTime(second),
-                  range(toUnixTimestamp(toStartOfHour(min(Start))), toUnixTimestamp(max(End)) + 1, 3600))),
-              TraceId
-          FROM otel_traces_trace_id_ts
-          WHERE TraceId IN {trace_ids:Array(String)}
-          GROUP BY TraceId
-      )
+      AND ((toStartOfHour(span.Timestamp), span.TraceId) IN
+          (
+              SELECT
+                  arrayJoin(arrayMap(
+                      second -> toDateTime(second),
+                      range(toUnixTimestamp(toStartOfHour(First)), toUnixTimestamp(Last) + 1, 3600))),
+                  TraceId
+              FROM lookup
+              WHERE NOT Endless
+          )
+          OR span.TraceId IN (SELECT TraceId FROM lookup WHERE Endless))
     GROUP BY span.Project, span.TraceId
 ) AS run
 WHERE run.Start >= toStartOfHour({floor:DateTime})
