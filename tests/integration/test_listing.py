@@ -12,6 +12,8 @@ from collector.model.principal import ANONYMOUS
 from collector.query.listing import RunKey, RunsWanted, nanoseconds
 from collector.query.service import Query
 from collector.store import Store
+from collector.store.migrate import migrations
+from collector.store.sql import statements
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = BEGIN + timedelta(days=4)
@@ -132,3 +134,17 @@ def test_a_run_longer_than_any_slice_is_listed_where_it_began(store: Store) -> N
     wanted = RunsWanted(BEGIN - timedelta(hours=1), BEGIN + timedelta(days=30), 1)
     assert [row["Spans"] for row in pages(store, wanted)] == [5]
     assert pages(store, RunsWanted(BEGIN + timedelta(hours=1), wanted.until)) == []
+
+
+LOOKUP = "SELECT TraceId, Project, min(Start), max(End) FROM otel_traces_trace_id_ts GROUP BY ALL ORDER BY ALL"
+
+
+def test_the_lookup_is_copied_and_fed_after_its_migration(filled: Store) -> None:
+    before = filled.query(LOOKUP, {})
+    migration = next(found for found in migrations() if found.name == "trace_lookup_granules")
+    for statement in statements(migration.text):
+        filled.command(statement)
+    assert before.num_rows == 200
+    assert filled.query(LOOKUP, {}).equals(before)
+    filled.command(FILL.replace("sipHash128(run)", "sipHash128(run + 100)"), {"version": 1})
+    assert filled.query(LOOKUP, {}).num_rows > 200
