@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
+from collector.query.listing import RunsWanted, list_runs
 from collector.store.client import Store
 from collector.store.sql import named_query
 
@@ -43,21 +44,27 @@ class Query:
 
         Raises Rejected(MALFORMED) for what is no trace id.
         """
+        return self._spans("trace", principal, trace_id)
+
+    def run_spans(self, principal: Principal, trace_id: str) -> pa.Table:
+        """As `trace`, with the columns only that the document of a run is made from."""
+        return self._spans("run_spans", principal, trace_id)
+
+    def _spans(self, name: str, principal: Principal, trace_id: str) -> pa.Table:
         wanted = trace_id.lower()
         if not _TRACE_ID.match(wanted):
             raise Rejected(Reason.MALFORMED, f"{trace_id!r} is not a trace id: 32 hexadecimal digits.")
         parameters = {"project": principal.project, "trace_id": wanted, "limit": _MAX_SPANS}
-        return self._store().query(named_query("trace"), parameters)
+        return self._store().query(named_query(name), parameters)
 
-    def runs(self, principal: Principal, since: datetime, until: datetime, limit: int) -> pa.Table:
-        """The newest runs with a span in [since, until), columns of the view `runs`, newest first.
+    def runs(self, principal: Principal, wanted: RunsWanted) -> pa.Table:
+        """A page of runs, columns of the view `runs`, newest first.
 
         Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
         """
-        if not 1 <= limit <= MAX_RUNS:
-            raise Rejected(Reason.MALFORMED, f"limit is between 1 and {MAX_RUNS}, not {limit}.")
-        parameters = {"project": principal.project, "since": since, "until": until, "limit": limit}
-        return self._store().query(named_query("runs"), parameters)
+        if not 1 <= wanted.limit <= MAX_RUNS:
+            raise Rejected(Reason.MALFORMED, f"limit is between 1 and {MAX_RUNS}, not {wanted.limit}.")
+        return list_runs(self._store(), principal.project, wanted)
 
     def spend(self, principal: Principal, by: Dimension, since: datetime, until: datetime) -> pa.Table:
         """Cost, calls and tokens of the calls that started in [since, until) by `by`, dearest first."""

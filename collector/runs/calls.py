@@ -21,10 +21,14 @@ _BETWEEN = frozenset({Kind.INTERNAL.value, Kind.EVAL.value, ""})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One model call. `reports` are all spans that tell of it, `span` first: the one whose usage and cost count."""
+    """One model call. `reports` are all spans that tell of it, `span` first: the one whose usage and cost count.
+
+    `told` is what each of the reports tells, `messages` the most of it.
+    """
 
     span: Span
     reports: tuple[Span, ...]
+    told: tuple[Messages, ...]
     messages: Messages
 
     @property
@@ -120,10 +124,11 @@ def _is_call(group: Sequence[Span], enclosing: set[str]) -> bool:
 def _call(group: Sequence[Span]) -> Call:
     """Billed reports first, then those that are not rolled up, then the outer before the inner."""
     reports = tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, by_time(span))))
-    told = [messages(report) for report in reports]
+    told = tuple(messages(report) for report in reports)
     return Call(
         span=reports[0],
         reports=reports,
+        told=told,
         messages=Messages(_most(said.input for said in told), _most(said.output for said in told)),
     )
 

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 _SPACE = re.compile(r"[ \t\n\r]*")
+_PLAIN_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
+_MARK = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _SCALAR = json.JSONDecoder()
 
 # Parsing more costs more than a page can show.
@@ -102,51 +104,63 @@ def _skip(text: str, at: int) -> int:
 
 
 def _value(text: str, at: int, depth: int) -> tuple[Any, int]:
-    if text[at] not in "{[":
+    first = text[at]
+    if first not in "{[":
         return _SCALAR.raw_decode(text, at)
     if depth == _MAX_DEPTH:
         raise ValueError("too deep")
-    return _object(text, at, depth + 1) if text[at] == "{" else _array(text, at, depth + 1)
+    return _object(text, at, depth + 1) if first == "{" else _array(text, at, depth + 1)
 
 
 def _object(text: str, start: int, depth: int) -> tuple[JsonObject, int]:
     found = JsonObject(text, start)
     at = _skip(text, start + 1)
-    while text[at] != "}":
-        if text[at] != '"':
-            raise ValueError("a name was expected")
-        name, at = _SCALAR.raw_decode(text, at)
-        at = _skip(text, at)
-        if text[at] != ":":
-            raise ValueError("a colon was expected")
-        found[name], at = _value(text, _skip(text, at + 1), depth)
-        at = _next(text, at, "}")
-    found.close(at + 1)
-    return found, at + 1
+    mark = "" if text[at] == "}" else ","
+    end = at + 1
+    while mark == ",":
+        name, at = _name(text, at)
+        found[name], at = _value(text, at, depth)
+        mark, end, at = _mark(text, at)
+    if mark == "]":
+        raise ValueError("a brace was expected")
+    found.close(end)
+    return found, end
 
 
 def _array(text: str, start: int, depth: int) -> tuple[JsonArray, int]:
     found = JsonArray(text, start)
     at = _skip(text, start + 1)
-    while text[at] != "]":
+    mark = "" if text[at] == "]" else ","
+    end = at + 1
+    while mark == ",":
         item, at = _value(text, at, depth)
         found.append(item)
-        at = _next(text, at, "]")
-    found.close(at + 1)
-    return found, at + 1
+        mark, end, at = _mark(text, at)
+    if mark == "}":
+        raise ValueError("a bracket was expected")
+    found.close(end)
+    return found, end
 
 
-def _next(text: str, at: int, closing: str) -> int:
-    """Where the next member begins, or where `closing` is."""
+def _name(text: str, at: int) -> tuple[str, int]:
+    """The name of a member, and where its value begins."""
+    if plain := _PLAIN_NAME.match(text, at):
+        return plain[1], plain.end()
+    if text[at] != '"':
+        raise ValueError("a name was expected")
+    name, at = _SCALAR.raw_decode(text, at)
     at = _skip(text, at)
-    if text[at] == closing:
-        return at
-    if text[at] != ",":
+    if text[at] != ":":
+        raise ValueError("a colon was expected")
+    return name, _skip(text, at + 1)
+
+
+def _mark(text: str, at: int) -> tuple[str, int, int]:
+    """What follows a value: a comma or what closes, where that ends, and where what comes after it begins."""
+    mark = _MARK.match(text, at)
+    if not mark:
         raise ValueError("a comma was expected")
-    at = _skip(text, at + 1)
-    if text[at] == closing:
-        raise ValueError("a value was expected")
-    return at
+    return mark[1], mark.end(1), mark.end()
 
 
 def _literal(text: str) -> Any:

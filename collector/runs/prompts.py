@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from collector.model.facts import Kind
 from collector.runs.document import document
-from collector.runs.messages import texts
+from collector.runs.messages import Messages, texts
 from collector.runs.rounds import Round, rounds
 from collector.runs.shapes import system_messages
-from collector.runs.sources import messages
 from collector.runs.span import Span, by_time
 
 _ROLES = frozenset({"system", "developer"})
@@ -37,8 +36,8 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     """
     ordered = sorted(spans, key=by_time)
     for each in rounds(ordered) if found is None else found:
-        for report in each.call.reports if each.call else ():
-            if text := _prompt(report):
+        for report, told in zip(each.call.reports, each.call.told, strict=True) if each.call else ():
+            if text := _prompt(report, told):
                 return SystemPrompt(text, report.span_id)
     for span in ordered:
         if span.kind == Kind.AGENT and (text := next(_instructions(span), "")):
@@ -46,8 +45,8 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     return None
 
 
-def _prompt(span: Span) -> str:
-    said = [message.text for message in messages(span).input if message.role in _ROLES]
+def _prompt(span: Span, told: Messages) -> str:
+    said = [message.text for message in told.input if message.role in _ROLES]
     return next(_instructions(span), "") or "\n".join(filter(None, said)) or next(_requested(span), "")
 
 

@@ -1,5 +1,6 @@
 """The tools the agents of a run could use."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ _REQUESTS = (
     "langfuse.observation.model.parameters",
 )
 _MEMBERS = ("tools", "functions", "function_tools", "output_tools")
+# One of the members, in JSON, in JSON within a string, or as Python prints it.
+_MENTIONED = re.compile(r"""(?:tools|functions)\\*["']""")
 _HOLDERS = ("config", "kwargs", "invocation_params", "body")
 _SCHEMAS = (
     "parameters",
@@ -105,7 +108,8 @@ def _definitions(span: Span) -> Iterator[Any]:
         for item in unflattened(span.attributes, prefix):
             yield item.get("tool", item) if isinstance(item, dict) else item
     for text in (*map(span.value, _REQUESTS), span.input, span.output):
-        yield from _requested(document(text))
+        if _MENTIONED.search(text):  # looking is much cheaper than parsing
+            yield from _requested(document(text))
 
 
 def _requested(body: Any) -> Iterator[Any]:

@@ -41,6 +41,11 @@ _ONE_BLOCK: Final = {
 }
 # An insert the engine reads from this process is INSERT ... SELECT: one thread reads, so that its rows stay one block.
 _ONE_SELECT: Final = {"max_threads": 1, "max_block_size": 1_000_000_000, "deduplicate_insert_select": "force_enable"}
+# The hour of a span's start is in the sort key and its day is the partition: versions of a row share a partition.
+_READING: Final = {
+    "do_not_merge_across_partitions_select_final": 1,
+    "optimize_move_to_prewhere_if_final": 1,
+}
 _MAX_READERS = 8
 
 
@@ -58,6 +63,7 @@ class Store:
 
     def _connect(self, *, engine: bool = False, read_only: bool = False) -> Client:
         """A new client. The first of the process starts the embedded engine (`engine`)."""
+        settings = _READING if read_only else {}
         if self._path is None:
             return clickhouse_connect.get_client(
                 dsn=self._config.url,
@@ -68,8 +74,10 @@ class Store:
                 autogenerate_session_id=False,
                 query_retries=0,
                 client_name="spanmeter",
+                settings=settings,
             )
-        options: dict[str, Any] = {"readonly": 1} if read_only else {}
+        # Once read-only, a handle refuses settings; so they come with its opening.
+        options: dict[str, Any] = {"readonly": 1, **settings} if read_only else {}
         if engine:
             bound_allocator()
             _use_scratch(self._path / "scratch")

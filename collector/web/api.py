@@ -1,6 +1,7 @@
 """REST under `/api/v1`."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +12,9 @@ from starlette.routing import Route
 
 from collector.admit.auth import Gate
 from collector.errors import Reason, Rejected, SpanmeterError
-from collector.model.principal import Scope
+from collector.model.principal import Principal, Scope
 from collector.model.refusals import http_status, retry_after
+from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
 from collector.reprice import Outcome, Selection, outcome_json
 from collector.web.run import run_json
@@ -21,32 +23,26 @@ from collector.web.spans import rows_json, spans_json
 _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_RUNS = 100
 _MOST_DIGITS = 9
+_RUN_KEY = re.compile(r"([0-9]{1,18}|[1-8][0-9]{18})-([0-9a-f]{32})\Z")  # nanoseconds that fit 63 bits
 
 
 def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcome]) -> list[Route]:
     """The API's routes. `reprice` prices a selection again, or only compares (True)."""
 
-    async def spans_of(request: Request) -> tuple[str, list[dict[str, Any]]]:
-        principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
-        trace_id = request.path_params["trace_id"]
-        spans = spans_json(await asyncio.to_thread(query.trace, principal, trace_id))
-        if not spans:
-            raise Rejected(Reason.NOT_FOUND, f"No span of trace {trace_id} is stored in project {principal.project}.")
-        return trace_id.lower(), spans
-
     async def trace(request: Request) -> Response:
-        trace_id, spans = await spans_of(request)
-        return JSONResponse({"trace_id": trace_id, "spans": spans})
+        principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
+        return await asyncio.to_thread(_trace_response, query, principal, request.path_params["trace_id"])
 
     async def run(request: Request) -> Response:
-        trace_id, spans = await spans_of(request)
-        return JSONResponse(await asyncio.to_thread(run_json, trace_id, spans))
+        principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
+        return await asyncio.to_thread(_run_response, query, principal, request.path_params["trace_id"])
 
     async def runs(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
-        since, until = _period(request)
-        limit = _integer(request, "limit", _DEFAULT_RUNS)
-        return JSONResponse({"runs": rows_json(await asyncio.to_thread(query.runs, principal, since, until, limit))})
+        wanted = _runs_wanted(request)
+        rows = rows_json(await asyncio.to_thread(query.runs, principal, wanted))
+        more = f"{rows[-1]['Start']}-{rows[-1]['TraceId']}" if len(rows) == wanted.limit else None
+        return JSONResponse({"runs": rows, "next": more})
 
     async def spend(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
@@ -74,10 +70,48 @@ def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcom
     ]
 
 
+def _trace_response(query: Query, principal: Principal, trace_id: str) -> Response:
+    spans = _found(spans_json(query.trace(principal, trace_id)), principal, trace_id)
+    return JSONResponse({"trace_id": trace_id.lower(), "spans": spans})
+
+
+def _run_response(query: Query, principal: Principal, trace_id: str) -> Response:
+    spans = _found(spans_json(query.run_spans(principal, trace_id)), principal, trace_id)
+    return JSONResponse(run_json(trace_id.lower(), spans))
+
+
+def _found(spans: list[dict[str, Any]], principal: Principal, trace_id: str) -> list[dict[str, Any]]:
+    if not spans:
+        raise Rejected(Reason.NOT_FOUND, f"No span of trace {trace_id} is stored in project {principal.project}.")
+    return spans
+
+
 def _period(request: Request) -> tuple[datetime, datetime]:
     """`since` and `until` (ISO 8601, UTC when no zone is named); by default the last seven days."""
     until = _instant(request, "until", datetime.now(UTC) + timedelta(minutes=1))
     return _instant(request, "since", until - _DEFAULT_PERIOD), until
+
+
+def _runs_wanted(request: Request) -> RunsWanted:
+    """The list's period, `limit`, `model` and `feature`, and as `after` the `next` of the page before."""
+    since, until = _period(request)
+    return RunsWanted(
+        since=since,
+        until=until,
+        limit=_integer(request, "limit", _DEFAULT_RUNS),
+        after=_run_key(request.query_params.get("after", "")),
+        model=request.query_params.get("model", ""),
+        feature=request.query_params.get("feature", ""),
+    )
+
+
+def _run_key(text: str) -> RunKey | None:
+    if not text:
+        return None
+    found = _RUN_KEY.match(text)
+    if not found:
+        raise Rejected(Reason.MALFORMED, f"after={text[:60]!r} is not the `next` of a page of runs.")
+    return RunKey(int(found[1]), found[2])
 
 
 async def _json_object(request: Request) -> dict[str, Any]:

@@ -1,9 +1,16 @@
-"""Stored spans and other rows as JSON for the API."""
+"""Stored spans and other rows as JSON for the API.
 
+Read column by column: a row of `otel_traces` has seventy values, and a run may have thousands of rows.
+"""
+
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
+
+_GROUPS = ("Events", "Links")
 
 
 def spans_json(table: pa.Table) -> list[dict[str, Any]]:
@@ -11,49 +18,78 @@ def spans_json(table: pa.Table) -> list[dict[str, Any]]:
 
     Times are Unix nanoseconds and money is USD, both as strings: JSON numbers hold neither exactly.
     """
-    rows: list[dict[str, Any]] = _plain_times(table).to_pylist()
-    return [_span(row, table.schema) for row in rows]
+    plain = [name for name in table.column_names if "." not in name]
+    columns: dict[str, Sequence[Any]] = {name: _values(table.column(name)) for name in plain}
+    for group in _GROUPS:
+        columns[group] = _grouped(table, group)
+    return _rows(columns)
 
 
 def rows_json(table: pa.Table) -> list[dict[str, Any]]:
     """Rows of any query: columns by name, times and money as in `spans_json`."""
-    rows: list[dict[str, Any]] = _plain_times(table).to_pylist()
-    return [{field.name: _value(row[field.name], field.type) for field in table.schema} for row in rows]
+    return _rows({name: _values(table.column(name)) for name in table.column_names})
 
 
-def _plain_times(table: pa.Table) -> pa.Table:
-    """Timestamps as integers: Python's datetime would cut the nanoseconds."""
-    for position, field in enumerate(table.schema):
-        if pa.types.is_timestamp(field.type):
-            plain = pa.int64()
-        elif pa.types.is_list(field.type) and pa.types.is_timestamp(field.type.value_type):
-            plain = pa.list_(pa.int64())
-        else:
-            continue
-        table = table.set_column(position, field.name, table.column(position).cast(plain))
-    return table
+def _rows(columns: dict[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    names = list(columns)
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def _span(row: dict[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    span: dict[str, Any] = {"Events": [], "Links": []}
-    groups: dict[str, dict[str, list[Any]]] = {"Events": {}, "Links": {}}
-    for field in schema:
-        group, _, name = field.name.partition(".")
-        value = _value(row[field.name], field.type)
-        if name:
-            groups[group][name] = value
-        else:
-            span[field.name] = value
-    for group, columns in groups.items():
-        span[group] = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return span
+def _grouped(table: pa.Table, group: str) -> list[list[dict[str, Any]]]:
+    """The columns `group.*`, lists of equal length in each row, as one list of objects a row."""
+    names = [name for name in table.column_names if name.startswith(f"{group}.")]
+    if not names:
+        return [[] for _ in range(table.num_rows)]
+    keys = [name.partition(".")[2] for name in names]
+    rows = zip(*(_values(table.column(name)) for name in names), strict=True)
+    return [[dict(zip(keys, item, strict=True)) for item in zip(*row, strict=True)] for row in rows]
 
 
-def _value(value: Any, kind: pa.DataType) -> Any:
-    if pa.types.is_timestamp(kind):
-        return str(value)
-    if pa.types.is_map(kind):  # pairs; the last of equal keys wins
-        return {key: _value(item, kind.item_type) for key, item in value}
-    if pa.types.is_list(kind):
-        return [_value(item, kind.value_type) for item in value]
-    return format(value, "f") if isinstance(value, Decimal) else value
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    return [value for chunk in column.chunks for value in _of_array(chunk)]
+
+
+def _of_array(array: pa.Array) -> Sequence[Any]:
+    if pa.types.is_map(array.type):
+        return _each(array, _of_map)
+    if pa.types.is_list(array.type):
+        return _each(array, _of_list)
+    if pa.types.is_timestamp(array.type):  # as integers: Python's datetime would cut the nanoseconds
+        return [None if value is None else str(value) for value in array.cast(pa.int64()).to_pylist()]
+    if pa.types.is_decimal(array.type):
+        return [None if value is None else _money(value) for value in array.to_pylist()]
+    if pa.types.is_string(array.type) and len(array):
+        return _of_texts(array)
+    values: list[Any] = array.to_pylist()
+    return values
+
+
+def _money(amount: Decimal) -> str:
+    return format(amount, "f")
+
+
+def _of_texts(array: pa.StringArray) -> Sequence[str | None]:
+    """Most texts of a run repeat: each is decoded once."""
+    encoded = array.dictionary_encode()
+    texts: list[str] = encoded.dictionary.to_pylist()
+    if array.null_count:
+        return [None if place is None else texts[place] for place in encoded.indices.to_pylist()]
+    return list(map(texts.__getitem__, encoded.indices.to_numpy().tolist()))
+
+
+def _each(array: pa.Array, read: Callable[[pa.Array], Callable[[int, int], Any]]) -> Sequence[Any]:
+    """The value of each row from where its items begin and end."""
+    offsets: list[int] = array.offsets.to_numpy().tolist()
+    part = read(array)
+    return [part(begin, end) for begin, end in pairwise(offsets)]
+
+
+def _of_map(array: pa.MapArray) -> Callable[[int, int], dict[str, Any]]:
+    """Of equal keys the last wins."""
+    keys, items = _of_array(array.keys), _of_array(array.items)
+    return lambda begin, end: dict(zip(keys[begin:end], items[begin:end], strict=True))
+
+
+def _of_list(array: pa.ListArray) -> Callable[[int, int], list[Any]]:
+    values = _of_array(array.values)
+    return lambda begin, end: list(values[begin:end])

@@ -4,7 +4,7 @@ WITH lookup AS
 (
     SELECT toStartOfHour(min(Start)) AS first, toStartOfHour(max(End)) AS last
     FROM otel_traces_trace_id_ts
-    WHERE TraceId = {trace_id:String} AND Project = {project:String}
+    WHERE TraceId = {trace_id:String}
 )
 SELECT *
 FROM otel_traces FINAL

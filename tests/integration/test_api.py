@@ -14,10 +14,13 @@ from collector.billing import Billing
 from collector.config import AuthConfig, PricingConfig
 from collector.enrich import RecentTraces
 from collector.errors import SpanmeterError
+from collector.model.principal import ANONYMOUS
 from collector.query.service import Query
 from collector.reprice import Outcome, Selection, apply, compare
 from collector.store import Store
 from collector.web import api
+from collector.web.run import run_json
+from collector.web.spans import spans_json
 from tests.integration.test_billing import ENRICHER, captured
 from tests.support import stored
 
@@ -88,6 +91,29 @@ def test_runs_and_spend_agree(app: Starlette) -> None:
     )
 
 
+def test_pages_of_runs_follow_each_other(app: Starlette) -> None:
+    _, whole = call(app, "/api/v1/runs?since=2026-01-01&limit=1000")
+    assert whole["next"] is None
+    found, after = [], ""
+    while after is not None:
+        _, page = call(app, f"/api/v1/runs?since=2026-01-01&limit=3&after={after}")
+        found += page["runs"]
+        after = page["next"]
+    assert found == whole["runs"]
+    model = found[0]["Models"][0]
+    _, filtered = call(app, f"/api/v1/runs?since=2026-01-01&model={model}")
+    assert filtered["runs"] == [run for run in found if model in run["Models"]] != []
+    assert call(app, "/api/v1/runs?since=2026-01-01&feature=none")[1] == {"runs": [], "next": None}
+
+
+def test_the_document_of_a_run_needs_no_other_columns(app: Starlette, store: Store) -> None:
+    query = Query(lambda: store)
+    for row in call(app, "/api/v1/runs?since=2026-01-01&limit=1000")[1]["runs"]:
+        trace_id = row["TraceId"]
+        _, document = call(app, f"/api/v1/runs/{trace_id}")
+        assert document == run_json(trace_id, spans_json(query.trace(ANONYMOUS, trace_id)))
+
+
 def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:
     _, listed = call(app, "/api/v1/runs?since=2026-01-01&limit=1000")
     largest = max(listed["runs"], key=lambda run: run["Spans"])
@@ -108,6 +134,7 @@ def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:
     [
         ("/api/v1/runs?limit=0", "limit is between 1 and 1000, not 0."),
         ("/api/v1/runs?limit=many", "limit='many' is not a whole number."),
+        ("/api/v1/runs?after=last", "after='last' is not the `next` of a page of runs."),
         ("/api/v1/runs?since=yesterday", "since='yesterday' is not a time"),
         ("/api/v1/spend?by=mood", "Spend cannot be broken down by 'mood'; choose one of model, provider"),
         ("/api/v1/traces/xyz", "'xyz' is not a trace id: 32 hexadecimal digits."),

@@ -23,8 +23,10 @@ from collector.model.envelope import Encoding, Envelope
 from collector.model.money import usd
 from collector.model.principal import ANONYMOUS
 from collector.model.usage import Usage
+from collector.query.listing import RunsWanted
 from collector.query.service import Dimension, Query
 from collector.store import Store
+from tests.support import stored
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
 ENRICHER = enricher(PricingConfig())
@@ -146,7 +148,7 @@ def test_the_api_gives_the_sums_of_the_table(store: Store) -> None:
     table = store.query("SELECT ResponseModel AS m, sum(Cost) AS c FROM otel_traces FINAL GROUP BY m", {}).to_pylist()
     assert {row["Value"]: row["Cost"] for row in answer} == {row["m"]: row["c"] for row in table if row["c"]}
     total = sum((row["Cost"] for row in answer), Decimal(0))
-    listed = Query(lambda: store).runs(ANONYMOUS, since, until, 1000).to_pylist()
+    listed = Query(lambda: store).runs(ANONYMOUS, RunsWanted(since, until, 1000)).to_pylist()
     assert sum((row["Cost"] for row in listed if row["Cost"]), Decimal(0)) == total > 0
 
 
