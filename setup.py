@@ -21,7 +21,6 @@ def _extensions() -> list[Extension]:
             [str(path)],
             language="c++",
             depends=[str(header) for header in Path("collector").rglob("*.hpp")],
-            depends=[str(header) for header in path.parent.glob("*.hpp")],
             extra_compile_args=["-std=c++17", "-O3", *checks],
             extra_link_args=checks,
             optional=True,

@@ -82,7 +82,7 @@ class Daemon:
         self._window.restore(self._spool.recent(self._window.horizon))
         grpc, http, listeners, ports = await self._open_ports()
         self._on_signals()
-        self._report_native()
+        report_native(self._metrics)
         self._announce(ports)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -130,14 +130,6 @@ class Daemon:
             *api.routes(Query(self._ready_store), self._gate, self._reprice),
         ]
         return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
-
-    def _report_native(self) -> None:
-        modules = {"decode": decode.NATIVE, "scan": validate.NATIVE}
-        for name, native in modules.items():
-            self._metrics.native.labels(name).set(native)
-        missing = [name for name, native in modules.items() if not native]
-        if missing:
-            log.warning("Not compiled, at many times the CPU per span: install with a C++ compiler.", modules=missing)
 
     def _announce(self, ports: dict[str, int]) -> None:
         path = self._config.directory / _PORTS_FILE
@@ -259,6 +251,16 @@ class Daemon:
         yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
         yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
         yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
+
+
+def report_native(metrics: Metrics) -> None:
+    """Say which modules run compiled, and warn of those that do not."""
+    modules = {"decode": decode.NATIVE, "scan": validate.NATIVE}
+    for name, native in modules.items():
+        metrics.native.labels(name).set(native)
+    missing = [name for name, native in modules.items() if not native]
+    if missing:
+        log.warning("Not compiled, at many times the CPU per span: install with a C++ compiler.", modules=missing)
 
 
 def enricher(pricing: PricingConfig, directory: Path | None = None) -> Enricher:

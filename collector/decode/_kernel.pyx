@@ -5,8 +5,6 @@ The walk (walk.hpp) takes plain bodies. One that is not plain is parsed and writ
 resolves what is rare (fields that merge, members of a oneof that replace each other) and refuses what is malformed.
 """
 
-from dataclasses import replace
-
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
@@ -204,7 +202,8 @@ cdef class _Walk:
             payload = request.SerializeToString()
         except EncodeError:  # deeper than admission allows
             return False
-        cdef _Inputs inputs = _Inputs([replace(envelope, payload=payload)])
+        cdef _Inputs inputs = _Inputs([])
+        inputs._add(_View(payload), _View(envelope.project.encode()), envelope.received_at)
         with nogil:
             added = self.rows.add(inputs.items, 0)
         return added == 1

@@ -207,29 +207,56 @@ inline void put_array(Text& out, Bytes message, int depth) {
     put(out, "]");
 }
 
-// Keys in the order of their code points, which is that of their bytes; of equal keys the last one counts.
-inline void put_kvlist(Text& out, Bytes message, int depth) {
-    if (depth > MAX_DEPTH) not_plain();
-    std::vector<KeyValue> pairs;
+// A KeyValue in the bytes of a KeyValueList, small because a list may have one every two bytes.
+struct Entry {
+    uint32_t key, key_size, message, message_size;
+};
+
+inline Bytes last_key(Bytes message) {
+    Bytes key;
     for (Reader in(message); in.more();) {
         const uint32_t tag = in.tag();
-        if (tag == message_tag(1)) {
-            pairs.push_back(read_key_value(in.bytes()));
+        if (tag == text_tag(1)) {
+            key = in.bytes();
         } else {
             in.skip(tag);
         }
     }
-    std::stable_sort(pairs.begin(), pairs.end(), [](const KeyValue& a, const KeyValue& b) { return a.key < b.key; });
+    return key;
+}
+
+inline std::vector<Entry> read_entries(Bytes list) {
+    std::vector<Entry> entries;
+    auto position = [list](Bytes part) { return part.empty() ? 0 : uint32_t(part.data() - list.data()); };
+    for (Reader in(list); in.more();) {
+        const uint32_t tag = in.tag();
+        if (tag == message_tag(1)) {
+            const Bytes message = in.bytes(), key = last_key(message);
+            entries.push_back({position(key), uint32_t(key.size()), position(message), uint32_t(message.size())});
+        } else {
+            in.skip(tag);
+        }
+    }
+    return entries;
+}
+
+// Keys in the order of their code points, which is that of their bytes; of equal keys the last one counts.
+inline void put_kvlist(Text& out, Bytes list, int depth) {
+    if (depth > MAX_DEPTH) not_plain();
+    std::vector<Entry> entries = read_entries(list);
+    auto key = [list](const Entry& entry) { return list.substr(entry.key, entry.key_size); };
+    std::stable_sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) { return key(a) < key(b); });
     put(out, "{");
     const size_t begin = out.size();
-    for (size_t i = 0; i < pairs.size(); ++i) {
+    for (size_t i = 0; i < entries.size(); ++i) {
         const size_t before = out.size();
         if (before != begin) put(out, ",");
-        put_quoted(out, pairs[i].key);
+        const KeyValue pair = read_key_value(list.substr(entries[i].message, entries[i].message_size));
+        put_quoted(out, pair.key);
         put(out, ":");
-        put_json(out, pairs[i].value, depth);
+        put_json(out, pair.value, depth);
         // Written even so: what is in it has to be sound.
-        if (i + 1 < pairs.size() && pairs[i + 1].key == pairs[i].key) out.truncate(before);
+        if (i + 1 < entries.size() && key(entries[i + 1]) == pair.key) out.truncate(before);
     }
     put(out, "}");
 }
