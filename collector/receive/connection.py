@@ -76,10 +76,12 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None  # the request whose body is being read
         self._head_open = False
+        self._head_is_new = False  # it has begun in the bytes at hand
         self._head_bytes = 0
         self._deaf = False  # nothing more is taken from this client
         self._lingering = False
-        self._paused = False
+        self._paused = False  # no more is read for now
+        self._unread = False  # the client does not read its answers
         self.deadline = _NEVER
         self.method = b""
         self.url = b""
@@ -103,7 +105,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        in_head = self._head_open
+        self._head_is_new = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -112,7 +114,7 @@ class Connection(asyncio.Protocol):
             self._fail("This server changes to no other protocol.")
         # The parser reports a header when it is whole; until then only these bytes tell its length. Those that came
         # together with a head's beginning or end may belong to other requests.
-        if in_head and self._head_open:
+        if self._head_open and not self._head_is_new:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._fail("The request head is too large.")
@@ -127,16 +129,21 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read its answers: take no more from it until it does, and not for ever."""
+        self._unread = True
         self._pause()
         self.deadline = self._port.now() + self._port.idle_timeout
 
     def resume_writing(self) -> None:
+        self._unread = False
+        port = self._port
+        limit = port.read_header_timeout if self._head_open else port.read_timeout if self._current else _NEVER
+        self.deadline = port.now() + limit
         self._flush()
 
     # -- the parser -----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._head_open = True
+        self._head_open = self._head_is_new = True
         self._head_bytes = 0
         self.url = b""
         self.headers = []
@@ -181,7 +188,8 @@ class Connection(asyncio.Protocol):
         if self._lingering:
             self._transport.close()
             return
-        self.deadline = _NEVER
+        if not self._unread:
+            self.deadline = _NEVER
         if exchange.last:
             self._deaf = True
         if exchange.answer is None:
@@ -211,6 +219,8 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def _flush(self) -> None:
+        if self._unread:
+            return
         if self._waiting:
             first = self._waiting[0]
             if first is self._current and first.expects_continue:
@@ -227,7 +237,7 @@ class Connection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Between two requests."""
-        if not (self._waiting or self._current or self._head_open or self._deaf):
+        if not (self._waiting or self._current or self._head_open or self._deaf or self._unread):
             self.deadline = self._port.now() + self._port.idle_timeout
 
     def _pause(self) -> None:
@@ -260,7 +270,8 @@ class Connection(asyncio.Protocol):
             exchange.slow()
             return
         self._deaf = True
-        if self._lingering or self._waiting:
+        # Closing waits until what is written has been read, which may be never.
+        if self._lingering or self._waiting or self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
             self._transport.close()
@@ -277,9 +288,9 @@ class Connection(asyncio.Protocol):
         """Close; `linger` where the client may still be sending, whom a reset would cost the answer."""
         self._deaf = True
         self._waiting.clear()
-        if linger and self._transport.can_write_eof() and not self._transport.is_closing():
-            self._lingering = True
-            self.deadline = self._port.now() + _LINGER_SECONDS
+        self._lingering = linger and self._transport.can_write_eof() and not self._transport.is_closing()
+        self.deadline = self._port.now() + (_LINGER_SECONDS if self._lingering else self._port.idle_timeout)
+        if self._lingering:
             self._transport.write_eof()
         else:
             self._transport.close()
