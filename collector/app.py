@@ -103,7 +103,7 @@ class Daemon:
 
     def _made_receivers(self) -> Receivers:
         if self._config.processes > 1:
-            return Workers(self._config, self._spool.directory, self._drain.look)
+            return Workers(self._config, self._spool)
         return Intake(self._config, self._spool, self._clock, self._metrics)
 
     async def run(self) -> None:

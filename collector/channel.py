@@ -17,9 +17,11 @@ _LONGEST_MESSAGE = 64 * 1024 * 1024
 
 
 class Kind(StrEnum):
-    """To a worker: CONFIG (once, first), AUTH, METRICS (the question). From it: the others, METRICS (the answer)."""
+    """To a worker: CONFIG (first), SERVE (once it is READY), AUTH, METRICS (the question). The rest is said by it."""
 
     CONFIG = "config"
+    READY = "ready"
+    SERVE = "serve"
     AUTH = "auth"
     METRICS = "metrics"
     ACCEPTING = "accepting"

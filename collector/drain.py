@@ -82,11 +82,6 @@ class Drain:
         while segment := await self._next():
             await self._deliver(segment)
 
-    def look(self) -> None:
-        """Take up now what another process has put into the spool's directory."""
-        self._adopted = float("-inf")
-        self._changed.set()
-
     def stop(self) -> None:
         """Seal what is waiting; `run` returns once the spool is empty."""
         self._stopping.set()
@@ -106,12 +101,12 @@ class Drain:
         """The next sealed segment; waits for one, sealing what has waited long enough. None when stopped and empty."""
         while True:
             self._spool.check()
-            self._changed.clear()
             if self._clock.monotonic() - self._adopted >= _ADOPT_SECONDS:
                 self._adopted = self._clock.monotonic()
                 await self._in_thread(self._spool.adopt)
             if segment := self._spool.oldest():
                 return segment
+            self._changed.clear()
             since = self._spool.waiting_since()
             wait = _ADOPT_SECONDS if since is None else since + self._flush_interval - self._clock.monotonic()
             if since is not None and (wait <= 0 or self._stopping.is_set()):

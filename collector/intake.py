@@ -34,15 +34,18 @@ class Intake:
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
         self._window = DedupeWindow[Delivery](config.dedupe, clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics)
+        self._servers: list[GrpcServer | OtlpHttp] = []
         self._stopped = asyncio.Event()
 
     async def start(self) -> dict[str, int]:
         """Serve; the ports taken, by `grpc` and `http`. Raises StartError when one cannot be had."""
         self._window.restore(self._spooled(self._window.horizon))
         protocols, shared = self._config.receivers.otlp.protocols, self._config.processes > 1
-        self._http = OtlpHttp(self._acceptor, protocols.http, shared=shared)
-        self._grpc = GrpcServer(self._acceptor, protocols.grpc, shared=shared)
-        return {"grpc": await self._grpc.start(), "http": await self._http.start()}
+        http = OtlpHttp(self._acceptor, protocols.http, shared=shared)
+        grpc = GrpcServer(self._acceptor, protocols.grpc, shared=shared)
+        ports = {"grpc": await grpc.start(), "http": await http.start()}
+        self._servers = [grpc, http]
+        return ports
 
     async def run(self) -> None:
         """Return once stopped."""
@@ -50,7 +53,7 @@ class Intake:
 
     async def stop(self, grace: float) -> None:
         """Take no more requests, and give those in flight `grace` seconds."""
-        await asyncio.gather(self._grpc.stop(grace), self._http.stop(grace))
+        await asyncio.gather(*[server.stop(grace) for server in self._servers])
         self._stopped.set()
 
     def reload(self, auth: AuthConfig) -> None:

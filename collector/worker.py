@@ -48,6 +48,9 @@ class Worker:
     async def run(self) -> None:
         """Serve until the daemon says so, or is gone."""
         try:
+            self._channel.send(Kind.READY)
+            if not await self._obey(until=Kind.SERVE):
+                return
             await self._intake.start()
             self._channel.send(Kind.ACCEPTING)
             async with asyncio.TaskGroup() as tasks:
@@ -61,13 +64,17 @@ class Worker:
     def _tell_published(self) -> None:
         self._channel.send(Kind.PUBLISHED)
 
-    async def _obey(self) -> None:
+    async def _obey(self, until: Kind | None = None) -> bool:
+        """Do what the daemon says: until it says `until` (True), or says no more (False)."""
         while message := await self._channel.receive():
             kind, value = message
+            if kind is until:
+                return True
             if kind is Kind.AUTH:
                 self._intake.reload(AuthConfig.model_validate(value))
             elif kind is Kind.METRICS:
                 self._channel.send(Kind.METRICS, generate_latest(self._metrics.registry).decode())
+        return False
 
 
 async def run_worker(sock: socket.socket) -> None:

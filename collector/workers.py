@@ -7,6 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -14,6 +15,7 @@ from collector.channel import Channel, Kind
 from collector.config import AuthConfig, Config, split_endpoint
 from collector.errors import StartError
 from collector.receive.server import bound
+from collector.spool import Spool
 from collector.spool.shares import collect, share
 from collector.telemetry import Reading
 
@@ -29,11 +31,13 @@ _KILL_AFTER = 5.0
 
 
 class Workers:
-    """As many receiver processes as `config.processes`, on the same ports."""
+    """As many receiver processes as `config.processes`, on the same ports. What they seal is taken up by `spool`."""
 
-    def __init__(self, config: Config, spool: Path, published: Callable[[], None]) -> None:
+    def __init__(self, config: Config, spool: Spool) -> None:
         self._config = config
-        self._workers = [_Worker(number, spool, published) for number in range(config.processes)]
+        self._spool = spool
+        self._published = asyncio.Event()
+        self._workers = [_Worker(number, spool.directory, self._published.set) for number in range(config.processes)]
         self._reserved: list[socket.socket] = []
 
     async def start(self) -> dict[str, int]:
@@ -48,16 +52,23 @@ class Workers:
         for worker in self._workers:
             worker.settings = settings
         self._running = asyncio.gather(*[worker.run() for worker in self._workers])
-        started = asyncio.gather(*[worker.started for worker in self._workers])
-        await asyncio.wait({started, self._running}, return_when=asyncio.FIRST_COMPLETED)
-        if not started.done():
-            await self._running
+        self._adopting = asyncio.create_task(self._adopt(), name="adopt")
         try:
-            await started
+            # All at once: clients reconnect to whoever listens first, and stay there.
+            await self._all(worker.ready for worker in self._workers)
+            for worker in self._workers:
+                worker.serve()
+            await self._all(worker.serving for worker in self._workers)
         except StartError:
             await self.stop(0.0)
             raise
         return ports
+
+    async def _all(self, steps: Iterable["asyncio.Future[None]"]) -> None:
+        """Wait until every worker has come so far. Raises StartError when one has not."""
+        done = asyncio.gather(*steps)
+        await asyncio.wait({done, self._running}, return_when=asyncio.FIRST_COMPLETED)
+        await (done if done.done() else self._running)
 
     async def _reserve(self, endpoint: str, what: str) -> int:
         """Hold a port for the workers, taking none of its connections; its number."""
@@ -77,7 +88,16 @@ class Workers:
 
     async def run(self) -> None:
         """Keep them running; return once stopped."""
-        await self._running
+        ended: set[asyncio.Future[Any]] = {self._running, self._adopting}
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        await (self._running if self._running.done() else self._adopting)
+
+    async def _adopt(self) -> None:
+        """Take up what is published, also while the drain is busy with a store that is away: it counts as spooled."""
+        while True:
+            await self._published.wait()
+            self._published.clear()
+            await asyncio.to_thread(self._spool.adopt)
 
     async def stop(self, grace: float) -> None:
         """Let them take no more requests, give those in flight `grace` seconds, and take up what they have spooled."""
@@ -87,6 +107,8 @@ class Workers:
         for worker in self._workers:
             worker.kill()
         await self._running
+        self._adopting.cancel()
+        await asyncio.to_thread(self._spool.adopt)
         for sock in self._reserved:
             sock.close()
 
@@ -120,13 +142,16 @@ class _Worker:
         self.accepting = False
         self.restarts = 0
         self.settings: dict[str, object] = {}
-        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.serving: asyncio.Future[None] = loop.create_future()
         self._spool = spool
         self._published = published
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
         self._asked: deque[asyncio.Future[str]] = deque()
+        self._may_serve = False
         self._failure = ""
 
     async def run(self) -> None:
@@ -138,8 +163,9 @@ class _Worker:
             await self._collect()
             if self._stopping.is_set():
                 return
-            if not self.started.done():
-                self.started.set_exception(StartError(self._failure or f"A receiver process ended with code {code}."))
+            if not self.serving.done():
+                failed = self.serving if self.ready.done() else self.ready
+                failed.set_exception(StartError(self._failure or f"A receiver process ended with code {code}."))
                 return
             pause = _FIRST_PAUSE if loop.time() - begun > _STEADY_SECONDS else pause
             log.error(
@@ -184,10 +210,15 @@ class _Worker:
     def _take(self, kind: Kind, value: str) -> None:
         if kind is Kind.PUBLISHED:
             self._published()
+        elif kind is Kind.READY:
+            if self._may_serve:
+                self.serve()
+            elif not self.ready.done():
+                self.ready.set_result(None)
         elif kind is Kind.ACCEPTING:
             self.accepting = True
-            if not self.started.done():
-                self.started.set_result(None)
+            if not self.serving.done():
+                self.serving.set_result(None)
         elif kind is Kind.METRICS:
             answer = self._asked.popleft()
             if not answer.done():
@@ -202,6 +233,12 @@ class _Worker:
         except (OSError, StartError) as error:
             log.error("Segments of a receiver process stay in its folder.", worker=self.number, why=str(error))
         self._published()
+
+    def serve(self) -> None:
+        """Let the process, and those after it, take connections."""
+        self._may_serve = True
+        if self._channel:
+            self._channel.send(Kind.SERVE)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -336,7 +336,7 @@ class Spool:
     # -- the read path --------------------------------------------------------------------------------------------
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` from the writing thread after every commit."""
+        """Call `listener`, in some thread, after every commit and whenever segments are taken up."""
         self._listener = listener
 
     def oldest(self) -> Segment | None:
@@ -387,6 +387,8 @@ class Spool:
                     self._sealed_bytes += size
             if found:
                 self._sealed = deque(sorted(self._sealed, key=lambda segment: segment.id))
+        if found:
+            self._listener()
 
     def recent(self, since: int) -> Iterator[Envelope]:
         """Envelopes received since `since` (Unix ns) that are still spooled, oldest first; of a large spool its end."""
