@@ -178,7 +178,8 @@ class Daemon:
             path.write_text(json.dumps(ports) + "\n")
         except OSError as error:
             raise StartError(f"Cannot write {path}: {error.strerror}.") from None
-        log.info("Accepting spans.", version=__version__, data_dir=str(self._config.directory), **ports)
+        facts = {"version": __version__, "data_dir": str(self._config.directory), "processes": self._config.processes}
+        log.info("Accepting spans.", **facts, **ports)
 
     async def _open_store(self) -> None:
         """Connect and migrate, for as long as it takes; spans are spooled meanwhile."""

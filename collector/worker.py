@@ -19,6 +19,7 @@ from collector.intake import Intake, spool_readings
 from collector.model.clock import Clock, SystemClock
 from collector.publisher import Publisher
 from collector.spool import Spool
+from collector.spool.files import sync_directory
 from collector.spool.shares import Elsewhere, share
 from collector.spool.spool import recent, segments_in
 from collector.telemetry import Metrics, set_up_logs
@@ -35,6 +36,7 @@ class Worker:
         own = share(target, number)
         elsewhere = Elsewhere(target, own, clock)
         self._spool = Spool(own, config.spool, clock, elsewhere.bytes)
+        sync_directory(target)  # a folder that was just made must not go in a power cut with what is acknowledged in it
         # What was spooled by any of them before this start: it lies with the daemon now.
         self._intake = Intake(
             config, self._spool, clock, self._metrics, lambda since: recent(segments_in(target), since)
