@@ -35,6 +35,7 @@ class Channel:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._finished = False
 
     @classmethod
     async def over(cls, sock: socket.socket) -> "Channel":
@@ -42,8 +43,8 @@ class Channel:
         return cls(*await asyncio.open_unix_connection(sock=sock, limit=_LONGEST_MESSAGE))
 
     def send(self, kind: Kind, value: Any = None) -> None:
-        """Send a message, or drop it when the other side has ended."""
-        if not self._writer.is_closing():
+        """Send a message; drop it after `finish`, or when the other side has ended."""
+        if not (self._finished or self._writer.is_closing()):
             self._writer.write(json.dumps([kind, value]).encode() + b"\n")
 
     async def receive(self) -> tuple[Kind, Any] | None:
@@ -59,7 +60,8 @@ class Channel:
 
     def finish(self) -> None:
         """Send no more: the other side takes that as the order to end."""
-        if not self._writer.is_closing():
+        if not (self._finished or self._writer.is_closing()):
+            self._finished = True
             self._writer.write_eof()
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """What receives: the OTLP ports of one process, the admission behind them, and the spool they fill."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from collector.accept import Acceptor
 from collector.admit.auth import Gate
@@ -19,17 +19,9 @@ from collector.telemetry import Metrics, Reading
 class Intake:
     """The receivers of one process. With `config.processes` above 1 it is one of as many that share the ports."""
 
-    def __init__(
-        self,
-        config: Config,
-        spool: Spool,
-        clock: Clock,
-        metrics: Metrics,
-        spooled: Callable[[int], Iterator[Envelope]] | None = None,
-    ) -> None:
-        """`spooled` are the envelopes on disk received since a time (Unix ns), to recognise when they come again."""
+    def __init__(self, config: Config, spool: Spool, clock: Clock, metrics: Metrics) -> None:
         self._config = config
-        self._spooled = spooled or spool.recent
+        self._spool = spool
         self._gate = Gate(config.auth)
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
         self._window = DedupeWindow[Delivery](config.dedupe, clock)
@@ -39,13 +31,17 @@ class Intake:
 
     async def start(self) -> dict[str, int]:
         """Serve; the ports taken, by `grpc` and `http`. Raises StartError when one cannot be had."""
-        self._window.restore(self._spooled(self._window.horizon))
+        self.restore(self._spool.recent)
         protocols, shared = self._config.receivers.otlp.protocols, self._config.processes > 1
         http = OtlpHttp(self._acceptor, protocols.http, shared=shared)
         grpc = GrpcServer(self._acceptor, protocols.grpc, shared=shared)
         ports = {"grpc": await grpc.start(), "http": await http.start()}
         self._servers = [grpc, http]
         return ports
+
+    def restore(self, spooled: Callable[[int], Iterable[Envelope]]) -> None:
+        """Recognise envelopes when they come again; `spooled` names those received since a time (Unix ns)."""
+        self._window.restore(spooled(self._window.horizon))
 
     async def run(self) -> None:
         """Return once stopped."""

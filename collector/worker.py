@@ -37,10 +37,9 @@ class Worker:
         elsewhere = Elsewhere(target, own, clock)
         self._spool = Spool(own, config.spool, clock, elsewhere.bytes)
         sync_directory(target)  # a folder that was just made must not go in a power cut with what is acknowledged in it
-        # What was spooled by any of them before this start: it lies with the daemon now.
-        self._intake = Intake(
-            config, self._spool, clock, self._metrics, lambda since: recent(segments_in(target), since)
-        )
+        self._intake = Intake(config, self._spool, clock, self._metrics)
+        # What any of them has spooled before this start lies with the daemon now.
+        self._intake.restore(lambda since: recent(segments_in(target), since))
         self._publisher = Publisher(
             self._spool, elsewhere, target, self._tell_published, clock, config.spool.flush_interval
         )

@@ -1,6 +1,7 @@
 """The receiver processes as the daemon sees them: started, watched, started again, and stopped before the drain."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -249,7 +250,8 @@ class _Worker:
         """End the process at once, if it is still there."""
         if self._process:
             log.warning("A receiver process did not end in time and is killed.", worker=self.number)
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
 
     def reload(self, auth: AuthConfig) -> None:
         self.settings = {**self.settings, "auth": auth.model_dump(mode="json")}

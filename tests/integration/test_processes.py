@@ -243,6 +243,17 @@ def test_two_daemons_never_share_a_port(daemon: DaemonProcess, tmp_path: Path) -
     assert b"Cannot listen for OTLP/http" in ended.stderr
 
 
+@pytest.mark.timeout(60)
+def test_what_a_worker_cannot_use_ends_the_start(tmp_path: Path) -> None:
+    missing = f"receivers.otlp.protocols.http.tls.cert_file={tmp_path}/cert.pem"
+    daemon = DaemonProcess(
+        tmp_path / "data", "processes=2", missing, f"receivers.otlp.protocols.http.tls.key_file={tmp_path}/key.pem"
+    )
+    ended = subprocess.run(daemon.command(), capture_output=True, check=False, timeout=60)
+    assert ended.returncode == 3
+    assert ended.stderr.decode().splitlines()[-1].startswith("spanmeter: Cannot use the TLS files")
+
+
 def test_the_worker_command_is_not_for_people() -> None:
     from collector.cli import main
 
