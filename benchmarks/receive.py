@@ -1,6 +1,7 @@
 """What receiving costs: from the socket to the acknowledged record in the spool, nothing behind it.
 
-    python -m benchmarks.receive [--transport grpc http] [--spans 1 16 512] [--connections 4 64] [--scale 1.0]
+    python -m benchmarks.receive [--transport grpc http] [--spans 1 16 512] [--connections 4 64] [--processes 1 2]
+        [--scale 1.0]
 
 The store's address answers nobody, so the spool only fills. CPU is user plus system time of the daemon's process tree;
 the sender runs in this process. `check` is what validating the same bodies costs by itself, and is part of the CPU.
@@ -43,26 +44,28 @@ def main() -> None:
     parser.add_argument("--transport", nargs="+", choices=("grpc", "http"), default=["http", "grpc"])
     parser.add_argument("--spans", nargs="+", type=int, default=[1, 16, 512], help="spans a request")
     parser.add_argument("--connections", nargs="+", type=int, default=[4, 64])
+    parser.add_argument("--processes", nargs="+", type=int, default=[1], help="receiver processes")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the number of requests")
     options = parser.parse_args()
     print(
-        f"{'':5}{'spans':>6}{'conns':>6}{'us/request':>12}{'us/span':>9}{'check':>7}"
+        f"{'':5}{'procs':>6}{'spans':>6}{'conns':>6}{'us/request':>12}{'us/span':>9}{'check':>7}"
         f"{'req/s':>8}{'p50 ms':>8}{'p95':>7}{'p99':>7}"
     )
     for spans in options.spans:
         count = int(_REQUESTS.get(spans, max(100, 60_000 // spans)) * options.scale)
-        for connections, transport in itertools.product(options.connections, options.transport):
+        cases = itertools.product(options.connections, options.transport, options.processes)
+        for connections, transport, processes in cases:
             corpus = requests(count, spans)
-            with daemon(SETTINGS, ready=False) as server:
+            with daemon((*SETTINGS, f"processes={processes}"), ready=False) as server:
                 result = uvloop.run(measure(server, corpus, transport, connections))
-            _print(transport, spans, connections, result, _check_seconds(corpus[:500]) / spans)
+            _print(transport, processes, spans, connections, result, _check_seconds(corpus[:500]) / spans)
 
 
-def _print(transport: str, spans: int, connections: int, result: Result, check: float) -> None:
+def _print(transport: str, processes: int, spans: int, connections: int, result: Result, check: float) -> None:
     answered = len(result.latencies)
     cuts = statistics.quantiles(result.latencies, n=100)
     print(
-        f"{transport:5}{spans:6}{connections:6}{result.cpu / answered * 1e6:12.1f}"
+        f"{transport:5}{processes:6}{spans:6}{connections:6}{result.cpu / answered * 1e6:12.1f}"
         f"{result.cpu / answered / spans * 1e6:9.2f}{check * 1e6:7.2f}{answered / result.wall:8.0f}"
         f"{cuts[49] * 1e3:8.2f}{cuts[94] * 1e3:7.2f}{cuts[98] * 1e3:7.2f}",
         flush=True,

@@ -5,36 +5,34 @@ import json
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from collector import __version__, decode
-from collector.accept import Acceptor
 from collector.admit import validate
 from collector.admit.auth import Gate
-from collector.admit.dedupe import DedupeWindow
-from collector.admit.limits import Limits
 from collector.billing import Billing
-from collector.config import Config, PricingConfig, is_loopback, schema_root
+from collector.config import AuthConfig, Config, PricingConfig, is_loopback, schema_root
 from collector.drain import Drain
 from collector.enrich import Enricher, RecentTraces, conventions
 from collector.enrich.catalog import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
+from collector.intake import Intake, spool_readings
 from collector.model.clock import Clock, SystemClock
 from collector.pricefeed import installed_catalogue, keep_fresh
 from collector.query.service import Query
-from collector.receive.grpc import GrpcServer
-from collector.receive.http import OtlpHttp
 from collector.receive.server import Listener, http_server, listen
 from collector.reprice import Outcome, Selection, apply, compare
-from collector.spool import DeadLetter, Delivery, Spool
+from collector.spool import DeadLetter, Spool
+from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
-from collector.telemetry import Metrics, Reading
+from collector.telemetry import Metrics, Reading, expose
 from collector.web import api, health
 from collector.web.health import Readiness
+from collector.workers import Workers
 
 log = structlog.get_logger("spanmeter")
 
@@ -45,8 +43,36 @@ _PORTS_FILE = "ports.json"
 _FIRST_PAUSE = 0.25
 
 
+class Receivers(Protocol):
+    """What takes spans and spools them: this process, or several others."""
+
+    async def start(self) -> dict[str, int]:
+        """Serve; the ports taken, by `grpc` and `http`. Raises StartError when one cannot be had."""
+
+    async def run(self) -> None:
+        """Return once stopped; raise what must end the daemon."""
+
+    async def stop(self, grace: float) -> None:
+        """Take no more requests, and give those in flight `grace` seconds: what is durable is in the spool then."""
+
+    def reload(self, auth: AuthConfig) -> None:
+        """Use these tokens from the next request on."""
+
+    def why_not(self) -> str:
+        """Why spans are not accepted, as a sentence; empty when they are."""
+
+    async def samples(self) -> dict[str, str]:
+        """The metrics of other processes by `worker`, as text."""
+
+    def readings(self) -> Iterable[Reading]:
+        """The metrics of this process."""
+
+
 class Daemon:
-    """One spanmeter on one data directory. `run` returns when a signal or `stop` ends it."""
+    """One spanmeter on one data directory: it receives, or lets workers receive, stores, and answers the web port.
+
+    `run` returns when a signal or `stop` ends it.
+    """
 
     def __init__(self, config: Config, reload: Callable[[], Config], clock: Clock | None = None) -> None:
         self._config = config
@@ -60,9 +86,6 @@ class Daemon:
         self._spool = Spool(directory / "spool", config.spool, self._clock)
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
-        self._limits = Limits(config.limits.max_in_flight_bytes)
-        self._window = DedupeWindow[Delivery](config.dedupe, self._clock)
-        self._acceptor = Acceptor(self._gate, self._limits, self._window, self._spool, self._clock, self._metrics)
         self._pricing = config.pricing
         self._enricher = enricher(config.pricing, config.directory)
         self._drain = Drain(
@@ -75,12 +98,18 @@ class Daemon:
             flush_interval=config.spool.flush_interval,
             retry_max_interval=config.store.retry_max_interval,
         )
+        self._receivers = self._made_receivers()
         self._metrics.watch(self._readings)
+
+    def _made_receivers(self) -> Receivers:
+        if self._config.processes > 1:
+            return Workers(self._config, self._spool)
+        return Intake(self._config, self._spool, self._clock, self._metrics)
 
     async def run(self) -> None:
         """Serve until stopped. Raises StartError when something cannot be opened."""
-        self._window.restore(self._spool.recent(self._window.horizon))
-        grpc, http, listeners, ports = await self._open_ports()
+        await self._collect()
+        listeners, ports = await self._open_ports()
         self._on_signals()
         report_native(self._metrics)
         self._announce(ports)
@@ -92,9 +121,10 @@ class Daemon:
                 prices = tasks.create_task(
                     keep_fresh(self._enricher, lambda: self._pricing, self._config.directory), name="prices"
                 )
-                await _first(self._stopping, drain)
+                receivers = tasks.create_task(self._receivers.run(), name="receivers")
+                await _first(self._stopping, drain, receivers)
                 prices.cancel()
-                await self._stop((grpc, http), [server for server, _ in listeners], servers, store, drain)
+                await self._stop([server for server, _ in listeners], servers, store, drain)
         except BaseExceptionGroup as group:
             raise _cause(group) from group
         finally:
@@ -110,23 +140,26 @@ class Daemon:
 
     # -- start ----------------------------------------------------------------------------------------------------
 
-    async def _open_ports(self) -> tuple[GrpcServer, OtlpHttp, list[tuple[Listener, Any]], dict[str, int]]:
-        protocols = self._config.receivers.otlp.protocols
+    async def _collect(self) -> None:
+        """Take up what receiver processes of an earlier run have left, however many there were."""
+        await asyncio.to_thread(collect_all, self._spool.directory, self._config.shutdown_timeout)
+        await asyncio.to_thread(self._spool.adopt)
+
+    async def _open_ports(self) -> tuple[list[tuple[Listener, Any]], dict[str, int]]:
+        http = self._config.receivers.otlp.protocols.http
         limits = {
-            "read_header_timeout": protocols.http.read_header_timeout,
-            "read_timeout": protocols.http.read_timeout,
-            "idle_timeout": protocols.http.idle_timeout,
+            "read_header_timeout": http.read_header_timeout,
+            "read_timeout": http.read_timeout,
+            "idle_timeout": http.idle_timeout,
         }
         web = http_server(self._web_app(), self._config.web.tls, **limits)
         web_socket = listen(self._config.web.endpoint, "the web port")
-        http = OtlpHttp(self._acceptor, protocols.http)
-        grpc = GrpcServer(self._acceptor, protocols.grpc)
-        ports = {"grpc": await grpc.start(), "http": await http.start(), "web": web_socket.getsockname()[1]}
-        return grpc, http, [(web, web_socket)], ports
+        ports = {**await self._receivers.start(), "web": web_socket.getsockname()[1]}
+        return [(web, web_socket)], ports
 
     def _web_app(self) -> Starlette:
         routes = [
-            *health.routes(self._metrics.registry, self._readiness),
+            *health.routes(self._metrics_text, self._readiness),
             *api.routes(Query(self._ready_store), self._gate, self._reprice),
         ]
         return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
@@ -137,7 +170,8 @@ class Daemon:
             path.write_text(json.dumps(ports) + "\n")
         except OSError as error:
             raise StartError(f"Cannot write {path}: {error.strerror}.") from None
-        log.info("Accepting spans.", version=__version__, data_dir=str(self._config.directory), **ports)
+        facts = {"version": __version__, "data_dir": str(self._config.directory), "processes": self._config.processes}
+        log.info("Accepting spans.", **facts, **ports)
 
     async def _open_store(self) -> None:
         """Connect and migrate, for as long as it takes; spans are spooled meanwhile."""
@@ -178,7 +212,11 @@ class Daemon:
             store.close()
 
     def _readiness(self) -> Readiness:
-        return Readiness(True) if self._store else Readiness(False, self._why_not_ready)
+        why_not = self._receivers.why_not() if self._store else self._why_not_ready
+        return Readiness(not why_not, why_not)
+
+    async def _metrics_text(self) -> bytes:
+        return expose(self._metrics.registry, await self._receivers.samples())
 
     # -- signals --------------------------------------------------------------------------------------------------
 
@@ -199,6 +237,7 @@ class Daemon:
             log.error("The settings were not reloaded: without a token, anyone could use the addresses now bound.")
             return
         self._gate.reload(config.auth)
+        self._receivers.reload(config.auth)
         self._pricing = config.pricing
         self._enricher.catalogue = installed_catalogue(config.pricing, self._config.directory)
         log.info("Tokens and price overrides reloaded.", tokens=len(config.auth.tokens))
@@ -207,7 +246,6 @@ class Daemon:
 
     async def _stop(
         self,
-        receivers: Sequence[GrpcServer | OtlpHttp],
         listeners: Sequence[Listener],
         servers: Sequence["asyncio.Task[None]"],
         store: "asyncio.Task[None]",
@@ -220,7 +258,7 @@ class Daemon:
             listener.config.timeout_graceful_shutdown = max(1, int(self._config.shutdown_timeout / 2))
             listener.should_exit = True
         grace = self._config.shutdown_timeout / 2
-        await asyncio.gather(*[receiver.stop(grace) for receiver in receivers], *servers)
+        await asyncio.gather(self._receivers.stop(grace), *servers)
         self._drain.stop()
         if self._store is None:
             store.cancel()
@@ -235,22 +273,14 @@ class Daemon:
             drain.cancel()
 
     def _readings(self) -> Iterable[Reading]:
-        spool, dead = self._spool.statistics(), self._deadletter.statistics()
-        window, limits, drain = self._window.statistics(), self._limits.statistics(), self._drain.statistics()
-        yield "gauge", "spanmeter_spool_bytes", "Bytes waiting for the store.", spool.bytes
+        spool, dead, drain = self._spool.statistics(), self._deadletter.statistics(), self._drain.statistics()
+        yield from spool_readings(self._spool)
         yield "gauge", "spanmeter_spool_capacity_bytes", "Bytes the spool may hold.", spool.capacity
-        yield "gauge", "spanmeter_spool_segments", "Segments waiting for the store.", spool.segments
-        yield "gauge", "spanmeter_spool_oldest_seconds", "Age of the oldest segment.", spool.oldest_age
-        yield "counter", "spanmeter_spool_fsyncs", "Group commits forced to disk.", spool.fsyncs
-        yield "counter", "spanmeter_spool_fsync_seconds", "Time spent in fsync.", spool.fsync_seconds
-        yield "counter", "spanmeter_spool_write_errors", "Failed writes or syncs.", spool.write_errors
         yield "gauge", "spanmeter_drain_lag_seconds", "Age of the oldest span not yet stored.", drain.lag
         yield "gauge", "spanmeter_drain_failing_attempts", "Failed attempts in a row.", drain.attempts_failing
         yield "gauge", "spanmeter_dead_letter_entries", "Entries in the dead letter.", dead.entries
         yield "gauge", "spanmeter_dead_letter_bytes", "Bytes in the dead letter.", dead.bytes
-        yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
-        yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
-        yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
+        yield from self._receivers.readings()
 
 
 def report_native(metrics: Metrics) -> None:
@@ -269,10 +299,10 @@ def enricher(pricing: PricingConfig, directory: Path | None = None) -> Enricher:
     return Enricher(conventions.load(schema_root()), catalogue)
 
 
-async def _first(event: asyncio.Event, task: "asyncio.Task[None]") -> None:
-    """Wait until `event` is set or `task` ends by itself, which only a failure makes it do."""
+async def _first(event: asyncio.Event, *tasks: "asyncio.Task[None]") -> None:
+    """Wait until `event` is set or one of `tasks` ends by itself, which only a failure makes it do."""
     waiter = asyncio.ensure_future(event.wait())
-    await asyncio.wait({waiter, task}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({waiter, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     waiter.cancel()
 
 

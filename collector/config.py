@@ -326,6 +326,9 @@ class TelemetryConfig(Section):
 
 class Config(Section):
     data_dir: Path | None = setting(None, "Where the spool and the embedded store live; default: the XDG data home.")
+    processes: int = setting(
+        1, "Processes that receive, on the same ports (Linux); one more stores. 1: one process does all.", ge=1, le=256
+    )
     receivers: ReceiversConfig = section(ReceiversConfig, "What comes in.")
     auth: AuthConfig = section(AuthConfig, "Who may send and read.")
     limits: LimitsConfig = section(LimitsConfig, "What is refused at the door.")

@@ -2,16 +2,18 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 _MOST_MODELS = 100
 _LONGEST_MODEL = 200
+_OF_WORKERS = ("spanmeter_receiver_", "spanmeter_spool_", "spanmeter_dedupe_", "spanmeter_in_flight_")
 _INSERT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -134,6 +136,31 @@ class _Watcher(Collector):
         for kind, name, text, value in self._statistics():
             family = GaugeMetricFamily if kind == "gauge" else CounterMetricFamily
             yield family(name, text, value=value)
+
+
+def expose(registry: CollectorRegistry, workers: Mapping[str, str]) -> bytes:
+    """The metrics of `registry` as text, and beside them those of receiver processes, labelled with `worker`.
+
+    `workers` holds each one's own text. Of it, what has to do with the store is left out: they have none.
+    """
+    families = {family.name: family for family in registry.collect()}
+    for worker, text in workers.items():
+        for family in text_string_to_metric_families(text):
+            if family.name.startswith(_OF_WORKERS):
+                merged = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                for sample in family.samples:
+                    merged.samples.append(sample._replace(labels={**sample.labels, "worker": worker}))
+    merged_registry = CollectorRegistry()
+    merged_registry.register(_Collected(families.values()))
+    return generate_latest(merged_registry)
+
+
+class _Collected(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
 
 
 def set_up_logs(level: str, log_format: str) -> None:

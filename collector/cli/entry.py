@@ -13,6 +13,7 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
+from collector.channel import inherited
 from collector.cli import money
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import common_options, config_of
@@ -24,6 +25,7 @@ from collector.spool import DeadLetter
 from collector.spool.spool import put_segment
 from collector.store import migrate, open_store
 from collector.telemetry import set_up_logs
+from collector.worker import run_worker
 
 OK, FAILED, BAD_CONFIG, CANNOT_START = 0, 1, 2, 3
 
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("serve", _serve, "Run the daemon.")
+    commands.add_parser("worker").set_defaults(command=_worker)  # for `serve` alone: no help, so it is not listed
     demo = add("demo", _demo, "Run the daemon, send a small agent run through real exporters, and show it.")
     demo.add_argument("--exit", action="store_true", help="stop after showing the run")
     check = add("check-config", _check_config, "Say whether the configuration can be used.")
@@ -92,6 +95,11 @@ def _serve(options: argparse.Namespace) -> int:
         await Daemon(config, reload=lambda: config_of(options)).run()
 
     uvloop.run(run())
+    return OK
+
+
+def _worker(_: argparse.Namespace) -> int:
+    uvloop.run(run_worker(inherited()))
     return OK
 
 

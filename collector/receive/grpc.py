@@ -103,9 +103,9 @@ async def _abort(context: Any, error: SpanmeterError) -> None:
 class GrpcServer:
     """The OTLP/gRPC port: exporters, health service, TLS, keepalive."""
 
-    def __init__(self, acceptor: Acceptor, config: GrpcConfig) -> None:
+    def __init__(self, acceptor: Acceptor, config: GrpcConfig, *, shared: bool = False) -> None:
         self._config = config
-        self._server = grpc.aio.server(options=_options(config), handlers=(OtlpGrpc(acceptor, config),))
+        self._server = grpc.aio.server(options=_options(config, shared=shared), handlers=(OtlpGrpc(acceptor, config),))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
@@ -148,13 +148,13 @@ def _credentials(tls: TlsConfig) -> Any:
     return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
 
 
-def _options(config: GrpcConfig) -> list[tuple[str, int]]:
+def _options(config: GrpcConfig, *, shared: bool) -> list[tuple[str, int]]:
     server, policy = config.keepalive.server_parameters, config.keepalive.enforcement_policy
     options = [
         ("grpc.max_receive_message_length", config.max_recv_msg_size_mib * 1024 * 1024),
         ("grpc.per_message_decompression", 0),
         ("grpc.max_concurrent_streams", config.max_concurrent_streams),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.keepalive_time_ms", int(server.time * 1000)),
         ("grpc.keepalive_timeout_ms", int(server.timeout * 1000)),
         ("grpc.http2.min_ping_interval_without_data_ms", int(policy.min_time * 1000)),

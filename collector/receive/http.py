@@ -40,7 +40,7 @@ _LONGEST_TICK = 1.0
 class OtlpHttp:
     """The OTLP/HTTP port: its connections, their limits, TLS, and an orderly end."""
 
-    def __init__(self, acceptor: Acceptor, config: HttpConfig) -> None:
+    def __init__(self, acceptor: Acceptor, config: HttpConfig, *, shared: bool = False) -> None:
         self.acceptor = acceptor
         self.cors = Cors(config.cors)
         self.max_bytes = int(config.max_request_body_size)
@@ -49,6 +49,7 @@ class OtlpHttp:
         self.idle_timeout = config.idle_timeout
         self.stopping = False
         self._endpoint = config.endpoint
+        self._shared = shared
         self._tls = _tls_context(config.tls)
         self._paths: list[tuple[Signal, Sequence[str]]] = [
             (Signal.TRACES, config.traces_url_path),
@@ -65,7 +66,7 @@ class OtlpHttp:
         loop = self._loop = asyncio.get_running_loop()
         self.now = loop.time
         self._renew_date()
-        sock = listen(self._endpoint, "OTLP/HTTP")
+        sock = listen(self._endpoint, "OTLP/HTTP", shared=self._shared)
         handshake = self.read_header_timeout if self._tls else None
         self._server = await loop.create_server(
             lambda: Connection(self), sock=sock, ssl=self._tls, ssl_handshake_timeout=handshake, backlog=2048

@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,10 +103,14 @@ class _Pending:
 class Spool:
     """The spool of one directory. `append` and `close` belong to the event loop; the rest may run in any thread."""
 
-    def __init__(self, directory: Path, config: SpoolConfig, clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, config: SpoolConfig, clock: Clock, elsewhere: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`elsewhere` is how many bytes other spools hold of those that `config` allows to all together."""
         self.directory = directory
         self._config = config
         self._clock = clock
+        self._elsewhere = elsewhere
         self._lock_fd = lock_directory(directory)
         self._lock = threading.Lock()
         self._bell = queue.SimpleQueue[None]()
@@ -156,7 +160,7 @@ class Spool:
     def _admit(self, size: int) -> None:
         if self._stopping:
             raise Unavailable(Reason.STOPPING, "The server is stopping; send again in a moment.")
-        held = self._bytes()
+        held = self._bytes() + self._elsewhere()
         if held + size > self._config.max_bytes:
             raise Unavailable(
                 Reason.SPOOL_FULL, f"The spool is full ({held} bytes wait for the store); send again later.", 10.0
@@ -332,7 +336,7 @@ class Spool:
     # -- the read path --------------------------------------------------------------------------------------------
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call `listener` from the writing thread after every commit."""
+        """Call `listener`, in some thread, after every commit and whenever segments are taken up."""
         self._listener = listener
 
     def oldest(self) -> Segment | None:
@@ -354,6 +358,15 @@ class Spool:
         """Forget a segment whose rows are stored. Until this returns it will be drained again after a crash."""
         with contextlib.suppress(OSError):  # an insert repeated under the same token adds nothing
             segment.path.unlink(missing_ok=True)
+        self._forget(segment)
+
+    def hand_over(self, segment: Segment, directory: Path) -> Path:
+        """Move a sealed segment to another spool's directory; where it is now. Raises OSError, and still has it."""
+        moved = segment.path.rename(directory / segment.path.name)
+        self._forget(segment)
+        return moved
+
+    def _forget(self, segment: Segment) -> None:
         with self._lock:
             self._sealed.remove(segment)
             self._sealed_bytes -= segment.size
@@ -374,18 +387,12 @@ class Spool:
                     self._sealed_bytes += size
             if found:
                 self._sealed = deque(sorted(self._sealed, key=lambda segment: segment.id))
+        if found:
+            self._listener()
 
     def recent(self, since: int) -> Iterator[Envelope]:
         """Envelopes received since `since` (Unix ns) that are still spooled, oldest first; of a large spool its end."""
-        budget, chosen = _RECENT_BYTES, list[Segment]()
-        for segment in reversed(self._sealed):
-            budget -= segment.size
-            if budget < 0:
-                break
-            chosen.append(segment)
-        for segment in reversed(chosen):
-            with contextlib.suppress(OSError):  # the drain will say what is wrong with it
-                yield from (e for e in segment.read() if isinstance(e, Envelope) and e.received_at >= since)
+        return recent(self._sealed, since)
 
     def check(self) -> None:
         """Raise what ended the writing thread, if anything did."""
@@ -416,6 +423,28 @@ class Spool:
         self._thread.join()
         self.seal()
         os.close(self._lock_fd)
+
+
+def recent(segments: Sequence[Segment], since: int) -> Iterator[Envelope]:
+    """Envelopes of `segments` (oldest first) received since `since` (Unix ns), oldest first; of many bytes the end."""
+    budget, chosen = _RECENT_BYTES, list[Segment]()
+    for segment in reversed(segments):
+        budget -= segment.size
+        if budget < 0:
+            break
+        chosen.append(segment)
+    for segment in reversed(chosen):
+        with contextlib.suppress(OSError):  # the drain will say what is wrong with it
+            yield from (e for e in segment.read() if isinstance(e, Envelope) and e.received_at >= since)
+
+
+def segments_in(directory: Path) -> list[Segment]:
+    """The segments that lie in a directory now, oldest first."""
+    found = []
+    for path in sorted(directory.glob(f"*{_SUFFIX}")):
+        with contextlib.suppress(FileNotFoundError):  # stored meanwhile
+            found.append(Segment(path.stem, path, path.stat().st_size))
+    return found
 
 
 def put_segment(directory: Path, envelopes: list[Envelope], clock: Clock) -> Path:

@@ -1,9 +1,9 @@
 """`/healthz`, `/readyz` and `/metrics`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -17,7 +17,7 @@ class Readiness:
     reason: str = ""
 
 
-def routes(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> list[Route]:
+def routes(metrics_text: Callable[[], Awaitable[bytes]], readiness: Callable[[], Readiness]) -> list[Route]:
     """The operational routes; they need no token."""
 
     async def healthz(_: Request) -> Response:
@@ -30,6 +30,6 @@ def routes(registry: CollectorRegistry, readiness: Callable[[], Readiness]) -> l
         return JSONResponse({"status": "not ready", "reason": state.reason}, status_code=503)
 
     async def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await metrics_text(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -22,6 +22,7 @@ _RETRYABLE_GRPC = {
 }
 _RETRYABLE_HTTP = {429, 502, 503, 504}
 _OPTIONS = [
+    ("grpc.use_local_subchannel_pool", 1),  # a connection each, as exporters of different processes have
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
