@@ -1,0 +1,25 @@
+"""The interpreter and its allocators, set for a process that runs for months and moves gigabytes."""
+
+import ctypes
+import gc
+
+import pyarrow as pa
+
+# glibc's mallopt(3). An arena a thread, its default, keeps freed buffers of each thread apart.
+_M_ARENA_MAX = -8
+_ARENAS = 2
+
+# Requests and batches leave no cycles; looking for them among everything that was imported costs as much as a request.
+_YOUNG_OBJECTS = 50_000
+
+
+def settle_down() -> None:
+    """Call once, after the imports and before threads are started."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
+    # One allocator for all buffers: what one stage frees, the next one uses.
+    pa.set_memory_pool(pa.system_memory_pool())
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on glibc there is none, and no need
+    if mallopt:
+        mallopt(_M_ARENA_MAX, _ARENAS)
