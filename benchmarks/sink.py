@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import until
-from tests.support.clickhouse_http import ClickHouseHandler, ClickHouseServer
+from tests.support.clickhouse_http import DECODERS, ClickHouseHandler, ClickHouseServer
 from tests.support.daemon import answers, free_ports
 
 MANIFEST = "manifest.json"
@@ -46,22 +46,30 @@ class Insert:
 
 class _Handler(ClickHouseHandler):
     server: "Sink"
-    _taken = False
+    _read = b""
 
     def _answer(self) -> None:
         url = urllib.parse.urlsplit(self.path)
         values = dict(urllib.parse.parse_qsl(url.query))
-        self._taken = False
         if url.path.startswith("/sink"):
             self._send(200, json.dumps(self.server.control(url.path, values)).encode(), {})
         elif _INSERT.match(values.get("query", "")):
-            self._take(values)
+            self._take(values, values["query"], self._raw())
         else:
-            super()._answer()
+            self._read = self._raw()
+            statement, _, data = self._read.partition(b"\n")  # an insert may have its statement before its data
+            if not values.get("query") and _INSERT.match(statement[:4096].decode(errors="replace")):
+                self._take(values, statement.decode(), data)
+            else:
+                super()._answer()
 
-    def _take(self, values: dict[str, str]) -> None:
+    def _body(self) -> bytes:
+        decode = DECODERS.get(self.headers.get("Content-Encoding", "").lower())
+        return decode(self._read) if decode else self._read
+
+    def _take(self, values: dict[str, str], statement: str, body: bytes) -> None:
         coding = self.headers.get("Content-Encoding", "")
-        self.server.take(Insert(values["query"], coding, values.get("decompress") == "1", self._raw(), time.time()))
+        self.server.take(Insert(statement, coding, values.get("decompress") == "1", body, time.time()))
         self._send(200, b"", {"X-ClickHouse-Summary": "{}"})
 
     def _raw(self) -> bytes:

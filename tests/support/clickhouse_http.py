@@ -53,7 +53,7 @@ _TRANSPORT = frozenset(
         "cancel_http_readonly_queries_on_client_close",
     }
 )
-_DECODERS = {
+DECODERS = {
     "gzip": gzip.decompress,
     "deflate": zlib.decompress,
     "lz4": lz4.frame.decompress,
@@ -114,7 +114,7 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
             raw = b"".join(parts)
         else:
             raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        decode = _DECODERS.get(self.headers.get("Content-Encoding", "").lower())
+        decode = DECODERS.get(self.headers.get("Content-Encoding", "").lower())
         return decode(raw) if decode else raw
 
     def _authenticate(self) -> None:
