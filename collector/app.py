@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from collector import __version__, decode
+from collector import __version__, decode, enrich
 from collector.admit import validate
 from collector.admit.auth import Gate
 from collector.billing import Billing
@@ -285,7 +285,12 @@ class Daemon:
 
 def report_native(metrics: Metrics) -> None:
     """Say which modules run compiled, and warn of those that do not."""
-    modules = {"decode": decode.NATIVE, "scan": validate.NATIVE}
+    modules = {
+        "decode": decode.NATIVE,
+        "scan": validate.NATIVE,
+        "enrich": enrich.NATIVE,
+        "traces": enrich.NATIVE_TRACES,
+    }
     for name, native in modules.items():
         metrics.native.labels(name).set(native)
     missing = [name for name, native in modules.items() if not native]

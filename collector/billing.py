@@ -16,6 +16,7 @@ import structlog
 from collector.enrich import Enricher, Judgement, Reading, RecentTraces
 from collector.enrich.seen import SpanKey, TraceKey, Verdicts
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
+from collector.model.columns import TEXT
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -60,7 +61,7 @@ class Judged:
 
 
 def _unpriced(batch: pa.RecordBatch) -> Counter[str]:
-    unknown = pc.equal(batch.column("PriceStatus"), PriceStatus.UNKNOWN_MODEL.value)
+    unknown = pc.equal(batch.column("PriceStatus").cast(TEXT), PriceStatus.UNKNOWN_MODEL.value)
     if not pc.any(unknown).as_py():
         return Counter()
     models = (batch.column(name).filter(unknown).to_pylist() for name in ("ResponseModel", "RequestModel"))

@@ -61,13 +61,16 @@ def seen_columns(batch: pa.RecordBatch, facts: FactColumns) -> pa.RecordBatch:
 
 
 def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.RecordBatch:
-    """`batch` with every enriched column, and content attributes moved from SpanAttributes to Input and Output."""
+    """`batch` with every enriched column, and content attributes moved from SpanAttributes to Input and Output.
+
+    Texts of few different values are dictionaries of texts, as ClickHouse keeps them.
+    """
     attributes = batch.column("SpanAttributes")
     columns: dict[str, Any] = {
         "Kind": _named(facts.kind, [kind.value for kind in KINDS]),
         "PriceStatus": _named(charges.status, [status.value for status in STATUSES]),
-        "PriceRef": _decoded(facts.texts, charges.ref),
-        **{name: _decoded(facts.texts, facts.codes[code]) for name, code in _TEXT_CODES.items()},
+        "PriceRef": _coded(facts.texts, charges.ref),
+        **{name: _coded(facts.texts, facts.codes[code]) for name, code in _TEXT_CODES.items()},
         **{name: _text_array(facts, text) for name, text in _TEXTS.items()},
         **{name: pa.array(facts.counts[count].astype(np.uint64)) for name, count in _COUNTS.items()},
         "UsageDetails": _usage_details(facts),
@@ -80,9 +83,9 @@ def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.
     if (facts.input_at >= 0).any() or (facts.output_at >= 0).any():
         left = native.maps_without(attributes, facts.input_at, facts.output_at, facts.repeated)
         batch = batch.set_column(batch.schema.get_field_index("SpanAttributes"), pa.field("SpanAttributes", MAP), left)
-    fields = [*batch.schema, *(pa.field(column.name, column.arrow) for column in ENRICHED_COLUMNS)]
-    arrays = [*batch.columns, *(columns[column.name] for column in ENRICHED_COLUMNS)]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    added = [columns[column.name] for column in ENRICHED_COLUMNS]
+    fields = [pa.field(column.name, array.type) for column, array in zip(ENRICHED_COLUMNS, added, strict=True)]
+    return pa.RecordBatch.from_arrays([*batch.columns, *added], schema=pa.schema([*batch.schema, *fields]))
 
 
 def _array(values: Any, field: pa.Field) -> pa.Array:
@@ -94,13 +97,13 @@ def _text_array(facts: FactColumns, name: str) -> pa.Array:
 
 
 def _named(numbers: Array, names: Sequence[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int8()), pa.array(names, TEXT)).dictionary_decode()
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(names, TEXT))
 
 
-def _decoded(texts: native.Interner, codes: Array) -> pa.Array:
+def _coded(texts: native.Interner, codes: Array) -> pa.Array:
     different, places = native.distinct(codes)
     names = pa.array([texts.text(code) for code in different.tolist()], TEXT)
-    return pa.DictionaryArray.from_arrays(pa.array(places), names).dictionary_decode()
+    return pa.DictionaryArray.from_arrays(pa.array(places), names)
 
 
 def _decimals(pico: Array, known: Any = None) -> pa.Array:

@@ -76,7 +76,7 @@ def with_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _with_dictionary(name: str, column: pa.Array) -> pa.Array:
-    if name in _LOW_COLUMNS:
+    if name in _LOW_COLUMNS and not pa.types.is_dictionary(column.type):
         return column.dictionary_encode()
     if name in _LOW_KEYS:
         return pa.MapArray.from_arrays(column.offsets, column.keys.dictionary_encode(), column.items)

@@ -6,7 +6,7 @@ import textwrap
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from collector import decode
+from collector import decode, enrich
 from collector.admit import validate
 from collector.app import report_native
 from collector.telemetry import Metrics
@@ -14,26 +14,38 @@ from tests.support.otlp import request, span
 
 _WITHOUT = textwrap.dedent("""
     import sys
-    sys.modules["collector.decode._kernel"] = sys.modules["collector.admit._scan"] = None
-    from collector import decode
+    for name in ("decode._kernel", "admit._scan", "enrich._columns", "enrich._traces"):
+        sys.modules[f"collector.{name}"] = None
+    from collector import decode, enrich
+    from collector.app import enricher
+    from collector.config import PricingConfig
     from collector.admit import validate
     from collector.model.envelope import Encoding, Envelope
     body = sys.stdin.buffer.read()
     found = validate.validate_traces(body, Encoding.PROTOBUF)
-    rows = decode.decode([Envelope("p", 1, 1, body)]).num_rows
-    print(decode.NATIVE, validate.NATIVE, found.receipt.accepted, rows)
+    used = enricher(PricingConfig())
+    reading = used.read(decode.decode([Envelope("p", 1, 1, body)]))
+    billed = enrich.RecentTraces(100).absorb(reading.spans).billed
+    rows = used.finish(reading, billed).num_rows
+    print(decode.NATIVE, validate.NATIVE, enrich.NATIVE, enrich.NATIVE_TRACES, found.receipt.accepted, rows)
 """)
 
 
 def test_the_python_modules_serve_where_nothing_was_compiled() -> None:
     body = request(span(), span()).SerializeToString()
     done = subprocess.run([sys.executable, "-c", _WITHOUT], input=body, capture_output=True, check=True)
-    assert done.stdout.split() == [b"False", b"False", b"2", b"2"]
+    assert done.stdout.split() == [b"False"] * 4 + [b"2", b"2"]
 
 
 def test_metrics_say_which_modules_were_compiled() -> None:
     registry = CollectorRegistry()
     report_native(Metrics(registry))
     text = generate_latest(registry).decode()
-    for module, native in {"decode": decode.NATIVE, "scan": validate.NATIVE}.items():
+    modules = {
+        "decode": decode.NATIVE,
+        "scan": validate.NATIVE,
+        "enrich": enrich.NATIVE,
+        "traces": enrich.NATIVE_TRACES,
+    }
+    for module, native in modules.items():
         assert f'spanmeter_native{{module="{module}"}} {float(native)}' in text
