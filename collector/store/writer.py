@@ -49,6 +49,8 @@ def by_day(rows: Rows, times: Sequence[pa.Array]) -> Iterator[tuple[str, Rows, S
     """
     days = pc.divide(pa.chunked_array(times, NANOSECONDS).cast(pa.int64()), _DAY_NS)
     counts = sorted(pc.value_counts(days).to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
+    if not counts:
+        return
     if len(counts) == 1:
         yield str(counts[0]["values"]), rows, range(rows.num_rows)
         return
