@@ -20,7 +20,7 @@ from collector.spool.files import lock_directory
 
 _SEGMENTS = "*.seg"
 _SHARES = "worker-*"
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
 _POLL_SECONDS = 0.05
 
 
@@ -62,7 +62,7 @@ def collect_all(directory: Path, patience: float) -> None:
 
 
 class Elsewhere:
-    """The bytes of all segments that are not in one's own folder, as they were at most half a second ago."""
+    """The bytes of all segments that are not in one's own folder, as they were at most a tenth of a second ago."""
 
     def __init__(self, directory: Path, own: Path, clock: Clock) -> None:
         self._directory = directory

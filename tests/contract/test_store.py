@@ -19,9 +19,9 @@ from collector.config import StoreConfig
 from collector.decode import decode
 from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.columns import SPAN_COLUMNS
-from collector.store import Store, migrate, open_store
+from collector.store import Store, migrate, open_store, writer
 from collector.store.migrate import migrations
-from collector.store.writer import insert_spans, with_dictionaries
+from collector.store.writer import with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
 
@@ -90,6 +90,12 @@ def fresh(opener: Opener) -> Store:
     store = opener()
     migrate(store, 0)
     return store
+
+
+def insert_spans(store: Store, *batches_and_token: Any) -> None:
+    """One insert of record batches, under the token given last."""
+    *batches, token = batches_and_token
+    writer.insert_spans(store, pa.Table.from_batches(batches), token)
 
 
 def batch(*names: str, trace: int = 1, start_ns: int = START_NS) -> pa.RecordBatch:
@@ -197,6 +203,18 @@ def test_repeated_texts_are_sent_as_dictionaries() -> None:
     assert sent.column("SpanName").dictionary.to_pylist() == ["a", "b"]
     assert sent.column("ResourceAttributes").keys.dictionary.to_pylist() == ["service.name"]
     assert sent.to_pylist() == rows.to_pylist()
+
+
+def test_batches_of_one_insert_keep_their_own_texts(fresh: Store) -> None:
+    """Each has dictionaries of its own for the same columns."""
+    parts = [batch("a", "b"), batch("c", "b", "d", trace=2), batch("a", trace=3)]
+    for _ in range(2):
+        insert_spans(fresh, *parts, "segment-1/0")
+    assert names(fresh) == ["a", "a", "b", "b", "c", "d"]
+    assert fresh.command("SELECT count() FROM system.parts WHERE active AND table = 'otel_traces' "
+                         "AND database = currentDatabase()") == 1  # fmt: skip
+    services = fresh.query("SELECT DISTINCT ResourceAttributes['service.name'] AS name FROM otel_traces", {})
+    assert services.column("name").to_pylist() == ["durability-test"]
 
 
 def test_two_writers_insert_at_once(fresh: Store) -> None:

@@ -88,7 +88,7 @@ def test_both_receive_and_a_stop_under_load_leaves_nothing(
 ) -> None:
     daemon.start()
     daemon.wait_until_ready()
-    senders = started(exporters(daemon.grpc, daemon.http, 16, pause=0.02))
+    senders = started(exporters(daemon.grpc, daemon.http, 32, pause=0.02))
     every = {(worker, transport) for worker in "01" for transport in ("grpc", "http")}
     wait_until(lambda: accepted(daemon) == every, 60, "spans at both workers on both ports")
     assert daemon.metric("spanmeter_workers_accepting") == 2
@@ -154,7 +154,7 @@ def test_fewer_processes_take_up_what_more_have_left(daemon: DaemonProcess) -> N
     daemon.settings += ["processes=3", "store.url=http://127.0.0.1:9"]
     daemon.start()
     daemon.wait_for_ports()
-    senders = started(exporters(daemon.grpc, daemon.http, 16, pause=0.02))
+    senders = started(exporters(daemon.grpc, daemon.http, 32, pause=0.02))
     wait_until(lambda: daemon.metric("spanmeter_workers_accepting") == 3, 30, "three workers")
     folders = {daemon.directory / "spool" / f"worker-{number}" for number in range(3)}
     wait_until(lambda: folders <= {path.parent for path in segments(daemon)}, 60, "a segment in each worker's folder")
@@ -178,8 +178,8 @@ def test_the_limit_of_the_spool_is_for_all_together(daemon: DaemonProcess) -> No
     daemon.wait_for_ports()
     senders = started(exporters(daemon.grpc, daemon.http, 8))
     wait_until(lambda: all(sender.retries > 3 for sender in senders), 60, "refusals")
-    # What another one has written is seen half a second later.
-    assert limit * 0.9 < sum(path.stat().st_size for path in segments(daemon)) < limit * 1.5
+    # What another one has written is seen a tenth of a second later.
+    assert limit * 0.9 < sum(path.stat().st_size for path in segments(daemon)) < limit * 2
     assert daemon.metric("spanmeter_spool_bytes") == sum(path.stat().st_size for path in segments(daemon))
     daemon.settings += ["store.url=chdb://"]
     assert daemon.stop() == 0, daemon.log_tail()
