@@ -14,7 +14,6 @@ def _extensions() -> list[Extension]:
         return []
     sanitizers = os.environ.get("SPANMETER_SANITIZE")  # a list for the compiler, as `make asan` sets it
     checks = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all", "-g", "-O1"] if sanitizers else []
-    # `optional`: a missing compiler costs speed, not the installation.
     found = [
         Extension(
             ".".join(path.with_suffix("").parts),
@@ -23,12 +22,14 @@ def _extensions() -> list[Extension]:
             depends=[str(header) for header in Path("collector").rglob("*.hpp")],
             extra_compile_args=["-std=c++17", "-O3", *checks],
             extra_link_args=checks,
-            optional=True,
         )
         for path in sorted(Path("collector").rglob("_*.pyx"))
     ]
     directives = {"language_level": 3, "boundscheck": False, "wraparound": False, "cdivision": True}
-    return list(cythonize(found, compiler_directives=directives)) if found else []
+    modules = list(cythonize(found, compiler_directives=directives))
+    for module in modules:
+        module.optional = not sanitizers  # a missing compiler costs speed, not the installation
+    return modules
 
 
 def _schema_packages() -> dict[str, str]:

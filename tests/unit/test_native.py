@@ -1,8 +1,10 @@
 """Installed without a compiler, spanmeter works on its Python modules and says so."""
 
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -49,3 +51,12 @@ def test_metrics_say_which_modules_were_compiled() -> None:
     }
     for module, native in modules.items():
         assert f'spanmeter_native{{module="{module}"}} {float(native)}' in text
+
+
+def test_a_missing_compiler_does_not_end_the_installation(tmp_path: Path) -> None:
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--force"]
+    command += ["--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp")]
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"CC": "/bin/false", "CXX": "/bin/false"}
+    subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
+    assert list(tmp_path.rglob("*.so")) == []
