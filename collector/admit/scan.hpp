@@ -99,7 +99,7 @@ class Scan {
             switch (tag) {
                 case message_tag(1): size += checked(RESOURCE, in.bytes(), 2); break;
                 case message_tag(2): spans += scope_spans(in.bytes()); break;
-                case text_tag(3): in.text(); break;
+                case text_tag(3): size += in.text().size(); break;
                 default: in.skip(tag);
             }
         }
@@ -113,7 +113,7 @@ class Scan {
             switch (tag) {
                 case message_tag(1): size += checked(SCOPE, in.bytes(), 3); break;
                 case message_tag(2): span(in.bytes()), ++spans; break;
-                case text_tag(3): in.text(); break;
+                case text_tag(3): size += in.text().size(); break;
                 default: in.skip(tag);
             }
         }

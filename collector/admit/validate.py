@@ -108,9 +108,9 @@ def _counted(request: Any) -> _Spans:
     accepted = repeated = 0
     problems: Counter[str] = Counter()
     for resource in request.resource_spans:
-        size = resource.resource.ByteSize()
+        size = resource.resource.ByteSize() + len(resource.schema_url.encode())
         for scope in resource.scope_spans:
-            repeated += (size + scope.scope.ByteSize()) * len(scope.spans)
+            repeated += (size + scope.scope.ByteSize() + len(scope.schema_url.encode())) * len(scope.spans)
             for span in scope.spans:
                 if valid_ids(span.trace_id, span.span_id):
                     accepted += 1

@@ -101,6 +101,9 @@ class FactColumns:
             self.codes[name][row] = self.texts.code(getattr(fact, name))
         for name in MANY:
             self.begin[name][row], self.size[name][row] = self.slices.put(getattr(fact, name))
+        self.reported_cost.pop(row, None)
+        for column in self.counts.values():
+            column[row] = 0
         self.has_usage[row] = fact.usage is not None
         self.aggregate[row] = fact.usage_is_aggregate
         if fact.usage is not None:

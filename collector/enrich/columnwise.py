@@ -25,11 +25,14 @@ class ColumnReading:
     batch: pa.RecordBatch
     facts: FactColumns
     spans: pa.RecordBatch
+    # Of the tables that the facts share with other readings.
+    lock: threading.Lock
 
     def as_model(self, model: str) -> "ColumnReading":
         rows = self.batch.num_rows
         changed = {"request_model": model, "response_model": model, "provider": "", "provider_id": ""}
-        codes = {name: np.full(rows, self.facts.texts.code(text), np.int32) for name, text in changed.items()}
+        with self.lock:
+            codes = {name: np.full(rows, self.facts.texts.code(text), np.int32) for name, text in changed.items()}
         facts = dataclasses.replace(self.facts, codes=self.facts.codes | codes, reported_cost={})
         return dataclasses.replace(self, facts=facts)
 
@@ -46,7 +49,7 @@ class ColumnEnricher:
     def read(self, batch: pa.RecordBatch) -> ColumnReading:
         with self._lock:
             facts = self._reader.read(batch)
-            return ColumnReading(batch, facts, seen_columns(batch, facts))
+            return ColumnReading(batch, facts, seen_columns(batch, facts), self._lock)
 
     def finish(self, catalogue: Catalogue, reading: ColumnReading, billed: Verdicts) -> pa.RecordBatch:
         starts = np.asarray(reading.batch.column("Timestamp").cast(pa.int64()))

@@ -154,7 +154,8 @@ class Connection(asyncio.Protocol):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
+        if self._head_open:  # else it is a trailer, which nobody asks for
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._head_open = False

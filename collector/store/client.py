@@ -84,6 +84,11 @@ class Store:
             options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
         return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
 
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs in this process."""
+        return self._path is not None
+
     def another(self) -> "Store":
         """A second connection to the same database, for writes from another thread; close it before this one."""
         with _translated():

@@ -68,12 +68,22 @@ def _rows_where(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, Seque
 
 def insert_spans(store: Store, rows: Rows, token: str) -> None:
     """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
-    store.insert(TABLE, map(with_dictionaries, rows.to_batches()), token)
+    # Released servers keep the first dictionary of a stream for all of its batches: they get texts.
+    prepared = with_dictionaries if store.embedded else without_dictionaries
+    store.insert(TABLE, map(prepared, rows.to_batches()), token)
 
 
 def with_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same rows with repeated texts as dictionaries: fewer bytes to send, fewer strings for ClickHouse to hash."""
     columns = [_with_dictionary(name, batch.column(name)) for name in batch.schema.names]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows with every text as itself."""
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+    ]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
