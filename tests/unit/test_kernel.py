@@ -287,7 +287,13 @@ def test_spans_refused_for_many_reasons_are_counted() -> None:
 @given(generated.requests)
 def test_a_scan_measures_what_is_repeated(message: Any) -> None:
     repeated = sum(
-        (resource.resource.ByteSize() + scope.scope.ByteSize()) * len(scope.spans)
+        (
+            resource.resource.ByteSize()
+            + len(resource.schema_url.encode())
+            + scope.scope.ByteSize()
+            + len(scope.schema_url.encode())
+        )
+        * len(scope.spans)
         for resource in message.resource_spans
         for scope in resource.scope_spans
     )
