@@ -1,0 +1,55 @@
+"""The vocabulary of budgets: what a call is matched by, and what is told when spend crosses a line."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+# Values of a budget's `per`, in its order; empty when the budget is one for all.
+Scope = tuple[str, ...]
+
+
+class Dimensions(NamedTuple):
+    """What a call is matched by; "" where nothing was said."""
+
+    project: str = ""
+    service: str = ""
+    environment: str = ""
+    provider: str = ""
+    model: str = ""
+    agent: str = ""
+    feature: str = ""
+    user: str = ""
+    conversation: str = ""
+    attributes: tuple[str, ...] = ()  # values of the attribute keys that the rules name, in the rules' order
+
+
+class EventType(StrEnum):
+    """What happened to a budget."""
+
+    THRESHOLD_REACHED = "budget.threshold_reached"
+    BREACHED = "budget.breached"
+    RESET = "budget.reset"
+    FORECAST = "budget.forecast"
+    UNPRICED = "budget.unpriced"
+    TEST = "webhook.test"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetEvent:
+    """One thing to tell, once. `data` is JSON with money as decimal strings; `webhooks` are endpoints by name."""
+
+    id: str
+    type: EventType
+    budget: str
+    created_ns: int
+    data: Mapping[str, Any]
+    webhooks: tuple[str, ...]
+
+
+def event_id(kind: EventType, budget: str, scope: Scope, period_start: int, threshold: str = "") -> str:
+    """The id of an event: the same wherever and however often it is decided."""
+    parts: Sequence[Any] = [kind.value, budget, list(scope), period_start, threshold]
+    return "evt_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

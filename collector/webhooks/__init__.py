@@ -1,0 +1,1 @@
+"""Signed webhooks: a durable outbox, and the sender that empties it."""
