@@ -18,6 +18,7 @@ from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey,
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
+from collector.config import ATTRIBUTE
 from collector.model.budgets import Scope
 from collector.model.clock import Clock
 from collector.model.money import picodollars_of_sum
@@ -29,6 +30,7 @@ log = structlog.get_logger("spanmeter.spending")
 
 _DAY_NS = 86_400 * 1_000_000_000
 _ENVIRONMENT = ("deployment.environment.name", "deployment.environment")
+_OF_RUNS = frozenset({"agent", "feature", "user", "conversation"})
 _REMEMBERED_TRACES = 200_000
 
 # A lease's run began no longer ago than this.
@@ -133,7 +135,7 @@ class Spending:
             self._attribution.replace(unclear, self._stored_facts(store, unclear), changes, now)
         for name, starts in changes.missing.items():
             rule = self._rules.by_name(name)
-            self._take_over(rule, starts, self._exact(store, rule, sorted(starts)))
+            self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
         self._attribution.shrink()
         return changes
 
@@ -175,7 +177,7 @@ class Spending:
         self._ledger.keep(self._rules.rules)
         for rule in self._rules.rules:
             starts = _starts_at(rule, now)
-            self._take_over(rule, starts, self._exact(store, rule, starts))
+            self._take_over(rule, starts, exact_spend(store, rule, starts))
         self._ledger.ready = True
 
     def start(self, store: Store) -> None:
@@ -204,7 +206,7 @@ class Spending:
     def _correct(self, store: Store, rule: Rule) -> bool:
         self._ledger.forget([rule], self._clock.time_ns())
         starts = sorted({*self._ledger.kept(rule), *_starts_at(rule, self._clock.time_ns())})
-        differing = self._take_over(rule, starts, self._exact(store, rule, starts))
+        differing = self._take_over(rule, starts, exact_spend(store, rule, starts))
         if differing:
             log.error("A budget's spend was not what the store says, and was corrected.", budget=rule.name, **differing)
         return bool(differing)
@@ -217,22 +219,35 @@ class Spending:
         differing = [(start, scope) for start, scopes in loaded for scope in scopes]
         return {"scopes": len(differing), "first": differing[0]} if differing else {}
 
-    def _exact(self, store: Store, rule: Rule, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
-        """What the store says of some periods of a rule, by start and scope."""
-        table = store.query(named_query("budget_spend"), rule.sql_parameters() | _span_of(rule, starts))
-        found: dict[int, dict[Scope, Amount]] = {}
-        for row in table.to_pylist():
-            amount = _amount(row)
-            found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = amount
-        return found
-
     def _lease_spend(self, store: Store) -> dict[str, LeaseSpend]:
         self._leases = frozenset(self._open_leases())
         if not self._leases:
             return {}
-        since = (self._clock.time_ns() - _LEASES_NS) // 1_000_000_000
+        since = self._clock.time_ns() - _LEASES_NS
         table = store.query(named_query("budget_lease_spend"), {"since": since, "leases": sorted(self._leases)})
         return {row["Lease"]: LeaseSpend(_amount(row), bool(row["Finished"])) for row in table.to_pylist()}
+
+
+def exact_spend(store: Store, rule: Rule, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
+    """What the store says was spent, by start and scope, in all periods or steps from the first start to the last.
+
+    Raises Unavailable.
+    """
+    table = store.query(named_query("budget_spend"), _parameters(rule) | _span_of(rule, starts))
+    found: dict[int, dict[Scope, Amount]] = {}
+    for row in table.to_pylist():
+        found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
+    return found
+
+
+def _parameters(rule: Rule) -> dict[str, Any]:
+    """A rule as parameters of `budget_spend`."""
+    names = {*rule.match, *rule.per}
+    return rule.sql_parameters() | {
+        "value_keys": list(rule.attribute_keys),
+        "by_run": int(not names.isdisjoint(_OF_RUNS)),
+        "by_attributes": int(any(name == "environment" or name.startswith(ATTRIBUTE) for name in names)),
+    }
 
 
 def _amount(row: Mapping[str, Any]) -> Amount:

@@ -6,9 +6,10 @@ a crash or in another replica, decides the same event.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from collector.budgets.facts import Amount
 from collector.budgets.forecast import forecast
@@ -156,4 +157,4 @@ def _outlook(state: State) -> dict[str, Any] | None:
 
 def _local(rule: Rule, ns: int) -> str:
     """A time in the budget's zone, ISO 8601 with offset."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).astimezone(rule.timezone).isoformat()
+    return datetime.fromtimestamp(ns // 1_000_000_000, ZoneInfo(rule.timezone_name)).isoformat()

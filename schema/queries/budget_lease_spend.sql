@@ -5,7 +5,7 @@ WITH runs AS
     SELECT Project, TraceId, argMin(SpanAttributes['spanmeter.lease'], (Timestamp, SpanId)) AS Lease,
         max(ParentSpanId = '') AS Finished
     FROM otel_traces FINAL
-    WHERE Timestamp >= {since:DateTime}
+    WHERE Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
       AND SpanAttributes['spanmeter.lease'] != ''
     GROUP BY Project, TraceId
 )
@@ -18,7 +18,7 @@ SELECT
     max(runs.Finished) AS Finished
 FROM otel_traces AS call FINAL
 INNER JOIN runs ON call.Project = runs.Project AND call.TraceId = runs.TraceId
-WHERE call.Timestamp >= {since:DateTime}
+WHERE call.Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
   AND (call.PriceStatus IN ('priced', 'reported', 'unknown_model')
       OR (call.Kind = 'llm' AND call.PriceStatus = 'no_usage' AND call.StatusCode != 'Error'))
 GROUP BY Lease
