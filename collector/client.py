@@ -24,10 +24,11 @@ from decimal import Decimal
 from typing import Any
 
 try:
-    from opentelemetry import baggage as _baggage
-    from opentelemetry import context as _context
-except ImportError:  # pragma: no cover - the helper works without
-    _baggage = _context = None  # type: ignore[assignment]
+    from opentelemetry import baggage, context
+except ImportError:
+    _IN_USE = False
+else:
+    _IN_USE = True
 
 LEASE_ATTRIBUTE = "spanmeter.lease"
 
@@ -150,7 +151,7 @@ class Budget:
             raise BudgetError(f"{self._url} did not answer: {error}") from error
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Raises one of _NO_ANSWER when the daemon does not answer or fails, BudgetError when it refuses the question."""
+        """Raises one of _NO_ANSWER when the daemon does not answer or fails, BudgetError when it answers 4xx."""
         headers = {"content-type": "application/json"}
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
@@ -181,7 +182,7 @@ def LeaseSpanProcessor() -> Any:  # noqa: N802 - stands for a class
 
     class Processor(SpanProcessor):
         def on_start(self, span: Any, parent_context: Any = None) -> None:
-            lease_id = _baggage.get_baggage(LEASE_ATTRIBUTE, parent_context)
+            lease_id = baggage.get_baggage(LEASE_ATTRIBUTE, parent_context)
             if lease_id:
                 span.set_attribute(LEASE_ATTRIBUTE, str(lease_id))
 
@@ -190,14 +191,14 @@ def LeaseSpanProcessor() -> Any:  # noqa: N802 - stands for a class
 
 @contextlib.contextmanager
 def _in_baggage(lease_id: str) -> Iterator[None]:
-    if _baggage is None or not lease_id:
+    if not (_IN_USE and lease_id):
         yield
         return
-    token = _context.attach(_baggage.set_baggage(LEASE_ATTRIBUTE, lease_id))
+    token = context.attach(baggage.set_baggage(LEASE_ATTRIBUTE, lease_id))
     try:
         yield
     finally:
-        _context.detach(token)
+        context.detach(token)
 
 
 def _question(said: Mapping[str, Any], usd: Amount | None, tokens: int | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from collector.budgets.decisions import Decision, Estimate, Standing, judge, ove
 from collector.budgets.facts import LONGEST_VALUE, NOTHING, Amount
 from collector.budgets.leases import Claim, LeaseBook
 from collector.budgets.rules import Rule, Rules, Unit
-from collector.config import EnforcementConfig
+from collector.config import ATTRIBUTE, DIMENSIONS, EnforcementConfig
 from collector.errors import Reason, Rejected, Unavailable
 from collector.lease_store import LeaseStore
 from collector.model.budgets import Dimensions, Scope
@@ -27,8 +27,7 @@ from collector.telemetry import Reading
 log = structlog.get_logger("spanmeter.enforcement")
 
 # What callers may say of a run; its project is their token's.
-FIELDS = Dimensions._fields[1:-1]
-ATTRIBUTE = "attribute."
+FIELDS = tuple(name for name in DIMENSIONS if name != "project")
 
 _SECOND = 10**9
 
@@ -36,6 +35,8 @@ _SECOND = 10**9
 _SETTLE_NS = 60 * _SECOND
 
 _MOST_LEASES = 100_000
+
+NOTHING_SAID = Estimate()
 
 
 class Spend(Protocol):
@@ -53,7 +54,7 @@ class Run:
 
     project: str
     said: Mapping[str, str]
-    estimate: Estimate = Estimate()
+    estimate: Estimate = NOTHING_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class Granted:
 
 
 class Enforcement:
-    """Belongs to the web's loop, except `is_open` and `settled`, which any thread may call.
+    """Belongs to the web's loop, except `open_leases` and `settled`, which any thread may call.
 
     `health` says in a sentence why the ledger may lack spend, None when it does not.
     """
@@ -129,16 +130,14 @@ class Enforcement:
         closed = self._config.fail == "closed"
         return judge(standings, run.estimate, now_ns, self.degraded(), fail_closed=closed)
 
-    def _matching(self, project: str, said: Mapping[str, str]) -> list[tuple[Rule, Scope]]:
-        dimensions = self._dimensions(project, said)
-        scopes = ((rule, rule.scope_of(dimensions)) for rule in self._rules.rules)
-        return [(rule, scope) for rule, scope in scopes if scope is not None]
+    def _matching(self, project: str, said: Mapping[str, str]) -> Iterable[tuple[Rule, Scope]]:
+        return self._rules.matching(self._dimensions(project, said))
 
     def _dimensions(self, project: str, said: Mapping[str, str]) -> Dimensions:
         """As the ledger has them: cut at the same length."""
-        values = (said.get(name, "")[:LONGEST_VALUE] for name in FIELDS)
-        keys = self._rules.attribute_keys
-        return Dimensions(project, *values, attributes=tuple(said.get(ATTRIBUTE + key, "")[:LONGEST_VALUE] for key in keys))
+        values = {name: said.get(name, "")[:LONGEST_VALUE] for name in FIELDS}
+        attributes = (said.get(ATTRIBUTE + key, "")[:LONGEST_VALUE] for key in self._rules.attribute_keys)
+        return Dimensions(project=project, **values, attributes=tuple(attributes))
 
     def _spent(self, rule: Rule, scope: Scope, now_ns: int) -> Amount:
         return self._ledger.spend(rule, scope, now_ns) if self._ledger.ready else NOTHING
@@ -204,13 +203,9 @@ class Enforcement:
         lease = await self.find(project, lease_id)
         return await self._kept(self._book.release(lease_id), lease)
 
-    def is_open(self, lease_id: str) -> bool:
-        """Whether spans that carry this id still settle something."""
-        return lease_id in self._book
-
-    def open_leases(self) -> list[Lease]:
-        """Every open lease."""
-        return self._book.leases(self._clock.time_ns())
+    def open_leases(self) -> list[str]:
+        """The ids that spans may carry to settle something. Any thread may ask."""
+        return [lease.id for lease in self._book.leases(self._clock.time_ns())]
 
     def settled(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
@@ -248,10 +243,9 @@ class Enforcement:
     def _reserve(self, lease: Lease, now_ns: int) -> tuple[Claim, ...]:
         if len(self._book) >= _MOST_LEASES:
             raise Unavailable(Reason.BUSY, f"There are {_MOST_LEASES} open leases, the most there can be.")
-        rules = {rule.name: rule for rule in self._rules.rules}
 
         def spend(claim: Claim) -> int:
-            amount = self._spent(rules[claim.budget], claim.scope, now_ns)
+            amount = self._spent(self._rules.by_name(claim.budget), claim.scope, now_ns)
             return amount.tokens if claim.in_tokens else amount.pico
 
         return self._book.reserve(lease, self._claims_of(lease), spend, now_ns)

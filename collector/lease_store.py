@@ -8,7 +8,7 @@ import json
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -190,6 +190,17 @@ def _row(lease: Lease) -> tuple[Any, ...]:
     )
 
 
-def _lease(row: Iterable[Any]) -> Lease:
-    lease_id, project, said, *numbers, state = row
-    return Lease(lease_id, project, json.loads(said), *numbers, state=LeaseState(state))
+def _lease(row: Sequence[Any]) -> Lease:
+    lease_id, project, said, pico, tokens, created, expires, spent_pico, spent_tokens, state = row
+    return Lease(
+        id=lease_id,
+        project=project,
+        said=json.loads(said),
+        pico=pico,
+        tokens=tokens,
+        created_ns=created,
+        expires_ns=expires,
+        spent_pico=spent_pico,
+        spent_tokens=spent_tokens,
+        state=LeaseState(state),
+    )

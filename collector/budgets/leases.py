@@ -46,9 +46,6 @@ class LeaseBook:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __contains__(self, lease_id: str) -> bool:
-        return lease_id in self._entries
-
     def leases(self, now_ns: int) -> list[Lease]:
         """Every open lease."""
         with self._lock:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+
 class LeaseState(StrEnum):
     """Where a lease is in its life; all but OPEN are final and hold nothing."""
 

@@ -104,18 +104,19 @@ def decision_headers(decision: Decision) -> Mapping[str, str]:
     if decision.budget is None:
         return headers
     standing = decision.budget
+    unit = standing.rule.unit
+    values = scope_json(standing.rule, standing.scope).items()
     told = {
-        "budget": standing.rule.name,
-        "scope": ",".join(f"{name}={quote(value)}" for name, value in scope_json(standing.rule, standing.scope).items()),
-        "unit": standing.rule.unit.value,
-        "spend": amount(standing.spend, standing.rule.unit),
-        "reserved": amount(standing.reserved, standing.rule.unit),
-        "limit": amount(standing.limit, standing.rule.unit),
-        "remaining": amount(standing.remaining, standing.rule.unit),
+        "budget": _header(standing.rule.name),
+        "scope": ",".join(f"{name}={quote(value, safe='')}" for name, value in values),
+        "unit": unit.value,
+        "spend": amount(standing.spend, unit),
+        "reserved": amount(standing.reserved, unit),
+        "limit": amount(standing.limit, unit),
+        "remaining": amount(standing.remaining, unit),
         "reset": iso(standing.period.end, standing.rule),
     }
-    headers |= {f"{HEADER}{name}": value if name == "scope" else _header(value) for name, value in told.items() if value}
-    return headers
+    return headers | {HEADER + name: value for name, value in told.items() if value}
 
 
 def _header(text: str) -> str:

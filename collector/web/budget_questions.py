@@ -5,7 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from collector.budgets.decisions import Estimate
-from collector.enforcement import ATTRIBUTE, FIELDS, Run
+from collector.config import ATTRIBUTE
+from collector.enforcement import FIELDS, Run
 from collector.errors import Reason, Rejected
 from collector.model.money import picodollars
 from collector.web.bodies import known_only
@@ -70,7 +71,7 @@ def seconds_of(name: str, value: Any) -> float | None:
 def _pico(name: str, value: Any) -> int | None:
     if value is None:
         return None
-    sentence = f"{name}={str(value)[:40]!r} is not an amount: a number or string such as \"0.25\", at least 0."
+    sentence = f'{name}={str(value)[:40]!r} is not an amount: a number or string such as "0.25", at least 0.'
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise Rejected(Reason.MALFORMED, sentence)
     try:
