@@ -71,7 +71,7 @@ class Alerting:
         """Decide by these rules from now on, and decide anew what they say of the sums as they are."""
         with self._lock:
             self._rules = rules
-            self._over = {key: step for key, step in self._over.items() if key[0] in rules}
+            self._over = {key: step for key, step in self._over.items() if rules.find(key[0])}
         self.decide_all()
 
     def told(self, changes: Changes) -> None:
@@ -110,9 +110,9 @@ class Alerting:
 
     def _states(self, changes: Changes, now: int) -> Iterator[tuple[State, list[Posted]]]:
         for (name, scope), posted in changes.posted.items():
-            if name not in self._rules:
+            rule = self._rules.find(name)
+            if rule is None:
                 continue
-            rule = self._rules.by_name(name)
             if isinstance(rule.schedule, Rolling):
                 window = rule.schedule.window(now)
                 yield State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now), posted[-1:]

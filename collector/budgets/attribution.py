@@ -66,6 +66,7 @@ class Attribution:
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         # Every trace seen, in two generations. A false positive costs a look into the store, nothing else.
         self._known, self._known_before, self._known_count = Bloom(max_known, 0.01), Bloom(max_known, 0.01), 0
+        self._rules = rules
         self.use(rules)
 
     def use(self, rules: Rules) -> None:

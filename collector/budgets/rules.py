@@ -145,6 +145,10 @@ class Rules:
         """Raises KeyError."""
         return self._by_name[name]
 
+    def find(self, name: str) -> Rule | None:
+        """The rule of that name, if there is one."""
+        return self._by_name.get(name)
+
     def matching(self, call: Dimensions) -> Iterator[tuple[Rule, Scope]]:
         """The rules that count a call, and in whose budget each does."""
         for rule in self.rules:
