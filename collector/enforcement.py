@@ -15,6 +15,7 @@ import structlog
 from collector.budgets.decisions import Decision, Estimate, Standing, judge, over_limit, period_at
 from collector.budgets.facts import LONGEST_VALUE, NOTHING, Amount
 from collector.budgets.leases import Claim, LeaseBook
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Rules, Unit
 from collector.config import ATTRIBUTE, DIMENSIONS, EnforcementConfig
 from collector.errors import Reason, Rejected, Unavailable
@@ -47,6 +48,8 @@ class Spend(Protocol):
 
     def spend(self, rule: Rule, scope: Scope, now_ns: int, /) -> Amount: ...
 
+    def scopes(self, rule: Rule, period: Period, /) -> Mapping[Scope, Amount]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -66,7 +69,7 @@ class Granted:
 
 
 class Enforcement:
-    """Belongs to the web's loop, except `open_leases` and `settled`, which any thread may call.
+    """Belongs to the web's loop, except where it says that any thread may ask.
 
     `health` says in a sentence why the ledger may lack spend, None when it does not.
     """
@@ -107,7 +110,7 @@ class Enforcement:
         return self._counted(self._decide(run, self._clock.time_ns()))
 
     def standing(self, rule: Rule, scope: Scope, now_ns: int, spent: Amount | None = None) -> Standing:
-        """How a budget stands for a scope; with `spent`, the ledger is not asked."""
+        """How a budget stands for a scope; with `spent`, the ledger is not asked. Any thread may ask."""
         amount = self._spent(rule, scope, now_ns) if spent is None else spent
         return Standing(
             rule=rule,
@@ -118,6 +121,12 @@ class Enforcement:
             limit=rule.limit_of(scope),
             unpriced=amount.unpriced,
         )
+
+    def scopes(self, rule: Rule, now_ns: int) -> dict[Scope, Amount]:
+        """What the current period spent, by scope, also those that only set aside. Any thread may ask."""
+        spent = dict(self._ledger.scopes(rule, period_at(rule, now_ns))) if self._ledger.ready else {}
+        reserved = self._book.scopes(rule.name, now_ns)
+        return dict.fromkeys([()] if not rule.per else reserved, NOTHING) | spent
 
     def degraded(self) -> str:
         """Why spend is not wholly known, in a sentence; empty when it is."""
@@ -211,8 +220,8 @@ class Enforcement:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
 
         Call it once the ledger has counted them. State, not a difference: it may be said again; leases that are not
-        open are passed over. Blocking, one commit. A disk that fails only leaves more set aside after a restart, until
-        the leases expire.
+        open are passed over. For any thread; blocking, one commit. A disk that fails only leaves more set aside after
+        a restart, until the leases expire.
         """
         settled = (self._book.settled(key, pico, tokens, finished=done) for key, pico, tokens, done in totals)
         changed = [lease for lease in settled if lease]

@@ -72,6 +72,12 @@ class LeaseBook:
             self._expire(now_ns)
             return self._reserved.get((budget, scope), 0)
 
+    def scopes(self, budget: str, now_ns: int) -> list[Scope]:
+        """The scopes of a budget in which something is set aside."""
+        with self._lock:
+            self._expire(now_ns)
+            return [scope for name, scope in self._reserved if name == budget]
+
     def get(self, lease_id: str, now_ns: int) -> Lease | None:
         """An open lease."""
         with self._lock:

@@ -22,7 +22,9 @@ def rules(*budgets: dict[str, Any]) -> Rules:
     return Rules.from_config(Config.model_validate({"budgets": budgets, "store": {"ttl": 0}}))
 
 
-def spent(ledger: Ledger, rules_: Rules, now: int, usd: str = "0", tokens: int = 0, unpriced: int = 0, **said: Any) -> None:
+def spent(
+    ledger: Ledger, rules_: Rules, now: int, usd: str = "0", tokens: int = 0, unpriced: int = 0, **said: Any
+) -> None:
     """Count one call, of the project `default` where none is said."""
     amount = Amount(picodollars(usd), tokens, 1, unpriced)
     for rule, scope in rules_.matching(Dimensions(**{"project": "default", **said})):
