@@ -22,6 +22,9 @@ from collector.telemetry import Reading
 
 log = structlog.get_logger("spanmeter.workers")
 
+# What receiving does not need they are not told.
+_NOT_FOR_WORKERS = {"store", "pricing", "budgets", "enforcement", "ledger", "webhooks"}
+
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 10.0
 _STEADY_SECONDS = 30.0
@@ -46,7 +49,7 @@ class Workers:
         protocols = self._config.receivers.otlp.protocols
         endpoints = {"grpc": protocols.grpc.endpoint, "http": protocols.http.endpoint}
         ports = {name: await self._reserve(endpoint, f"OTLP/{name}") for name, endpoint in endpoints.items()}
-        settings = self._config.model_dump(mode="json", exclude={"store", "pricing"})  # not for them to know
+        settings = self._config.model_dump(mode="json", exclude=_NOT_FOR_WORKERS)
         settings["data_dir"] = str(self._config.directory.absolute())
         for name, port in ports.items():
             settings["receivers"]["otlp"]["protocols"][name]["endpoint"] = _with_port(endpoints[name], port)

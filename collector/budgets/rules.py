@@ -1,0 +1,247 @@
+"""Rules of budgets: which calls one counts, in whose name, against which limit."""
+
+import fnmatch
+import hashlib
+import json
+import re
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from collector.budgets.periods import Calendar, Kind, Rolling, Schedule
+from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Config
+from collector.model.budgets import Dimensions, Scope
+from collector.model.money import PICODOLLARS_PER_USD
+
+_MODEL = DIMENSIONS.index("model")
+_ATTRIBUTES = len(DIMENSIONS)
+# Only ASCII letters have a case here: then Python and the store agree on every name there may be.
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+class Unit(StrEnum):
+    """What a limit is counted in."""
+
+    USD = "usd"
+    TOKENS = "tokens"
+
+
+class Unpriced(StrEnum):
+    """What a call without a known price does to a budget."""
+
+    IGNORE = "ignore"
+    WARN = "warn"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One budget. `limit` and `limits` are picodollars or tokens, by `unit`.
+
+    `match` holds, by name of a dimension (or `attribute.KEY`), the values of which a call has one: exact, but for
+    `model`, whose values are patterns with * and ?, in any case. `attribute_keys` is the order of a call's attributes.
+    """
+
+    name: str
+    unit: Unit
+    limit: int
+    schedule: Schedule
+    period_name: str
+    timezone_name: str = "UTC"
+    limits: Mapping[Scope, int] = field(default_factory=dict)
+    match: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    per: tuple[str, ...] = ()
+    warn_at: tuple[Decimal, ...] = ()
+    hard: bool = False
+    unpriced: Unpriced = Unpriced.WARN
+    webhooks: tuple[str, ...] = ()
+    attribute_keys: tuple[str, ...] = ()
+    _scope: Callable[[Dimensions], Scope | None] = field(init=False, repr=False, compare=False)
+    fingerprint: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_scope", _scope_reader(self.match, self.per, self.attribute_keys))
+        object.__setattr__(self, "fingerprint", self._digest())
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def scope_of(self, call: Dimensions) -> Scope | None:
+        """Whose budget of this rule a call counts in; None when the rule does not count it."""
+        return self._scope(call)
+
+    def limit_of(self, scope: Scope) -> int:
+        return self.limits.get(scope, self.limit)
+
+    def visible_to(self, project: str) -> bool:
+        """Whether the rule may count calls of a project."""
+        projects = self.match.get("project")
+        return projects is None or project in projects
+
+    def sql_parameters(self) -> dict[str, Any]:
+        """What a query matches by: lists of exact values (empty: any), and pairs of attributes, as parallel lists.
+
+        A key that comes with several values is matched by any of them. `model_pattern` is an RE2 expression; "" for
+        any.
+        """
+        exact = {f"match_{name}": list(self.match.get(name, ())) for name in DIMENSIONS if name != "model"}
+        pairs = [
+            (name.removeprefix(ATTRIBUTE), value)
+            for name, values in sorted(self.match.items())
+            if name.startswith(ATTRIBUTE)
+            for value in values
+        ]
+        return {
+            **exact,
+            "model_pattern": _expression(self.match["model"]) if "model" in self.match else "",
+            "attribute_keys": [key for key, _ in pairs],
+            "attribute_values": [value for _, value in pairs],
+            "per": list(self.per),
+        }
+
+    def _digest(self) -> str:
+        """Names what is counted, in any process: rules that differ in limits or reactions only have the same."""
+        schedule = self.schedule
+        if isinstance(schedule, Rolling):
+            times: list[Any] = ["rolling", schedule.length_ns]
+        else:
+            times = [schedule.kind.value, str(schedule.timezone), schedule.week_start, schedule.month_day]
+        match = {
+            name: sorted({value.translate(_LOWER) for value in values} if name == "model" else set(values))
+            for name, values in self.match.items()
+        }
+        text = json.dumps([self.unit.value, times, match, list(self.per)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Rules:
+    """Every rule, in the order of the configuration. `attribute_keys`: of a call's attributes, the ones that matter."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        """Raises ValueError for rules that read a call's attributes in another order than together they have."""
+        self.rules = tuple(rules)
+        self.attribute_keys = attribute_keys(name for rule in self.rules for name in (*rule.match, *rule.per))
+        self._by_name = {rule.name: rule for rule in self.rules}
+        for rule in self.rules:
+            if attribute_keys((*rule.match, *rule.per)) and rule.attribute_keys != self.attribute_keys:
+                raise ValueError(f"the rule {rule.name} reads {rule.attribute_keys}, not {self.attribute_keys}")
+
+    @classmethod
+    def from_config(cls, config: Config) -> "Rules":
+        keys = attribute_keys(name for budget in config.budgets for name in (*budget.match, *budget.per))
+        return cls(_rule(budget, keys) for budget in config.budgets)
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def by_name(self, name: str) -> Rule:
+        """Raises KeyError."""
+        return self._by_name[name]
+
+    def find(self, name: str) -> Rule | None:
+        """The rule of that name, if there is one."""
+        return self._by_name.get(name)
+
+    def matching(self, call: Dimensions) -> Iterator[tuple[Rule, Scope]]:
+        """The rules that count a call, and in whose budget each does."""
+        for rule in self.rules:
+            scope = rule.scope_of(call)
+            if scope is not None:
+                yield rule, scope
+
+
+def attribute_keys(names: Iterable[str]) -> tuple[str, ...]:
+    """The keys of the attributes among names to match by, sorted."""
+    return tuple(sorted({name.removeprefix(ATTRIBUTE) for name in names if name.startswith(ATTRIBUTE)}))
+
+
+def _rule(budget: BudgetConfig, keys: tuple[str, ...]) -> Rule:
+    unit = Unit.TOKENS if budget.limit_usd is None else Unit.USD
+    scale = PICODOLLARS_PER_USD if unit is Unit.USD else 1
+    return Rule(
+        name=budget.name,
+        unit=unit,
+        limit=_whole(budget.limit, scale),
+        limits={scope: _whole(amount, scale) for scope, amount in budget.value_limits.items()},
+        schedule=_schedule(budget),
+        period_name=budget.period_name,
+        timezone_name=budget.timezone,
+        match=budget.match,
+        per=budget.per,
+        warn_at=tuple(sorted(budget.warn_at)),
+        hard=budget.hard,
+        unpriced=Unpriced(budget.unpriced),
+        webhooks=budget.webhooks,
+        attribute_keys=keys,
+    )
+
+
+def _whole(amount: Decimal, scale: int) -> int:
+    """The settings have no more decimals than a picodollar, so nothing is lost."""
+    numerator, denominator = amount.as_integer_ratio()
+    return numerator * scale // denominator
+
+
+def _schedule(budget: BudgetConfig) -> Schedule:
+    if budget.window is not None:
+        return Rolling(int(budget.window) * 1_000_000_000)
+    kind = Kind(str(budget.period))
+    return Calendar(kind, ZoneInfo(budget.timezone), WEEKDAYS.index(budget.week_start), budget.month_day)
+
+
+def _scope_reader(
+    match: Mapping[str, tuple[str, ...]], per: tuple[str, ...], keys: tuple[str, ...]
+) -> Callable[[Dimensions], Scope | None]:
+    """The test and the scope of a rule as one function: it is called for every call and rule."""
+    tests = [(_reader(name, keys), _test(name, values)) for name, values in match.items()]
+    readers = [_reader(name, keys) for name in per]
+
+    def scope_of(call: Dimensions) -> Scope | None:
+        for read, test in tests:
+            if not test(read(call)):
+                return None
+        return tuple([read(call) for read in readers])
+
+    return scope_of
+
+
+def _reader(name: str, keys: tuple[str, ...]) -> Callable[[Dimensions], str]:
+    if not name.startswith(ATTRIBUTE):
+        position = DIMENSIONS.index(name)
+        return lambda call: call[position]  # type: ignore[return-value] # the last alone is no text
+    place = keys.index(name.removeprefix(ATTRIBUTE))
+    # Who asks about a run that is not there yet may say no attributes at all.
+    return lambda call: call.attributes[place] if place < len(call.attributes) else ""
+
+
+def _test(name: str, values: tuple[str, ...]) -> Callable[[str], object]:
+    if name != "model":
+        return frozenset(values).__contains__
+    # `[` has no meaning in these patterns, as it has in names such as claude-sonnet-4-5[1m].
+    globs = (fnmatch.translate(value.translate(_LOWER).replace("[", "[[]")) for value in values)
+    matches = re.compile("|".join(globs)).match
+    return lambda model: matches(model.translate(_LOWER))
+
+
+def _expression(patterns: Iterable[str]) -> str:
+    """Patterns of models as one RE2 expression of the whole name."""
+    return f"(?s)^(?:{'|'.join(''.join(map(_piece, pattern)) for pattern in patterns)})$"
+
+
+def _piece(character: str) -> str:
+    if character == "*":
+        return ".*"
+    if character == "?":
+        return "."
+    if character in string.ascii_letters:
+        return f"[{character.lower()}{character.upper()}]"
+    if character.isalnum() or not character.isascii():
+        return character
+    return f"\\x{ord(character):02x}"

@@ -1,0 +1,58 @@
+"""Every setting: name, default, help, range. The only package that reads the environment or configuration files.
+
+Keys follow the OpenTelemetry Collector where it has them. Unknown keys are errors that name the nearest known key.
+"""
+
+from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig, TokenConfig
+from collector.config.budgets import (
+    ATTRIBUTE,
+    DIMENSIONS,
+    LONGEST_VALUE,
+    WEEKDAYS,
+    BudgetConfig,
+    EnforcementConfig,
+    LedgerConfig,
+)
+from collector.config.example import render_example
+from collector.config.load import load
+from collector.config.paths import schema_root
+from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
+from collector.config.receivers import CorsConfig, GrpcConfig, HttpConfig, ReceiversConfig, TlsConfig
+from collector.config.root import Config, TelemetryConfig, WebConfig
+from collector.config.settings import is_loopback, split_endpoint
+from collector.config.spool import SpoolConfig
+from collector.config.store import StoreConfig
+from collector.config.webhooks import WebhookConfig
+
+__all__ = [
+    "ATTRIBUTE",
+    "DIMENSIONS",
+    "LONGEST_VALUE",
+    "WEEKDAYS",
+    "AuthConfig",
+    "BudgetConfig",
+    "Config",
+    "CorsConfig",
+    "DedupeConfig",
+    "EnforcementConfig",
+    "GrpcConfig",
+    "HttpConfig",
+    "LedgerConfig",
+    "LimitsConfig",
+    "PriceOverride",
+    "PriceRefreshConfig",
+    "PricingConfig",
+    "ReceiversConfig",
+    "SpoolConfig",
+    "StoreConfig",
+    "TelemetryConfig",
+    "TlsConfig",
+    "TokenConfig",
+    "WebConfig",
+    "WebhookConfig",
+    "is_loopback",
+    "load",
+    "render_example",
+    "schema_root",
+    "split_endpoint",
+]

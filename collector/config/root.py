@@ -1,0 +1,114 @@
+"""All settings together."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
+from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.pricing import PricingConfig
+from collector.config.receivers import ReceiversConfig, TlsConfig
+from collector.config.settings import (
+    Duration,
+    Endpoint,
+    Mistake,
+    Section,
+    is_loopback,
+    nearest,
+    refuse,
+    section,
+    setting,
+    shown,
+)
+from collector.config.spool import SpoolConfig
+from collector.config.store import StoreConfig
+from collector.config.webhooks import WebhookConfig
+
+WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class WebConfig(Section):
+    endpoint: Endpoint = setting("127.0.0.1:8080", "host:port of the web port: REST, /metrics, /healthz, /readyz.")
+    tls: TlsConfig = section(TlsConfig, "TLS for the web port.")
+
+
+class TelemetryConfig(Section):
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "Least severe log line written.")
+    log_format: Literal["auto", "console", "json"] = setting("auto", "`auto` is console on a terminal, else JSON.")
+
+
+class Config(Section):
+    data_dir: Path | None = setting(None, "Where the spool and the embedded store live; default: the XDG data home.")
+    processes: int = setting(
+        1, "Processes that receive, on the same ports (Linux); one more stores. 1: one process does all.", ge=1, le=256
+    )
+    receivers: ReceiversConfig = section(ReceiversConfig, "What comes in.")
+    auth: AuthConfig = section(AuthConfig, "Who may send and read.")
+    limits: LimitsConfig = section(LimitsConfig, "What is refused at the door.")
+    dedupe: DedupeConfig = section(DedupeConfig, "Retried exports.")
+    spool: SpoolConfig = section(SpoolConfig, "The durable queue on disk.")
+    store: StoreConfig = section(StoreConfig, "ClickHouse.")
+    pricing: PricingConfig = section(PricingConfig, "What calls cost.")
+    budgets: tuple[BudgetConfig, ...] = setting((), "What may be spent, on what, and when.")
+    enforcement: EnforcementConfig = section(EnforcementConfig, "Refusing runs.")
+    ledger: LedgerConfig = section(LedgerConfig, "The sums of what budgets have spent.")
+    webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Who may be told of events, by name.")
+    web: WebConfig = section(WebConfig, "The web port.")
+    telemetry: TelemetryConfig = section(TelemetryConfig, "Logs.")
+    shutdown_timeout: Duration = setting("20s", "Time SIGTERM gives to requests in flight and the drain.", gt=0)
+
+    @model_validator(mode="after")
+    def _exposed_needs_auth(self) -> "Config":
+        if self.auth.tokens or self.auth.allow_anonymous:
+            return self
+        for path, endpoint in self.endpoints().items():
+            if not is_loopback(endpoint):
+                raise ValueError(
+                    f"{path} is {endpoint}, which other machines can reach, and no token is configured. Add one to "
+                    "auth.tokens (`spanmeter token mint` makes it), bind 127.0.0.1, or set auth.allow_anonymous: true"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_fit(self) -> "Config":
+        refuse([*self._budget_mistakes()])
+        return self
+
+    def _budget_mistakes(self) -> Iterator[Mistake]:
+        first: dict[str, int] = {}
+        for position, budget in enumerate(self.budgets):
+            path = f"budgets.{position}"
+            if first.setdefault(budget.name, position) != position:
+                yield f"{path}.name", f"{shown(budget.name)} is the name of budgets.{first[budget.name]} already"
+            for name in budget.webhooks:
+                if name not in self.webhooks:
+                    yield f"{path}.webhooks", f"{shown(name)} is not in webhooks{nearest(name, self.webhooks)}"
+            if self.store.ttl and budget.longest > self.store.ttl:
+                days = math.ceil(budget.longest / 86_400)
+                sentence = (
+                    f"{budget.period_name} lasts up to {days} days, and store.ttl deletes spans after "
+                    f"{self.store.ttl / 86_400:g}: the ledger is rebuilt from stored spans. "
+                    f"Set store.ttl to {days}d or more, or to 0s, which keeps them for ever"
+                )
+                yield f"{path}.{'rolling' if budget.rolling else 'period'}", sentence
+
+    def endpoints(self) -> dict[str, str]:
+        """Every address the daemon binds, by its setting."""
+        protocols = self.receivers.otlp.protocols
+        return {
+            "receivers.otlp.protocols.grpc.endpoint": protocols.grpc.endpoint,
+            "receivers.otlp.protocols.http.endpoint": protocols.http.endpoint,
+            "web.endpoint": self.web.endpoint,
+        }
+
+    @property
+    def directory(self) -> Path:
+        """`data_dir`, or `spanmeter` under the XDG data home."""
+        if self.data_dir:
+            return self.data_dir.expanduser()
+        home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(home).expanduser() / "spanmeter"
