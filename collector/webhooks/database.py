@@ -153,3 +153,8 @@ class Database:
 
     def _unavailable(self, error: sqlite3.Error) -> Unavailable:
         return Unavailable(Reason.DISK, f"The webhook outbox {self._path} cannot be used: {error}.")
+
+
+def storable(text: str) -> str:
+    """Text as SQLite and Arrow can hold it: half a surrogate pair cannot be written as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -4,6 +4,7 @@ A delivery is claimed for a while before it is sent. Whoever dies in between lea
 it is sent again, with the same id and the same bytes.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,22 @@ class Statistics:
     failed: int = 0
     disabled: int = 0
     oldest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A delivery for people: where it stands, and how its last attempt went. `next_at` in Unix ns."""
+
+    event_id: str
+    type: str
+    budget: str
+    endpoint: str
+    state: str
+    attempts: int
+    queued_at: int
+    next_at: int
+    status: int
+    error: str
 
 
 class Deliveries:
@@ -135,6 +152,56 @@ class Deliveries:
         connection.execute(_HOLD)
         connection.execute(_RESUME, (self._clock.time_ns(),))
 
+    def log_ended(
+        self, connection: sqlite3.Connection, event_id: str, endpoint: str, body: bytes, attempt: Attempt
+    ) -> None:
+        """Log within the caller's transaction a delivery that had one attempt and gets no more."""
+        self.queue(connection, event_id, {endpoint: body})
+        row = connection.execute("SELECT id FROM deliveries WHERE event_id = ? AND endpoint = ?", (event_id, endpoint))
+        delivery = Delivery(row.fetchone()["id"], event_id, endpoint, body, 1, 0)
+        self._log(connection, delivery, attempt, DELIVERED if attempt.outcome == DELIVERED else FAILED, None)
+
+    def replay(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        endpoint: str | None = None,
+        since: int | None = None,
+        failed: bool = False,
+    ) -> int:
+        """Queue deliveries anew, with the whole schedule before them, and enable their endpoints; how many.
+
+        Of these events (None: all), to this endpoint, decided at `since` (Unix ns) or later; `failed`: not those that
+        were delivered.
+        """
+        chosen = {
+            "ids": None if ids is None else json.dumps(list(ids)),
+            "endpoint": endpoint,
+            "since": since,
+            "failed": failed,
+            "now": self._clock.time_ns(),
+        }
+        with self._database.transaction() as connection:
+            connection.execute(_ENABLE_CHOSEN, chosen)
+            count = connection.execute(_REQUEUE, chosen).rowcount
+            self._hold_and_release(connection)
+        return count
+
+    def enable(self, endpoint: str) -> None:
+        """Send to an endpoint again that was disabled; what was held for it is due."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE endpoints SET disabled_at = NULL, reason = '' WHERE name = ?", (endpoint,))
+            self._hold_and_release(connection)
+
+    def disabled(self) -> dict[str, tuple[int, str]]:
+        """The endpoints that are disabled: since when (Unix ns), and why."""
+        rows = self._database.rows("SELECT * FROM endpoints WHERE disabled_at IS NOT NULL ORDER BY name")
+        return {row["name"]: (row["disabled_at"], row["reason"]) for row in rows}
+
+    def latest(self, limit: int) -> list[Summary]:
+        """The deliveries queued last, newest first."""
+        return [Summary(**row) for row in map(dict, self._database.rows(_LATEST, (limit,)))]
+
     def statistics(self) -> Statistics:
         """Numbers for metrics."""
         row = self._database.rows(_STATISTICS)[0]
@@ -190,6 +257,43 @@ _OUTCOME = """
 UPDATE deliveries
 SET state = ?, next_at = ?, finished_at = ?, attempts = attempts + 1, tries = tries + 1, claimed_until = 0
 WHERE id = ?
+"""
+_ENABLE_CHOSEN = """
+UPDATE endpoints SET disabled_at = NULL, reason = ''
+WHERE name IN (
+    SELECT endpoint FROM deliveries
+    WHERE (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))
+        AND (:endpoint IS NULL OR endpoint = :endpoint)
+        AND (:since IS NULL OR event_id IN (SELECT id FROM events WHERE created_ns >= :since))
+        AND (NOT :failed OR state != 'delivered')
+)
+"""
+_REQUEUE = """
+UPDATE deliveries SET state = 'pending', tries = 0, queued_at = :now, next_at = :now, finished_at = NULL
+WHERE (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))
+    AND (:endpoint IS NULL OR endpoint = :endpoint)
+    AND (:since IS NULL OR event_id IN (SELECT id FROM events WHERE created_ns >= :since))
+    AND (NOT :failed OR state != 'delivered')
+"""
+_LATEST = """
+SELECT
+    deliveries.event_id,
+    events.type,
+    events.budget,
+    deliveries.endpoint,
+    deliveries.state,
+    deliveries.attempts,
+    deliveries.queued_at,
+    deliveries.next_at,
+    coalesce(last.status, 0) AS status,
+    coalesce(last.error, '') AS error
+FROM deliveries
+JOIN events ON events.id = deliveries.event_id
+LEFT JOIN attempts AS last
+    ON last.event_id = deliveries.event_id
+    AND last.endpoint = deliveries.endpoint
+    AND last.attempt = deliveries.attempts
+ORDER BY deliveries.queued_at DESC, deliveries.id DESC LIMIT ?
 """
 _STATISTICS = """
 SELECT

@@ -4,6 +4,10 @@ import hashlib
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from collector.config import Config
+from collector.errors import ConfigError
+from collector.webhooks.signing import signer
+
 STANDARD, JSON, SLACK = "standard", "json", "slack"
 
 
@@ -34,3 +38,26 @@ class Endpoint:
         """What changes when the endpoint becomes another, and gives nothing away."""
         said = "\n".join((self.url, self.template, str(self.allow_private)))
         return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def endpoints(config: Config) -> dict[str, Endpoint]:
+    """The endpoints of a configuration, by name. Raises ConfigError for a secret that cannot sign."""
+    return {name: _endpoint(name, config) for name in config.webhooks}
+
+
+def _endpoint(name: str, config: Config) -> Endpoint:
+    webhook = config.webhooks[name]
+    for secret in webhook.signing_secrets:
+        try:
+            signer(secret)
+        except ValueError as error:
+            raise ConfigError(f"webhooks.{name}: {error}.") from None
+    return Endpoint(
+        name=name,
+        url=webhook.url,
+        secrets=webhook.signing_secrets,
+        allow_private=webhook.allow_private,
+        template=webhook.template,
+        timeout=webhook.timeout,
+        max_concurrency=webhook.max_concurrency,
+    )

@@ -10,18 +10,22 @@ from pathlib import Path
 
 from collector.model.budgets import BudgetEvent, EventType
 from collector.model.clock import Clock
-from collector.webhooks.database import Database
-from collector.webhooks.deliveries import Deliveries
+from collector.webhooks.copies import Copier
+from collector.webhooks.database import Database, storable
+from collector.webhooks.deliveries import Attempt, Deliveries
 from collector.webhooks.endpoint import STANDARD, Endpoint
 from collector.webhooks.payloads import render
 
 _DAY = 86_400 * 10**9
 _LONGEST_PERIOD = 366 * _DAY
 RETENTION_SECONDS = 30 * 86_400.0
+FILE = "webhooks.db"  # in the data directory
 
 
 class Outbox:
-    """The events, and with `deliveries` their way out. Thread-safe; every method blocks on the disk.
+    """The events, with `deliveries` their way out and with `copier` their way into the store.
+
+    Thread-safe; every method blocks on the disk.
 
     `retention` (seconds) counts from the end of an event's period, or from when it was recorded if that is later.
     It must not be shorter than spans are stored: a late span of an older period would fire its event again.
@@ -34,6 +38,7 @@ class Outbox:
         self._retention_ns = int(retention * 1e9)
         self._templates: Mapping[str, str] = {}
         self.deliveries = Deliveries(self._database, clock)
+        self.copier = Copier(self._database)
 
     def configure(self, endpoints: Mapping[str, Endpoint]) -> None:
         """Send to these from now on. For the daemon alone: what it does not name is held until it is named again."""
@@ -56,6 +61,12 @@ class Outbox:
                     new.append(event)
         return new
 
+    def note_test(self, event: BudgetEvent, endpoint: Endpoint, body: bytes, attempt: Attempt) -> None:
+        """Log a test that has been sent: whatever came of it, it is not sent again."""
+        with self._database.transaction() as connection:
+            connection.execute(_INSERT_EVENT, self._row(event))
+            self.deliveries.log_ended(connection, event.id, endpoint.name, body, attempt)
+
     def _row(self, event: BudgetEvent) -> tuple[object, ...]:
         keep_from = max(event.period_end, self._clock.time_ns())
         if not event.period_end and event.type is not EventType.TEST:
@@ -63,7 +74,7 @@ class Outbox:
         scope, data = json.dumps(event.scope), json.dumps(event.data, default=str)
         period = (event.period_start, event.period_end)
         webhooks = json.dumps(event.webhooks)
-        head = (event.id, event.type.value, _text(event.budget), scope, *period, event.threshold)
+        head = (event.id, event.type.value, storable(event.budget), scope, *period, event.threshold)
         return (*head, event.created_ns, data, webhooks, keep_from)
 
     def _bodies(self, event: BudgetEvent) -> dict[str, bytes]:
@@ -83,16 +94,16 @@ class Outbox:
         if budget is None:
             rows = self._database.rows("SELECT * FROM events ORDER BY seq DESC LIMIT ?", (limit,))
         else:
-            rows = self._database.rows(_OF_BUDGET, (_text(budget), limit))
+            rows = self._database.rows(_OF_BUDGET, (storable(budget), limit))
         return [_event(row) for row in rows]
 
     def fired_for(self, budget: str, period_start: int) -> list[BudgetEvent]:
         """What a budget has told in the period that began then, in the order of decision."""
-        return [_event(row) for row in self._database.rows(_OF_PERIOD, (_text(budget), period_start))]
+        return [_event(row) for row in self._database.rows(_OF_PERIOD, (storable(budget), period_start))]
 
-    def fired_in(self, budget: str, start: int, end: int) -> list[BudgetEvent]:
-        """What a budget has told in the periods that begin within [start, end), in the order of decision."""
-        return [_event(row) for row in self._database.rows(_IN_RANGE, (_text(budget), start, end))]
+    def fired_since(self, budget: str, period_start: int) -> list[BudgetEvent]:
+        """What a budget has told in periods that began then or later, in the order of decision."""
+        return [_event(row) for row in self._database.rows(_SINCE, (storable(budget), period_start))]
 
     def prune(self) -> int:
         """Forget what is past its retention; the number of events forgotten."""
@@ -113,12 +124,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _KNOWN = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
 _OF_BUDGET = "SELECT * FROM events WHERE budget = ? ORDER BY seq DESC LIMIT ?"
 _OF_PERIOD = "SELECT * FROM events WHERE budget = ? AND period_start = ? ORDER BY seq"
-_IN_RANGE = "SELECT * FROM events WHERE budget = ? AND period_start >= ? AND period_start < ? ORDER BY seq"
-
-
-def _text(name: str) -> str:
-    """A name as SQLite can hold it: half a surrogate pair cannot be written as UTF-8."""
-    return name.encode("utf-8", "backslashreplace").decode()
+_SINCE = "SELECT * FROM events WHERE budget = ? AND period_start >= ? ORDER BY seq"
 
 
 def _event(row: sqlite3.Row) -> BudgetEvent:

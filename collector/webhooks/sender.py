@@ -11,12 +11,12 @@ import structlog
 from collector.errors import Unavailable
 from collector.model.clock import Clock
 from collector.telemetry import Metrics, Reading
-from collector.webhooks.client import Client, NoAnswer
-from collector.webhooks.deliveries import Attempt, Deliveries, Delivery, Statistics
+from collector.webhooks.attempt import Made, attempt
+from collector.webhooks.client import Client
+from collector.webhooks.deliveries import Deliveries, Delivery, Statistics
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.outbox import Outbox
-from collector.webhooks.retries import Verdict, next_delay, parse_retry_after, verdict
-from collector.webhooks.signing import signed_headers
+from collector.webhooks.retries import Verdict, next_delay
 
 log = structlog.get_logger("spanmeter.webhooks")
 
@@ -131,43 +131,27 @@ class Sender:
             self._awake.set()
 
     async def _attempt(self, endpoint: Endpoint, delivery: Delivery) -> None:
-        began, began_at = self._clock.monotonic(), self._clock.time_ns()
-        retry_after: str | None = None
-        status, error, response = 0, "", ""
-        outcome = Verdict.FAILED
-        try:
-            headers = signed_headers(delivery.event_id, began_at, delivery.body, endpoint.secrets)
-            answer = await self._client.post(endpoint, headers, delivery.body)
-            status, response, retry_after = answer.status, answer.excerpt, answer.retry_after
-            outcome = verdict(status)
-            error = _sentence(endpoint, status)
-        except (NoAnswer, ValueError) as failure:
-            error = str(failure)
-        duration = int((self._clock.monotonic() - began) * 1e9)
-        attempt = Attempt(began_at, duration, outcome.value, status, error, response)
-        self._metrics.webhook_attempts.labels(endpoint.name, outcome.value).inc()
-        await self._settle(endpoint, delivery, attempt, outcome, retry_after)
+        made = await attempt(self._client, self._clock, endpoint, delivery.event_id, delivery.body)
+        self._metrics.webhook_attempts.labels(endpoint.name, made.log.outcome).inc()
+        await self._settle(endpoint, delivery, made)
 
-    async def _settle(
-        self, endpoint: Endpoint, delivery: Delivery, attempt: Attempt, outcome: Verdict, retry_after: str | None
-    ) -> None:
+    async def _settle(self, endpoint: Endpoint, delivery: Delivery, made: Made) -> None:
         facts: dict[str, Any] = {"endpoint": endpoint.name, "id": delivery.event_id, "attempt": delivery.attempt}
-        if outcome is Verdict.DELIVERED:
-            await self._patiently(lambda: self._deliveries.succeeded(delivery, attempt))
+        if made.verdict is Verdict.DELIVERED:
+            await self._patiently(lambda: self._deliveries.succeeded(delivery, made.log))
             log.debug("A webhook was delivered.", **facts)
-        elif outcome is Verdict.GONE:
-            await self._patiently(lambda: self._deliveries.gone(delivery, attempt))
-            log.warning("A webhook's endpoint wants no more and is disabled.", why=attempt.error, **facts)
+        elif made.verdict is Verdict.GONE:
+            await self._patiently(lambda: self._deliveries.gone(delivery, made.log))
+            log.warning("A webhook's endpoint wants no more and is disabled.", why=made.log.error, **facts)
         else:
-            now = self._clock.time_ns()
-            delay = next_delay(delivery.tries + 1, parse_retry_after(retry_after, now), self._chance)
-            next_at = None if delay is None else now + int(delay * 1e9)
-            await self._patiently(lambda: self._deliveries.failed(delivery, attempt, next_at))
+            delay = next_delay(delivery.tries + 1, made.retry_after, self._chance)
+            next_at = None if delay is None else self._clock.time_ns() + int(delay * 1e9)
+            await self._patiently(lambda: self._deliveries.failed(delivery, made.log, next_at))
             if delay is not None:
-                log.warning("A webhook failed and will be sent again.", why=attempt.error, seconds=delay, **facts)
+                log.warning("A webhook failed and will be sent again.", why=made.log.error, seconds=delay, **facts)
                 return
-            log.error("A webhook is given up; `spanmeter webhooks replay` sends it.", why=attempt.error, **facts)
-        self._metrics.webhook_deliveries.labels(endpoint.name, outcome.value).inc()
+            log.error("A webhook is given up; `spanmeter webhooks replay` sends it.", why=made.log.error, **facts)
+        self._metrics.webhook_deliveries.labels(endpoint.name, made.log.outcome).inc()
 
     async def _end(self) -> None:
         tasks = [task for _, task in self._under_way.values()]
@@ -206,14 +190,3 @@ class Sender:
         yield "gauge", "spanmeter_webhooks_failed", "Deliveries given up, within their retention.", now.failed
         yield "gauge", "spanmeter_webhooks_disabled_endpoints", "Endpoints that answered 410 Gone.", now.disabled
         yield "gauge", "spanmeter_webhooks_oldest_pending_seconds", "Age of the oldest pending delivery.", age
-
-
-def _sentence(endpoint: Endpoint, status: int) -> str:
-    """What is wrong with a status; "" when nothing is."""
-    if 200 <= status < 300:
-        return ""
-    if 300 <= status < 400:
-        return f"{endpoint.address} answered {status}: webhooks follow no redirect; configure the address it moved to."
-    if status == 410:
-        return f"{endpoint.address} answered 410 Gone: it wants no more webhooks."
-    return f"{endpoint.address} answered {status}."

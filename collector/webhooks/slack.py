@@ -24,7 +24,7 @@ _WHAT = {
 def slack_message(event: BudgetEvent) -> dict[str, Any]:
     """The body that an incoming webhook takes."""
     data = event.data
-    share = _percent(data.get("threshold")) or "a threshold"
+    share = _percent(event.threshold) or "a threshold"
     title = _WHAT[event.type].format(budget=_cut(event.budget, _NAME), share=share)
     fields = [
         {"type": "mrkdwn", "text": _cut(f"*{name}*\n{_escaped(value)}", _FIELD)}
@@ -54,10 +54,12 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Scope", _scope(data.get("scope"))),
         ("Spend", _spent(data)),
-        ("Share", _percent(data.get("fraction"))),
+        ("Share", _percent(data.get("spent_fraction"))),
         ("Period", _period(data.get("period"))),
-        ("Run", _run(data.get("run"))),
-        ("Late", "a span of a period that has ended" if data.get("late") else ""),
+        ("Projected", _amount(data.get("projected", ""), data)),
+        ("Used up at", str(data.get("breach_at") or "")),
+        ("Run", _run(data.get("crossed_by"))),
+        ("Late", "spans of a period that has ended" if data.get("late") else ""),
     ]
 
 
@@ -65,13 +67,14 @@ def _spent(data: Mapping[str, Any]) -> str:
     spend, limit = data.get("spend"), data.get("limit")
     if spend is None:
         return ""
-    unit = str(data.get("unit") or "").lower()
-    return f"{_amount(spend, unit)} of {_amount(limit, unit)}" if limit is not None else _amount(spend, unit)
+    return f"{_amount(spend, data)} of {_amount(limit, data)}" if limit is not None else _amount(spend, data)
 
 
-def _amount(value: Any, unit: str) -> str:
-    """Money to the cent or its first digits below it; anything else as it is."""
-    text = str(value)
+def _amount(value: Any, data: Mapping[str, Any]) -> str:
+    """Money without the zeros after its cents, or tokens."""
+    text, unit = str(value), str(data.get("unit") or "").lower()
+    if not text:
+        return ""
     if unit != "usd":
         return f"{text} {unit}".rstrip()
     whole, point, decimals = text.partition(".")
@@ -113,14 +116,13 @@ def _contributors(data: Mapping[str, Any]) -> str:
     top = data.get("top")
     if not isinstance(top, Sequence) or isinstance(top, str):
         return ""
-    unit = str(data.get("unit") or "").lower()
-    lines = [_contributor(entry, unit) for entry in top[:_CONTRIBUTORS] if isinstance(entry, Mapping)]
+    lines = [_contributor(entry, data) for entry in top[:_CONTRIBUTORS] if isinstance(entry, Mapping)]
     return "\n".join(["*Most spent on*", *lines]) if lines else ""
 
 
-def _contributor(entry: Mapping[str, Any], unit: str) -> str:
+def _contributor(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     feature, model = entry.get("feature") or "(no feature)", entry.get("model") or "(no model)"
-    return _escaped(f"• {feature} on {model}: {_amount(entry.get('spend', ''), unit)}")
+    return _escaped(f"• {feature} on {model}: {_amount(entry.get('spend', ''), data)}")
 
 
 def _escaped(text: str) -> str:
