@@ -47,7 +47,8 @@ def endpoints(config: Config) -> dict[str, Endpoint]:
 
 def _endpoint(name: str, config: Config) -> Endpoint:
     webhook = config.webhooks[name]
-    for secret in webhook.signing_secrets:
+    secrets = tuple(secret.get_secret_value() for secret in webhook.secret or webhook.secrets)
+    for secret in secrets:
         try:
             signer(secret)
         except ValueError as error:
@@ -55,7 +56,7 @@ def _endpoint(name: str, config: Config) -> Endpoint:
     return Endpoint(
         name=name,
         url=webhook.url,
-        secrets=webhook.signing_secrets,
+        secrets=secrets,
         allow_private=webhook.allow_private,
         template=webhook.template,
         timeout=webhook.timeout,
