@@ -6,7 +6,7 @@ twice changes nothing.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -43,8 +43,9 @@ _KEYS_AT_ONCE = 1_000
 class Feed:
     """Inserts rows and keeps what budgets need of those that the store has confirmed."""
 
-    def __init__(self, attribute_keys: Sequence[str] | None) -> None:
+    def __init__(self, attribute_keys: Sequence[str] | None, speakers: Collection[str] = ()) -> None:
         self._attribute_keys = attribute_keys
+        self._speakers = speakers
         self.facts: list[SpanFact] = []
 
     def insert(self, store: Store, rows: Rows, token: str) -> None:
@@ -52,7 +53,7 @@ class Feed:
         if self._attribute_keys is None:
             insert_spans(store, rows, token)
             return
-        tapped = _Tapped(rows, self._attribute_keys)
+        tapped = _Tapped(rows, self._attribute_keys, self._speakers)
         insert_spans(store, tapped, token)
         self.facts += tapped.facts
 
@@ -60,9 +61,10 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: Rows, attribute_keys: Sequence[str]) -> None:
+    def __init__(self, rows: Rows, attribute_keys: Sequence[str], speakers: Collection[str]) -> None:
         self._rows = rows
         self._attribute_keys = attribute_keys
+        self._speakers = speakers
         self.facts: list[SpanFact] = []
 
     @property
@@ -72,7 +74,7 @@ class _Tapped:
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         self.facts.clear()
         for batch in self._rows.to_batches():
-            self.facts += span_facts(batch, self._attribute_keys)
+            self.facts += span_facts(batch, self._attribute_keys, self._speakers)
             yield batch
 
 
@@ -119,8 +121,9 @@ class Spending:
             return
         with self._lock:
             self._meet(store)
-            self._load(store, self._attribution.forgotten(keys()))
-            feed = Feed(self._rules.attribute_keys)
+            traces = set(keys())
+            self._load(store, self._attribution.forgotten(traces))
+            feed = Feed(self._rules.attribute_keys, self._attribution.speakers(traces))
             try:
                 yield feed
             finally:
