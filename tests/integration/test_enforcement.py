@@ -303,13 +303,11 @@ KILLED = """
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_lease_that_was_answered_survives_sigkill(tmp_path: Path, seed: int) -> None:
-    answered: list[str] = []
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path)], stdout=subprocess.PIPE
     ) as child:
         assert child.stdout
-        for _ in range(random.Random(seed).randint(1, 400)):
-            answered.append(child.stdout.readline().decode().strip())
+        answered = [child.stdout.readline().decode().strip() for _ in range(random.Random(seed).randint(1, 400))]
         child.kill()
         answered += [
             line.strip() for line in child.stdout.read().decode().splitlines(keepends=True) if line.endswith("\n")
