@@ -16,7 +16,7 @@ import structlog
 from collector.budgets.attribution import Attribution
 from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, span_facts
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.periods import Calendar
+from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Rules
 from collector.config import ATTRIBUTE
 from collector.model.budgets import Scope
@@ -231,23 +231,42 @@ class Spending:
         return {row["Lease"]: LeaseSpend(_amount(row), bool(row["Finished"])) for row in table.to_pylist()}
 
 
-def exact_spend(store: Store, rule: Rule, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
+def exact_spend(
+    store: Store,
+    rule: Rule,
+    starts: Sequence[int],
+    where: Mapping[str, str] | None = None,
+    per: Sequence[str] | None = None,
+) -> dict[int, dict[Scope, Amount]]:
     """What the store says was spent, by start and scope, in all periods or steps from the first start to the last.
 
-    Raises Unavailable.
+    `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
     """
-    table = store.query(named_query("budget_spend"), _parameters(rule) | _span_of(rule, starts))
+    return _asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts))
+
+
+def spend_by(
+    store: Store, rule: Rule, where: Mapping[str, str], per: Sequence[str], period: Period
+) -> dict[Scope, Amount]:
+    """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
+    span = {"starts": [period.start], "step": 0, "since": period.start, "until": period.end}
+    return _asked(store, _parameters(rule, where, per) | span).get(period.start, {})
+
+
+def _asked(store: Store, parameters: Mapping[str, Any]) -> dict[int, dict[Scope, Amount]]:
     found: dict[int, dict[Scope, Amount]] = {}
-    for row in table.to_pylist():
+    for row in store.query(named_query("budget_spend"), parameters).to_pylist():
         found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
     return found
 
 
-def _parameters(rule: Rule) -> dict[str, Any]:
+def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:
     """A rule as parameters of `budget_spend`."""
-    names = {*rule.match, *rule.per}
-    return rule.sql_parameters() | {
-        "value_keys": list(rule.attribute_keys),
+    parameters = rule.sql_parameters(where) | {"value_keys": list(rule.attribute_keys)}
+    if per is not None:
+        parameters["per"] = list(per)
+    names = {*rule.match, *where, *parameters["per"]}
+    return parameters | {
         "by_run": int(not names.isdisjoint(_OF_RUNS)),
         "by_attributes": int(any(name == "environment" or name.startswith(ATTRIBUTE) for name in names)),
     }
