@@ -237,7 +237,8 @@ def _piece(character: str) -> str:
     if character == "?":
         return "."
     if character in string.ascii_letters:
-        return f"[{character.lower()}{character.upper()}]"
+        # RE2 takes [kK] for k in any case, and then may match the Kelvin sign as well.
+        return f"(?:{character.lower()}|{character.upper()})"
     if character.isalnum() or not character.isascii():
         return character
     return f"\\x{ord(character):02x}"
