@@ -114,8 +114,8 @@ def _send_test(outbox: Outbox, endpoint: Endpoint) -> Made:
     finally:
         client.close()
     outbox.note_test(event, endpoint, body, made.log)
-    said = f"answered {made.log.status} in {made.log.duration // 10**6} ms" if made.log.status else made.log.error
-    print(f"{endpoint.name} ({endpoint.address}): {said}")
+    said = f"{endpoint.address} answered {made.log.status} in {made.log.duration // 10**6} ms" if made.log.status else made.log.error
+    print(f"{endpoint.name}: {said}")
     if made.log.status and made.log.error:
         print(f"  {made.log.error}")
     if made.log.response:

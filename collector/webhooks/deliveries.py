@@ -171,7 +171,7 @@ class Deliveries:
     ) -> int:
         """Queue deliveries anew, with the whole schedule before them, and enable their endpoints; how many.
 
-        Of these events (None: all), to this endpoint, decided at `since` (Unix ns) or later; `failed`: not those that
+        Of these events (None: all but tests), to this endpoint, decided at `since` (Unix ns) or later; `failed`: not those that
         were delivered.
         """
         chosen = {
@@ -266,6 +266,7 @@ WHERE name IN (
         AND (:endpoint IS NULL OR endpoint = :endpoint)
         AND (:since IS NULL OR event_id IN (SELECT id FROM events WHERE created_ns >= :since))
         AND (NOT :failed OR state != 'delivered')
+        AND (:ids IS NOT NULL OR event_id NOT IN (SELECT id FROM events WHERE type = 'webhook.test'))
 )
 """
 _REQUEUE = """
@@ -274,6 +275,7 @@ WHERE (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))
     AND (:endpoint IS NULL OR endpoint = :endpoint)
     AND (:since IS NULL OR event_id IN (SELECT id FROM events WHERE created_ns >= :since))
     AND (NOT :failed OR state != 'delivered')
+    AND (:ids IS NOT NULL OR event_id NOT IN (SELECT id FROM events WHERE type = 'webhook.test'))
 """
 _LATEST = """
 SELECT
