@@ -50,7 +50,7 @@ class Sending:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Poll what other threads write; fails the test when it does not come true."""
         async with asyncio.timeout(20):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - threads know no asyncio.Event
                 await asyncio.sleep(0.005)
 
     async def ended(self, state: str, attempts: int, count: int = 1) -> list[Summary]:
@@ -438,7 +438,9 @@ def test_no_secret_is_said_or_kept(tmp_path: Path) -> None:
     """Neither the key nor the URL's path, which for a chat's webhook is the key."""
     key, path = SECRET.removeprefix("whsec_"), "T0000/B0000/XXXXSECRETXXXX"
 
-    async def scenario(ops: Receiver, dead: Receiver) -> str:
+    shown: list[bytes] = []
+
+    async def scenario(ops: Receiver, dead: Receiver) -> None:
         url = f"http://user:{key}@127.0.0.1:{ops.port}/{path}"
         ops.reply = answering(Reply(500), Reply(302, {"Location": "/"}), Reply(410))
         broken = Endpoint("broken", f"htp://{path}", ("whsec_" + key[:5],), allow_private=True)
@@ -449,19 +451,23 @@ def test_no_secret_is_said_or_kept(tmp_path: Path) -> None:
                 await work.ended("pending", attempts, count=3)
                 await work.pass_time(DELAYS[attempts - 1])
             await work.ended("held", 3)
-            kept = b"".join(file.read_bytes() for file in tmp_path.glob("webhooks.db*"))
-            assert b"Refused" not in kept
-            for secret in (key, key[:5], path):
-                assert secret.encode() not in kept
-        return repr(endpoints)
+            shown.extend(_bytes_in(tmp_path))
+        shown.extend(_bytes_in(tmp_path))
+        shown.append(repr(endpoints).encode())
 
     with receiver() as ops, capture_logs() as logs:
         with receiver() as dead:
             pass
-        shown = repr(logs) + asyncio.run(scenario(ops, dead))
+        run(scenario(ops, dead))
     assert len(logs) >= 5
+    shown.append(repr(logs).encode())
+    assert sum(len(text) for text in shown) > 10_000
     for secret in (key, key[:5], path):
-        assert secret not in shown
+        assert not [text for text in shown if secret.encode() in text]
+
+
+def _bytes_in(directory: Path) -> list[bytes]:
+    return [file.read_bytes() for file in directory.glob("webhooks.db*")]
 
 
 def test_a_budget_with_a_name_of_a_megabyte(tmp_path: Path) -> None:
