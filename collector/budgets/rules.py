@@ -249,7 +249,8 @@ def _piece(character: str) -> str:
     if character == "?":
         return "."
     if character in string.ascii_letters:
-        return f"[{character.lower()}{character.upper()}]"
+        # RE2 takes [kK] for k in any case, and then may match the Kelvin sign as well.
+        return f"(?:{character.lower()}|{character.upper()})"
     return _literal(character)
 
 
