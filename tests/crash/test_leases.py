@@ -84,7 +84,7 @@ def test_the_cap_holds_though_the_daemon_is_killed(tmp_path: Path) -> None:
             assert spend + reserved <= CAP
             return spend, reserved
 
-        wait_until(lambda: state() == (RUNS * COST, 0), 120, "spending all that the cap allows")
+        wait_until(lambda: state() == (RUNS * COST, Decimal(0)), 120, "spending all that the cap allows")
         for worker in workers:
             worker.join(30)
         assert not any(worker.is_alive() for worker in workers)
