@@ -71,6 +71,7 @@ class Budgeting:
         self._public_url = config.web.link
         self._stopping = asyncio.Event()
         metrics.watch(self.enforcement.readings)
+        metrics.watch(self.spending.readings)
 
     # -- running --------------------------------------------------------------------------------------------------
 
