@@ -25,6 +25,7 @@ from collector.model.money import picodollars_of_sum
 from collector.store.client import Store
 from collector.store.sql import named_query
 from collector.store.writer import Rows, insert_spans
+from collector.telemetry import Reading
 
 log = structlog.get_logger("spanmeter.spending")
 
@@ -110,6 +111,14 @@ class Spending:
         self._leases: frozenset[str] = frozenset()
         self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
         self._met: Store | None = None
+        self._corrections = 0
+
+    def readings(self) -> Iterator[Reading]:
+        """For /metrics."""
+        yield "gauge", "spanmeter_ledger_ready", "1 once spend is known from the store.", int(self._ledger.ready)
+        yield "gauge", "spanmeter_ledger_sums", "Sums of spend in memory.", self._ledger.size()
+        text = "Times a budget's spend was not what the store said."
+        yield "counter", "spanmeter_ledger_corrections", text, self._corrections
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -179,8 +188,9 @@ class Spending:
         now = self._clock.time_ns()
         self._ledger.keep(self._rules.rules)
         for rule in self._rules.rules:
-            starts = _starts_at(rule, now)
-            self._take_over(rule, starts, exact_spend(store, rule, starts))
+            if not any(self._ledger.kept(rule)):  # after a reload, what an unchanged rule has counted still holds
+                starts = _starts_at(rule, now)
+                self._take_over(rule, starts, exact_spend(store, rule, starts))
         self._ledger.ready = True
 
     def start(self, store: Store) -> None:
@@ -211,7 +221,11 @@ class Spending:
         starts = sorted({*self._ledger.kept(rule), *_starts_at(rule, self._clock.time_ns())})
         differing = self._take_over(rule, starts, exact_spend(store, rule, starts))
         if differing:
-            log.error("A budget's spend was not what the store says, and was corrected.", budget=rule.name, **differing)
+            self._corrections += 1
+            hint = "Where several replicas write one store, this is what the others have stored."
+            log.warning(
+                "A budget's spend was not what the store says; corrected.", budget=rule.name, hint=hint, **differing
+            )
         return bool(differing)
 
     def _take_over(

@@ -95,6 +95,10 @@ class Ledger:
                 totals[scope] = totals.get(scope, NOTHING).plus(amount)
         return totals
 
+    def size(self) -> int:
+        """How many sums are kept."""
+        return sum(len(cells) for account in list(self._accounts.values()) for cells in list(account.periods.values()))
+
     def _periods(self, rule: Rule) -> dict[int, _Cells]:
         account = self._accounts.get(rule.name)
         return account.periods.copy() if account else {}
