@@ -20,7 +20,7 @@ from collector.model.columns import TEXT
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import insert_versions
+from collector.store.writer import Insert, insert_spans, insert_versions
 
 log = structlog.get_logger("spanmeter.billing")
 
@@ -47,6 +47,12 @@ class Judged:
     def spans(self) -> pa.RecordBatch:
         """What the verdict needed of every row, as `SEEN_SCHEMA`."""
         return pa.concat_batches([reading.spans for reading in self._readings])
+
+    def traces(self) -> set[TraceKey]:
+        """The traces of the batches, and those with rows to be written again."""
+        spans = self.spans
+        keys = zip(spans.column("Project").to_pylist(), spans.column("TraceId").to_pylist(), strict=True)
+        return {*keys, *(trace for trace, _ in self.judgement.revise)}
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""
@@ -87,12 +93,12 @@ class Billing:
         self._load(store, self._traces.forgotten(spans))
         return Judged(self._enricher, readings, self._traces.absorb(spans))
 
-    def settle(self, store: Store, judged: Judged) -> int:
-        """The batch is stored: write the earlier rows whose verdict it changed; how many."""
+    def settle(self, store: Store, judged: Judged, insert: Insert = insert_spans) -> int:
+        """The batch is stored: write the earlier rows whose verdict it changed, through `insert`; how many."""
         changed = list(judged.judgement.revise.items())
         revised = 0
         for begin in range(0, len(changed), _KEYS_AT_ONCE):
-            revised += self._revise(store, dict(changed[begin : begin + _KEYS_AT_ONCE]))
+            revised += self._revise(store, dict(changed[begin : begin + _KEYS_AT_ONCE]), insert)
         self._traces.confirm(judged.spans, judged.judgement)
         return revised
 
@@ -112,7 +118,7 @@ class Billing:
         if loaded:
             self._traces.load(pa.concat_batches(loaded))
 
-    def _revise(self, store: Store, changes: Mapping[SpanKey, bool]) -> int:
+    def _revise(self, store: Store, changes: Mapping[SpanKey, bool], insert: Insert) -> int:
         table = store.query(named_query("span_rows"), _parameters(changes))
         verdicts = _verdicts(changes, table)
         stored = [status != PriceStatus.ROLLED_UP.value for status in table.column("PriceStatus").to_pylist()]
@@ -121,7 +127,7 @@ class Billing:
             return 0
         reading = self._enricher.read(decoded_again(table.filter(pa.array(wrong)), VERDICT_STEP))
         batch = self._enricher.finish(reading, verdicts[wrong])
-        insert_versions(store, batch, "revise")
+        insert_versions(store, batch, "revise", insert)
         log.info("Spans that arrived later changed who is billed.", rows=batch.num_rows)
         return int(batch.num_rows)
 

@@ -1,4 +1,4 @@
-"""Durable segments become rows: read -> decode -> enrich -> store -> settle, then commit.
+"""Durable segments become rows: read -> decode -> enrich -> store -> settle -> count against budgets, then commit.
 
 A segment is one insert a partition day, under a token made of its id: repeating any part of this after a crash adds
 nothing. What can never be stored is set aside with its bytes; everything else is tried again for ever.
@@ -20,11 +20,12 @@ from collector.decode import decode, one_span
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
+from collector.spending import Writing, uncounted
 from collector.spool import DeadLetter, Segment, Spool
 from collector.spool.segment import Damage
 from collector.store.client import Store
 from collector.store.errors import OutOfMemory
-from collector.store.writer import Rows, by_day, clamp, insert_spans
+from collector.store.writer import Insert, Rows, by_day, clamp
 from collector.telemetry import Metrics
 
 log = structlog.get_logger("spanmeter.drain")
@@ -62,11 +63,13 @@ class Drain:
         *,
         flush_interval: float,
         retry_max_interval: float,
+        writing: Writing = uncounted,
     ) -> None:
         self._spool = spool
         self._deadletter = deadletter
         self._store = store
         self._billing = billing
+        self._writing = writing
         self._clock = clock
         self._metrics = metrics
         self._flush_interval = flush_interval
@@ -153,9 +156,10 @@ class Drain:
         if not origins.rows:
             return
         judged = self._billing.enrich(store, batches)
-        for day, rows, positions in by_day(judged, [batch.column("Timestamp") for batch in batches]):
-            self._insert(rows, positions, origins, f"{segment.id}/{day}")
-        revised = self._billing.settle(store, judged)
+        with self._writing(store, judged.traces) as feed:
+            for day, rows, positions in by_day(judged, [batch.column("Timestamp") for batch in batches]):
+                self._insert(feed.insert, rows, positions, origins, f"{segment.id}/{day}")
+            revised = self._billing.settle(store, judged, feed.insert)
         self._metrics.clamped.inc(clamped)
         self._metrics.stored_spans.inc(judged.num_rows)
         self._metrics.revised_spans.inc(revised)
@@ -204,7 +208,7 @@ class Drain:
         self._metrics.dead_lettered.labels(Reason.CORRUPT.value).inc()
         log.error("Spooled bytes are damaged and were set aside.", segment=segment.id, offset=damage.offset)
 
-    def _insert(self, rows: Rows, positions: Sequence[int], origins: "_Origins", token: str) -> None:
+    def _insert(self, insert: Insert, rows: Rows, positions: Sequence[int], origins: "_Origins", token: str) -> None:
         """Insert rows; when the store refuses the data itself, halve them until the poison is alone.
 
         Rows that are too many for the store's memory are halved likewise.
@@ -215,7 +219,7 @@ class Drain:
         if token not in self._halved:
             started = self._clock.monotonic()
             try:
-                insert_spans(self._store(), rows, token)
+                insert(self._store(), rows, token)
             except Rejected as error:
                 if rows.num_rows == 1:
                     name, envelope = origins.poison(positions[0], error)
@@ -231,8 +235,8 @@ class Drain:
                 self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
                 return
         table, half = pa.Table.from_batches(rows.to_batches()), rows.num_rows // 2
-        self._insert(table.slice(0, half), positions[:half], origins, f"{token}.0")
-        self._insert(table.slice(half), positions[half:], origins, f"{token}.1")
+        self._insert(insert, table.slice(0, half), positions[:half], origins, f"{token}.0")
+        self._insert(insert, table.slice(half), positions[half:], origins, f"{token}.1")
 
     def _set_aside(self, name: str, error: Rejected, envelope: Envelope) -> None:
         self._deadletter.keep(name, error.reason, str(error), envelope)

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from collector.enrich import Enricher
+from collector.enrich.seen import TraceKey
 from collector.enrich.stored import PRICE_STEP, decoded_again
+from collector.spending import Writing, uncounted
 from collector.store.client import Store
 from collector.store.sql import named_query
 from collector.store.writer import insert_versions
@@ -64,8 +66,8 @@ def compare(store: Store, enricher: Enricher, selection: Selection) -> Outcome:
     return outcome
 
 
-def apply(store: Store, enricher: Enricher, selection: Selection) -> Outcome:
-    """Write a new version of every call whose price differs, and the audit row.
+def apply(store: Store, enricher: Enricher, selection: Selection, writing: Writing = uncounted) -> Outcome:
+    """Write a new version of every call whose price differs, through `writing`, and the audit row.
 
     Raises ValueError for a selection with `as_model`.
     """
@@ -76,11 +78,16 @@ def apply(store: Store, enricher: Enricher, selection: Selection) -> Outcome:
         batch = _priced(enricher, page, selection)
         changed = _tally(outcome, page, batch)
         rows = batch.filter(pa.array(changed, pa.bool_()))
-        insert_versions(store, rows, "reprice")
+        with writing(store, lambda rows=rows: _traces(rows)) as feed:  # type: ignore[misc]
+            insert_versions(store, rows, "reprice", feed.insert)
         outcome.written += rows.num_rows
     if outcome.written:
         _audit(store, enricher, selection, outcome)
     return outcome
+
+
+def _traces(rows: pa.RecordBatch) -> set[TraceKey]:
+    return set(zip(rows.column("Project").to_pylist(), rows.column("TraceId").to_pylist(), strict=True))
 
 
 def _pages(store: Store, selection: Selection) -> Iterator[pa.Table]:

@@ -110,6 +110,18 @@ class Metrics:
         self.native = Gauge(
             "spanmeter_native", "1 where a module runs compiled, 0 where in Python.", ["module"], registry=registry
         )
+        self.webhook_attempts = Counter(
+            "spanmeter_webhook_attempts",
+            "Attempts to send a webhook, by endpoint and outcome (delivered, failed, gone).",
+            ["endpoint", "outcome"],
+            registry=registry,
+        )
+        self.webhook_deliveries = Counter(
+            "spanmeter_webhook_deliveries",
+            "Webhooks that ended, by endpoint: delivered, failed (given up), gone (its endpoint is disabled).",
+            ["endpoint", "outcome"],
+            registry=registry,
+        )
         self.ready = Gauge("spanmeter_store_ready", "1 once the store is reachable and migrated.", registry=registry)
 
     def count_unpriced(self, model: str, calls: int) -> None:

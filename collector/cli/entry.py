@@ -14,7 +14,7 @@ from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
 from collector.channel import inherited
-from collector.cli import money
+from collector.cli import money, webhooks
 from collector.cli.check import summary
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import common_options, config_of
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token")
     _add_token_commands(commands)
     money.add_commands(commands, common)
+    webhooks.add_commands(commands, common)
     return parser
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from collector.app import enricher
 from collector.cli.daemon import ask, web_address
+from collector.cli.moments import moment
 from collector.cli.options import config_of
 from collector.config import Config
 from collector.enrich import pricelist
@@ -42,22 +43,12 @@ def add_commands(
     check = actions.add_parser("check", parents=[common], help="Models seen without a price, and what to configure.")
     check.set_defaults(command=_check)
     again = commands.add_parser("reprice", parents=[common], help="Price stored calls again.")
-    again.add_argument("--since", required=True, type=_moment, help="first start of a call, e.g. 2026-11-01 (UTC)")
-    again.add_argument("--until", type=_moment, default=datetime.now(UTC), help="calls before this; default: now")
+    again.add_argument("--since", required=True, type=moment, help="first start of a call, e.g. 2026-11-01 (UTC)")
+    again.add_argument("--until", type=moment, default=datetime.now(UTC), help="calls before this; default: now")
     again.add_argument("--model", default="", help="only calls of this model")
     again.add_argument("--as-model", default="", help="what they would have cost on this model; needs --dry-run")
     again.add_argument("--dry-run", action="store_true", help="print the difference and change nothing")
     again.set_defaults(command=_reprice)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a date or time like 2026-11-01 or 2026-11-01T08:00"
-        ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _catalogue(options: argparse.Namespace) -> Catalogue:

@@ -39,7 +39,11 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BudgetEvent:
-    """One thing to tell, once. `data` is JSON with money as decimal strings; `webhooks` are endpoints by name."""
+    """One thing to tell, once. `data` is JSON with money as decimal strings; `webhooks` are endpoints by name.
+
+    `scope`, `period_start`, `period_end` (Unix ns) and `threshold` are what its id was made of: by them a later
+    decision asks what has fired. 0 is "no period", as for a test.
+    """
 
     id: str
     type: EventType
@@ -47,6 +51,10 @@ class BudgetEvent:
     created_ns: int
     data: Mapping[str, Any]
     webhooks: tuple[str, ...]
+    scope: Scope = ()
+    period_start: int = 0
+    period_end: int = 0
+    threshold: str = ""
 
 
 def event_id(kind: EventType, budget: str, scope: Scope, period_start: int, threshold: str = "") -> str:

@@ -45,6 +45,11 @@ def picodollars(amount: Decimal | int | str) -> int:
     return pico
 
 
+def picodollars_of_sum(total: str) -> int:
+    """A sum of Decimal(18, 12) columns as text, in picodollars; sums may pass the million that one amount may not."""
+    return int(Decimal(total).scaleb(12, context=_EXACT))
+
+
 def usd(pico: int) -> Decimal:
     """Picodollars as USD with 12 decimals, exactly, whatever the thread's decimal context."""
     return Decimal(f"{pico}E-12")

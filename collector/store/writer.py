@@ -1,7 +1,7 @@
 """Rows into `otel_traces`: one insert a partition day, the rest of the table's rules kept out of the drain's sight."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -73,6 +73,10 @@ def insert_spans(store: Store, rows: Rows, token: str) -> None:
     store.insert(TABLE, map(prepared, rows.to_batches()), token)
 
 
+# How rows of one day are inserted: `insert_spans`, or something that does it and more.
+Insert = Callable[[Store, Rows, str], None]
+
+
 def with_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same rows with repeated texts as dictionaries: fewer bytes to send, fewer strings for ClickHouse to hash."""
     columns = [_with_dictionary(name, batch.column(name)) for name in batch.schema.names]
@@ -95,14 +99,14 @@ def _with_dictionary(name: str, column: pa.Array) -> pa.Array:
     return column
 
 
-def insert_versions(store: Store, batch: pa.RecordBatch, purpose: str) -> None:
+def insert_versions(store: Store, batch: pa.RecordBatch, purpose: str, insert: Insert = insert_spans) -> None:
     """Insert new versions of stored rows, by day. Repeated after a crash, the same versions add nothing.
 
-    Raises like `Store.insert`.
+    Raises like `insert`.
     """
     names = ["TraceId", "SpanId", "Version", "PriceStatus", "PriceRef"]
     rows = pa.Table.from_batches([batch])
     for day, part, _ in by_day(rows, [batch.column("Timestamp")]):
         key = pa.Table.from_batches(part.to_batches()).select(names)
         text = repr([key.column(name).to_pylist() for name in names])
-        insert_spans(store, part, f"{purpose}/{hashlib.sha256(text.encode()).hexdigest()}/{day}")
+        insert(store, part, f"{purpose}/{hashlib.sha256(text.encode()).hexdigest()}/{day}")

@@ -1,0 +1,270 @@
+"""From spans to postings: which amounts a span adds to the ledger, and which it takes back.
+
+A span that is delivered or priced again takes back what its row before said. What a span says of its run (agent,
+feature, user, conversation, lease) counts for the calls of the run that say nothing themselves; of several spans the
+earliest is believed, as in the view `runs`.
+
+Knows the traces of late. Of one that was forgotten the stored facts are loaded before a new row of it is absorbed.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rbloom import Bloom
+
+from collector.budgets.facts import NOTHING, RunValues, SpanFact, SpanKey, TraceKey
+from collector.budgets.ledger import Changes, LeaseSpend, Ledger, Posted
+from collector.budgets.rules import Rule, Rules
+from collector.model.budgets import Dimensions, Scope
+
+_MATCHES_KEPT = 50_000
+_NAMES = len(RunValues._fields)
+_SILENT = RunValues()
+
+
+class _Said(NamedTuple):
+    """A value a span gives its run, and which span: the earliest is believed."""
+
+    start: int
+    span_id: str
+    value: str
+
+
+@dataclass(slots=True)
+class _Trace:
+    calls: dict[SpanKey, SpanFact] = field(default_factory=dict)
+    said: list[_Said | None] = field(default_factory=lambda: [None] * _NAMES)
+    versions: dict[SpanKey, int] = field(default_factory=dict)  # of the spans in `said`
+
+    @property
+    def values(self) -> RunValues:
+        return RunValues(*(said.value if said else "" for said in self.said))
+
+
+class Attribution:
+    """Belongs to whoever holds the right to write the ledger.
+
+    `is_lease` tells the leases whose spend is followed from other texts.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        ledger: Ledger,
+        is_lease: Callable[[str], bool],
+        max_calls: int = 200_000,
+        max_known: int = 1_000_000,
+    ) -> None:
+        self._ledger = ledger
+        self._is_lease = is_lease
+        self._leases: dict[str, LeaseSpend] = {}
+        self._max_calls = max_calls
+        self._max_known = max_known
+        self._calls = 0
+        self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
+        # Every trace seen, in two generations. A false positive costs a look into the store, nothing else.
+        self._known, self._known_before, self._known_count = Bloom(max_known, 0.01), Bloom(max_known, 0.01), 0
+        self._rules = rules
+        self.use(rules)
+
+    def use(self, rules: Rules) -> None:
+        """Post by these rules from now on. Traces are forgotten when other attributes than before are matched by."""
+        if self._traces and rules.attribute_keys != self._rules.attribute_keys:
+            self._traces.clear()
+            self._calls = 0
+        self._rules = rules
+        self._matches: dict[Dimensions, tuple[tuple[Rule, Scope], ...]] = {}
+
+    def use_leases(self, spent: Mapping[str, LeaseSpend]) -> None:
+        """Take over what the store says of the open leases."""
+        self._leases = dict(spent)
+
+    def remember(self, keys: Iterable[TraceKey]) -> None:
+        """Traces that are stored, though not in memory."""
+        for key in keys:
+            self._note(key)
+
+    def forgotten(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
+        """Those traces that may have stored spans and are not in memory: `load` these before `absorb`."""
+        return sorted(key for key in set(keys) if key not in self._traces and self._was_seen(key))
+
+    def load(self, keys: Iterable[TraceKey], facts: Iterable[SpanFact]) -> None:
+        """Take in what is stored of forgotten traces, which the ledger has counted already."""
+        for key in keys:
+            self._traces[key] = _Trace()
+        for fact in facts:
+            self._learn(self._traces[fact.trace], fact)
+
+    def speakers(self, keys: Iterable[TraceKey]) -> set[str]:
+        """The spans that gave their run a value: what they say when they are delivered again is to be heard."""
+        traces = filter(None, map(self._traces.get, keys))
+        return {said.span_id for trace in traces for said in trace.said if said}
+
+    def absorb(self, facts: Iterable[SpanFact], now: int) -> tuple[Changes, list[TraceKey]]:
+        """Post what rows now stored change.
+
+        Also the traces that memory cannot tell the run's values of any more: `replace` them by what is stored.
+        """
+        changes, unclear = Changes(), set()
+        for fact in facts:
+            trace = self._traces.get(fact.trace)
+            if trace is None:
+                trace = self._traces[fact.trace] = _Trace()
+            self._traces.move_to_end(fact.trace)
+            self._note(fact.trace)
+            if self._contradicts(trace, fact):
+                unclear.add(fact.trace)
+            else:
+                self._absorb(trace, fact, changes, now)
+        return changes, sorted(unclear)
+
+    def replace(self, keys: Iterable[TraceKey], facts: Iterable[SpanFact], changes: Changes, now: int) -> None:
+        """Post the difference between what was known of these traces and what is stored of them."""
+        old = {key: self._traces[key] for key in keys}
+        for key in old:
+            self._calls -= len(self._traces[key].calls)
+            self._traces[key] = _Trace()
+        for fact in facts:
+            self._learn(self._traces[fact.trace], fact)
+        for key, trace in old.items():
+            self._post_all(trace, -1, changes, now)
+            self._post_all(self._traces[key], 1, changes, now)
+
+    def shrink(self) -> None:
+        """Forget the traces not touched for longest, down to the bound, and leases that are closed."""
+        if any(not self._is_lease(lease) for lease in self._leases):
+            self._leases = {lease: spent for lease, spent in self._leases.items() if self._is_lease(lease)}
+        while self._calls > self._max_calls and len(self._traces) > 1:
+            _, trace = self._traces.popitem(last=False)
+            self._calls -= len(trace.calls)
+        while len(self._traces) > self._max_calls:
+            self._traces.popitem(last=False)
+
+    # -- one trace ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _contradicts(trace: _Trace, fact: SpanFact) -> bool:
+        """Whether a span that gave its run a value says something else, or starts at another time, than before."""
+        if trace.versions.get(fact.key, fact.version + 1) > fact.version:
+            return False
+        return any(
+            said is not None
+            and said.span_id == fact.span_id
+            and (said.value != fact.says[index] or said.start != fact.start)
+            for index, said in enumerate(trace.said)
+        )
+
+    def _absorb(self, trace: _Trace, fact: SpanFact, changes: Changes, now: int) -> None:
+        before = trace.values
+        known = trace.calls.get(fact.key)
+        if known and known.version > fact.version:
+            return
+        self._hear(trace, fact)
+        after = trace.values
+        if after != before:
+            # No call of the run may say by itself what has changed: take all back and post them anew.
+            for call in trace.calls.values():
+                self._move(call, before, after, changes, now)
+        if known and known.amount:
+            self._post(known, after, -1, changes, now)
+        self._keep(trace, fact, known)
+        if fact.amount:
+            self._post(fact, after, 1, changes, now)
+        if fact.root and self._is_lease(after.lease):
+            spent = self._leases.get(after.lease, LeaseSpend())
+            changes.leases[after.lease] = self._leases[after.lease] = LeaseSpend(spent.amount, finished=True)
+
+    def _learn(self, trace: _Trace, fact: SpanFact) -> None:
+        self._hear(trace, fact)
+        self._keep(trace, fact, trace.calls.get(fact.key))
+
+    def _keep(self, trace: _Trace, fact: SpanFact, known: SpanFact | None) -> None:
+        if fact.amount:
+            trace.calls[fact.key] = fact
+            self._calls += known is None
+        elif known:
+            # It counts no longer; its version still tells a row delivered late from a newer one.
+            trace.calls[fact.key] = fact
+
+    @staticmethod
+    def _hear(trace: _Trace, fact: SpanFact) -> None:
+        for index, value in enumerate(fact.says):
+            if not value:
+                continue
+            said = trace.said[index]
+            if said is None or (fact.start, fact.span_id) <= (said.start, said.span_id):
+                trace.said[index] = _Said(fact.start, fact.span_id, value)
+                trace.versions[fact.key] = fact.version
+
+    # -- postings -------------------------------------------------------------------------------------------------
+
+    def _move(self, call: SpanFact, before: RunValues, after: RunValues, changes: Changes, now: int) -> None:
+        if call.amount and (_filled(call, before) != _filled(call, after) or before.lease != after.lease):
+            self._post(call, before, -1, changes, now)
+            self._post(call, after, 1, changes, now)
+
+    def _post_all(self, trace: _Trace, sign: int, changes: Changes, now: int) -> None:
+        values = trace.values
+        for call in trace.calls.values():
+            if call.amount:
+                self._post(call, values, sign, changes, now)
+
+    def _post(self, call: SpanFact, values: RunValues, sign: int, changes: Changes, now: int) -> None:
+        assert call.amount
+        amount = call.amount if sign > 0 else NOTHING.plus(call.amount, -1)
+        for rule, scope in self._matching(_filled(call, values)):
+            counted = self._ledger.post(rule, scope, call.start, amount, now)
+            if counted is None:
+                continue
+            start, after = counted
+            changes.posted.setdefault((rule.name, scope), []).append(Posted(after, start, call.trace, call.span_id))
+            if not self._ledger.is_loaded(rule, start):
+                changes.missing.setdefault(rule.name, set()).add(start)
+        lease = call.says.lease or values.lease
+        if lease and self._is_lease(lease):
+            spent = self._leases.get(lease, LeaseSpend())
+            changes.leases[lease] = self._leases[lease] = LeaseSpend(spent.amount.plus(amount), spent.finished)
+
+    def _matching(self, dimensions: Dimensions) -> tuple[tuple[Rule, Scope], ...]:
+        found = self._matches.get(dimensions)
+        if found is None:
+            if len(self._matches) >= _MATCHES_KEPT:
+                self._matches.clear()
+            scopes = ((rule, rule.scope_of(dimensions)) for rule in self._rules.rules)
+            found = self._matches[dimensions] = tuple((rule, scope) for rule, scope in scopes if scope is not None)
+        return found
+
+    # -- traces seen ----------------------------------------------------------------------------------------------
+
+    def _note(self, key: TraceKey) -> None:
+        """Two generations, so that a full filter is forgotten and not always right."""
+        if key in self._known:
+            return
+        if self._known_count >= self._max_known:
+            self._known_before, self._known, self._known_count = self._known, Bloom(self._max_known, 0.01), 0
+        self._known.add(key)
+        self._known_count += 1
+
+    def _was_seen(self, key: TraceKey) -> bool:
+        return key in self._known or key in self._known_before
+
+
+def _filled(call: SpanFact, values: RunValues) -> Dimensions:
+    """What a call is matched by: its own words, else its run's."""
+    if values == _SILENT:
+        return call.dimensions
+    project, service, environment, provider, model, agent, feature, user, conversation, attributes = call.dimensions
+    return Dimensions(
+        project,
+        service,
+        environment,
+        provider,
+        model,
+        agent or values.agent,
+        feature or values.feature,
+        user or values.user,
+        conversation or values.conversation,
+        attributes,
+    )

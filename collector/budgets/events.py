@@ -1,0 +1,164 @@
+"""What there is to tell when spend has changed. Pure: the same sums at the same time give the same events.
+
+An event's id is made of the budget, the scope, the period and the line that was crossed, so that deciding again, after
+a crash or in another replica, decides the same event.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from collector.budgets.facts import Amount
+from collector.budgets.forecast import forecast
+from collector.budgets.ledger import Posted
+from collector.budgets.periods import Calendar, Period
+from collector.budgets.rules import Rule, Unit, Unpriced
+from collector.model.budgets import BudgetEvent, EventType, Scope, event_id
+from collector.model.money import usd
+
+# A forecast needs so much of the period and of the limit behind it.
+_FORECAST_FROM = Decimal("0.1")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A budget's scope in a period, as it stands at `now` (Unix nanoseconds)."""
+
+    rule: Rule
+    scope: Scope
+    period: Period
+    spent: Amount
+    now: int
+
+    @property
+    def value(self) -> int:
+        """What counts against the limit: picodollars, or tokens."""
+        return self.spent.pico if self.rule.unit is Unit.USD else self.spent.tokens
+
+    @property
+    def limit(self) -> int:
+        return self.rule.limit_of(self.scope)
+
+    @property
+    def late(self) -> bool:
+        """Whether the period has ended."""
+        return isinstance(self.rule.schedule, Calendar) and self.period.end <= self.now
+
+    def reached(self, fraction: Decimal) -> bool:
+        """Whether spend is at or over a fraction of the limit. Nothing spent reaches nothing, not even a limit of 0."""
+        return self.value > 0 and self.value >= self.limit * fraction
+
+
+def lines_reached(state: State) -> Iterator[tuple[EventType, str]]:
+    """Each line that spend is at or over: the fractions warned at, then the limit."""
+    for fraction in state.rule.warn_at:
+        if state.reached(fraction):
+            yield EventType.THRESHOLD_REACHED, f"{fraction.normalize():f}"
+    if state.reached(Decimal(1)):
+        yield EventType.BREACHED, "1"
+
+
+def events(state: State, posted: Sequence[Posted], named: Period | None = None) -> Iterator[BudgetEvent]:
+    """Everything there is to tell of a state, told before or not. `posted` led to it, in order.
+
+    The events are told once for each period, or once for each period `named` instead.
+    """
+    period = named or state.period
+    for kind, fraction in lines_reached(state):
+        crossed = _crossing(state, Decimal(fraction), posted)
+        yield _event(state, period, kind, fraction, {"fraction": fraction, "crossed_by": crossed})
+    if state.rule.unpriced is not Unpriced.IGNORE and state.spent.unpriced:
+        yield _event(state, period, EventType.UNPRICED, "", {"crossed_by": _by(posted)})
+    if outlook := _outlook(state):
+        yield _event(state, period, EventType.FORECAST, "", outlook)
+
+
+def reset(state: State, ended: Period) -> BudgetEvent:
+    """The period that `state` is in has begun; in the `ended` one a line was crossed."""
+    before = {"start": _local(state.rule, ended.start), "end": _local(state.rule, ended.end)}
+    return _event(state, state.period, EventType.RESET, "", {"ended": before})
+
+
+def _event(state: State, period: Period, kind: EventType, fraction: str, more: dict[str, Any]) -> BudgetEvent:
+    rule, scope, start = state.rule, state.scope, period.start
+    return BudgetEvent(
+        id=event_id(kind, rule.name, scope, start, fraction),
+        type=kind,
+        budget=rule.name,
+        created_ns=state.now,
+        data=state_json(state) | more,
+        webhooks=rule.webhooks,
+        scope=scope,
+        period_start=start,
+        period_end=period.end,
+        threshold=fraction,
+    )
+
+
+def state_json(state: State) -> dict[str, Any]:
+    """A state for people and programs: money as decimal strings, times with their zone."""
+    rule = state.rule
+    spent = _number(rule.unit, state.value)
+    return {
+        "budget": rule.name,
+        "scope": dict(zip(rule.per, state.scope, strict=True)),
+        "period": {
+            "kind": rule.period_name,
+            "start": _local(rule, state.period.start),
+            "end": _local(rule, state.period.end),
+            "timezone": rule.timezone_name,
+        },
+        "unit": rule.unit.value,
+        "spend": spent,
+        "limit": _number(rule.unit, state.limit),
+        "spent_fraction": f"{Decimal(state.value) / state.limit:.4f}" if state.limit else None,
+        "hard": rule.hard,
+        "calls": state.spent.calls,
+        "unpriced_calls": state.spent.unpriced,
+        "late": state.late,
+    }
+
+
+def _number(unit: Unit, value: int) -> str:
+    return f"{usd(value):f}" if unit is Unit.USD else str(value)
+
+
+def _crossing(state: State, fraction: Decimal, posted: Sequence[Posted]) -> dict[str, str] | None:
+    """The span whose amount crossed a line, where that is known: the first after which the sum was over it."""
+    line = state.limit * fraction
+    dollars = state.rule.unit is Unit.USD
+    for entry in posted:
+        if (entry.after.pico if dollars else entry.after.tokens) >= line:
+            return _by([entry])
+    return _by(posted)
+
+
+def _by(posted: Sequence[Posted]) -> dict[str, str] | None:
+    if not posted:
+        return None
+    project, trace_id = posted[-1].trace
+    return {"project": project, "trace_id": trace_id, "span_id": posted[-1].span_id}
+
+
+def _outlook(state: State) -> dict[str, Any] | None:
+    """The projection of a period that will be over its limit and is not yet."""
+    if not isinstance(state.rule.schedule, Calendar) or state.late or state.reached(Decimal(1)):
+        return None
+    whole, elapsed = state.period.end - state.period.start, state.now - state.period.start
+    if elapsed < whole * _FORECAST_FROM or not state.reached(_FORECAST_FROM):
+        return None
+    outlook = forecast(state.value, state.limit, state.period.start, state.period.end, state.now)
+    if outlook is None or outlook.breach_ns is None:
+        return None
+    return {
+        "projected": _number(state.rule.unit, outlook.total),
+        "breach_at": _local(state.rule, outlook.breach_ns),
+    }
+
+
+def _local(rule: Rule, ns: int) -> str:
+    """A time in the budget's zone, ISO 8601 with offset."""
+    return datetime.fromtimestamp(ns // 1_000_000_000, ZoneInfo(rule.timezone_name)).isoformat()

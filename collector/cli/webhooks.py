@@ -1,0 +1,185 @@
+"""`spanmeter webhooks`: what was sent, a test, and sending again.
+
+It works on the outbox's file, also while the daemon runs, which looks for work every few seconds.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from collector.cli.moments import moment
+from collector.cli.options import config_of
+from collector.config import Config
+from collector.errors import ConfigError, StartError
+from collector.model.budgets import BudgetEvent, EventType
+from collector.model.clock import SystemClock
+from collector.webhooks.attempt import Made, attempt
+from collector.webhooks.client import Client
+from collector.webhooks.deliveries import Summary
+from collector.webhooks.endpoint import Endpoint, endpoints
+from collector.webhooks.outbox import FILE, Outbox
+from collector.webhooks.payloads import render
+from collector.webhooks.retries import Verdict
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    """Add `webhooks` to the command's parser; `common` has the options every command takes."""
+    webhooks = commands.add_parser("webhooks", help="Who is told of events, and whether it worked.")
+    actions = webhooks.add_subparsers(required=True, metavar="COMMAND")
+    listing = actions.add_parser("list", parents=[common], help="Endpoints, and the last deliveries.")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="deliveries to show; default: 20")
+    listing.set_defaults(command=_list)
+    test = actions.add_parser("test", parents=[common], help="Send a webhook.test event now, and print the answer.")
+    test.add_argument("names", nargs="*", metavar="NAME", help="endpoints; default: all")
+    test.set_defaults(command=_test)
+    replay = actions.add_parser("replay", parents=[common], help="Send events again, with the same ids.")
+    replay.add_argument("events", nargs="*", metavar="EVENT_ID", help="events, as `list` shows them")
+    replay.add_argument("--failed", action="store_true", help="what was not delivered")
+    replay.add_argument("--since", type=moment, help="events decided since, e.g. 2026-11-01 (UTC)")
+    replay.add_argument("--endpoint", metavar="NAME", help="only to this endpoint")
+    replay.set_defaults(command=_replay)
+    enable = actions.add_parser("enable", parents=[common], help="Send again to an endpoint that answered 410 Gone.")
+    enable.add_argument("name", metavar="NAME")
+    enable.set_defaults(command=_enable)
+
+
+def _list(options: argparse.Namespace) -> int:
+    config = config_of(options)
+    known = endpoints(config)
+    if not _path(config).exists():
+        print("\n".join(_endpoint_line(endpoint, {}) for endpoint in known.values()) or "No webhook is configured.")
+        return 0
+    outbox = _outbox(config)
+    try:
+        disabled, latest = outbox.deliveries.disabled(), outbox.deliveries.latest(options.limit)
+    finally:
+        outbox.close()
+    print("\n".join(_endpoint_line(endpoint, disabled) for endpoint in known.values()) or "No webhook is configured.")
+    print("\n" + ("\n".join(map(_delivery_line, latest)) or "Nothing has been sent."))
+    return 0
+
+
+def _endpoint_line(endpoint: Endpoint, disabled: Mapping[str, tuple[int, str]]) -> str:
+    state = "enabled"
+    if endpoint.name in disabled:
+        at, why = disabled[endpoint.name]
+        state = f"DISABLED since {_time(at)}: {why} `spanmeter webhooks enable {endpoint.name}` sends to it again."
+    return f"{endpoint.name}  {endpoint.address}  {endpoint.template}  {state}"
+
+
+def _delivery_line(delivery: Summary) -> str:
+    about = f"{_time(delivery.queued_at)}  {delivery.event_id}  {delivery.type}  {_short(delivery.budget)}"
+    tries = f"{delivery.attempts} attempt{'' if delivery.attempts == 1 else 's'}"
+    line = f"{about}  to {delivery.endpoint}: {delivery.state} after {tries}"
+    if delivery.error:
+        line += f"; {delivery.error}"
+    if delivery.state == "pending" and delivery.attempts:
+        line += f" Next attempt: {_time(delivery.next_at)}"
+    return line
+
+
+def _test(options: argparse.Namespace) -> int:
+    config = config_of(options)
+    known = endpoints(config)
+    for name in options.names:
+        _check_known(name, known)
+    if not known:
+        raise ConfigError("No webhook is configured. Add one to `webhooks:`.")
+    outbox = _outbox(config, create=True)
+    try:
+        made = [_send_test(outbox, known[name]) for name in options.names or known]
+    finally:
+        outbox.close()
+    return 0 if all(one.verdict is Verdict.DELIVERED for one in made) else 1
+
+
+def _send_test(outbox: Outbox, endpoint: Endpoint) -> Made:
+    clock, client = SystemClock(), Client()
+    event = BudgetEvent(
+        id=f"evt_{os.urandom(16).hex()}",
+        type=EventType.TEST,
+        budget="",
+        created_ns=clock.time_ns(),
+        data={"message": f"A test of the webhook {endpoint.name}, sent by `spanmeter webhooks test`."},
+        webhooks=(endpoint.name,),
+    )
+    body = render(event, endpoint.template)
+    try:
+        made = asyncio.run(attempt(client, clock, endpoint, event.id, body))
+    finally:
+        client.close()
+    outbox.note_test(event, endpoint, body, made.log)
+    said = f"answered {made.log.status} in {made.log.duration // 10**6} ms" if made.log.status else made.log.error
+    print(f"{endpoint.name} ({endpoint.address}): {said}")
+    if made.log.status and made.log.error:
+        print(f"  {made.log.error}")
+    if made.log.response:
+        print(f"  {_short(made.log.response)}")
+    return made
+
+
+def _replay(options: argparse.Namespace) -> int:
+    config = config_of(options)
+    if not (options.events or options.failed or options.since):
+        raise ConfigError("Say what to send again: EVENT_ID, --failed or --since.")
+    known = endpoints(config)
+    if options.endpoint:
+        _check_known(options.endpoint, known)
+    since = int(options.since.timestamp()) * 10**9 if options.since else None
+    outbox = _outbox(config)
+    try:
+        for event in options.events:
+            if not outbox.has(event):
+                raise StartError(
+                    f"The outbox has no event {_short(event)}; `spanmeter webhooks list` shows what it has."
+                )
+        count = outbox.deliveries.replay(
+            options.events or None, endpoint=options.endpoint, since=since, failed=options.failed
+        )
+    finally:
+        outbox.close()
+    print(f"{count} deliveries are queued; a running daemon takes them up within seconds.")
+    return 0
+
+
+def _enable(options: argparse.Namespace) -> int:
+    config = config_of(options)
+    _check_known(options.name, endpoints(config))
+    outbox = _outbox(config)
+    try:
+        outbox.deliveries.enable(options.name)
+    finally:
+        outbox.close()
+    print(f"{options.name} is enabled; a running daemon sends what was held for it.")
+    return 0
+
+
+def _path(config: Config) -> Path:
+    return config.directory / FILE
+
+
+def _outbox(config: Config, *, create: bool = False) -> Outbox:
+    path = _path(config)
+    if not create and not path.exists():
+        raise StartError(f"There is no {FILE} in {config.directory}; is this the right data directory?")
+    return Outbox(path, SystemClock())
+
+
+def _check_known(name: str, known: Mapping[str, Endpoint]) -> None:
+    if name not in known:
+        raise ConfigError(f"No webhook is named {_short(name)}; configured are: {', '.join(known) or 'none'}.")
+
+
+def _time(ns: int) -> str:
+    return datetime.fromtimestamp(ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _short(text: str) -> str:
+    """Text of others on one line of a terminal, without control characters."""
+    printable = "".join(character if character.isprintable() else " " for character in text[:200])
+    return printable + ("..." if len(text) > 200 else "")

@@ -1,0 +1,142 @@
+"""What fired, and for whom: written before anything is sent, and the answer to "has this fired already?".
+
+Recording an event twice changes nothing, so whoever decides may crash and decide again.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from collector.model.budgets import BudgetEvent, EventType
+from collector.model.clock import Clock
+from collector.webhooks.copies import Copier
+from collector.webhooks.database import Database, storable
+from collector.webhooks.deliveries import Attempt, Deliveries
+from collector.webhooks.endpoint import STANDARD, Endpoint
+from collector.webhooks.payloads import render
+
+_DAY = 86_400 * 10**9
+_LONGEST_PERIOD = 366 * _DAY
+RETENTION_SECONDS = 30 * 86_400.0
+FILE = "webhooks.db"  # in the data directory
+
+
+class Outbox:
+    """The events, with `deliveries` their way out and with `copier` their way into the store.
+
+    Thread-safe; every method blocks on the disk.
+
+    `retention` (seconds) counts from the end of an event's period, or from when it was recorded if that is later.
+    It must not be shorter than spans are stored: a late span of an older period would fire its event again.
+    """
+
+    def __init__(self, path: Path, clock: Clock, retention: float = RETENTION_SECONDS) -> None:
+        """Open `path` or create it. Raises StartError."""
+        self._database = Database(path)
+        self._clock = clock
+        self._retention_ns = int(retention * 1e9)
+        self._templates: Mapping[str, str] = {}
+        self.deliveries = Deliveries(self._database, clock)
+        self.copier = Copier(self._database)
+
+    def configure(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Send to these from now on. For the daemon alone: what it does not name is held until it is named again."""
+        self._templates = {endpoint.name: endpoint.template for endpoint in endpoints.values()}
+        self.deliveries.configure(endpoints)
+
+    def record(self, events: Iterable[BudgetEvent]) -> list[BudgetEvent]:
+        """Make events and their deliveries durable, all or none; those that were not known before.
+
+        Raises Unavailable when the disk refuses; nothing is recorded then.
+        """
+        rows = [(event, self._row(event), self._bodies(event)) for event in events]
+        if not rows:
+            return []
+        new = []
+        with self._database.transaction() as connection:
+            for event, row, bodies in rows:
+                if connection.execute(_INSERT_EVENT, row).rowcount:
+                    self.deliveries.queue(connection, event.id, bodies)
+                    new.append(event)
+        return new
+
+    def note_test(self, event: BudgetEvent, endpoint: Endpoint, body: bytes, attempt: Attempt) -> None:
+        """Log a test that has been sent: whatever came of it, it is not sent again."""
+        with self._database.transaction() as connection:
+            connection.execute(_INSERT_EVENT, self._row(event))
+            self.deliveries.log_ended(connection, event.id, endpoint.name, body, attempt)
+
+    def _row(self, event: BudgetEvent) -> tuple[object, ...]:
+        keep_from = max(event.period_end, self._clock.time_ns())
+        if not event.period_end and event.type is not EventType.TEST:
+            keep_from += _LONGEST_PERIOD  # of a period that is not said, the end may be this far
+        scope, data = json.dumps(event.scope), json.dumps(event.data, default=str)
+        period = (event.period_start, event.period_end)
+        webhooks = json.dumps(event.webhooks)
+        head = (event.id, event.type.value, storable(event.budget), scope, *period, event.threshold)
+        return (*head, event.created_ns, data, webhooks, keep_from)
+
+    def _bodies(self, event: BudgetEvent) -> dict[str, bytes]:
+        return {name: render(event, self._templates.get(name, STANDARD)) for name in event.webhooks}
+
+    def has(self, event_id: str) -> bool:
+        """Whether the event has been recorded."""
+        return bool(self._database.rows("SELECT 1 FROM events WHERE id = ?", (event_id,)))
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of `ids` that have been recorded."""
+        asked = json.dumps(list(ids))
+        return {row["id"] for row in self._database.rows(_KNOWN, (asked,))}
+
+    def events(self, budget: str | None = None, limit: int = 100) -> list[BudgetEvent]:
+        """The latest events, newest first, of one budget or of all."""
+        if budget is None:
+            rows = self._database.rows("SELECT * FROM events ORDER BY seq DESC LIMIT ?", (limit,))
+        else:
+            rows = self._database.rows(_OF_BUDGET, (storable(budget), limit))
+        return [_event(row) for row in rows]
+
+    def fired_for(self, budget: str, period_start: int) -> list[BudgetEvent]:
+        """What a budget has told in the period that began then, in the order of decision."""
+        return [_event(row) for row in self._database.rows(_OF_PERIOD, (storable(budget), period_start))]
+
+    def fired_since(self, budget: str, period_start: int) -> list[BudgetEvent]:
+        """What a budget has told in periods that began then or later, in the order of decision."""
+        return [_event(row) for row in self._database.rows(_SINCE, (storable(budget), period_start))]
+
+    def prune(self) -> int:
+        """Forget what is past its retention; the number of events forgotten."""
+        before = self._clock.time_ns() - self._retention_ns
+        with self._database.transaction() as connection:
+            self.deliveries.prune(connection, before)
+            return connection.execute("DELETE FROM events WHERE keep_from < ?", (before,)).rowcount
+
+    def close(self) -> None:
+        self._database.close()
+
+
+_INSERT_EVENT = """
+INSERT OR IGNORE INTO events
+    (id, type, budget, scope, period_start, period_end, threshold, created_ns, data, webhooks, keep_from)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_KNOWN = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
+_OF_BUDGET = "SELECT * FROM events WHERE budget = ? ORDER BY seq DESC LIMIT ?"
+_OF_PERIOD = "SELECT * FROM events WHERE budget = ? AND period_start = ? ORDER BY seq"
+_SINCE = "SELECT * FROM events WHERE budget = ? AND period_start >= ? ORDER BY seq"
+
+
+def _event(row: sqlite3.Row) -> BudgetEvent:
+    return BudgetEvent(
+        id=row["id"],
+        type=EventType(row["type"]),
+        budget=row["budget"],
+        created_ns=row["created_ns"],
+        data=json.loads(row["data"]),
+        webhooks=tuple(json.loads(row["webhooks"])),
+        scope=tuple(json.loads(row["scope"])),
+        period_start=row["period_start"],
+        period_end=row["period_end"],
+        threshold=row["threshold"],
+    )

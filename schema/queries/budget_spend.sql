@@ -1,0 +1,87 @@
+-- What one budget has spent, by period and scope: the exact answer that the ledger is built from and compared with.
+--
+-- `starts` are the ascending starts (Unix nanoseconds) of periods from `since` to `until`; with a `step` above 0, periods
+-- are steps of so many nanoseconds instead.
+-- A call without an agent, feature, user or conversation has its run's: the earliest that a span of the run names, at
+-- most a week before `since` or after `until`. `by_run` and `by_attributes` are 0 for budgets that do not ask for these;
+-- `value_keys` are the attributes that some budget asks for, `attribute_keys` and `attribute_values` those this one wants.
+SELECT
+    if({step:Int64} > 0,
+        call.StartNano - call.StartNano % greatest({step:Int64}, 1),
+        roundDown(call.StartNano, {starts:Array(Int64)})) AS PeriodStart,
+    arrayMap(name -> leftUTF8(multiIf(
+        name = 'project', toString(call.Project),
+        name = 'service', toString(call.ServiceName),
+        name = 'environment', call.Environment,
+        name = 'provider', toString(call.Provider),
+        name = 'model', call.Model,
+        name = 'agent', if(call.AgentName = '', run.ItsAgent, toString(call.AgentName)),
+        name = 'feature', if(call.Feature = '', run.ItsFeature, toString(call.Feature)),
+        name = 'user', if(call.UserId = '', run.ItsUser, call.UserId),
+        name = 'conversation', if(call.ConversationId = '', run.ItsConversation, call.ConversationId),
+        call.Values[indexOf({value_keys:Array(String)}, substring(name, length('attribute.') + 1))]
+        ), 200), {per:Array(String)}) AS Scope,
+    toString(sum(call.Usd)) AS Cost,
+    toString(sum(call.Tokens)) AS Tokens,
+    count() AS Calls,
+    countIf(call.Unpriced) AS Unpriced
+FROM
+(
+    SELECT
+        Project, TraceId, ServiceName, Provider, AgentName, Feature, UserId, ConversationId,
+        toUnixTimestamp64Nano(Timestamp) AS StartNano,
+        if(ResponseModel = '', RequestModel, ResponseModel) AS Model,
+        if({by_attributes:UInt8} = 1,
+            if(ResourceAttributes['deployment.environment.name'] = '',
+                ResourceAttributes['deployment.environment'], ResourceAttributes['deployment.environment.name']),
+            '') AS Environment,
+        if({by_attributes:UInt8} = 1,
+            arrayMap(key -> if(SpanAttributes[key] = '', ResourceAttributes[key], SpanAttributes[key]),
+                {value_keys:Array(String)}),
+            []) AS Values,
+        ifNull(Cost, 0) AS Usd,
+        toUInt128(InputTokens) + OutputTokens AS Tokens,
+        PriceStatus NOT IN ('priced', 'reported') AS Unpriced
+    FROM otel_traces FINAL
+    WHERE Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+      AND Timestamp < fromUnixTimestamp64Nano({until:Int64}, 'UTC')
+      AND (PriceStatus IN ('priced', 'reported', 'unknown_model')
+          OR (Kind = 'llm' AND PriceStatus = 'no_usage' AND StatusCode != 'Error'))
+      AND (empty({match_project:Array(String)}) OR has({match_project:Array(String)}, Project))
+      AND (empty({match_service:Array(String)}) OR has({match_service:Array(String)}, leftUTF8(ServiceName, 200)))
+      AND (empty({match_provider:Array(String)}) OR has({match_provider:Array(String)}, leftUTF8(Provider, 200)))
+) AS call
+LEFT JOIN
+(
+    SELECT
+        Project, TraceId,
+        argMinIf(toString(AgentName), (Timestamp, SpanId), AgentName != '') AS ItsAgent,
+        argMinIf(toString(Feature), (Timestamp, SpanId), Feature != '') AS ItsFeature,
+        argMinIf(UserId, (Timestamp, SpanId), UserId != '') AS ItsUser,
+        argMinIf(ConversationId, (Timestamp, SpanId), ConversationId != '') AS ItsConversation
+    FROM otel_traces FINAL
+    WHERE {by_run:UInt8} = 1
+      AND Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC') - INTERVAL 7 DAY
+      AND Timestamp < fromUnixTimestamp64Nano({until:Int64}, 'UTC') + INTERVAL 7 DAY
+      AND (AgentName != '' OR Feature != '' OR UserId != '' OR ConversationId != '')
+    GROUP BY Project, TraceId
+) AS run ON call.Project = run.Project AND call.TraceId = run.TraceId
+WHERE (empty({match_environment:Array(String)})
+        OR has({match_environment:Array(String)}, leftUTF8(call.Environment, 200)))
+  AND ({model_pattern:String} = '' OR match(leftUTF8(call.Model, 200), {model_pattern:String}))
+  AND (empty({match_agent:Array(String)})
+        OR has({match_agent:Array(String)}, leftUTF8(if(call.AgentName = '', run.ItsAgent, call.AgentName), 200)))
+  AND (empty({match_feature:Array(String)})
+        OR has({match_feature:Array(String)}, leftUTF8(if(call.Feature = '', run.ItsFeature, call.Feature), 200)))
+  AND (empty({match_user:Array(String)})
+        OR has({match_user:Array(String)}, leftUTF8(if(call.UserId = '', run.ItsUser, call.UserId), 200)))
+  AND (empty({match_conversation:Array(String)})
+        OR has({match_conversation:Array(String)},
+            leftUTF8(if(call.ConversationId = '', run.ItsConversation, call.ConversationId), 200)))
+  AND arrayAll(
+        wanted -> arrayExists(
+            (key, value) -> key = wanted
+                AND value = leftUTF8(call.Values[indexOf({value_keys:Array(String)}, wanted)], 200),
+            {attribute_keys:Array(String)}, {attribute_values:Array(String)}),
+        {attribute_keys:Array(String)})
+GROUP BY PeriodStart, Scope
