@@ -211,7 +211,10 @@ class Spending:
         starts = sorted({*self._ledger.kept(rule), *_starts_at(rule, self._clock.time_ns())})
         differing = self._take_over(rule, starts, exact_spend(store, rule, starts))
         if differing:
-            log.error("A budget's spend was not what the store says, and was corrected.", budget=rule.name, **differing)
+            hint = "Where several replicas write one store, this is what the others have stored."
+            log.warning(
+                "A budget's spend was not what the store says; corrected.", budget=rule.name, hint=hint, **differing
+            )
         return bool(differing)
 
     def _take_over(

@@ -114,10 +114,8 @@ def _send_test(outbox: Outbox, endpoint: Endpoint) -> Made:
     finally:
         client.close()
     outbox.note_test(event, endpoint, body, made.log)
-    said = f"answered {made.log.status} in {made.log.duration // 10**6} ms" if made.log.status else made.log.error
-    print(f"{endpoint.name} ({endpoint.address}): {said}")
-    if made.log.status and made.log.error:
-        print(f"  {made.log.error}")
+    said = made.log.error or f"{endpoint.address} answered {made.log.status}."
+    print(f"{endpoint.name}: {said} ({made.log.duration // 10**6} ms)")
     if made.log.response:
         print(f"  {_short(made.log.response)}")
     return made

@@ -64,7 +64,7 @@ class Client:
     async def _exchange(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Answer:
         # A connection an attempt: events are rare, and one that was kept may be closed when it is needed.
         pool = httpcore2.AsyncConnectionPool(
-            ssl_context=self._trusted(),
+            ssl_context=self._trusted() if endpoint.url.startswith("https:") else None,
             network_backend=CheckedBackend(self._resolve, allow_private=endpoint.allow_private),
             max_keepalive_connections=0,
         )
@@ -101,5 +101,8 @@ async def _beginning(response: httpcore2.Response) -> str:
     return data[: 4 * _EXCERPT].decode(errors="replace")[:_EXCERPT]
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
+    """The first cause: "connection refused" rather than "all attempts failed"."""
+    while cause := error.args[0] if error.args and isinstance(error.args[0], BaseException) else error.__cause__:
+        error = cause
     return (str(error) or type(error).__name__).rstrip(".")[:300]

@@ -157,8 +157,8 @@ class Deliveries:
     ) -> None:
         """Log within the caller's transaction a delivery that had one attempt and gets no more."""
         self.queue(connection, event_id, {endpoint: body})
-        row = connection.execute("SELECT id FROM deliveries WHERE event_id = ? AND endpoint = ?", (event_id, endpoint))
-        delivery = Delivery(row.fetchone()["id"], event_id, endpoint, body, 1, 0)
+        (row,) = connection.execute(_ID, (event_id, endpoint))
+        delivery = Delivery(row["id"], event_id, endpoint, body, 1, 0)
         self._log(connection, delivery, attempt, DELIVERED if attempt.outcome == DELIVERED else FAILED, None)
 
     def replay(
@@ -171,8 +171,8 @@ class Deliveries:
     ) -> int:
         """Queue deliveries anew, with the whole schedule before them, and enable their endpoints; how many.
 
-        Of these events (None: all), to this endpoint, decided at `since` (Unix ns) or later; `failed`: not those that
-        were delivered.
+        Of these events (None: all but tests), to this endpoint, decided at `since` (Unix ns) or later; `failed`: not
+        those that were delivered.
         """
         chosen = {
             "ids": None if ids is None else json.dumps(list(ids)),
@@ -253,6 +253,7 @@ _ATTEMPT = """
 INSERT INTO attempts (event_id, endpoint, attempt, at, duration, outcome, status, error, response)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+_ID = "SELECT id FROM deliveries WHERE event_id = ? AND endpoint = ?"
 _OUTCOME = """
 UPDATE deliveries
 SET state = ?, next_at = ?, finished_at = ?, attempts = attempts + 1, tries = tries + 1, claimed_until = 0
@@ -266,6 +267,7 @@ WHERE name IN (
         AND (:endpoint IS NULL OR endpoint = :endpoint)
         AND (:since IS NULL OR event_id IN (SELECT id FROM events WHERE created_ns >= :since))
         AND (NOT :failed OR state != 'delivered')
+        AND (:ids IS NOT NULL OR event_id NOT IN (SELECT id FROM events WHERE type = 'webhook.test'))
 )
 """
 _REQUEUE = """
@@ -274,6 +276,7 @@ WHERE (:ids IS NULL OR event_id IN (SELECT value FROM json_each(:ids)))
     AND (:endpoint IS NULL OR endpoint = :endpoint)
     AND (:since IS NULL OR event_id IN (SELECT id FROM events WHERE created_ns >= :since))
     AND (NOT :failed OR state != 'delivered')
+    AND (:ids IS NOT NULL OR event_id NOT IN (SELECT id FROM events WHERE type = 'webhook.test'))
 """
 _LATEST = """
 SELECT

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from collector.model.budgets import BudgetEvent
@@ -18,7 +19,12 @@ def render(event: BudgetEvent, template: str) -> bytes:
         body = _flat(event)
     else:
         body = {"type": event.type.value, "timestamp": moment(event.created_ns), "data": event.data}
-    return json.dumps(body, separators=(",", ":"), default=str).encode()
+    return json.dumps(body, separators=(",", ":"), default=_plainly).encode()
+
+
+def _plainly(value: object) -> str:
+    """What JSON has no form for: a Decimal without exponent."""
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def moment(ns: int) -> str:

@@ -4,17 +4,20 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.app import enricher
 from collector.billing import Billing
 from collector.budgets.facts import NOTHING, Amount
-from collector.budgets.ledger import Changes, Ledger
+from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
+from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
 from collector.config import Config, PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
+from collector.errors import Rejected
 from collector.model.budgets import Dimensions, Scope
 from collector.reprice import Selection, apply
 from collector.spending import Spending, exact_spend
@@ -141,7 +144,7 @@ def _of_run(name: str, row: Call, rows: Sequence[Call]) -> str:
 
 def _start(rule: Rule, ns: int) -> int:
     schedule = rule.schedule
-    return schedule.at(ns).start if hasattr(schedule, "at") else schedule.bucket(ns)
+    return schedule.at(ns).start if isinstance(schedule, Calendar) else schedule.bucket(ns)
 
 
 few = st.sampled_from
@@ -211,3 +214,94 @@ def test_the_ledger_is_what_the_store_says(store: Store, steps: list[Any], wrong
     bench.assert_equal()
     for rule in bench.rules:
         assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.kept(rule))), rule.name
+
+
+def test_what_another_replica_has_stored_is_found_by_reconciling(store: Store) -> None:
+    one, other = (Bench(store, rules_of(*BUDGETS), RIGHT) for _ in range(2))
+    one.deliver([Call(trace=1, span=1, start_ns=NOW, tokens=500)])
+    other.deliver([Call(trace=2, span=1, start_ns=NOW, tokens=700)])
+    assert one.spending.reconcile()
+    one.assert_equal()
+    assert one.kept(one.rules.by_name("all")) == by_hand(
+        one.rules.by_name("all"),
+        [Call(1, 1, NOW, 500), Call(2, 1, NOW, 700)],
+        sorted(one.ledger.kept(one.rules.by_name("all"))),
+    )
+    assert one.spending.reconcile() == []
+
+
+def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
+    rules = rules_of({"name": "users", "limit_usd": 1, "period": "month", "per": ["user"]})
+    bench = Bench(store, rules, RIGHT, max_values=3)
+    rule = rules.by_name("users")
+    bench.deliver([Call(n, 1, NOW + n, 1000 + n, user=f"u{n}") for n in range(1, 8)])
+    (cells,) = bench.kept(rule).values()
+    assert len(cells) == 4
+    assert cells[OTHER,].calls == 4
+    assert sum(amount.tokens for amount in cells.values()) == sum(1000 + n for n in range(1, 8))
+    bench.restart()
+    (cells,) = bench.kept(rule).values()
+    assert set(cells) == {("u7",), ("u6",), ("u5",), (OTHER,)}, "from the store, those that spent most are kept"
+    assert bench.ledger.spend(rule, ("u1",), NOW) == cells[OTHER,]
+
+
+def test_a_failed_insert_counts_nothing_and_a_repeated_one_once(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    calls = [Call(1, n, NOW + n, 1000 + n, parent=0) for n in range(1, 4)]
+    store.command("ALTER TABLE otel_traces ADD CONSTRAINT none CHECK SpanName != 'call'")
+    with pytest.raises(Rejected):
+        bench.deliver(calls, "once")
+    bench.assert_equal()
+    assert bench.kept(bench.rules.by_name("all")) == {}
+    store.command("ALTER TABLE otel_traces DROP CONSTRAINT none")
+    for _ in range(2):
+        bench.deliver(calls, "once")
+        bench.assert_equal()
+    (cells,) = bench.kept(bench.rules.by_name("all")).values()
+    assert cells == {(): Amount(3006 * MICRO, 3006, 3, 0)}
+
+
+def test_a_wrong_sum_is_corrected(store: Store) -> None:
+    bench = Bench(store, rules_of(BUDGETS[0]), RIGHT)
+    bench.deliver([Call(1, 1, NOW, 1000)])
+    rule = bench.rules.by_name("all")
+    bench.ledger.post(rule, (), NOW, Amount(5, 5, 1, 0), NOW)
+    assert bench.kept(rule) != bench.exact(rule)
+    assert bench.spending.reconcile() == ["all"]
+    bench.assert_equal()
+
+
+def test_spans_of_a_period_long_ago_are_added_to_what_the_store_has(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    old = NOW - 20 * 24 * HOUR
+    bench.deliver([Call(1, 1, old, 1000, feature="a", user="u1")])
+    bench.restart()
+    bench.deliver([Call(2, 1, old, 500, feature="a", user="u1")])
+    bench.assert_equal()
+    rule = bench.rules.by_name("berlin-day")
+    assert isinstance(rule.schedule, Calendar)
+    assert bench.ledger.spend_in(rule, ("a",), rule.schedule.at(old)).tokens == 1500
+
+
+def test_clocks_that_are_wrong_by_years_make_no_periods(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    bench.deliver([Call(n, 1, n * 400 * 24 * HOUR, 1000 + n) for n in range(1, 60)])
+    for rule in bench.rules:
+        assert len(list(bench.ledger.kept(rule))) <= 2 or rule.name == "rolling"
+    bench.assert_equal()
+
+
+def test_what_a_lease_has_paid_is_handed_out_as_a_total(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    bench.leases = ["lease_1"]
+    first = [Call(1, 2, NOW, 1000, parent=1, lease="lease_1")]
+    bench.deliver(first)
+    bench.deliver(first)
+    assert bench.changes[-1].leases["lease_1"] == LeaseSpend(Amount(1000 * MICRO, 1000, 1, 0))
+    bench.restart()
+    bench.deliver([Call(1, 3, NOW + 1, 500, parent=1)])
+    assert bench.changes[-1].leases["lease_1"].amount.tokens == 1500, "the run's lease pays for all of its calls"
+    bench.deliver([Call(1, 1, NOW - 1, lease="lease_1")])
+    assert bench.changes[-1].leases["lease_1"] == LeaseSpend(Amount(1500 * MICRO, 1500, 2, 0), finished=True)
+    bench.deliver([Call(2, 1, NOW, 800, lease="lease_unknown")])
+    assert "lease_unknown" not in bench.changes[-1].leases
