@@ -47,7 +47,7 @@ def endpoints(config: Config) -> dict[str, Endpoint]:
 
 def _endpoint(name: str, config: Config) -> Endpoint:
     webhook = config.webhooks[name]
-    secrets = tuple(secret.get_secret_value() for secret in webhook.secret or webhook.secrets)
+    secrets = webhook.signing_secrets
     for secret in secrets:
         try:
             signer(secret)

@@ -232,6 +232,32 @@ def test_tokens_are_reloaded_in_every_worker(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
+def test_workers_are_told_no_secret_and_start_whatever_the_budgets_need(tmp_path: Path) -> None:
+    """A year fits the store's ttl, which workers do not know either; the log has a mistake made on reload, too."""
+    secret = "correct-horse-battery"
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        f"processes: 2\nstore: {{ttl: 400d}}\nwebhooks:\n  ops: {{url: 'https://hooks.example.com', secret: {secret}}}\n"
+        "budgets:\n  - {name: a, limit_usd: 1, period: year, webhooks: ops}\n"
+    )
+    daemon = DaemonProcess(tmp_path / "data", FAST)
+    command = [*daemon.command(), "--config", str(settings), "--set", "telemetry.log_level=debug"]
+    daemon.command = lambda: command  # type: ignore[method-assign]
+    daemon.start()
+    try:
+        daemon.wait_until_ready()
+        wait_until(lambda: daemon.metric("spanmeter_workers_accepting") == 2, 30, "both workers")
+        settings.write_text(settings.read_text().replace(f"{secret}}}", f"'{secret}}}"))
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "is not YAML" in daemon.log_tail(), 30, "the mistake in the log")
+        assert daemon.stop() == 0, daemon.log_tail()
+        assert secret not in daemon.log.read_text()
+    finally:
+        kill_all(daemon)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_two_daemons_never_share_a_port(daemon: DaemonProcess, tmp_path: Path) -> None:
     daemon.start()
     daemon.wait_for_ports()
