@@ -122,13 +122,28 @@ class HttpExporter(Exporter):
         self._connection.close()
 
 
-def exporters(grpc_port: int, http_port: int, count: int, *, pause: float = 0.0) -> list[Exporter]:
-    """Exporters of both transports, numbered so that their trace ids differ."""
-    return [
+def sending(grpc_port: int, http_port: int, count: int, *, pause: float = 0.0) -> list[Exporter]:
+    """Running exporters of both transports, numbered so that their trace ids differ."""
+    made: list[Exporter] = [
         GrpcExporter(number, grpc_port, pause=pause) if number % 2 else HttpExporter(number, http_port, pause=pause)
         for number in range(1, count + 1)
     ]
+    for sender in made:
+        sender.start()
+    return made
+
+
+def finish(senders: list[Exporter]) -> None:
+    """Let what is in flight be acknowledged, and stop."""
+    for sender in senders:
+        sender.finish()
+
+
+def retries(senders: list[Exporter]) -> int:
+    return sum(sender.retries for sender in senders)
 
 
 def acknowledged_by(senders: list[Exporter]) -> dict[str, int]:
+    """Spans by trace id of exporters that have finished and were never told that a request is at fault."""
+    assert [failure for sender in senders for failure in sender.failures] == []
     return {trace: spans for sender in senders for trace, spans in sender.acknowledged.items()}
