@@ -1,7 +1,7 @@
 """The drain with the real engine: every row once, poison aside, nothing lost while the store is away."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,13 +13,15 @@ from collector.app import enricher
 from collector.billing import Billing
 from collector.cli import main
 from collector.config import PricingConfig, SpoolConfig, StoreConfig
+from collector.decode import decode
 from collector.drain import Drain
 from collector.enrich import RecentTraces
-from collector.errors import Reason, Unavailable
+from collector.errors import Reason, Rejected, Unavailable
 from collector.model.columns import LATEST_NS
 from collector.model.envelope import Envelope
 from collector.spool import DeadLetter, Segment, Spool
 from collector.store import Store, open_store
+from collector.store.errors import OutOfMemory
 from collector.telemetry import Metrics
 from tests.support.clock import FakeClock
 from tests.support.spans import DAY_NS, START_NS, envelope
@@ -252,6 +254,52 @@ def test_too_much_poison_stops_the_drain_until_its_cause_is_gone(
     bench.run_until_empty()
     assert store.command("SELECT count() FROM otel_traces FINAL") == 65
     assert len(names(store)) == 65
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_stored_in_halves_is_never_stored_whole(bench: Bench, store: Store, *, restarted: bool) -> None:
+    """Not even where a restart brings the memory that was missing."""
+    insert = store.insert
+
+    def scarce(table: str, batches: Iterable[pa.RecordBatch], token: str) -> None:
+        """Memory for one row, and a connection that breaks with the second half."""
+        rows = list(batches)
+        if sum(batch.num_rows for batch in rows) > 1:
+            raise OutOfMemory(241, "The store is out of memory.")
+        if token.endswith(".1"):
+            raise Unavailable(Reason.STORE, "The store is away.")
+        insert(table, rows, token)
+
+    segment = bench.spooled(envelope(1, ["a", "b"]))
+    store.insert = scarce  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert names(store) == ["a"]
+    store.insert = insert  # type: ignore[method-assign]
+    if restarted:
+        bench.reopen()
+    bench.run_until_empty()
+    assert names(store) == ["a", "b"]
+    assert list((bench.directory / "spool").glob("*.halved")) == []
+
+
+def test_envelopes_that_are_too_many_for_one_batch_are_decoded_in_several(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of a batch holds 2 GiB; here a batch holds three rows."""
+
+    def of_three(envelopes: Sequence[Envelope]) -> pa.RecordBatch:
+        batch = decode(envelopes)
+        if batch.num_rows > 3:
+            raise Rejected(Reason.TOO_LARGE, "These rows are too large for one batch.")
+        return batch
+
+    monkeypatch.setattr(drain, "decode", of_three)
+    broken = Envelope("default", START_NS, 1, b"\x0a\xffnot protobuf")
+    bench.spooled(envelope(1, ["a", "b"]), envelope(2, ["c", "d"]), broken, envelope(3, ["e"]), envelope(4, ["f"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "b", "c", "d", "e", "f"]
+    assert [entry.envelope for entry in bench.deadletter.entries()] == [broken]
 
 
 def test_an_envelope_that_does_not_decode_is_set_aside(bench: Bench, store: Store) -> None:
