@@ -405,25 +405,27 @@ def test_a_segment_too_large_for_the_stores_memory_is_stored_in_parts(bench: Ben
     assert counted == [{"all": 3000, "spans": 3000}]
 
 
+def assert_waited_for(bench: Bench, segment: Segment) -> None:
+    """It cannot be stored now, and nothing of it goes to the dead letter."""
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert bench.deadletter.statistics().entries == 0
+
+
 def test_a_missing_table_is_waited_for(bench: Bench, store: Store) -> None:
     """A table someone dropped, or renamed, is mended by people; the spans wait."""
     store.command("RENAME TABLE otel_traces TO elsewhere")
     segment = bench.spooled(envelope(1, ["a"]))
-    with pytest.raises(Unavailable):
-        bench.drain.deliver_once(segment)
-    assert bench.deadletter.statistics().entries == 0
+    assert_waited_for(bench, segment)
     store.command("RENAME TABLE elsewhere TO otel_traces")
     bench.run_until_empty()
     assert names(store) == ["a"]
 
 
 def test_a_column_missing_from_the_table_is_waited_for(bench: Bench, store: Store) -> None:
-    """The table's fault, not the data's: nothing goes to the dead letter."""
     store.command("ALTER TABLE otel_traces DROP COLUMN TraceState")
     segment = bench.spooled(envelope(1, ["a"]))
-    with pytest.raises(Unavailable):
-        bench.drain.deliver_once(segment)
-    assert bench.deadletter.statistics().entries == 0
+    assert_waited_for(bench, segment)
 
 
 def test_a_unreadable_segment_is_waited_for(bench: Bench, store: Store) -> None:

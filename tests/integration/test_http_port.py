@@ -20,6 +20,7 @@ from collector.receive.http import OtlpHttp
 from collector.spool import Delivery, Spool
 from collector.telemetry import Metrics
 from tests.support.spans import request
+from tests.support.waiting import until
 
 HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: here\r\nContent-Type: application/x-protobuf\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -63,11 +64,6 @@ async def bench(directory: Path) -> AsyncIterator[Bench]:
         writer.close()
         await port.stop(5)
         spool.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-        await asyncio.sleep(0)
 
 
 def within(directory: Path, act: Callable[[Bench], Awaitable[None]]) -> None:

@@ -10,16 +10,17 @@ import grpc
 
 from tests.support.spans import DAY_NS, request
 
-_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_RETRYABLE_GRPC = {
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+# By their code alone; RESOURCE_EXHAUSTED only with RetryInfo, which the daemon sends when it may be.
+RETRYABLE = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,  # the daemon sends RetryInfo with it when it may be retried
 }
+_RETRYABLE_GRPC = RETRYABLE | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 _RETRYABLE_HTTP = {429, 502, 503, 504}
 _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),  # a connection each, as exporters of different processes have
@@ -87,7 +88,7 @@ class GrpcExporter(Exporter):
     def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
         super().__init__(number, port, pause=pause)
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS)
-        self._export = self._channel.unary_unary(_EXPORT)
+        self._export = self._channel.unary_unary(EXPORT)
 
     def send(self, body: bytes) -> str | None:
         try:
