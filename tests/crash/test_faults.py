@@ -1,5 +1,6 @@
 """The daemon while its store is away, dies, or hangs; and two daemons that want one directory."""
 
+import contextlib
 import os
 import random
 import signal
@@ -171,6 +172,13 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True, capture_output=True)
 
 
+def take_the_rest(disk: Path) -> None:
+    """Leave no room: what the store compresses well would take minutes to fill the disk by itself."""
+    with contextlib.suppress(OSError), (disk / "ballast").open("wb", buffering=0) as ballast:
+        while True:
+            ballast.write(bytes(4096))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_full_disk_under_load(tiny_disk: Path, say: Callable[[str], None]) -> None:
@@ -181,6 +189,8 @@ def test_a_full_disk_under_load(tiny_disk: Path, say: Callable[[str], None]) -> 
         daemon.start()
         daemon.wait_until_ready()
         senders = sending(daemon.grpc, daemon.http, 4)
+        wait_until(lambda: all(len(sender.acknowledged) > 100 for sender in senders), 60, "load")
+        take_the_rest(tiny_disk)
         wait_until(lambda: all(sender.retries > 20 for sender in senders), 60, "refusals")
         refused = retries(senders)
         subprocess.run(["mount", "-o", "remount,size=1g", str(tiny_disk)], check=True, capture_output=True)
