@@ -106,9 +106,10 @@ class Deliveries:
         ]
 
     def next_due(self, endpoints: Iterable[str]) -> int | None:
-        """When the earliest pending delivery of these endpoints may be taken (Unix ns); None when there is none."""
-        times = [self._database.rows(_NEXT, (name,))[0]["at"] for name in endpoints]
-        return min((at for at in times if at is not None), default=None)
+        """When the earliest delivery of these endpoints that no one has claimed is due (Unix ns); None without any."""
+        now = self._clock.time_ns()
+        rows = [row for name in endpoints for row in self._database.rows(_NEXT, (name, now))]
+        return min((row["next_at"] for row in rows), default=None)
 
     def succeeded(self, delivery: Delivery, attempt: Attempt) -> None:
         """Log the attempt; the delivery is done."""
@@ -118,12 +119,12 @@ class Deliveries:
         """Log the attempt; it is due again at `next_at` (Unix ns), or given up."""
         self._finish(delivery, attempt, FAILED if next_at is None else PENDING, next_at)
 
-    def gone(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Log the attempt and disable its endpoint; what waits for it is held."""
+    def gone(self, delivery: Delivery, attempt: Attempt, fingerprint: str) -> None:
+        """Log the attempt and disable its endpoint, if it still is the one that was asked; what waits is held."""
         now = self._clock.time_ns()
         with self._database.transaction() as connection:
             self._log(connection, delivery, attempt, HELD, None)
-            connection.execute(_DISABLE, (now, attempt.error, delivery.endpoint))
+            connection.execute(_DISABLE, (now, attempt.error, delivery.endpoint, fingerprint))
             self._hold_and_release(connection)
 
     def release(self, ids: Sequence[int] | None = None) -> None:
@@ -239,8 +240,10 @@ WHERE id IN (
 )
 RETURNING *
 """
-_NEXT = "SELECT min(max(next_at, claimed_until)) AS at FROM deliveries WHERE endpoint = ? AND state = 'pending'"
-_DISABLE = "UPDATE endpoints SET disabled_at = ?, reason = ? WHERE name = ?"
+_NEXT = """
+SELECT next_at FROM deliveries WHERE endpoint = ? AND state = 'pending' AND claimed_until <= ? ORDER BY next_at LIMIT 1
+"""
+_DISABLE = "UPDATE endpoints SET disabled_at = ?, reason = ? WHERE name = ? AND fingerprint = ?"
 _HOLD = """
 UPDATE deliveries SET state = 'held'
 WHERE state = 'pending' AND endpoint NOT IN (SELECT name FROM endpoints WHERE disabled_at IS NULL)

@@ -81,10 +81,11 @@ def test_a_test_that_fails_is_not_sent_again(capsys: pytest.CaptureFixture[str],
 
 def test_disabled_endpoints_are_shown_and_enabled(capsys: pytest.CaptureFixture[str], config: Path) -> None:
     outbox = Outbox(load(config).directory / FILE, SystemClock())
-    outbox.configure(endpoints(load(config)))
+    known = endpoints(load(config))
+    outbox.configure(known)
     outbox.record([an_event(1), an_event(2)])
     (delivery, _) = outbox.deliveries.claim("ops", 2, 45)
-    outbox.deliveries.gone(delivery, Attempt(1, 1, "gone", 410, "It answered 410 Gone."))
+    outbox.deliveries.gone(delivery, Attempt(1, 1, "gone", 410, "It answered 410 Gone."), known["ops"].fingerprint)
     printed = run(capsys, config, "list")[1]
     assert "DISABLED since" in printed
     assert "`spanmeter webhooks enable ops` sends to it again" in printed
