@@ -63,7 +63,7 @@ class Alerting:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
         # The lines of rolling windows that spend is over: told, and to be told again only after it was under them.
-        self._over: dict[tuple[str, Scope, EventType, str], int] = {}
+        self._over: set[tuple[str, Scope, EventType, str]] = set()
         self._periods: dict[str, Period] = {}
         self._describing = 0
 
@@ -71,7 +71,7 @@ class Alerting:
         """Decide by these rules from now on, and decide anew what they say of the sums as they are."""
         with self._lock:
             self._rules = rules
-            self._over = {key: step for key, step in self._over.items() if rules.find(key[0])}
+            self._over = {key for key in self._over if rules.find(key[0])}
         self.decide_all()
 
     def told(self, changes: Changes) -> None:
@@ -142,26 +142,18 @@ class Alerting:
         The period of such an event is the step in which it was decided.
         """
         step = schedule.bucket(state.now)
-        now = Period(step, step + schedule.step_ns)
-        reached = set(lines_reached(state))
-        rule, scope = state.rule, state.scope
-        told = [event for event in events(replace(state, period=now), posted) if event.type not in _LINES]
-        found = [event for event in told if self._first(rule, scope, event.type, "", step, schedule)]
-        for event in events(replace(state, period=now), posted):
-            line = event.type, event.threshold
-            if line in reached and self._first(rule, scope, *line, step, schedule):
-                found.append(event)
-        return found
+        told = events(state, posted, Period(step, step + schedule.step_ns))
+        return [event for event in told if self._first(event, schedule)]
 
-    def _first(self, rule: Rule, scope: Scope, kind: EventType, line: str, step: int, schedule: Rolling) -> bool:
-        """Whether this line was not over before; from now on it is."""
-        key = (rule.name, scope, kind, line)
+    def _first(self, event: BudgetEvent, schedule: Rolling) -> bool:
+        """Whether spend was under this line before; from now on it is over it."""
+        line = event.scope, event.type, event.threshold
+        key = (event.budget, *line)
         if key in self._over:
             return False
-        self._over[key] = step
-        since = step - schedule.length_ns
-        recorded = self._outbox.fired_since(rule.name, since)
-        return not any((event.scope, event.type, event.threshold) == key[1:] for event in recorded)
+        self._over.add(key)
+        recorded = self._outbox.fired_since(event.budget, event.period_start - schedule.length_ns)
+        return line not in {(other.scope, other.type, other.threshold) for other in recorded}
 
     def _arm(self, rule: Rule, schedule: Rolling, now: int) -> None:
         window = schedule.window(now)
@@ -169,7 +161,7 @@ class Alerting:
             state = State(rule, key[1], window, self._ledger.spend_in(rule, key[1], window), now)
             unpriced = key[2] is EventType.UNPRICED and state.spent.unpriced > 0
             if not unpriced and (key[2], key[3]) not in set(lines_reached(state)):
-                del self._over[key]
+                self._over.discard(key)
 
     def _resets(self, rule: Rule, schedule: Calendar, now: int) -> Iterator[BudgetEvent]:
         """For each period that has ended with a line crossed: that the next one has begun."""
@@ -208,7 +200,7 @@ class Alerting:
         for event in decided:
             self._note(event.id)
         for event in new:
-            log.info("A budget has something to tell.", event=event.type.value, budget=event.budget, id=event.id)
+            log.info("A budget has something to tell.", what=event.type.value, budget=event.budget, id=event.id)
         if new:
             self._wake()
 

@@ -15,6 +15,7 @@ from collector import __version__, decode, enrich
 from collector.admit import validate
 from collector.admit.auth import Gate
 from collector.billing import Billing
+from collector.budgeting import Budgeting
 from collector.config import AuthConfig, Config, PricingConfig, is_loopback, schema_root
 from collector.drain import Drain
 from collector.enrich import Enricher, RecentTraces, conventions
@@ -30,7 +31,7 @@ from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
 from collector.telemetry import Metrics, Reading, expose
-from collector.web import api, health
+from collector.web import api, budget_views, budgets, health
 from collector.web.health import Readiness
 from collector.workers import Workers
 
@@ -82,12 +83,14 @@ class Daemon:
         self._store: Store | None = None
         self._why_not_ready = "The store is not open yet."
         self._stopping = asyncio.Event()
+        self._reloading: asyncio.Future[None] | None = None  # kept, or it would be collected while it runs
         directory = config.directory
         self._spool = Spool(directory / "spool", config.spool, self._clock)
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
         self._pricing = config.pricing
         self._enricher = enricher(config.pricing, config.directory)
+        self._budgeting = Budgeting(config, directory, self._ready_store, self._lagging, self._clock, self._metrics)
         self._drain = Drain(
             self._spool,
             self._deadletter,
@@ -97,6 +100,7 @@ class Daemon:
             self._metrics,
             flush_interval=config.spool.flush_interval,
             retry_max_interval=config.store.retry_max_interval,
+            writing=self._budgeting.spending.writing,
         )
         self._receivers = self._made_receivers()
         self._metrics.watch(self._readings)
@@ -122,13 +126,16 @@ class Daemon:
                     keep_fresh(self._enricher, lambda: self._pricing, self._config.directory), name="prices"
                 )
                 receivers = tasks.create_task(self._receivers.run(), name="receivers")
-                await _first(self._stopping, drain, receivers)
+                budgets = tasks.create_task(self._budgeting.run(), name="budgets")
+                await _first(self._stopping, drain, receivers, budgets)
                 prices.cancel()
                 await self._stop([server for server, _ in listeners], servers, store, drain)
+                self._budgeting.stop()
         except BaseExceptionGroup as group:
             raise _cause(group) from group
         finally:
             self._drain.close()
+            self._budgeting.close()
             self._spool.close()
             if self._store:
                 self._store.close()
@@ -161,6 +168,8 @@ class Daemon:
         routes = [
             *health.routes(self._metrics_text, self._readiness),
             *api.routes(Query(self._ready_store), self._gate, self._reprice),
+            *budgets.routes(self._budgeting.enforcement, self._gate),
+            *budget_views.routes(self._budgeting.enforcement, self._budgeting.stored, self._gate, self._clock),
         ]
         return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
 
@@ -193,6 +202,7 @@ class Daemon:
         store = open_store(self._config.store, self._config.directory)
         try:
             migrate(store, int(self._config.store.ttl))
+            self._budgeting.start(store)
         except BaseException:
             store.close()
             raise
@@ -203,11 +213,21 @@ class Daemon:
             raise Unavailable(Reason.STORE, self._why_not_ready)
         return self._store
 
+    def _lagging(self) -> str | None:
+        """Why what was spent may not all be counted yet; None when it is, but for the last seconds."""
+        if self._store is None:
+            return self._why_not_ready
+        if self._drain.statistics().attempts_failing:
+            return "The store does not take spans at the moment; what was spent lately is not counted yet."
+        return None
+
     def _reprice(self, selection: Selection, dry_run: bool) -> Outcome:
         """Price stored calls again, or only compare. Blocking; writes through a connection of its own."""
         store = self._ready_store().another()
         try:
-            return (compare if dry_run else apply)(store, self._enricher, selection)
+            if dry_run:
+                return compare(store, self._enricher, selection)
+            return apply(store, self._enricher, selection, self._budgeting.spending.writing)
         finally:
             store.close()
 
@@ -241,6 +261,15 @@ class Daemon:
         self._pricing = config.pricing
         self._enricher.catalogue = installed_catalogue(config.pricing, self._config.directory)
         log.info("Tokens and price overrides reloaded.", tokens=len(config.auth.tokens))
+        self._reloading = asyncio.ensure_future(self._reload_budgets(config))
+
+    async def _reload_budgets(self, config: Config) -> None:
+        try:
+            await self._budgeting.reload(config)
+        except SpanmeterError as error:
+            log.error("Budgets and webhooks were not reloaded.", why=str(error))
+        else:
+            log.info("Budgets and webhooks reloaded.", budgets=len(config.budgets), webhooks=len(config.webhooks))
 
     # -- stop -----------------------------------------------------------------------------------------------------
 

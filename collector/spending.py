@@ -6,7 +6,7 @@ twice changes nothing.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ import structlog
 from collector.budgets.attribution import Attribution
 from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, span_facts
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.periods import Calendar
+from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Rules
 from collector.config import ATTRIBUTE
 from collector.model.budgets import Scope
@@ -43,8 +43,9 @@ _KEYS_AT_ONCE = 1_000
 class Feed:
     """Inserts rows and keeps what budgets need of those that the store has confirmed."""
 
-    def __init__(self, attribute_keys: Sequence[str] | None) -> None:
+    def __init__(self, attribute_keys: Sequence[str] | None, speakers: Collection[str] = ()) -> None:
         self._attribute_keys = attribute_keys
+        self._speakers = speakers
         self.facts: list[SpanFact] = []
 
     def insert(self, store: Store, rows: Rows, token: str) -> None:
@@ -52,7 +53,7 @@ class Feed:
         if self._attribute_keys is None:
             insert_spans(store, rows, token)
             return
-        tapped = _Tapped(rows, self._attribute_keys)
+        tapped = _Tapped(rows, self._attribute_keys, self._speakers)
         insert_spans(store, tapped, token)
         self.facts += tapped.facts
 
@@ -60,9 +61,10 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: Rows, attribute_keys: Sequence[str]) -> None:
+    def __init__(self, rows: Rows, attribute_keys: Sequence[str], speakers: Collection[str]) -> None:
         self._rows = rows
         self._attribute_keys = attribute_keys
+        self._speakers = speakers
         self.facts: list[SpanFact] = []
 
     @property
@@ -72,7 +74,7 @@ class _Tapped:
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         self.facts.clear()
         for batch in self._rows.to_batches():
-            self.facts += span_facts(batch, self._attribute_keys)
+            self.facts += span_facts(batch, self._attribute_keys, self._speakers)
             yield batch
 
 
@@ -119,8 +121,9 @@ class Spending:
             return
         with self._lock:
             self._meet(store)
-            self._load(store, self._attribution.forgotten(keys()))
-            feed = Feed(self._rules.attribute_keys)
+            traces = set(keys())
+            self._load(store, self._attribution.forgotten(traces))
+            feed = Feed(self._rules.attribute_keys, self._attribution.speakers(traces))
             try:
                 yield feed
             finally:
@@ -208,7 +211,10 @@ class Spending:
         starts = sorted({*self._ledger.kept(rule), *_starts_at(rule, self._clock.time_ns())})
         differing = self._take_over(rule, starts, exact_spend(store, rule, starts))
         if differing:
-            log.error("A budget's spend was not what the store says, and was corrected.", budget=rule.name, **differing)
+            hint = "Where several replicas write one store, this is what the others have stored."
+            log.warning(
+                "A budget's spend was not what the store says; corrected.", budget=rule.name, hint=hint, **differing
+            )
         return bool(differing)
 
     def _take_over(
@@ -228,23 +234,42 @@ class Spending:
         return {row["Lease"]: LeaseSpend(_amount(row), bool(row["Finished"])) for row in table.to_pylist()}
 
 
-def exact_spend(store: Store, rule: Rule, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
+def exact_spend(
+    store: Store,
+    rule: Rule,
+    starts: Sequence[int],
+    where: Mapping[str, str] | None = None,
+    per: Sequence[str] | None = None,
+) -> dict[int, dict[Scope, Amount]]:
     """What the store says was spent, by start and scope, in all periods or steps from the first start to the last.
 
-    Raises Unavailable.
+    `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
     """
-    table = store.query(named_query("budget_spend"), _parameters(rule) | _span_of(rule, starts))
+    return _asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts))
+
+
+def spend_by(
+    store: Store, rule: Rule, where: Mapping[str, str], per: Sequence[str], period: Period
+) -> dict[Scope, Amount]:
+    """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
+    span = {"starts": [period.start], "step": 0, "since": period.start, "until": period.end}
+    return _asked(store, _parameters(rule, where, per) | span).get(period.start, {})
+
+
+def _asked(store: Store, parameters: Mapping[str, Any]) -> dict[int, dict[Scope, Amount]]:
     found: dict[int, dict[Scope, Amount]] = {}
-    for row in table.to_pylist():
+    for row in store.query(named_query("budget_spend"), parameters).to_pylist():
         found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
     return found
 
 
-def _parameters(rule: Rule) -> dict[str, Any]:
+def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:
     """A rule as parameters of `budget_spend`."""
-    names = {*rule.match, *rule.per}
-    return rule.sql_parameters() | {
-        "value_keys": list(rule.attribute_keys),
+    parameters = rule.sql_parameters(where) | {"value_keys": list(rule.attribute_keys)}
+    if per is not None:
+        parameters["per"] = list(per)
+    names = {*rule.match, *where, *parameters["per"]}
+    return parameters | {
         "by_run": int(not names.isdisjoint(_OF_RUNS)),
         "by_attributes": int(any(name == "environment" or name.startswith(ATTRIBUTE) for name in names)),
     }

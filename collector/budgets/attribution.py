@@ -97,6 +97,11 @@ class Attribution:
         for fact in facts:
             self._learn(self._traces[fact.trace], fact)
 
+    def speakers(self, keys: Iterable[TraceKey]) -> set[str]:
+        """The spans that gave their run a value: what they say when they are delivered again is to be heard."""
+        traces = filter(None, map(self._traces.get, keys))
+        return {said.span_id for trace in traces for said in trace.said if said}
+
     def absorb(self, facts: Iterable[SpanFact], now: int) -> tuple[Changes, list[TraceKey]]:
         """Post what rows now stored change.
 

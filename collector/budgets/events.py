@@ -61,25 +61,29 @@ def lines_reached(state: State) -> Iterator[tuple[EventType, str]]:
         yield EventType.BREACHED, "1"
 
 
-def events(state: State, posted: Sequence[Posted]) -> Iterator[BudgetEvent]:
-    """Everything there is to tell of a state, told before or not. `posted` led to it, in order."""
+def events(state: State, posted: Sequence[Posted], named: Period | None = None) -> Iterator[BudgetEvent]:
+    """Everything there is to tell of a state, told before or not. `posted` led to it, in order.
+
+    The events are told once for each period, or once for each period `named` instead.
+    """
+    period = named or state.period
     for kind, fraction in lines_reached(state):
         crossed = _crossing(state, Decimal(fraction), posted)
-        yield _event(state, kind, fraction, {"fraction": fraction, "crossed_by": crossed})
+        yield _event(state, period, kind, fraction, {"fraction": fraction, "crossed_by": crossed})
     if state.rule.unpriced is not Unpriced.IGNORE and state.spent.unpriced:
-        yield _event(state, EventType.UNPRICED, "", {"crossed_by": _by(posted)})
+        yield _event(state, period, EventType.UNPRICED, "", {"crossed_by": _by(posted)})
     if outlook := _outlook(state):
-        yield _event(state, EventType.FORECAST, "", outlook)
+        yield _event(state, period, EventType.FORECAST, "", outlook)
 
 
 def reset(state: State, ended: Period) -> BudgetEvent:
     """The period that `state` is in has begun; in the `ended` one a line was crossed."""
     before = {"start": _local(state.rule, ended.start), "end": _local(state.rule, ended.end)}
-    return _event(state, EventType.RESET, "", {"ended": before})
+    return _event(state, state.period, EventType.RESET, "", {"ended": before})
 
 
-def _event(state: State, kind: EventType, fraction: str, more: dict[str, Any]) -> BudgetEvent:
-    rule, scope, start = state.rule, state.scope, state.period.start
+def _event(state: State, period: Period, kind: EventType, fraction: str, more: dict[str, Any]) -> BudgetEvent:
+    rule, scope, start = state.rule, state.scope, period.start
     return BudgetEvent(
         id=event_id(kind, rule.name, scope, start, fraction),
         type=kind,
@@ -89,7 +93,7 @@ def _event(state: State, kind: EventType, fraction: str, more: dict[str, Any]) -
         webhooks=rule.webhooks,
         scope=scope,
         period_start=start,
-        period_end=state.period.end,
+        period_end=period.end,
         threshold=fraction,
     )
 

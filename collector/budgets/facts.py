@@ -74,10 +74,13 @@ class SpanFact(NamedTuple):
         return self.start // _HOUR_NS, self.span_id
 
 
-def span_facts(batch: pa.RecordBatch, attribute_keys: Sequence[str]) -> list[SpanFact]:
+def span_facts(
+    batch: pa.RecordBatch, attribute_keys: Sequence[str], also: Iterable[str] = frozenset()
+) -> list[SpanFact]:
     """The facts in a batch of enriched rows: its calls, what is billed no longer, and what says something of its run.
 
     `attribute_keys` are those that rules match by; their values are taken from the span, else from its resource.
+    `also` are ids of spans to include whatever they say: they said something before.
     """
     leases = _attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE)
     unpriced = _unpriced(batch)
@@ -86,6 +89,8 @@ def span_facts(batch: pa.RecordBatch, attribute_keys: Sequence[str]) -> list[Spa
     wanted = pc.or_(pc.or_(counts, rolled_up), pc.not_equal(leases, ""))
     for name in RUN_COLUMNS:
         wanted = pc.or_(wanted, pc.not_equal(_text(batch, name), ""))
+    if also:
+        wanted = pc.or_(wanted, pc.is_in(batch.column("SpanId"), pa.array(list(also), TEXT)))
     if not pc.any(wanted).as_py():
         return []
     rows, counts, unpriced = batch.filter(wanted), counts.filter(wanted), unpriced.filter(wanted)

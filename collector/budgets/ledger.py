@@ -180,6 +180,10 @@ class Ledger:
                 if self._start(rule.schedule, start, now) is None:
                     del periods[start]
 
+    def cells(self, rule: Rule, start: int) -> dict[Scope, Amount]:
+        """The sums of one period or step."""
+        return self._accounts[rule.name].periods.get(start, {}).copy()
+
     def kept(self, rule: Rule) -> Iterator[int]:
         """The starts of the periods or steps that are kept."""
         yield from list(self._accounts[rule.name].periods)

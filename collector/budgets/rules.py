@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -82,22 +83,29 @@ class Rule:
         projects = self.match.get("project")
         return projects is None or project in projects
 
-    def sql_parameters(self) -> dict[str, Any]:
+    def sql_parameters(self, where: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
         """What a query matches by: lists of exact values (empty: any), and pairs of attributes, as parallel lists.
 
         A key that comes with several values is matched by any of them. `model_pattern` is an RE2 expression; "" for
-        any.
+        any. `where` narrows: its values, of dimensions that the rule may match as well, are the only ones.
         """
-        exact = {f"match_{name}": list(self.match.get(name, ())) for name in DIMENSIONS if name != "model"}
+        match: Mapping[str, tuple[str, ...]] = {
+            **self.match,
+            **{name: (value,) for name, value in where.items() if name != "model"},
+        }
+        exact = {f"match_{name}": list(match.get(name, ())) for name in DIMENSIONS if name != "model"}
         pairs = [
             (name.removeprefix(ATTRIBUTE), value)
-            for name, values in sorted(self.match.items())
+            for name, values in sorted(match.items())
             if name.startswith(ATTRIBUTE)
             for value in values
         ]
+        pattern = _expression(self.match["model"]) if "model" in self.match else ""
+        if "model" in where:
+            pattern = f"(?s)^{''.join(map(_literal, where['model']))}$"
         return {
             **exact,
-            "model_pattern": _expression(self.match["model"]) if "model" in self.match else "",
+            "model_pattern": pattern,
             "attribute_keys": [key for key, _ in pairs],
             "attribute_values": [value for _, value in pairs],
             "per": list(self.per),
@@ -241,7 +249,12 @@ def _piece(character: str) -> str:
     if character == "?":
         return "."
     if character in string.ascii_letters:
-        return f"[{character.lower()}{character.upper()}]"
+        # RE2 takes [kK] for k in any case, and then may match the Kelvin sign as well.
+        return f"(?:{character.lower()}|{character.upper()})"
+    return _literal(character)
+
+
+def _literal(character: str) -> str:
     if character.isalnum() or not character.isascii():
         return character
     return f"\\x{ord(character):02x}"

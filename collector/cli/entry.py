@@ -15,6 +15,7 @@ from collector.admit.auth import mint
 from collector.app import Daemon
 from collector.channel import inherited
 from collector.cli import money, webhooks
+from collector.cli.check import summary
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import common_options, config_of
 from collector.config import render_example
@@ -119,8 +120,7 @@ def _check_config(options: argparse.Namespace) -> int:
     if options.example:
         print(render_example(), end="")
         return OK
-    config = config_of(options)
-    print(f"The configuration can be used. Data directory: {config.directory}")
+    print("\n".join(summary(config_of(options))))
     return OK
 
 

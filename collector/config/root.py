@@ -34,6 +34,15 @@ WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 class WebConfig(Section):
     endpoint: Endpoint = setting("127.0.0.1:8080", "host:port of the web port: REST, /metrics, /healthz, /readyz.")
     tls: TlsConfig = section(TlsConfig, "TLS for the web port.")
+    public_url: str = setting(
+        "", "Where people reach the web port, for links: https://spans.example.com; default: its endpoint."
+    )
+
+    @property
+    def link(self) -> str:
+        """The start of links to the web port."""
+        scheme = "https" if self.tls.enabled else "http"
+        return self.public_url.rstrip("/") or f"{scheme}://{self.endpoint}"
 
 
 class TelemetryConfig(Section):

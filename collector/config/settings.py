@@ -63,7 +63,7 @@ Paths = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isi
 class Section(BaseModel):
     """A group of settings. Frozen; unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,182 @@
+"""Everything of budgets, put together: the ledger and its feed, what is told of it, and what is refused because of it.
+
+drain -> spending (the ledger) -> alerting -> outbox -> sender
+                               -> enforcement (leases settle)
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+
+from collector.alerting import Alerting
+from collector.budgets.events import State
+from collector.budgets.ledger import OTHER, Changes, Ledger
+from collector.budgets.rules import Rules, Unit
+from collector.config import Config
+from collector.enforcement import Enforcement
+from collector.errors import Unavailable
+from collector.lease_store import LeaseStore
+from collector.model.clock import Clock
+from collector.model.money import usd
+from collector.query.budgets import StoredSpend
+from collector.spending import Spending
+from collector.store.client import Store
+from collector.telemetry import Metrics
+from collector.webhooks.client import Client
+from collector.webhooks.endpoint import endpoints
+from collector.webhooks.outbox import FILE, Outbox
+from collector.webhooks.sender import Sender
+
+log = structlog.get_logger("spanmeter.budgets")
+
+LEASES_FILE = "leases.db"
+_TICK_SECONDS = 1.0
+_COPY_SECONDS = 5.0
+_CONTRIBUTORS = 5
+# Longer than a late span is counted in a period that has ended (budgets.ledger): what fired must be known till then.
+_REMEMBERED_SECONDS = 40 * 86_400.0
+
+
+class Budgeting:
+    """The parts of budgets of one daemon. Without budgets in the settings it costs nothing but two small files."""
+
+    def __init__(
+        self,
+        config: Config,
+        directory: Path,
+        store: Callable[[], Store],
+        health: Callable[[], str | None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`health` says why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
+        self._store = store
+        self._clock = clock
+        rules = Rules.from_config(config)
+        self.ledger = Ledger(config.ledger.max_values)
+        self.outbox = Outbox(directory / FILE, clock, _REMEMBERED_SECONDS)
+        self._leases = LeaseStore(directory / LEASES_FILE)
+        self.enforcement = Enforcement(rules, self.ledger, self._leases, config.enforcement, clock, health)
+        self.stored = StoredSpend(store)
+        self._endpoints = endpoints(config)
+        self._client = Client()
+        self._sender = Sender(self.outbox, self._client, clock, metrics)
+        self._alerting = Alerting(rules, self.ledger, self.outbox, clock, self._describe, self._sender.wake)
+        self.spending = Spending(rules, self.ledger, clock, self.enforcement.open_leases, self._told)
+        self._reconcile_interval = config.ledger.reconcile_interval
+        self._public_url = config.web.link
+        self._stopping = asyncio.Event()
+        metrics.watch(self.enforcement.readings)
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send, look at the clock, reconcile and copy until `stop`. Failures of the store are tried again."""
+        await self._sender.configure(self._endpoints)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sender.run())
+            tasks.create_task(self._every(_TICK_SECONDS, self._tick))
+            tasks.create_task(self._every(_COPY_SECONDS, self._copy))
+            tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
+
+    def stop(self) -> None:
+        """Have `run` end; what is not sent yet stays in the outbox."""
+        self._stopping.set()
+        self._sender.stop()
+
+    def close(self) -> None:
+        self._client.close()
+        self._leases.close()
+        self.outbox.close()
+
+    def start(self, store: Store) -> None:
+        """The store is ready: build the ledger, and tell what it already says. Blocking; raises Unavailable."""
+        self.spending.start(store)
+        self._alerting.decide_all()
+
+    async def reload(self, config: Config) -> None:
+        """Use these settings from now on. Raises ConfigError before anything has changed, Unavailable."""
+        rules, receivers = Rules.from_config(config), endpoints(config)
+        self._endpoints = receivers
+        await self._sender.configure(receivers)
+        await asyncio.to_thread(self._use, rules)
+        self.enforcement.reload(rules, config.enforcement)
+
+    def _use(self, rules: Rules) -> None:
+        self.spending.use(rules)
+        self._alerting.use(rules)
+
+    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        while not self._stopping.is_set():
+            try:
+                await asyncio.to_thread(work)
+            except Unavailable as error:
+                log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            except TimeoutError:
+                pass
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    def _told(self, changes: Changes) -> None:
+        """The ledger has changed. What is set aside is given back after spend is counted, never before."""
+        self.enforcement.settled(
+            (lease, spent.amount.pico, spent.amount.tokens, spent.finished) for lease, spent in changes.leases.items()
+        )
+        self._alerting.told(changes)
+
+    def _tick(self) -> None:
+        if self.ledger.ready:
+            self._alerting.tick()
+
+    def _reconcile(self) -> None:
+        if self.spending.reconcile():
+            self._alerting.decide_all()
+
+    def _copy(self) -> None:
+        """Copy events and deliveries into the store, for those who query it."""
+        if not self.ledger.ready:
+            return
+        copies = self.outbox.copier.copies()
+        if not copies:
+            return
+        writer = self._store().another()
+        try:
+            for table, batch, token in (
+                ("budget_events", copies.events, copies.events_token),
+                ("webhook_deliveries", copies.deliveries, copies.deliveries_token),
+            ):
+                if batch is not None:
+                    writer.insert(table, [batch], token)
+        finally:
+            writer.close()
+        self.outbox.copier.copied(copies.marks)
+
+    def _describe(self, state: State) -> dict[str, Any]:
+        """What an event says besides sums: who spent most, and where to look."""
+        where = dict(zip(state.rule.per, state.scope, strict=True))
+        more: dict[str, Any] = {"url": f"{self._public_url}/api/v1/budgets/{quote(state.rule.name, safe='')}"}
+        if OTHER in state.scope:
+            return more
+        try:
+            shares = self.stored.breakdown(state.rule, "", where, state.period, _CONTRIBUTORS)
+        except Unavailable as error:
+            log.warning("An event does not say who spent most.", budget=state.rule.name, why=str(error))
+            return more
+        dollars = state.rule.unit is Unit.USD
+        top = [
+            {
+                "feature": share.feature,
+                "model": share.model,
+                "spend": f"{usd(share.amount.pico):f}" if dollars else str(share.amount.tokens),
+                "calls": share.amount.calls,
+            }
+            for share in shares
+        ]
+        return {"top": top, **more}

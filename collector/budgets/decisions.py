@@ -1,0 +1,194 @@
+"""Whether a run may begin, from how the budgets it counts in stand. Only `hard` ones refuse."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from collector.budgets.periods import Calendar, Period, Rolling
+from collector.budgets.rules import Rule, Unit, Unpriced
+from collector.model.budgets import Scope
+from collector.model.money import usd
+
+_SECOND = 10**9
+
+# What is set aside comes and goes, what is spent stays until the period ends: seconds until it is worth asking again.
+_RESERVED_RETRY = 10
+_UNAVAILABLE_RETRY = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The most a run may need; None where nothing was said."""
+
+    pico: int | None = None
+    tokens: int | None = None
+
+    def said(self, unit: Unit) -> int | None:
+        return self.tokens if unit is Unit.TOKENS else self.pico
+
+    def amount(self, unit: Unit) -> int:
+        return self.said(unit) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one budget stands for one scope; amounts are in `rule.unit`, picodollars or tokens."""
+
+    rule: Rule
+    scope: Scope
+    period: Period
+    spend: int
+    reserved: int
+    limit: int
+    unpriced: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """What may still be spent or set aside; never below 0."""
+        return max(0, self.limit - self.spend - self.reserved)
+
+    @property
+    def tightness(self) -> int:
+        """What is left, in millionths of the limit."""
+        return self.remaining * 1_000_000 // max(1, self.limit)
+
+    def admits(self, amount: int) -> bool:
+        """Whether `amount` fits; a budget that is used up has no room for nothing either."""
+        used = self.spend + self.reserved
+        return used < self.limit and used + amount <= self.limit
+
+    @property
+    def blocked(self) -> bool:
+        """Whether calls without a known price make the spend unknown, and that is to refuse."""
+        return self.rule.unpriced is Unpriced.BLOCK and self.unpriced > 0
+
+
+class Refusal(StrEnum):
+    """Why a run is refused."""
+
+    OVER_LIMIT = "over_limit"
+    UNPRICED = "unpriced"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`budget` is the one that refuses, or else the tightest; None when no budget matches.
+
+    `retry_after` is in seconds, and None unless refused; `degraded` says why spend is not wholly known.
+    """
+
+    allowed: bool
+    budgets: tuple[Standing, ...]
+    budget: Standing | None
+    degraded: str = ""
+    reason: Refusal | None = None
+    message: str = ""
+    retry_after: int | None = None
+
+
+def judge(
+    standings: tuple[Standing, ...], estimate: Estimate, now_ns: int, degraded: str = "", *, fail_closed: bool = False
+) -> Decision:
+    """Decide on a run that counts in the budgets of `standings`. While `degraded`, they hold what is known."""
+    hard = [standing for standing in standings if standing.rule.hard]
+    if degraded and hard and fail_closed:
+        text = f"Spend is not wholly known, and enforcement.fail is closed. {degraded}"
+        return _refused(Refusal.UNAVAILABLE, standings, hard, degraded, text, _UNAVAILABLE_RETRY)
+    over = [standing for standing in hard if not standing.admits(estimate.amount(standing.rule.unit))]
+    if over:
+        return over_limit(standings, over, estimate, now_ns, degraded)
+    blocked = [standing for standing in hard if standing.blocked]
+    if blocked:
+        budget = _tightest(blocked)
+        text = f"{_named(budget)} has calls without a known price ({budget.unpriced}) {_until(budget)}, and refuses."
+        return _refused(Refusal.UNPRICED, standings, blocked, degraded, text, _wait(blocked, now_ns))
+    tightest = _tightest(hard or standings) if standings else None
+    return Decision(allowed=True, budgets=standings, budget=tightest, degraded=degraded)
+
+
+def over_limit(
+    standings: tuple[Standing, ...], over: Sequence[Standing], estimate: Estimate, now_ns: int, degraded: str = ""
+) -> Decision:
+    """The refusal by budgets that have no room."""
+    budget = _tightest(over)
+    unit = budget.rule.unit
+    text = f"{_named(budget)} has {told(budget.remaining, unit)} of {told(budget.limit, unit)} left {_until(budget)}"
+    if budget.reserved:
+        text += f", with {told(budget.reserved, unit)} set aside for other runs"
+    amount = estimate.amount(unit)
+    text += f"; {told(amount, unit)} are asked for." if amount else "."
+    passing = all(one.spend < one.limit and one.spend + estimate.amount(one.rule.unit) <= one.limit for one in over)
+    wait = min(_RESERVED_RETRY, _wait(over, now_ns)) if passing else _wait(over, now_ns)
+    return _refused(Refusal.OVER_LIMIT, standings, over, degraded, text, wait)
+
+
+def period_at(rule: Rule, now_ns: int) -> Period:
+    """The period of a rule that holds `now_ns`, or its window at that time.
+
+    A rolling window has no moment at which all starts anew: its end is that of the current step, the first moment at
+    which spend may leave it.
+    """
+    schedule = rule.schedule
+    return schedule.at(now_ns) if isinstance(schedule, Calendar) else schedule.window(now_ns)
+
+
+def told(amount: int, unit: Unit) -> str:
+    """An amount for people: `12.5 USD`, `1000 tokens`."""
+    return f"{amount} tokens" if unit is Unit.TOKENS else f"{_shortest(usd(amount))} USD"
+
+
+def iso(ns: int, rule: Rule) -> str:
+    """A moment in the rule's zone, to the second, with its offset."""
+    zone = ZoneInfo(rule.timezone_name) if isinstance(rule.schedule, Calendar) else UTC
+    return datetime.fromtimestamp(ns // _SECOND, zone).isoformat()
+
+
+def _shortest(amount: Decimal) -> str:
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _named(standing: Standing) -> str:
+    if not standing.scope:
+        return f"The budget {standing.rule.name!r}"
+    values = ", ".join(f"{name}={value}" for name, value in zip(standing.rule.per, standing.scope, strict=True))
+    return f"The budget {standing.rule.name!r} for {values}"
+
+
+def _until(standing: Standing) -> str:
+    if isinstance(standing.rule.schedule, Rolling):
+        return f"in the last {standing.rule.period_name}"
+    return f"until {iso(standing.period.end, standing.rule)}"
+
+
+def _tightest(standings: Sequence[Standing]) -> Standing:
+    return min(standings, key=lambda standing: standing.tightness)
+
+
+def _wait(refusing: Sequence[Standing], now_ns: int) -> int:
+    """Seconds until the last of the refusing budgets starts anew: before that, one of them still refuses."""
+    return max(1, math.ceil((max(standing.period.end for standing in refusing) - now_ns) / _SECOND))
+
+
+def _refused(
+    reason: Refusal,
+    standings: tuple[Standing, ...],
+    refusing: Sequence[Standing],
+    degraded: str,
+    message: str,
+    retry_after: int,
+) -> Decision:
+    return Decision(
+        allowed=False,
+        budgets=standings,
+        budget=_tightest(refusing),
+        degraded=degraded,
+        reason=reason,
+        message=message,
+        retry_after=retry_after,
+    )

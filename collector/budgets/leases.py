@@ -1,0 +1,181 @@
+"""The lease book: what is set aside for runs that have begun and whose spans have not all been counted.
+
+For every claim, spend + reserved <= limit holds at the moment of each reservation, however many threads reserve at
+once. Spend is counted first and settled second: in between, an amount counts twice and never not at all.
+"""
+
+import heapq
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from collector.model.budgets import Scope
+from collector.model.leases import Lease, LeaseState
+
+
+class Claim(NamedTuple):
+    """One hard budget that a run counts in. `limit` is in tokens or else in picodollars."""
+
+    budget: str
+    scope: Scope
+    limit: int
+    in_tokens: bool
+
+    def left_of(self, lease: Lease) -> int:
+        """What `lease` still sets aside, in this budget's unit."""
+        return lease.tokens_left if self.in_tokens else lease.pico_left
+
+
+@dataclass(slots=True)
+class _Entry:
+    lease: Lease
+    claims: tuple[Claim, ...]
+
+
+class LeaseBook:
+    """Every open lease. Safe for threads; nothing here waits for I/O."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._reserved: defaultdict[tuple[str, Scope], int] = defaultdict(int)
+        self._expiries: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def leases(self, now_ns: int) -> list[Lease]:
+        """Every open lease."""
+        with self._lock:
+            self._expire(now_ns)
+            return [entry.lease for entry in self._entries.values()]
+
+    def reserve(
+        self, lease: Lease, claims: Sequence[Claim], spend: Callable[[Claim], int], now_ns: int
+    ) -> tuple[Claim, ...]:
+        """Set the lease's amounts aside in every claim, or in none: the claims that have no room, () when it is done.
+
+        A budget that is used up has no room for a lease of nothing either. `spend` is asked under the book's lock.
+        """
+        with self._lock:
+            self._expire(now_ns)
+            full = tuple(claim for claim in claims if not self._fits(lease, claim, spend(claim)))
+            if not full:
+                self._enter(lease, claims)
+            return full
+
+    def reserved(self, budget: str, scope: Scope, now_ns: int) -> int:
+        """What open leases set aside in a budget, in its unit."""
+        with self._lock:
+            self._expire(now_ns)
+            return self._reserved.get((budget, scope), 0)
+
+    def scopes(self, budget: str, now_ns: int) -> list[Scope]:
+        """The scopes of a budget in which something is set aside."""
+        with self._lock:
+            self._expire(now_ns)
+            return [scope for name, scope in self._reserved if name == budget]
+
+    def get(self, lease_id: str, now_ns: int) -> Lease | None:
+        """An open lease."""
+        with self._lock:
+            self._expire(now_ns)
+            entry = self._entries.get(lease_id)
+            return entry.lease if entry else None
+
+    def settled(self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished: bool) -> Lease | None:
+        """Spans carrying the lease have cost this much in all so far, and are counted; `finished` ends it.
+
+        May be repeated, also out of order: the highest totals stand. The lease as it is now; None when nothing changed.
+        """
+        with self._lock:
+            entry = self._entries.get(lease_id)
+            if entry is None:
+                return None
+            before = entry.lease
+            after = replace(
+                before,
+                spent_pico=max(before.spent_pico, spent_pico),
+                spent_tokens=max(before.spent_tokens, spent_tokens),
+                state=LeaseState.FINISHED if finished else before.state,
+            )
+            return self._change(entry, after) if after != before else None
+
+    def ended(self, lease_id: str, pico: int | None, tokens: int | None, expires_ns: int) -> Lease | None:
+        """The run has ended: hold no more than it cost, where that is said, and until `expires_ns` at the latest.
+
+        The lease as it is now; None when there is no such open lease.
+        """
+        with self._lock:
+            entry = self._entries.get(lease_id)
+            if entry is None:
+                return None
+            before = entry.lease
+            after = replace(
+                before,
+                pico=before.pico if pico is None else min(before.pico, pico),
+                tokens=before.tokens if tokens is None else min(before.tokens, tokens),
+                expires_ns=min(before.expires_ns, expires_ns),
+            )
+            return self._change(entry, after)
+
+    def release(self, lease_id: str) -> Lease | None:
+        """Give back what is left. The lease as it is now; None when there is no such open lease."""
+        with self._lock:
+            entry = self._entries.get(lease_id)
+            return self._change(entry, replace(entry.lease, state=LeaseState.RELEASED)) if entry else None
+
+    def load(self, leases: Iterable[Lease], claims: Callable[[Lease], Sequence[Claim]]) -> None:
+        """Enter leases that were granted before, whether there is room or not."""
+        with self._lock:
+            for lease in leases:
+                self._enter(lease, claims(lease))
+
+    def rebind(self, claims: Callable[[Lease], Sequence[Claim]]) -> None:
+        """The budgets have changed: hold every open lease against those it counts in now."""
+        with self._lock:
+            entries = list(self._entries.values())
+            self._entries.clear()
+            self._reserved.clear()
+            self._expiries.clear()
+            for entry in entries:
+                self._enter(entry.lease, claims(entry.lease))
+
+    def _fits(self, lease: Lease, claim: Claim, spend: int) -> bool:
+        used = spend + self._reserved.get((claim.budget, claim.scope), 0)
+        return used < claim.limit and used + claim.left_of(lease) <= claim.limit
+
+    def _enter(self, lease: Lease, claims: Sequence[Claim]) -> None:
+        entry = _Entry(lease, tuple(claims))
+        self._entries[lease.id] = entry
+        self._hold(entry, 1)
+        heapq.heappush(self._expiries, (lease.expires_ns, lease.id))
+
+    def _change(self, entry: _Entry, after: Lease) -> Lease:
+        self._hold(entry, -1)
+        if after.state is not LeaseState.OPEN:
+            del self._entries[after.id]
+            return after
+        if after.expires_ns != entry.lease.expires_ns:
+            heapq.heappush(self._expiries, (after.expires_ns, after.id))
+        entry.lease = after
+        self._hold(entry, 1)
+        return after
+
+    def _hold(self, entry: _Entry, sign: int) -> None:
+        for claim in entry.claims:
+            key = (claim.budget, claim.scope)
+            held = self._reserved[key] + sign * claim.left_of(entry.lease)
+            if held:
+                self._reserved[key] = held
+            else:
+                del self._reserved[key]
+
+    def _expire(self, now_ns: int) -> None:
+        while self._expiries and self._expiries[0][0] <= now_ns:
+            _, lease_id = heapq.heappop(self._expiries)
+            entry = self._entries.get(lease_id)
+            if entry and entry.lease.expires_ns <= now_ns:
+                self._change(entry, replace(entry.lease, state=LeaseState.EXPIRED))

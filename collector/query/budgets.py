@@ -1,0 +1,46 @@
+"""What only the store knows of budgets: which features and models spent, and how the periods before went."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from collector.budgets.facts import NOTHING, Amount
+from collector.budgets.periods import Calendar, Period
+from collector.budgets.rules import Rule, Unit
+from collector.budgets.views import Share
+from collector.spending import exact_spend, spend_by
+from collector.store.client import Store
+
+_DIVIDED_BY = ("feature", "model")
+
+
+class StoredSpend:
+    """Exact answers of the store. Blocking; raises Unavailable when it does not answer."""
+
+    def __init__(self, store: Callable[[], Store]) -> None:
+        self._store = store
+
+    def breakdown(
+        self, rule: Rule, project: str, where: Mapping[str, str], period: Period, limit: int
+    ) -> Sequence[Share]:
+        """The feature and model pairs that spent most, in the rule's unit; most first.
+
+        `where` fixes values of the rule's `per`. Of one project's calls, or of all with "".
+        """
+        fixed = {**where, "project": project} if project else where
+        spent = spend_by(self._store(), rule, fixed, _DIVIDED_BY, period)
+        shares = [Share(feature, model, amount) for (feature, model), amount in spent.items()]
+        shares.sort(key=lambda share: (-_value(rule, share.amount), share.feature, share.model))
+        return shares[:limit]
+
+    def history(self, rule: Rule, where: Mapping[str, str], periods: Sequence[Period]) -> Sequence[Amount]:
+        """What was spent in each of `periods`, which follow each other, oldest first."""
+        if not periods:
+            return []
+        if not isinstance(rule.schedule, Calendar):
+            store = self._store()
+            return [spend_by(store, rule, where, (), period).get((), NOTHING) for period in periods]
+        found = exact_spend(self._store(), rule, [period.start for period in periods], where, ())
+        return [found.get(period.start, {}).get((), NOTHING) for period in periods]
+
+
+def _value(rule: Rule, amount: Amount) -> int:
+    return amount.tokens if rule.unit is Unit.TOKENS else amount.pico

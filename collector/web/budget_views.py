@@ -1,0 +1,203 @@
+"""REST to look at budgets: how each stands, where it is heading, what spent it, and how periods before went."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from collector.admit.auth import Gate
+from collector.budgets.decisions import iso, period_at
+from collector.budgets.facts import NOTHING, Amount
+from collector.budgets.forecast import forecast
+from collector.budgets.periods import Period
+from collector.budgets.rules import Rule, Unit
+from collector.budgets.views import Place, StoredSpend, page, periods_before, selected
+from collector.enforcement import Enforcement
+from collector.errors import Reason, Rejected, Unavailable
+from collector.model.budgets import Scope as Values
+from collector.model.clock import Clock
+from collector.model.principal import Principal, Scope
+from collector.web.bodies import known_only
+from collector.web.budget_answers import amount, period_json, scope_json, standing_json
+
+_BUDGETS_A_PAGE = 20
+_SCOPES_A_PAGE = 100
+_MOST_A_PAGE = 1000
+_SCOPES_SHOWN = 5  # of each budget in the list
+_SHARES = 10
+_PERIODS = 12
+_LONGEST_NAME = 200
+
+
+def routes(enforcement: Enforcement, stored: StoredSpend, gate: Gate, clock: Clock) -> list[Route]:
+    """Views for tokens with the scope `traces:read`, of the rules that may count calls of the token's project."""
+    views = _Views(enforcement, stored, clock)
+
+    async def listed(request: Request) -> Response:
+        principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
+        return JSONResponse(await asyncio.to_thread(views.listed, principal, dict(request.query_params)))
+
+    async def one(request: Request) -> Response:
+        principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
+        name, query = request.path_params["name"], dict(request.query_params)
+        return JSONResponse(await asyncio.to_thread(views.one, principal, name, query))
+
+    return [Route("/api/v1/budgets", listed), Route("/api/v1/budgets/{name:path}", one)]
+
+
+class _Views:
+    """Blocking: called from threads."""
+
+    def __init__(self, enforcement: Enforcement, stored: StoredSpend, clock: Clock) -> None:
+        self._enforcement = enforcement
+        self._stored = stored
+        self._clock = clock
+
+    def listed(self, principal: Principal, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of budgets in the order of the settings, each with its tightest scopes. `after` is a budget's name."""
+        known_only(query, ("limit", "after"), "parameter")
+        limit = _limit(query, _BUDGETS_A_PAGE)
+        rules = [rule for rule in self._enforcement.rules.rules if rule.visible_to(principal.project)]
+        names = [rule.name for rule in rules]
+        if "after" in query:
+            if query["after"] not in names:
+                raise Rejected(Reason.MALFORMED, f"after={query['after'][:60]!r} is not the `next` of a page.")
+            rules = rules[names.index(query["after"]) + 1 :]
+        now = self._clock.time_ns()
+        shown = [self._budget(rule, principal, {}, now, _SCOPES_SHOWN) for rule in rules[:limit]]
+        return {
+            "budgets": shown,
+            "next": rules[limit - 1].name if len(rules) > limit else None,
+            "degraded": self._enforcement.degraded() or None,
+        }
+
+    def one(self, principal: Principal, name: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """One budget with a page of its scopes; `NAME=value` of its `per` picks among them."""
+        rule = self._rule(principal, name)
+        known_only(query, ("limit", "after", *rule.per), "parameter")
+        where = {name: query[name] for name in rule.per if name in query}
+        limit = _limit(query, _SCOPES_A_PAGE)
+        after = _place(rule, query["after"]) if "after" in query else None
+        budget = self._budget(rule, principal, where, self._clock.time_ns(), limit, after)
+        return {"budget": budget, "degraded": self._enforcement.degraded() or None}
+
+    def _rule(self, principal: Principal, name: str) -> Rule:
+        rules = self._enforcement.rules.rules
+        rule = next((rule for rule in rules if rule.name == name and rule.visible_to(principal.project)), None)
+        if rule is None:
+            told = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
+            raise Rejected(Reason.NOT_FOUND, f"No budget of project {principal.project} is called {told!r}.")
+        return rule
+
+    def _budget(
+        self,
+        rule: Rule,
+        principal: Principal,
+        where: Mapping[str, str],
+        now: int,
+        limit: int,
+        after: Place | None = None,
+    ) -> dict[str, Any]:
+        if "project" in rule.per:
+            where = {**where, "project": principal.project}
+        period = period_at(rule, now)
+        amounts = selected(rule, self._enforcement.scopes(rule, now), where)
+        places = page(rule, amounts, limit + 1, after)
+        more, shown = len(places) > limit, places[:limit]
+        return {
+            **_settings(rule),
+            "period": period_json(rule, period),
+            "spend": amount(_value(rule, _total(amounts)), rule.unit),
+            "scopes": len(amounts),
+            "states": [self._state(rule, one.scope, amounts[one.scope], now) for one in shown],
+            "next": _cursor(shown[-1]) if more else None,
+            **self._from_the_store(rule, principal, where, period),
+        }
+
+    def _state(self, rule: Rule, scope: Values, spent: Amount, now: int) -> dict[str, Any]:
+        standing = self._enforcement.standing(rule, scope, now, spent)
+        outlook = forecast(standing.spend, standing.limit, standing.period.start, standing.period.end, now)
+        told = outlook and {
+            "total": amount(outlook.total, rule.unit),
+            "breach": None if outlook.breach_ns is None else iso(outlook.breach_ns, rule),
+        }
+        return {**standing_json(standing), "forecast": told}
+
+    def _from_the_store(
+        self, rule: Rule, principal: Principal, where: Mapping[str, str], period: Period
+    ) -> dict[str, Any]:
+        """`breakdown` and `history`, null when the store does not answer, and then why."""
+        before = periods_before(rule, period, _PERIODS)
+        try:
+            shares = self._stored.breakdown(rule, principal.project, where, period, _SHARES)
+            spent = self._stored.history(rule, where, before)
+        except Unavailable as error:
+            return {"breakdown": None, "history": None, "unavailable": str(error)}
+        return {
+            "breakdown": [
+                {"feature": share.feature, "model": share.model, **_amount_json(rule, share.amount)} for share in shares
+            ],
+            "history": [
+                {"start": iso(past.start, rule), "end": iso(past.end, rule), **_amount_json(rule, one)}
+                for past, one in zip(before, spent, strict=True)
+            ],
+        }
+
+
+def _settings(rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "unit": rule.unit.value,
+        "limit": amount(rule.limit, rule.unit),
+        "limits": [
+            {"scope": scope_json(rule, scope), "limit": amount(limit, rule.unit)}
+            for scope, limit in sorted(rule.limits.items())
+        ],
+        "match": {name: list(values) for name, values in rule.match.items()},
+        "per": list(rule.per),
+        "warn_at": [str(line) for line in rule.warn_at],
+        "hard": rule.hard,
+        "unpriced": rule.unpriced.value,
+    }
+
+
+def _amount_json(rule: Rule, spent: Amount) -> dict[str, Any]:
+    return {"spend": amount(_value(rule, spent), rule.unit), "calls": spent.calls, "unpriced_calls": spent.unpriced}
+
+
+def _value(rule: Rule, spent: Amount) -> int:
+    return spent.tokens if rule.unit is Unit.TOKENS else spent.pico
+
+
+def _total(amounts: Mapping[Values, Amount]) -> Amount:
+    total = NOTHING
+    for one in amounts.values():
+        total = total.plus(one)
+    return total
+
+
+def _limit(query: Mapping[str, str], default: int) -> int:
+    text = query.get("limit", str(default))
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_A_PAGE or len(text) > 9:
+        raise Rejected(Reason.MALFORMED, f"limit={text[:40]!r} is not a whole number from 1 to {_MOST_A_PAGE}.")
+    return int(text)
+
+
+def _cursor(place: Place) -> str:
+    return base64.urlsafe_b64encode(json.dumps([place.spent, *place.scope]).encode()).decode().rstrip("=")
+
+
+def _place(rule: Rule, text: str) -> Place:
+    try:
+        spent, *scope = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        spent, scope = None, []
+    if type(spent) is not int or len(scope) != len(rule.per) or not all(isinstance(value, str) for value in scope):
+        raise Rejected(Reason.MALFORMED, f"after={text[:60]!r} is not the `next` of a page of this budget.")
+    return Place(spent, tuple(scope))

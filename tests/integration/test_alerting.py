@@ -1,0 +1,252 @@
+"""What is told of budgets: each line once a period, whatever is repeated, restarted or late."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.alerting import Alerting
+from collector.budgets.ledger import Changes
+from collector.budgets.rules import Rules
+from collector.model.budgets import BudgetEvent, EventType
+from collector.store import Store
+from collector.webhooks.outbox import Outbox
+from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
+from tests.support.calls import Call
+
+SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
+# A cent is so many tokens of small-model.
+CENT = 10_000
+
+
+class Told(Bench):
+    """A bench whose changes are decided on, with a real outbox."""
+
+    def __init__(self, store: Store, rules: Rules, directory: Path) -> None:
+        self.directory = directory
+        self.described: list[Any] = []
+        self.woken = 0
+        self.outbox: Outbox | None = None
+        super().__init__(store, rules, RIGHT)
+
+    def restart(self) -> None:
+        if self.outbox:
+            self.outbox.close()
+        self.outbox = Outbox(self.directory / "webhooks.db", self.clock)
+        super().restart()
+        self.alerting = self.another_alerting(self.outbox)
+        self.alerting.decide_all()
+        self.changes = Deciding(self.alerting)
+        self.spending._told = self.changes.append
+
+    def another_alerting(self, outbox: Outbox) -> Alerting:
+        return Alerting(self.rules, self.ledger, outbox, self.clock, self._describe, self._wake)
+
+    def use(self, rules: Rules) -> None:
+        super().use(rules)
+        self.alerting.use(rules)
+
+    def _describe(self, state: Any) -> dict[str, Any]:
+        self.described.append(state)
+        return {"top": []}
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def told(self) -> list[BudgetEvent]:
+        assert self.outbox
+        return self.outbox.events(limit=1000)[::-1]
+
+    def told_of(self, kind: EventType) -> list[BudgetEvent]:
+        return [event for event in self.told() if event.type is kind]
+
+    def lines(self) -> list[tuple[str, tuple[str, ...], str]]:
+        """Thresholds and breaches: budget, scope and fraction."""
+        kinds = (EventType.THRESHOLD_REACHED, EventType.BREACHED)
+        return [(event.budget, event.scope, event.threshold) for event in self.told() if event.type in kinds]
+
+
+class Deciding(list[Changes]):
+    """Changes that are decided on as they come."""
+
+    def __init__(self, alerting: Alerting) -> None:
+        super().__init__()
+        self._alerting = alerting
+
+    def append(self, changes: Changes) -> None:
+        super().append(changes)
+        self._alerting.told(changes)
+
+
+def budget(**settings: Any) -> dict[str, Any]:
+    return {"name": "b", "limit_usd": "0.10", "period": "day", "warn_at": [0.5, 0.8], **settings}
+
+
+@pytest.fixture
+def made(store: Store, tmp_path: Path) -> Iterator["list[Told]"]:
+    """Benches to be closed after the test."""
+    benches: list[Told] = []
+    yield benches
+    for bench in benches:
+        assert bench.outbox
+        bench.outbox.close()
+
+
+@pytest.fixture
+def bench(store: Store, tmp_path: Path, made: "list[Told]") -> Any:
+    def make(*budgets: dict[str, Any]) -> Told:
+        made.append(Told(store, rules_of(*budgets), tmp_path))
+        return made[-1]
+
+    return make
+
+
+def cents(number: int, amount: int, **rest: Any) -> Call:
+    """Call number `number`; its tokens differ a little, so that no call is taken for a double of another."""
+    return Call(**{"trace": number, "span": 1, "start_ns": NOW + number, "tokens": amount * CENT + number, **rest})
+
+
+def test_each_line_is_told_once(bench: Any) -> None:
+    told = bench(budget())
+    for number in range(1, 8):
+        told.deliver([cents(number, 2)])
+        told.alerting.tick()
+    assert told.lines() == [("b", (), "0.5"), ("b", (), "0.8"), ("b", (), "1")]
+    half = told.told_of(EventType.THRESHOLD_REACHED)[0]
+    assert half.data["crossed_by"]["trace_id"] == cents(3, 2).trace_id
+    assert Decimal(half.data["spend"]) == Decimal(3 * 2 * CENT + 6).scaleb(-6)
+    assert half.data["limit"] == "0.100000000000"
+    assert half.data["late"] is False
+    assert half.data["top"] == []
+    assert told.woken == 3
+
+
+def test_several_lines_at_once_and_a_restart(bench: Any) -> None:
+    told = bench(budget())
+    told.deliver([cents(1, 30)])
+    assert len(told.lines()) == 3
+    before = told.told()
+    told.restart()
+    told.deliver([cents(1, 30)])
+    told.deliver([cents(2, 30)])
+    assert told.told() == before, "decided again, the events are those on record"
+
+
+def test_what_a_crash_left_undecided_is_told_at_the_start(bench: Any) -> None:
+    told = bench(budget())
+    told.spending._told = lambda _: None  # the process dies between the insert and the decision
+    told.deliver([cents(1, 9)])
+    assert told.lines() == []
+    told.restart()
+    assert told.lines() == [("b", (), "0.5"), ("b", (), "0.8")]
+
+
+def test_two_replicas_decide_the_same_events(bench: Any, tmp_path: Path) -> None:
+    told = bench(budget(per=["feature"]))
+    told.deliver([cents(1, 30, feature="a"), cents(2, 6, feature="b")])
+    other = Outbox(tmp_path / "other.db", told.clock)
+    told.another_alerting(other).decide_all()
+    same = {event.id for event in other.events()}
+    other.close()
+    lines = [event for event in told.told() if event.type is not EventType.FORECAST]
+    assert {event.id for event in lines} <= same
+    assert len(lines) == 4
+
+
+def test_late_spans_are_told_of_as_such_and_reset_nothing(bench: Any) -> None:
+    told = bench(budget())
+    told.deliver([cents(1, 20, start_ns=NOW - 3 * DAY)])
+    events = told.told_of(EventType.BREACHED)
+    assert [event.data["late"] for event in events] == [True]
+    assert events[0].period_end <= NOW
+    told.clock.advance(2 * 86_400)
+    told.alerting.tick()
+    assert told.told_of(EventType.RESET) == []
+
+
+def test_a_period_that_had_a_line_crossed_is_reset_once(bench: Any) -> None:
+    told = bench(budget(per=["feature"]))
+    told.deliver([cents(1, 6, feature="a"), cents(2, 1, feature="quiet")])
+    told.alerting.tick()
+    assert told.told_of(EventType.RESET) == []
+    told.clock.advance(2 * 86_400 + 5)  # the daemon was away for more than a period
+    told.restart()
+    told.alerting.tick()
+    resets = told.told_of(EventType.RESET)
+    assert [event.scope for event in resets] == [("a",)]
+    ended = told.told_of(EventType.THRESHOLD_REACHED)[0]
+    assert resets[0].period_start == ended.period_end
+    assert resets[0].data["ended"]["end"] == ended.data["period"]["end"]
+    assert resets[0].data["spend"] == "0.000000000000"
+
+
+def test_a_forecast_is_told_once_before_the_breach(bench: Any) -> None:
+    told = bench(budget(warn_at=[0.99], limit_usd="0.10", period="week"))
+    # NOW is early on a Sunday: six sevenths of the week have passed.
+    told.deliver([cents(1, 8)])
+    assert told.told_of(EventType.FORECAST) == []
+    told.clock.advance(2 * 86_400)  # the next week, a day in
+    start = told.clock.now_ns
+    told.deliver([cents(2, 5, start_ns=start)])
+    told.deliver([cents(3, 1, start_ns=start)])
+    forecasts = told.told_of(EventType.FORECAST)
+    assert len(forecasts) == 1
+    assert Decimal(forecasts[0].data["projected"]) > Decimal("0.10")
+    assert forecasts[0].data["breach_at"].startswith("2026-04-01T00:59:5"), "twice the time is twice the spend"
+
+
+@pytest.mark.parametrize(("unpriced", "events"), [("warn", 1), ("block", 1), ("ignore", 0)])
+def test_calls_without_a_price_are_told_of(bench: Any, unpriced: str, events: int) -> None:
+    told = bench(budget(unpriced=unpriced))
+    told.deliver([cents(1, 1, model="never-heard-of")])
+    told.deliver([cents(2, 1, model="never-heard-of")])
+    assert len(told.told_of(EventType.UNPRICED)) == events
+    assert told.lines() == [], "no one knows that it cost anything"
+
+
+def test_a_rolling_window_tells_again_after_it_fell_below(bench: Any) -> None:
+    told = bench(budget(period="24h"))
+    told.deliver([cents(1, 6)])
+    told.deliver([cents(2, 1)])
+    told.restart()
+    told.deliver([cents(3, 1)])
+    assert [line[2] for line in told.lines()] == ["0.5", "0.8"]
+    told.clock.advance(86_400 + 120)
+    told.alerting.tick()
+    told.deliver([cents(4, 6, start_ns=told.clock.now_ns)])
+    assert [line[2] for line in told.lines()] == ["0.5", "0.8", "0.5"]
+    assert len({event.id for event in told.told()}) == len(told.told())
+
+
+def test_a_new_rule_tells_what_has_been_spent_already(bench: Any) -> None:
+    told = bench(budget())
+    told.deliver([cents(1, 9)])
+    told.use(rules_of(budget(), budget(name="stricter", limit_usd="0.05")))
+    assert told.lines()[2:] == [("stricter", (), "0.5"), ("stricter", (), "0.8"), ("stricter", (), "1")]
+    told.use(rules_of(budget(limit_usd="0.07")))
+    assert told.lines()[5:] == [("b", (), "1")], "the lowered limit has been crossed"
+
+
+def test_a_feature_named_at_the_end_counts(bench: Any) -> None:
+    told = bench(budget(per=["feature"], limits={"paid": "0.05"}))
+    told.deliver([cents(1, 6, span=2, parent=1)])
+    assert [scope for _, scope, _ in told.lines()] == [("",)]
+    told.deliver([Call(trace=1, span=1, start_ns=NOW, feature="paid")])
+    assert ("b", ("paid",), "1") in told.lines()
+
+
+def test_many_scopes_at_once_ask_the_store_for_a_few(bench: Any) -> None:
+    told = bench(budget(per=["user"]))
+    told.deliver([cents(number, 20, user=f"u{number}") for number in range(1, 61)])
+    assert len(told.told_of(EventType.BREACHED)) == 60
+    assert len(told.described) <= 20
+
+
+def test_tokens_are_a_limit_too(bench: Any) -> None:
+    told = bench({"name": "t", "limit_tokens": 100, "period": "hour", "warn_at": 0.8})
+    told.deliver([Call(trace=1, span=1, start_ns=NOW, tokens=79), Call(trace=2, span=1, start_ns=NOW, tokens=1)])
+    assert told.lines() == [("t", (), "0.8")]
+    assert told.told()[0].data["spend"] == "80"

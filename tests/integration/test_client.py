@@ -1,0 +1,164 @@
+"""`collector.client` against the real server."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from opentelemetry import baggage, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from collector.admit.auth import Gate
+from collector.client import LEASE_ATTRIBUTE, Budget, BudgetError, BudgetExceeded, LeaseSpanProcessor
+from collector.config import AuthConfig
+from collector.errors import SpanmeterError
+from collector.model.money import picodollars
+from collector.web import api, budgets
+from collector.web.budget_questions import run_of_json
+from tests.integration.test_budgets_api import CHECKER, FEATURES, TOKENS
+from tests.support.budgets import MONTH, Desk
+from tests.support.daemon import free_ports
+from tests.support.webserver import serving
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path, MONTH, FEATURES)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def budget(desk: Desk) -> Iterator[Budget]:
+    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
+    routes = budgets.routes(desk.enforcement, gate)
+    with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
+        yield Budget(web.url, CHECKER)
+
+
+def held(desk: Desk) -> int:
+    decision = desk.enforcement.check(run_of_json("default", {}))
+    assert decision.budget
+    return decision.budget.reserved
+
+
+def test_a_run_holds_its_estimate_and_then_what_it_cost(desk: Desk, budget: Budget) -> None:
+    with budget.run(service="shop", feature="checkout", estimate_usd="0.75", attributes={"a": "b"}) as lease:
+        assert lease.attributes == {"spanmeter.lease": lease.id}
+        assert desk.enforcement.open_leases() == [lease.id]
+        too_much = budget.run(service="shop", feature="checkout", estimate_usd=Decimal("0.5"))
+        with pytest.raises(BudgetExceeded, match=r"has 0\.25 USD of 1 USD left") as caught, too_much:
+            pytest.fail("entered a run that was refused")
+        assert caught.value.decision["budget"]["name"] == "features"
+        assert caught.value.retry_after == 10
+        lease.settle(usd="0.25")
+    assert held(desk) == picodollars("0.25")
+    desk.clock.advance(60)
+    assert desk.enforcement.open_leases() == []
+
+
+def test_a_run_that_fails_is_held_until_its_spans_had_time_to_arrive(desk: Desk, budget: Budget) -> None:
+    with pytest.raises(ZeroDivisionError), budget.run(estimate_usd="6"):
+        raise ZeroDivisionError
+    assert held(desk) == picodollars("6")
+    desk.clock.advance(59)
+    assert held(desk) == picodollars("6")
+    desk.clock.advance(1)
+    assert held(desk) == 0
+
+
+def test_spans_of_a_run_carry_its_lease(budget: Budget) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(LeaseSpanProcessor())
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    tracer = provider.get_tracer("test")
+    with budget.run(estimate_usd="1") as lease, tracer.start_as_current_span("agent"):
+        assert baggage.get_baggage(LEASE_ATTRIBUTE) == lease.id
+        tracer.start_span("chat").end()
+    assert baggage.get_baggage(LEASE_ATTRIBUTE) is None
+    tracer.start_span("after").end()
+    carried = {span.name: (span.attributes or {}).get(LEASE_ATTRIBUTE) for span in spans.get_finished_spans()}
+    assert carried == {"agent": lease.id, "chat": lease.id, "after": None}
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_runs_of_asyncio_do_not_mix_their_leases(desk: Desk, budget: Budget) -> None:
+    async def one() -> tuple[str, object]:
+        async with budget.arun(estimate_usd="1") as lease:
+            await asyncio.sleep(0)
+            return lease.id, baggage.get_baggage(LEASE_ATTRIBUTE)
+
+    async def several() -> list[tuple[str, object]]:
+        return await asyncio.gather(*(one() for _ in range(5)))
+
+    pairs = asyncio.run(several())
+    assert len({lease_id for lease_id, _ in pairs}) == 5
+    assert all(lease_id == carried for lease_id, carried in pairs)
+
+
+def test_check_sets_nothing_aside(desk: Desk, budget: Budget) -> None:
+    assert budget.check(estimate_usd="10")["allowed"] is True
+    decision = budget.check(estimate_usd="10.01", model="gpt-5", feature=None)
+    assert (decision["allowed"], decision["reason"]) == (False, "over_limit")
+    assert held(desk) == 0
+
+
+def test_wrong_questions_are_errors_also_when_failing_open(budget: Budget) -> None:
+    lenient = Budget(budget._url, CHECKER, fail_open=True)
+    with pytest.raises(BudgetError, match="'featur' is not a known field; did you mean feature"):
+        lenient.check(featur="x")
+    with pytest.raises(BudgetError, match="A known token is required"):
+        Budget(budget._url, "wrong", fail_open=True).check()
+    with pytest.raises(ValueError, match="'file:///etc/passwd' is not an http:// or https:// URL"):
+        Budget("file:///etc/passwd")
+
+
+def test_no_answer_is_an_error_unless_failing_open() -> None:
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    with pytest.raises(BudgetError, match=f"{url} did not answer"), Budget(url).run(estimate_usd="1"):
+        pytest.fail("entered a run without an answer")
+    with Budget(url, fail_open=True).run(estimate_usd="1") as lease:
+        assert (lease.id, lease.attributes, lease.decision["allowed"]) == ("", {}, True)
+        assert baggage.get_baggage(LEASE_ATTRIBUTE) is None
+
+
+def test_answers_of_something_else_are_no_decisions() -> None:
+    async def broken(_: Request) -> Response:
+        return Response("<html>", 503)
+
+    async def page(_: Request) -> Response:
+        return Response("<html>")
+
+    async def elsewhere(_: Request) -> Response:
+        return RedirectResponse("http://127.0.0.1:9/")
+
+    for answer, sentence in ((page, "is not spanmeter's web port"), (elsewhere, "HTTP 307"), (broken, "503")):
+        with serving(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])) as web:
+            with pytest.raises(BudgetError, match=sentence):
+                Budget(web.url, "secret").check()
+            if answer is broken:
+                assert Budget(web.url, fail_open=True).check()["allowed"] is True
+
+
+def test_only_the_standard_library_is_needed() -> None:
+    script = (
+        "import sys\n"
+        "class Nothing:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('opentelemetry', 'pydantic', 'starlette', 'structlog'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Nothing())\n"
+        "from collector.client import Budget\n"
+        "with Budget('http://127.0.0.1:9', fail_open=True, timeout=0.5).run(estimate_usd='1') as lease: print(lease.id == '')\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert found.stdout == "True\n"

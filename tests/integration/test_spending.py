@@ -1,0 +1,307 @@
+"""The ledger equals the exact query, and both equal what adding up by hand gives, whatever happens to the spans."""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.app import enricher
+from collector.billing import Billing
+from collector.budgets.facts import NOTHING, Amount
+from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
+from collector.budgets.periods import Calendar
+from collector.budgets.rules import Rule, Rules
+from collector.config import Config, PricingConfig
+from collector.decode import decode
+from collector.enrich import Enricher, RecentTraces
+from collector.errors import Rejected
+from collector.model.budgets import Dimensions, Scope
+from collector.reprice import Selection, apply
+from collector.spending import Spending, exact_spend
+from collector.store import Store
+from collector.store.writer import by_day
+from tests.integration.test_reprice import ALL
+from tests.support.calls import OVERRIDES, PRICES, Call, envelope
+from tests.support.clock import FakeClock
+
+HOUR = 3_600 * 1_000_000_000
+# 2026-03-29 00:30 UTC: half an hour before clocks change in Berlin, and in a day that is another in New York.
+NOW = 1_774_744_200_000_000_000
+MICRO = 1_000_000  # picodollars
+
+BUDGETS: list[dict[str, Any]] = [
+    {"name": "all", "limit_usd": 1, "period": "month"},
+    {"name": "berlin-day", "limit_usd": 1, "period": "day", "timezone": "Europe/Berlin", "per": ["feature"]},
+    {"name": "hour", "limit_tokens": 1000, "period": "hour", "timezone": "Asia/Kolkata", "per": ["user", "model"]},
+    {"name": "rolling", "limit_usd": 1, "period": "24h", "per": ["service"], "match": {"model": "small-*"}},
+    {"name": "york-week", "limit_usd": 1, "period": "week", "timezone": "America/New_York", "match": {"feature": "a"}},
+    {
+        "name": "tenant",
+        "limit_usd": 1,
+        "period": "day",
+        "match": {"attribute.tenant": ["x", "y"], "environment": "prod"},
+        "per": ["attribute.tenant", "agent", "conversation"],
+    },
+]
+_numbers = itertools.count()
+
+
+def rules_of(*budgets: dict[str, Any]) -> Rules:
+    return Rules.from_config(Config.model_validate({"budgets": list(budgets), "store": {"ttl": "0s"}}))
+
+
+class Bench:
+    """A daemon's way from envelopes to the ledger, without its spool."""
+
+    def __init__(self, store: Store, rules: Rules, used: Enricher, max_values: int = 1000) -> None:
+        self.store, self.rules, self.enricher = store, rules, used
+        self.clock = FakeClock(NOW)
+        self.max_values = max_values
+        self.changes: list[Changes] = []
+        self.leases: list[str] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """What a new process knows: nothing."""
+        self.ledger = Ledger(self.max_values)
+        self.billing = Billing(self.enricher, RecentTraces(10_000))
+        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.changes.append)
+        self.spending.start(self.store)
+
+    def use(self, rules: Rules) -> None:
+        self.rules = rules
+        self.spending.use(rules)
+
+    def deliver(self, calls: Sequence[Call], token: str = "") -> None:
+        token = token or f"segment-{next(_numbers)}"
+        self.clock.advance(0.001)
+        batch = decode([envelope([call], self.clock.now_ns) for call in calls])
+        judged = self.billing.enrich(self.store, [batch])
+        with self.spending.writing(self.store, judged.traces) as feed:
+            for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
+                feed.insert(self.store, rows, f"{token}/{day}")
+            self.billing.settle(self.store, judged, feed.insert)
+
+    def reprice(self, used: Enricher, selection: Selection = ALL) -> None:
+        apply(self.store, used, selection, self.spending.writing)
+
+    def kept(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
+        """The ledger's sums, without those of nothing."""
+        starts = sorted(self.ledger.kept(rule))
+        cells = {start: self.ledger.cells(rule, start) for start in starts}
+        return _without_nothing(cells)
+
+    def exact(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
+        starts = sorted(self.ledger.kept(rule))
+        found = exact_spend(self.store, rule, starts) if starts else {}
+        return _without_nothing({start: found.get(start, {}) for start in starts})
+
+    def assert_equal(self) -> None:
+        for rule in self.rules:
+            assert self.kept(rule) == self.exact(rule), rule.name
+
+
+def _without_nothing(sums: dict[int, dict[Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
+    full = {
+        start: {scope: amount for scope, amount in cells.items() if amount != NOTHING} for start, cells in sums.items()
+    }
+    return {start: cells for start, cells in full.items() if cells}
+
+
+def by_hand(rule: Rule, rows: Sequence[Call], starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
+    """The sums of what is stored, by the words of the contract and nothing else."""
+    sums: dict[int, dict[Scope, Amount]] = {start: {} for start in starts}
+    for row in rows:
+        if not row.tokens:
+            continue
+        said = {
+            name: getattr(row, name) or _of_run(name, row, rows)
+            for name in ("agent", "feature", "user", "conversation")
+        }
+        tenant = tuple(row.attributes.get(key, "") for key in rule.attribute_keys)
+        dimensions = Dimensions(row.project, row.service, row.environment, "", row.model, **said, attributes=tenant)
+        scope = rule.scope_of(dimensions)
+        start = _start(rule, row.start_ns)
+        if scope is None or start not in sums:
+            continue
+        pico = row.tokens * PRICES.get(row.model, 0) * MICRO
+        amount = Amount(pico, row.tokens, 1, int(row.model not in PRICES))
+        sums[start][scope] = sums[start].get(scope, NOTHING).plus(amount)
+    return _without_nothing(sums)
+
+
+def _of_run(name: str, row: Call, rows: Sequence[Call]) -> str:
+    said = sorted(
+        (other.start_ns, other.span_id, getattr(other, name))
+        for other in rows
+        if (other.project, other.trace) == (row.project, row.trace) and getattr(other, name)
+    )
+    return str(said[0][2]) if said else ""
+
+
+def _start(rule: Rule, ns: int) -> int:
+    schedule = rule.schedule
+    return schedule.at(ns).start if isinstance(schedule, Calendar) else schedule.bucket(ns)
+
+
+few = st.sampled_from
+calls = st.builds(
+    lambda trace, span, minutes, calls, **rest: Call(
+        trace=trace,
+        span=span,
+        # A span keeps its hour however often it is sent, as spans do; its number is in its tokens, which keeps calls
+        # from being taken for doubles of each other.
+        start_ns=NOW + (span % 7 - 4) * 11 * HOUR + minutes * 60_000_000_000,
+        tokens=1000 * trace + 10 * span + 7 if calls else 0,
+        parent=1 if span > 1 else 0,
+        **rest,
+    ),
+    trace=st.integers(1, 4),
+    span=st.integers(1, 6),
+    minutes=st.just(0),
+    calls=few([True, True, False]),
+    model=few([*PRICES, "unknown-model"]),
+    service=few(["shop", "bank"]),
+    environment=few(["", "prod"]),
+    feature=few(["", "", "a", "b"]),
+    user=few(["", "u1", "u2"]),
+    agent=few(["", "planner"]),
+    conversation=few(["", "c1"]),
+    project=few(["default", "other"]),
+    attributes=few([{}, {"tenant": "x"}, {"tenant": "z"}]),
+)
+segments = st.lists(calls, min_size=1, max_size=6).map(lambda several: ("deliver", several))
+steps = st.lists(
+    segments
+    | segments
+    | few([("again", None), ("restart", None), ("reload", None), ("reprice", None), ("reconcile", None)]),
+    min_size=1,
+    max_size=8,
+)
+
+RIGHT = enricher(PricingConfig.model_validate({"overrides": OVERRIDES}))
+WRONG = enricher(PricingConfig.model_validate({"overrides": [{"model": "small-model", "input": 3, "output": 3}]}))
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=steps, wrong_first=st.booleans())
+def test_the_ledger_is_what_the_store_says(store: Store, steps: list[Any], wrong_first: bool) -> None:
+    for table in ("otel_traces", "otel_traces_trace_id_ts"):
+        store.command(f"TRUNCATE TABLE {table}")
+    bench = Bench(store, rules_of(*BUDGETS), WRONG if wrong_first else RIGHT)
+    rows: dict[tuple[Any, ...], Call] = {}
+    last: list[Call] = []
+    for number, (what, several) in enumerate(steps):
+        match what:
+            case "deliver" | "again":
+                last = several or last
+                if last:
+                    bench.deliver(last)
+                    rows |= {(call.project, call.trace, call.span): call for call in last}
+            case "restart":
+                bench.restart()
+            case "reload":
+                bench.use(rules_of(*(BUDGETS if number % 2 else BUDGETS[:3])))
+            case "reprice":
+                bench.reprice(RIGHT)
+            case "reconcile":
+                assert bench.spending.reconcile() == []
+        bench.assert_equal()
+    bench.reprice(RIGHT)
+    bench.assert_equal()
+    for rule in bench.rules:
+        assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.kept(rule))), rule.name
+
+
+def test_what_another_replica_has_stored_is_found_by_reconciling(store: Store) -> None:
+    one, other = (Bench(store, rules_of(*BUDGETS), RIGHT) for _ in range(2))
+    one.deliver([Call(trace=1, span=1, start_ns=NOW, tokens=500)])
+    other.deliver([Call(trace=2, span=1, start_ns=NOW, tokens=700)])
+    assert one.spending.reconcile()
+    one.assert_equal()
+    assert one.kept(one.rules.by_name("all")) == by_hand(
+        one.rules.by_name("all"),
+        [Call(1, 1, NOW, 500), Call(2, 1, NOW, 700)],
+        sorted(one.ledger.kept(one.rules.by_name("all"))),
+    )
+    assert one.spending.reconcile() == []
+
+
+def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
+    rules = rules_of({"name": "users", "limit_usd": 1, "period": "month", "per": ["user"]})
+    bench = Bench(store, rules, RIGHT, max_values=3)
+    rule = rules.by_name("users")
+    bench.deliver([Call(n, 1, NOW + n, 1000 + n, user=f"u{n}") for n in range(1, 8)])
+    (cells,) = bench.kept(rule).values()
+    assert len(cells) == 4
+    assert cells[OTHER,].calls == 4
+    assert sum(amount.tokens for amount in cells.values()) == sum(1000 + n for n in range(1, 8))
+    bench.restart()
+    (cells,) = bench.kept(rule).values()
+    assert set(cells) == {("u7",), ("u6",), ("u5",), (OTHER,)}, "from the store, those that spent most are kept"
+    assert bench.ledger.spend(rule, ("u1",), NOW) == cells[OTHER,]
+
+
+def test_a_failed_insert_counts_nothing_and_a_repeated_one_once(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    calls = [Call(1, n, NOW + n, 1000 + n, parent=0) for n in range(1, 4)]
+    store.command("ALTER TABLE otel_traces ADD CONSTRAINT none CHECK SpanName != 'call'")
+    with pytest.raises(Rejected):
+        bench.deliver(calls, "once")
+    bench.assert_equal()
+    assert bench.kept(bench.rules.by_name("all")) == {}
+    store.command("ALTER TABLE otel_traces DROP CONSTRAINT none")
+    for _ in range(2):
+        bench.deliver(calls, "once")
+        bench.assert_equal()
+    (cells,) = bench.kept(bench.rules.by_name("all")).values()
+    assert cells == {(): Amount(3006 * MICRO, 3006, 3, 0)}
+
+
+def test_a_wrong_sum_is_corrected(store: Store) -> None:
+    bench = Bench(store, rules_of(BUDGETS[0]), RIGHT)
+    bench.deliver([Call(1, 1, NOW, 1000)])
+    rule = bench.rules.by_name("all")
+    bench.ledger.post(rule, (), NOW, Amount(5, 5, 1, 0), NOW)
+    assert bench.kept(rule) != bench.exact(rule)
+    assert bench.spending.reconcile() == ["all"]
+    bench.assert_equal()
+
+
+def test_spans_of_a_period_long_ago_are_added_to_what_the_store_has(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    old = NOW - 20 * 24 * HOUR
+    bench.deliver([Call(1, 1, old, 1000, feature="a", user="u1")])
+    bench.restart()
+    bench.deliver([Call(2, 1, old, 500, feature="a", user="u1")])
+    bench.assert_equal()
+    rule = bench.rules.by_name("berlin-day")
+    assert isinstance(rule.schedule, Calendar)
+    assert bench.ledger.spend_in(rule, ("a",), rule.schedule.at(old)).tokens == 1500
+
+
+def test_clocks_that_are_wrong_by_years_make_no_periods(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    bench.deliver([Call(n, 1, n * 400 * 24 * HOUR, 1000 + n) for n in range(1, 60)])
+    for rule in bench.rules:
+        assert len(list(bench.ledger.kept(rule))) <= 2 or rule.name == "rolling"
+    bench.assert_equal()
+
+
+def test_what_a_lease_has_paid_is_handed_out_as_a_total(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    bench.leases = ["lease_1"]
+    first = [Call(1, 2, NOW, 1000, parent=1, lease="lease_1")]
+    bench.deliver(first)
+    bench.deliver(first)
+    assert bench.changes[-1].leases["lease_1"] == LeaseSpend(Amount(1000 * MICRO, 1000, 1, 0))
+    bench.restart()
+    bench.deliver([Call(1, 3, NOW + 1, 500, parent=1)])
+    assert bench.changes[-1].leases["lease_1"].amount.tokens == 1500, "the run's lease pays for all of its calls"
+    bench.deliver([Call(1, 1, NOW - 1, lease="lease_1")])
+    assert bench.changes[-1].leases["lease_1"] == LeaseSpend(Amount(1500 * MICRO, 1500, 2, 0), finished=True)
+    bench.deliver([Call(2, 1, NOW, 800, lease="lease_unknown")])
+    assert "lease_unknown" not in bench.changes[-1].leases

@@ -1,0 +1,66 @@
+"""Budgets as a team would write them, a ledger with spend in it, and enforcement over both."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from collector.budgets.facts import Amount
+from collector.budgets.ledger import Ledger
+from collector.budgets.periods import Calendar
+from collector.budgets.rules import Rules
+from collector.config import Config, EnforcementConfig
+from collector.enforcement import Enforcement
+from collector.lease_store import LeaseStore
+from collector.model.budgets import Dimensions
+from collector.model.money import picodollars
+from tests.support.clock import FakeClock
+
+MONTH = {"name": "month", "limit_usd": 10, "period": "month", "hard": True}
+
+
+def rules(*budgets: dict[str, Any]) -> Rules:
+    return Rules.from_config(Config.model_validate({"budgets": budgets, "store": {"ttl": 0}}))
+
+
+def spent(
+    ledger: Ledger, rules_: Rules, now: int, usd: str = "0", tokens: int = 0, unpriced: int = 0, **said: Any
+) -> None:
+    """Count one call, of the project `default` where none is said."""
+    amount = Amount(picodollars(usd), tokens, 1, unpriced)
+    for rule, scope in rules_.matching(Dimensions(**{"project": "default", **said})):
+        ledger.post(rule, scope, now, amount, now)
+
+
+class Desk:
+    """Enforcement over a ledger that is ready, at a time that stands still."""
+
+    def __init__(self, directory: Path, *budgets: dict[str, Any], fail: str = "open") -> None:
+        self.rules = rules(*budgets)
+        self.clock = FakeClock()
+        self.ledger = Ledger(100_000)
+        self.ledger.keep(self.rules.rules)
+        for rule in self.rules:
+            if isinstance(rule.schedule, Calendar):
+                self.ledger.load(rule, rule.schedule.at(self.clock.now_ns).start, {})
+        self.ledger.ready = True
+        self.config = EnforcementConfig.model_validate({"fail": fail})
+        self.why_ill: str | None = None
+        self.path = directory / "leases.db"
+        self.store = LeaseStore(self.path)
+        self.enforcement = self._opened()
+
+    def _opened(self) -> Enforcement:
+        health: Callable[[], str | None] = lambda: self.why_ill  # noqa: E731
+        return Enforcement(self.rules, self.ledger, self.store, self.config, self.clock, health)
+
+    def spend(self, usd: str = "0", *, tokens: int = 0, unpriced: int = 0, **said: Any) -> None:
+        spent(self.ledger, self.rules, self.clock.now_ns, usd, tokens, unpriced, **said)
+
+    def reopen(self) -> None:
+        """As after a restart: what is on disk is all that is known of leases."""
+        self.store.close()
+        self.store = LeaseStore(self.path)
+        self.enforcement = self._opened()
+
+    def close(self) -> None:
+        self.store.close()

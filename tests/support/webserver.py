@@ -1,0 +1,62 @@
+"""A web application behind the real server, on a port of its own."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+
+from collector.config import TlsConfig
+from collector.receive.server import http_server, listen
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+
+class Web:
+    """A client of `port`: one connection a request."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, token: str = "", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """`body` is sent as JSON, bytes as they are. Header names of the answer are in lower case."""
+        said = dict(headers or {})
+        if token:
+            said["authorization"] = f"Bearer {token}"
+        content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, content, said)
+            answer = connection.getresponse()
+            text = answer.read()
+        names = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, names, json.loads(text) if text else None)
+
+
+@contextlib.contextmanager
+def serving(app: Starlette) -> Iterator[Web]:
+    """Serve `app` from a thread for the time of the context."""
+    sock = listen("127.0.0.1:0", "a test")
+    server = http_server(app, TlsConfig(), read_header_timeout=10, read_timeout=10, idle_timeout=10)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
+    port = sock.getsockname()[1]
+    thread.start()
+    try:
+        yield Web(port)
+    finally:
+        server.should_exit = True
+        thread.join(30)
