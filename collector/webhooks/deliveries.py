@@ -6,7 +6,7 @@ it is sent again, with the same id and the same bytes.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.model.clock import Clock
@@ -71,9 +71,13 @@ class Summary:
 class Deliveries:
     """Rows of the tables `deliveries`, `attempts` and `endpoints`. Thread-safe; every method blocks on the disk."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, late_body: Callable[[sqlite3.Connection, str, str], bytes]
+    ) -> None:
+        """`late_body` renders an event (by id) for an endpoint that was unknown when it was recorded."""
         self._database = database
         self._clock = clock
+        self._late_body = late_body
 
     def configure(self, endpoints: Mapping[str, Endpoint]) -> None:
         """An endpoint that changed is enabled again; deliveries of endpoints that are gone are held."""
@@ -86,7 +90,7 @@ class Deliveries:
                 connection.execute("DELETE FROM endpoints WHERE name = ?", (name,))
             self._hold_and_release(connection)
 
-    def queue(self, connection: sqlite3.Connection, event_id: str, bodies: Mapping[str, bytes]) -> None:
+    def queue(self, connection: sqlite3.Connection, event_id: str, bodies: Mapping[str, bytes | None]) -> None:
         """Add one delivery an endpoint within the caller's transaction."""
         now = self._clock.time_ns()
         for name, body in bodies.items():
@@ -100,10 +104,14 @@ class Deliveries:
             return []
         with self._database.transaction() as connection:
             rows = connection.execute(_CLAIM, (now + int(lease * 1e9), *due)).fetchall()
-        return [
-            Delivery(row["id"], row["event_id"], row["endpoint"], row["body"], row["attempts"] + 1, row["tries"])
-            for row in rows
-        ]
+            return [self._claimed(connection, row) for row in rows]
+
+    def _claimed(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
+        body = row["body"]
+        if body is None:
+            body = self._late_body(connection, row["event_id"], row["endpoint"])
+            connection.execute("UPDATE deliveries SET body = ? WHERE id = ?", (body, row["id"]))
+        return Delivery(row["id"], row["event_id"], row["endpoint"], body, row["attempts"] + 1, row["tries"])
 
     def next_due(self, endpoints: Iterable[str]) -> int | None:
         """When the earliest delivery of these endpoints that no one has claimed is due (Unix ns); None without any."""

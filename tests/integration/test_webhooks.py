@@ -540,3 +540,18 @@ def test_while_the_disk_refuses_the_sender_goes_on_trying(tmp_path: Path) -> Non
                 await work.ended("delivered", 1, count=2)
 
     run(scenario())
+
+
+def test_what_another_process_queues_is_found_without_being_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with receiver() as ops:
+            async with sending(tmp_path, ops.endpoint()) as work:
+                work.record(1)
+                await work.ended("delivered", 1)
+                other = Outbox(tmp_path / "webhooks.db", work.clock)
+                assert other.deliveries.replay([an_event(1).id]) == 1
+                other.close()
+                await work.ended("delivered", 2)
+                assert len({(one.id, one.body) for one in ops.received}) == 1
+
+    run(scenario())

@@ -155,6 +155,23 @@ def test_deliveries_of_an_endpoint_that_is_no_longer_configured_wait_for_it(outb
     assert len(outbox.deliveries.claim("ops", 9, 45)) == 2
 
 
+def test_what_is_recorded_before_its_endpoint_is_configured_has_the_endpoints_template(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    early = Outbox(tmp_path / "early.db", clock)
+    early.record([an_event(webhooks=("team", "ops"))])
+    assert early.deliveries.claim("team", 1, 45) == []
+    early.configure(ENDPOINTS)
+    (slack,) = early.deliveries.claim("team", 1, 45)
+    assert set(json.loads(slack.body)) == {"text", "blocks"}
+    early.configure(ENDPOINTS | {"team": Endpoint("team", TEAM.url, (), template="json")})
+    early.deliveries.release()
+    assert early.deliveries.claim("team", 1, 45)[0].body == slack.body
+    (standard,) = early.deliveries.claim("ops", 1, 45)
+    assert set(json.loads(standard.body)) == {"type", "timestamp", "data"}
+    early.close()
+
+
 def test_replay_queues_again_with_the_same_id_and_bytes(outbox: Outbox, clock: FakeClock) -> None:
     outbox.record([an_event(number) for number in range(3)])
     queue = outbox.deliveries
