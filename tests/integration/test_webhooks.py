@@ -555,3 +555,17 @@ def test_what_another_process_queues_is_found_without_being_told(tmp_path: Path)
                 assert len({(one.id, one.body) for one in ops.received}) == 1
 
     run(scenario())
+
+
+def test_what_a_killed_process_had_claimed_is_sent_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with receiver() as ops:
+            killed = Outbox(tmp_path / "webhooks.db", FakeClock(time.time_ns()))
+            killed.configure({"ops": ops.endpoint()})
+            killed.record([an_event(1)])
+            assert len(killed.deliveries.claim("ops", 1, lease=3600)) == 1
+            killed.close()
+            async with sending(tmp_path, ops.endpoint()) as work:
+                await work.ended("delivered", 1)
+
+    run(scenario())
