@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from collector.config import Config
 from collector.errors import ConfigError
-from collector.webhooks.signing import signer
+from collector.webhooks.signing import signers
 
 STANDARD, JSON, SLACK = "standard", "json", "slack"
 
@@ -50,7 +50,7 @@ def _endpoint(name: str, config: Config) -> Endpoint:
     secrets = webhook.signing_secrets
     for secret in secrets:
         try:
-            signer(secret)
+            signers(secret)
         except ValueError as error:
             raise ConfigError(f"webhooks.{name}: {error}.") from None
     return Endpoint(
