@@ -76,12 +76,23 @@ class Ledger:
 
     def spend_in(self, rule: Rule, scope: Scope, period: Period) -> Amount:
         """What was spent in a period, or in the steps of a window. Nothing where it is not kept."""
-        periods = self._periods(rule)
-        total = NOTHING
-        for start in self._starts(rule, period, periods):
-            cells = periods.get(start, {})
-            total = total.plus(cells.get(self._known(cells, scope), NOTHING))
-        return total
+        account = self._accounts.get(rule.name)
+        if account is None:
+            return NOTHING
+        if isinstance(rule.schedule, Calendar):
+            cells = account.periods.get(period.start, {})
+            return cells.get(self._known(cells, scope), NOTHING)
+        # Up to 1,440 steps with every check: nothing is called a step.
+        first, end, most = period.start, period.end, self._max_values
+        found = []
+        for start, cells in account.periods.copy().items():
+            if first <= start < end:
+                amount = cells.get(scope)
+                if amount is None and len(cells) >= most:
+                    amount = cells.get((OTHER,) * len(scope))
+                if amount:
+                    found.append(amount)
+        return Amount(*map(sum, zip(*found, strict=True))) if found else NOTHING
 
     def scopes(self, rule: Rule, period: Period) -> dict[Scope, Amount]:
         """Every scope that spent something in a period or window."""
