@@ -18,8 +18,11 @@ $(VENV)/installed: pyproject.toml $(NATIVE)
 demo: $(VENV)/installed  ## Start the daemon, send it a real agent run, show what was stored.
 	$(BIN)/spanmeter demo --data-dir $(DEMO_DIR)
 
+# A file is one process's: its tests share daemons. In the order of their names, so that the last ones are small.
+TEST_PROCESSES ?= 2
+
 test: $(VENV)/installed  ## Run every test.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed  ## Style, types, import contracts.
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ from collector.store import migrate, open_store
 EXPORTER_TABLE: Final = """
 CREATE TABLE otel.otel_traces
 (
-    Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
+    Timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
     TraceId String CODEC(ZSTD(1)),
     SpanId String CODEC(ZSTD(1)),
     ParentSpanId String CODEC(ZSTD(1)),

@@ -40,6 +40,9 @@ _PART_BYTES = 16 * 1024 * 1024
 # More poison in one segment than this (or a tenth of its rows) stops the drain rather than fill the dead letter.
 _POISON_ROWS = 100
 
+# Envelopes of a segment with their numbers in it.
+_Part = list[tuple[int, Envelope]]
+
 
 @dataclass(frozen=True, slots=True)
 class DrainStatistics:
@@ -147,6 +150,7 @@ class Drain:
     def deliver_once(self, segment: Segment) -> None:
         """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
         store = self._store()  # before any work: raises while there is no store
+        self._halved |= segment.halved()
         origins = _Origins(segment)
         batches, clamped = [], 0
         for batch in self._decoded(segment, origins):
@@ -169,23 +173,26 @@ class Drain:
     def _decoded(self, segment: Segment, origins: "_Origins") -> Iterator[pa.RecordBatch]:
         """A segment's rows, some megabytes at a time; envelopes that do not decode are set aside."""
         for part in _parts(self._readable(segment)):
-            sound = part
-            try:
-                batch = decode([envelope for _, envelope in part])
-            except Rejected:
-                sound = [entry for entry in part if self._decodes(segment, *entry)]
-                batch = decode([envelope for _, envelope in sound])
-            origins.add(sound)
-            if batch.num_rows:
-                yield batch
+            for sound, batch in self._decoded_part(segment, part):
+                origins.add(sound)
+                if batch.num_rows:
+                    yield batch
 
-    def _decodes(self, segment: Segment, number: int, envelope: Envelope) -> bool:
+    def _decoded_part(self, segment: Segment, part: _Part) -> Iterator[tuple[_Part, pa.RecordBatch]]:
+        """The rows of a run of envelopes: in one batch, or in halves where one does not decode or all are too many."""
         try:
-            decode([envelope])
+            batch = decode([envelope for _, envelope in part])
         except Rejected as error:
-            self._set_aside(f"{segment.id}-{number}", error, envelope)
-            return False
-        return True
+            if len(part) == 1:
+                ((number, envelope),) = part
+                self._set_aside(f"{segment.id}-{number}", error, envelope)
+                return
+        else:
+            yield part, batch
+            return
+        half = len(part) // 2
+        yield from self._decoded_part(segment, part[:half])
+        yield from self._decoded_part(segment, part[half:])
 
     def _readable(self, segment: Segment) -> Iterator[tuple[int, Envelope]]:
         """The whole envelopes of a segment, numbered; damaged bytes are set aside."""
@@ -213,8 +220,8 @@ class Drain:
 
         Rows that are too many for the store's memory are halved likewise.
 
-        The halves depend on the rows only, so a repetition uses the same tokens. Rows once halved stay halved: should
-        the store take them whole later, the halves it has already would be stored again.
+        The halves depend on the rows only, so a repetition uses the same tokens. Rows once halved stay halved, also
+        after a restart: should the store take them whole later, the halves it has already would be stored again.
         """
         if token not in self._halved:
             started = self._clock.monotonic()
@@ -225,11 +232,11 @@ class Drain:
                     name, envelope = origins.poison(positions[0], error)
                     self._set_aside(name, error, envelope)
                     return
-                self._halved.add(token)
+                self._halve(origins.segment, token)
             except OutOfMemory:
                 if rows.num_rows == 1:
                     raise
-                self._halved.add(token)
+                self._halve(origins.segment, token)
             else:
                 self._metrics.inserts.inc()
                 self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
@@ -238,15 +245,20 @@ class Drain:
         self._insert(insert, table.slice(0, half), positions[:half], origins, f"{token}.0")
         self._insert(insert, table.slice(half), positions[half:], origins, f"{token}.1")
 
+    def _halve(self, segment: Segment, token: str) -> None:
+        self._halved.add(token)
+        with contextlib.suppress(OSError):  # a full disk must not keep the spool from getting smaller
+            segment.note_halved(token)
+
     def _set_aside(self, name: str, error: Rejected, envelope: Envelope) -> None:
         self._deadletter.keep(name, error.reason, str(error), envelope)
         self._metrics.dead_lettered.labels(error.reason.value).inc(max(envelope.spans, 1))
         log.error("Spans cannot be stored and were set aside.", entry=name, why=str(error))
 
 
-def _parts(envelopes: Iterable[tuple[int, Envelope]]) -> Iterator[list[tuple[int, Envelope]]]:
+def _parts(envelopes: Iterable[tuple[int, Envelope]]) -> Iterator[_Part]:
     """Runs of envelopes of `_PART_BYTES` and no more than it takes to get there."""
-    part: list[tuple[int, Envelope]] = []
+    part: _Part = []
     size = 0
     for entry in envelopes:
         part.append(entry)
@@ -262,7 +274,7 @@ class _Origins:
     """Where the rows of a segment came from, and how many of them may turn out to be poison."""
 
     def __init__(self, segment: Segment) -> None:
-        self._segment = segment
+        self.segment = segment
         self._numbers: list[int] = []
         self._ends: list[int] = []
         self._poison = 0
@@ -285,14 +297,14 @@ class _Origins:
         if self._poison >= max(_POISON_ROWS, self.rows // 10):
             raise Unavailable(
                 Reason.DEAD_LETTER_FULL,
-                f"The store refuses too many rows of segment {self._segment.id}, the last one because: {error} "
+                f"The store refuses too many rows of segment {self.segment.id}, the last one because: {error} "
                 "Draining stops here until the cause is mended; new spans are still spooled.",
             )
         self._poison += 1
         place = bisect_right(self._ends, position)
         number, row = self._numbers[place], position - (self._ends[place - 1] if place else 0)
-        whole = (item for item in self._segment.read() if isinstance(item, Envelope))
-        return f"{self._segment.id}-{number}-{row}", one_span(next(islice(whole, number, None)), row)
+        whole = (item for item in self.segment.read() if isinstance(item, Envelope))
+        return f"{self.segment.id}-{number}-{row}", one_span(next(islice(whole, number, None)), row)
 
 
 def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:

@@ -1,7 +1,8 @@
-"""The embedded engine, once for the whole test process: chDB allows one data path per process."""
+"""The embedded engine, once for the whole test process: chDB allows one data path per process. What tests measured."""
 
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,21 @@ from collector.config import StoreConfig
 from collector.store import Store, migrate, open_store
 
 _numbers = itertools.count(1)
+
+_MEASURED = "measured"
+
+
+@pytest.fixture
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Adds a line to the end of the run's output: what the test measured, from whichever process it ran in."""
+    return functools.partial(record_property, _MEASURED)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, value in report.user_properties:
+            if name == _MEASURED:
+                terminalreporter.write_line(str(value))
 
 
 @pytest.fixture(scope="session")

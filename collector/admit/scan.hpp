@@ -72,7 +72,7 @@ class Scan {
     // False when the body is not plain: malformed, or for the library to decide.
     bool read(Bytes body) {
         try {
-            request(body);
+            each_of_request(body, [this](Bytes message) { resource_spans(message); });
         } catch (const NotPlain&) {
             return false;
         }
@@ -80,18 +80,6 @@ class Scan {
     }
 
    private:
-    void request(Bytes message) {
-        if (message.size() > MAX_SIZE) not_plain();
-        for (Reader in(message); in.more();) {
-            const uint32_t tag = in.tag();
-            if (tag == message_tag(1)) {
-                resource_spans(in.bytes());
-            } else {
-                in.skip(tag);
-            }
-        }
-    }
-
     void resource_spans(Bytes message) {
         uint64_t size = 0, spans = 0;
         for (Reader in(message); in.more();) {

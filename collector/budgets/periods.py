@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 _SECOND = 1_000_000_000
 _HOUR = 3600
 _STEPS = 1440
-# Ascending searches in a batch meet the period of most spans first, and those of late spans after it.
+# Most spans of a batch are of the current period, late ones of a few before it.
 _REMEMBERED = 8
 
 

@@ -18,8 +18,6 @@ from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Conf
 from collector.model.budgets import Dimensions, Scope
 from collector.model.money import PICODOLLARS_PER_USD
 
-_MODEL = DIMENSIONS.index("model")
-_ATTRIBUTES = len(DIMENSIONS)
 # Only ASCII letters have a case here: then Python and the store agree on every name there may be.
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from collector.cli.moments import moment
 from collector.cli.options import config_of
 from collector.config import Config
-from collector.errors import ConfigError, StartError
+from collector.errors import ConfigError, Reason, Rejected, StartError
 from collector.model.budgets import BudgetEvent, EventType
 from collector.model.clock import SystemClock
 from collector.webhooks.attempt import Made, attempt
@@ -133,8 +133,9 @@ def _replay(options: argparse.Namespace) -> int:
     try:
         for event in options.events:
             if not outbox.has(event):
-                raise StartError(
-                    f"The outbox has no event {_short(event)}; `spanmeter webhooks list` shows what it has."
+                raise Rejected(
+                    Reason.NOT_FOUND,
+                    f"The outbox has no event {_short(event)}; `spanmeter webhooks list` shows what it has.",
                 )
         count = outbox.deliveries.replay(
             options.events or None, endpoint=options.endpoint, since=since, failed=options.failed

@@ -38,6 +38,12 @@ class WebConfig(Section):
         "", "Where people reach the web port, for links: https://spans.example.com; default: its endpoint."
     )
 
+    @model_validator(mode="after")
+    def _links_lead_to_a_page(self) -> "WebConfig":
+        if self.public_url and not self.public_url.startswith(("http://", "https://")):
+            raise ValueError("public_url starts with http:// or https://")
+        return self
+
     @property
     def link(self) -> str:
         """The start of links to the web port."""

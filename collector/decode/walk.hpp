@@ -133,7 +133,7 @@ class Rows {
    private:
     void add(const Envelope& envelope) {
         const size_t before = size();
-        request(envelope.payload);
+        each_of_request(envelope.payload, [this](Bytes message) { resource_spans(message); });
         text[PROJECT].fill(envelope.project, size() - before);
         wide[RECEIVED_AT].fill(envelope.received_at, size() - before);
     }
@@ -145,18 +145,6 @@ class Rows {
         for (auto& column : maps) column.truncate(rows);
         events.truncate(rows);
         links.truncate(rows);
-    }
-
-    void request(Bytes message) {
-        if (message.size() > MAX_SIZE) not_plain();
-        for (Reader in(message); in.more();) {
-            const uint32_t tag = in.tag();
-            if (tag == message_tag(1)) {
-                resource_spans(in.bytes());
-            } else {
-                in.skip(tag);
-            }
-        }
     }
 
     // The fields of a message come in any order: what its spans share is repeated for them at the end.

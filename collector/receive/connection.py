@@ -76,8 +76,8 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None  # the request whose body is being read
         self._head_open = False
-        self._head_is_new = False  # it has begun in the bytes at hand
-        self._head_bytes = 0
+        self._moved = False  # the bytes at hand began a head, ended one, or were of a body
+        self._unmoved_bytes = 0  # those since, which the parser may keep
         self._deaf = False  # nothing more is taken from this client
         self._lingering = False
         self._paused = False  # no more is read for now
@@ -105,19 +105,22 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._head_is_new = False
+        self._moved = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(f"The request is not HTTP/1.1: {error}.")
         except httptools.HttpParserUpgrade:
             self._fail("This server changes to no other protocol.")
-        # The parser reports a header when it is whole; until then only these bytes tell its length. Those that came
-        # together with a head's beginning or end may belong to other requests.
-        if self._head_open and not self._head_is_new:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._fail("The request head is too large.")
+        # The parser reports a header or trailer when it is whole; until then only these bytes tell its length. Those
+        # that came together with a head's beginning or end, or with some of a body, may belong to something else.
+        if self._moved:
+            self._unmoved_bytes = 0
+        elif self._head_open or self._current:
+            self._unmoved_bytes += len(data)
+            if self._unmoved_bytes > MAX_HEAD_BYTES:
+                what = "head is" if self._head_open else "trailers are"
+                self._fail(f"The request {what} too large.")
 
     def eof_received(self) -> bool:
         """A client that has only finished sending still gets its answers, where the transport can do that."""
@@ -143,8 +146,7 @@ class Connection(asyncio.Protocol):
     # -- the parser -----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._head_open = self._head_is_new = True
-        self._head_bytes = 0
+        self._head_open = self._moved = True
         self.url = b""
         self.headers = []
         if not self._deaf:
@@ -159,6 +161,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_open = False
+        self._moved = True
         parser = self._parser
         if self._deaf or (parser.should_upgrade() and parser.offers_upgrade()):
             return
@@ -178,6 +181,7 @@ class Connection(asyncio.Protocol):
         return version
 
     def on_body(self, part: bytes) -> None:
+        self._moved = True
         exchange = self._current
         if exchange and exchange.answer is None:
             exchange.take(part)
@@ -263,7 +267,7 @@ class Connection(asyncio.Protocol):
             self._end(linger=True)
 
     def expire(self) -> None:
-        """The deadline is over: end, with an answer where a request is incomplete."""
+        """The deadline is over: end, with an answer where a request is incomplete, after those to requests before."""
         self.deadline = _NEVER
         exchange = self._current
         if exchange and exchange.answer is None and not self._deaf:
@@ -271,6 +275,9 @@ class Connection(asyncio.Protocol):
             exchange.slow()
             return
         self._deaf = True
+        if self._waiting and not self._unread:
+            self._waiting[-1].last = True
+            return
         # Closing waits until what is written has been read, which may be never.
         if self._lingering or self._waiting or self._transport.get_write_buffer_size():
             self._transport.abort()

@@ -34,6 +34,8 @@ _EXTRA = {
     Reason.UNAUTHENTICATED: b'www-authenticate: Bearer realm="spanmeter"\r\n',
 }
 _MOST_PATHS = 256
+# Parts of a body up to this size are gathered: each kept by itself would cost several times its bytes.
+_SMALL_PART = 4096
 _LONGEST_TICK = 1.0
 
 
@@ -174,7 +176,7 @@ class OtlpExchange:
         self._coding = ""
         self._lines = b""
         self._method = b""
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | bytearray] = []
         self._size = 0
         self._reservation = port.acceptor.reserve()
         self.answer: bytes | None = None
@@ -242,7 +244,16 @@ class OtlpExchange:
         except SpanmeterError as error:
             self._refuse(error)
         else:
-            self._parts.append(part)
+            self._keep(part)
+
+    def _keep(self, part: bytes) -> None:
+        parts = self._parts
+        if not parts or len(part) > _SMALL_PART:
+            parts.append(part)
+        elif isinstance(gathered := parts[-1], bytearray):
+            gathered += part
+        else:
+            parts.append(bytearray(part))
 
     def end(self) -> None:
         """Hand the body over; the answer comes when it is durable."""
@@ -256,7 +267,7 @@ class OtlpExchange:
     def _export(self) -> None:
         assert self._encoding
         parts, self._parts = self._parts, []
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)  # bytes are not copied
         if self._coding:
             raw, body = body, inflate(body, self._coding, self._port.max_bytes)
             if body is not raw:

@@ -13,9 +13,9 @@ _MAX_HEAD_BYTES = 64 * 1024
 class GuardedProtocol(HttpToolsProtocol):
     """Closes connections whose head or body is too slow, refuses oversized heads, and ends ambiguous connections.
 
-    uvicorn itself waits for ever for a request head, buffers a header of any length, keeps a connection open after a
-    request with both Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids, and loses the body of a
-    request that offers to upgrade.
+    uvicorn itself waits for ever for a request head, buffers a header or trailer of any length, keeps a connection open
+    after a request with both Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids, and loses the
+    body of a request that offers to upgrade.
     """
 
     read_header_timeout = 10.0
@@ -26,8 +26,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self.parser = DeafToUpgrades(self)
         self._deadline: asyncio.TimerHandle | None = None
         self._head_open = False
+        self._body_open = False
+        self._moved = False  # the bytes at hand began a head, ended one, or were of a body
         self._head_bytes = 0
-        self._unparsed_bytes = 0
+        self._unmoved_bytes = 0  # those since, which the parser may keep
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,13 +40,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._moved = False
         super().data_received(data)
-        # The parser reports a header when it is whole; until then only these bytes tell its length. Those that came
-        # together with the end of a head may be its body.
-        self._unparsed_bytes = self._unparsed_bytes + len(data) if self._head_open else 0
-        if self._unparsed_bytes > _MAX_HEAD_BYTES:
-            if not self.transport.is_closing():
-                self.send_400_response("The request head is too large.")
+        # The parser reports a header or trailer when it is whole; until then only these bytes tell its length. Those
+        # that came together with a head's beginning or end, or with some of a body, may belong to something else.
+        counts = (self._head_open or self._body_open) and not self._moved
+        self._unmoved_bytes = self._unmoved_bytes + len(data) if counts else 0
+        if self._unmoved_bytes > _MAX_HEAD_BYTES:
+            self._refuse_unmoved()
             return
         # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
         cycle: Any = self.cycle  # None before the first request
@@ -53,7 +56,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._arm(self.read_header_timeout)
 
     def on_message_begin(self) -> None:
-        self._head_open = True
+        self._head_open = self._moved = True
         self._head_bytes = 0
         self._arm(self.read_header_timeout)
         super().on_message_begin()
@@ -68,8 +71,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_open = False
+        self._moved = True
         if self.parser.offers_upgrade():
             return
+        self._body_open = True
         # The application answers a slow body itself; this ends the connection when nobody reads it any more.
         self._arm(self.read_timeout + 5)
         super().on_headers_complete()
@@ -77,7 +82,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if b"content-length" in names and b"transfer-encoding" in names:
             self.cycle.keep_alive = False
 
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
+        self._body_open = False
         if self.parser.offers_upgrade():
             return
         self._disarm()
@@ -87,6 +97,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > _MAX_HEAD_BYTES:
             raise ValueError("the request head is too large")  # the parser turns it into a 400
+
+    def _refuse_unmoved(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._head_open:
+            self.send_400_response("The request head is too large.")
+        else:  # the answer may be on its way
+            self.transport.close()
 
     def _arm(self, seconds: float) -> None:
         self._disarm()

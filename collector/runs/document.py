@@ -18,8 +18,8 @@ _MAX_LITERAL = 64 * 1024
 _MAX_DEPTH = 48
 
 
-class JsonObject(dict[str, Any]):
-    """A JSON object; `raw` is its text as it was sent."""
+class _Written:
+    """A value that knows how it was written: `raw` is its text as it was sent."""
 
     def __init__(self, text: str, start: int) -> None:
         super().__init__()
@@ -33,19 +33,12 @@ class JsonObject(dict[str, Any]):
         return self._text[self._start : self._end]
 
 
-class JsonArray(list[Any]):
-    """A JSON array; `raw` is its text as it was sent."""
+class JsonObject(_Written, dict[str, Any]):
+    """A JSON object."""
 
-    def __init__(self, text: str, start: int) -> None:
-        super().__init__()
-        self._text, self._start, self._end = text, start, start
 
-    def close(self, end: int) -> None:
-        self._end = end
-
-    @property
-    def raw(self) -> str:
-        return self._text[self._start : self._end]
+class JsonArray(_Written, list[Any]):
+    """A JSON array."""
 
 
 def document(text: str) -> Any:

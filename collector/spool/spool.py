@@ -38,6 +38,7 @@ from collector.spool.segment import (
 log = structlog.get_logger("spanmeter.spool")
 
 _SUFFIX = ".seg"
+_HALVED = ".halved"
 # A segment's rows may be this many times its bytes: resource attributes are repeated for each span.
 _MOST_EXPANSION = 4
 _DISK_CHECK_SECONDS = 0.5
@@ -56,6 +57,27 @@ class Segment:
         """Its envelopes and damaged ranges, in order."""
         with self.path.open("rb") as file:  # beyond `size` may lie what was refused and could not be cut off
             yield from read_frames(file, self.size, self.id)
+
+    @property
+    def _halved(self) -> Path:
+        return self.path.with_suffix(_HALVED)
+
+    def halved(self) -> set[str]:
+        """The tokens of its inserts that are made in halves. A damaged one is no token that is ever asked for."""
+        try:
+            return set(self._halved.read_text(errors="replace").split())
+        except OSError:
+            return set()
+
+    def note_halved(self, token: str) -> None:
+        """Remember, also when this process has ended, that an insert is made in halves. Raises OSError."""
+        with self._halved.open("a") as file:
+            file.write(f"{token}\n")
+
+    def forget(self) -> None:
+        """Remove it. Raises OSError."""
+        self.path.unlink(missing_ok=True)
+        self._halved.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +153,7 @@ class Spool:
         self._write_errors = 0
         self._crash: BaseException | None = None
         self._listener: Callable[[], None] = lambda: None
+        self._tidy()
         self.adopt()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
@@ -357,7 +380,7 @@ class Spool:
     def commit(self, segment: Segment) -> None:
         """Forget a segment whose rows are stored. Until this returns it will be drained again after a crash."""
         with contextlib.suppress(OSError):  # an insert repeated under the same token adds nothing
-            segment.path.unlink(missing_ok=True)
+            segment.forget()
         self._forget(segment)
 
     def hand_over(self, segment: Segment, directory: Path) -> Path:
@@ -370,6 +393,13 @@ class Spool:
         with self._lock:
             self._sealed.remove(segment)
             self._sealed_bytes -= segment.size
+
+    def _tidy(self) -> None:
+        """Remove what a crash has left of segments that are stored."""
+        for path in self.directory.glob(f"*{_HALVED}"):
+            if not path.with_suffix(_SUFFIX).exists():
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def adopt(self) -> None:
         """Take up segments that lie in the directory: those of an earlier run, and those `replay` has put there."""

@@ -17,7 +17,7 @@ from collector.webhooks.targets import CheckedBackend, Resolver, TargetRefused, 
 _MOST_READ = 16 * 1024
 _EXCERPT = 1000
 _BODY_SECONDS = 1.0
-_LOOKUPS = 32
+_LOOKUPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +38,9 @@ class Client:
 
     def __init__(self, trust: ssl.SSLContext | None = None, resolve: Resolver | None = None) -> None:
         self._trust = trust
-        self._resolve = resolve or self._look_up
-        # Of its own, and one thread a look-up: a name server that hangs holds up no other endpoint.
-        self._threads = ThreadPoolExecutor(_LOOKUPS, "webhooks-lookup")
+        self._resolve = resolve
+        # Threads an endpoint: a name server that hangs holds up those who ask it, and no other endpoint.
+        self._threads: dict[str, ThreadPoolExecutor] = {}
 
     async def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send `body` as JSON. Raises NoAnswer."""
@@ -59,13 +59,14 @@ class Client:
 
     def close(self) -> None:
         """Let go of the look-ups that are under way."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _exchange(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Answer:
         # A connection an attempt: events are rare, and one that was kept may be closed when it is needed.
         pool = httpcore2.AsyncConnectionPool(
             ssl_context=self._trusted() if endpoint.url.startswith("https:") else None,
-            network_backend=CheckedBackend(self._resolve, allow_private=endpoint.allow_private),
+            network_backend=CheckedBackend(self._resolver(endpoint), allow_private=endpoint.allow_private),
             max_keepalive_connections=0,
         )
         sent = list(headers.items())
@@ -83,8 +84,17 @@ class Client:
             self._trust = httpcore2.default_ssl_context()
         return self._trust
 
-    async def _look_up(self, host: str, port: int) -> list[str]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, look_up, host, port)
+    def _resolver(self, endpoint: Endpoint) -> Resolver:
+        if self._resolve:
+            return self._resolve
+        if endpoint.name not in self._threads:
+            self._threads[endpoint.name] = ThreadPoolExecutor(_LOOKUPS, "webhooks-lookup")
+        threads = self._threads[endpoint.name]
+
+        async def resolve(host: str, port: int) -> list[str]:
+            return await asyncio.get_running_loop().run_in_executor(threads, look_up, host, port)
+
+        return resolve
 
 
 async def _beginning(response: httpcore2.Response) -> str:

@@ -37,12 +37,13 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX events_by_age ON events (keep_from)",
         "CREATE INDEX events_to_copy ON events (seq) WHERE copied = 0",
         # state: pending, held (endpoint disabled or not configured), delivered, failed (given up).
-        # attempts counts all; tries those since it was queued, by which the schedule goes.
+        # attempts counts all; tries those since it was queued, by which the schedule goes. body is NULL until the
+        # endpoint, and with it the template, is known.
         """CREATE TABLE deliveries (
             id INTEGER PRIMARY KEY,
             event_id TEXT NOT NULL,
             endpoint TEXT NOT NULL,
-            body BLOB NOT NULL,
+            body BLOB,
             state TEXT NOT NULL,
             attempts INTEGER NOT NULL DEFAULT 0,
             tries INTEGER NOT NULL DEFAULT 0,

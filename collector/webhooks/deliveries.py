@@ -6,7 +6,7 @@ it is sent again, with the same id and the same bytes.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.model.clock import Clock
@@ -71,9 +71,13 @@ class Summary:
 class Deliveries:
     """Rows of the tables `deliveries`, `attempts` and `endpoints`. Thread-safe; every method blocks on the disk."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, late_body: Callable[[sqlite3.Connection, str, str], bytes]
+    ) -> None:
+        """`late_body` renders an event (by id) for an endpoint that was unknown when it was recorded."""
         self._database = database
         self._clock = clock
+        self._late_body = late_body
 
     def configure(self, endpoints: Mapping[str, Endpoint]) -> None:
         """An endpoint that changed is enabled again; deliveries of endpoints that are gone are held."""
@@ -86,7 +90,7 @@ class Deliveries:
                 connection.execute("DELETE FROM endpoints WHERE name = ?", (name,))
             self._hold_and_release(connection)
 
-    def queue(self, connection: sqlite3.Connection, event_id: str, bodies: Mapping[str, bytes]) -> None:
+    def queue(self, connection: sqlite3.Connection, event_id: str, bodies: Mapping[str, bytes | None]) -> None:
         """Add one delivery an endpoint within the caller's transaction."""
         now = self._clock.time_ns()
         for name, body in bodies.items():
@@ -100,15 +104,20 @@ class Deliveries:
             return []
         with self._database.transaction() as connection:
             rows = connection.execute(_CLAIM, (now + int(lease * 1e9), *due)).fetchall()
-        return [
-            Delivery(row["id"], row["event_id"], row["endpoint"], row["body"], row["attempts"] + 1, row["tries"])
-            for row in rows
-        ]
+            return [self._claimed(connection, row) for row in rows]
+
+    def _claimed(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
+        body = row["body"]
+        if body is None:
+            body = self._late_body(connection, row["event_id"], row["endpoint"])
+            connection.execute("UPDATE deliveries SET body = ? WHERE id = ?", (body, row["id"]))
+        return Delivery(row["id"], row["event_id"], row["endpoint"], body, row["attempts"] + 1, row["tries"])
 
     def next_due(self, endpoints: Iterable[str]) -> int | None:
-        """When the earliest pending delivery of these endpoints may be taken (Unix ns); None when there is none."""
-        times = [self._database.rows(_NEXT, (name,))[0]["at"] for name in endpoints]
-        return min((at for at in times if at is not None), default=None)
+        """When the earliest delivery of these endpoints that no one has claimed is due (Unix ns); None without any."""
+        now = self._clock.time_ns()
+        rows = [row for name in endpoints for row in self._database.rows(_NEXT, (name, now))]
+        return min((row["next_at"] for row in rows), default=None)
 
     def succeeded(self, delivery: Delivery, attempt: Attempt) -> None:
         """Log the attempt; the delivery is done."""
@@ -118,12 +127,12 @@ class Deliveries:
         """Log the attempt; it is due again at `next_at` (Unix ns), or given up."""
         self._finish(delivery, attempt, FAILED if next_at is None else PENDING, next_at)
 
-    def gone(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Log the attempt and disable its endpoint; what waits for it is held."""
+    def gone(self, delivery: Delivery, attempt: Attempt, fingerprint: str) -> None:
+        """Log the attempt and disable its endpoint, if it still is the one that was asked; what waits is held."""
         now = self._clock.time_ns()
         with self._database.transaction() as connection:
             self._log(connection, delivery, attempt, HELD, None)
-            connection.execute(_DISABLE, (now, attempt.error, delivery.endpoint))
+            connection.execute(_DISABLE, (now, attempt.error, delivery.endpoint, fingerprint))
             self._hold_and_release(connection)
 
     def release(self, ids: Sequence[int] | None = None) -> None:
@@ -239,8 +248,10 @@ WHERE id IN (
 )
 RETURNING *
 """
-_NEXT = "SELECT min(max(next_at, claimed_until)) AS at FROM deliveries WHERE endpoint = ? AND state = 'pending'"
-_DISABLE = "UPDATE endpoints SET disabled_at = ?, reason = ? WHERE name = ?"
+_NEXT = """
+SELECT next_at FROM deliveries WHERE endpoint = ? AND state = 'pending' AND claimed_until <= ? ORDER BY next_at LIMIT 1
+"""
+_DISABLE = "UPDATE endpoints SET disabled_at = ?, reason = ? WHERE name = ? AND fingerprint = ?"
 _HOLD = """
 UPDATE deliveries SET state = 'held'
 WHERE state = 'pending' AND endpoint NOT IN (SELECT name FROM endpoints WHERE disabled_at IS NULL)

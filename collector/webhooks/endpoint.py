@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from collector.config import Config
 from collector.errors import ConfigError
-from collector.webhooks.signing import signer
+from collector.webhooks.signing import signers
 
 STANDARD, JSON, SLACK = "standard", "json", "slack"
 
@@ -47,10 +47,10 @@ def endpoints(config: Config) -> dict[str, Endpoint]:
 
 def _endpoint(name: str, config: Config) -> Endpoint:
     webhook = config.webhooks[name]
-    secrets = tuple(secret.get_secret_value() for secret in webhook.secret or webhook.secrets)
+    secrets = webhook.signing_secrets
     for secret in secrets:
         try:
-            signer(secret)
+            signers(secret)
         except ValueError as error:
             raise ConfigError(f"webhooks.{name}: {error}.") from None
     return Endpoint(

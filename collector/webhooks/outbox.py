@@ -37,7 +37,7 @@ class Outbox:
         self._clock = clock
         self._retention_ns = int(retention * 1e9)
         self._templates: Mapping[str, str] = {}
-        self.deliveries = Deliveries(self._database, clock)
+        self.deliveries = Deliveries(self._database, clock, self._late_body)
         self.copier = Copier(self._database)
 
     def configure(self, endpoints: Mapping[str, Endpoint]) -> None:
@@ -77,8 +77,18 @@ class Outbox:
         head = (event.id, event.type.value, storable(event.budget), scope, *period, event.threshold)
         return (*head, event.created_ns, data, webhooks, keep_from)
 
-    def _bodies(self, event: BudgetEvent) -> dict[str, bytes]:
-        return {name: render(event, self._templates.get(name, STANDARD)) for name in event.webhooks}
+    def _bodies(self, event: BudgetEvent) -> dict[str, bytes | None]:
+        return {name: self._body(event, name) for name in event.webhooks}
+
+    def _body(self, event: BudgetEvent, endpoint: str) -> bytes | None:
+        """None for an endpoint that is not configured, or not yet: its template is unknown."""
+        template = self._templates.get(endpoint)
+        return None if template is None else render(event, template)
+
+    def _late_body(self, connection: sqlite3.Connection, event_id: str, endpoint: str) -> bytes:
+        """The body of what was recorded before its endpoint was configured."""
+        (row,) = connection.execute("SELECT * FROM events WHERE id = ?", (event_id,))
+        return render(_event(row), self._templates.get(endpoint, STANDARD))
 
     def has(self, event_id: str) -> bool:
         """Whether the event has been recorded."""

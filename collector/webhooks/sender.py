@@ -53,7 +53,7 @@ class Sender:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._refused = False  # by the disk, in this round: the next one waits
-        self._prune_at = 0.0
+        self._prune_at = self._count_at = 0.0
         # Of its own: the disk is asked in turns anyway, and other work must not fill the threads it waits for.
         self._threads = ThreadPoolExecutor(1, "webhooks-outbox")
         metrics.watch(self._readings)
@@ -77,7 +77,6 @@ class Sender:
             while not self._stopping:
                 self._awake.clear()
                 self._refused = False
-                await self._patiently(self._housekeeping)
                 for endpoint in list(self._endpoints.values()):
                     await self._take_up(endpoint)
                 await self._wait()
@@ -104,22 +103,23 @@ class Sender:
 
     async def _wait(self) -> None:
         """Until something happens that makes another look worthwhile."""
-        names = list(self._endpoints)
-        due = await self._patiently(lambda: self._deliveries.next_due(names))
+        endpoints = self._endpoints
+        due = await self._patiently(lambda: self._deliveries.next_due(endpoints))
         seconds = _LOOK_SECONDS
         if due is not None and not self._refused:
             seconds = min(seconds, (due - self._clock.time_ns()) / 1e9)
-        if seconds <= 0 and not self._has_room(names):
+        if seconds <= 0 and not self._has_room(endpoints):
             seconds = _LOOK_SECONDS  # what is due waits for an attempt under way, which wakes us
+        await self._patiently(lambda: self._keep_house(idle=seconds > 0))
         try:
             async with asyncio.timeout(max(seconds, 0.01)):
                 await self._awake.wait()
         except TimeoutError:
             pass
 
-    def _has_room(self, names: Iterable[str]) -> bool:
+    def _has_room(self, endpoints: Mapping[str, Endpoint]) -> bool:
         busy = [name for name, _ in self._under_way.values()]
-        return any(busy.count(name) < self._endpoints[name].max_concurrency for name in names)
+        return any(busy.count(name) < endpoint.max_concurrency for name, endpoint in endpoints.items())
 
     async def _deliver(self, endpoint: Endpoint, delivery: Delivery) -> None:
         try:
@@ -141,7 +141,7 @@ class Sender:
             await self._patiently(lambda: self._deliveries.succeeded(delivery, made.log))
             log.debug("A webhook was delivered.", **facts)
         elif made.verdict is Verdict.GONE:
-            await self._patiently(lambda: self._deliveries.gone(delivery, made.log))
+            await self._patiently(lambda: self._deliveries.gone(delivery, made.log, endpoint.fingerprint))
             log.warning("A webhook's endpoint wants no more and is disabled.", why=made.log.error, **facts)
         else:
             delay = next_delay(delivery.tries + 1, made.retry_after, self._chance)
@@ -164,11 +164,15 @@ class Sender:
         if left:
             await self._patiently(lambda: self._deliveries.release(left))
 
-    def _housekeeping(self) -> None:
-        if self._clock.monotonic() >= self._prune_at:
-            self._prune_at = self._clock.monotonic() + _PRUNE_SECONDS
+    def _keep_house(self, *, idle: bool) -> None:
+        """Prune, and count what `/metrics` shows: both go through many rows, so not after every delivery of many."""
+        now = self._clock.monotonic()
+        if now >= self._prune_at:
+            self._prune_at = now + _PRUNE_SECONDS
             self._outbox.prune()
-        self._statistics = self._deliveries.statistics()
+        if idle or now >= self._count_at:
+            self._count_at = now + _LOOK_SECONDS
+            self._statistics = self._deliveries.statistics()
 
     async def _patiently(self, work: Callable[[], _T]) -> _T | None:
         """`work` in the outbox's thread. While the disk refuses, nothing is lost: what is not noted is sent again."""

@@ -40,7 +40,7 @@ def slack_message(event: BudgetEvent) -> dict[str, Any]:
         blocks.append(_section(top))
     if message := data.get("message"):
         blocks.append(_section(_escaped(str(message))))
-    if link := str(data.get("link") or ""):
+    if link := str(data.get("url") or ""):
         blocks.append(_section(f"<{_escaped(link)}|Open in spanmeter>"))
     spent = _spent(data)
     return {"text": _cut(_escaped(f"{title}{': ' + spent if spent else ''}"), _TEXT), "blocks": blocks}

@@ -216,4 +216,18 @@ class Reader {
     const char* end_;
 };
 
+// Calls `take` with every message in field 1, which is all that an export request has: ResourceSpans, say.
+template <class Take>
+inline void each_of_request(Bytes body, Take take) {
+    if (body.size() > MAX_SIZE) not_plain();
+    for (Reader in(body); in.more();) {
+        const uint32_t tag = in.tag();
+        if (tag == message_tag(1)) {
+            take(in.bytes());
+        } else {
+            in.skip(tag);
+        }
+    }
+}
+
 }  // namespace spanmeter

@@ -210,6 +210,47 @@ def test_a_client_that_reads_no_answers_is_cut_off(tight: Daemon) -> None:
     assert growth.mib < 32
 
 
+@pytest.mark.parametrize("how", ["one trailer", "many trailers", "extension"])
+def test_what_comes_beside_a_chunked_body_has_a_limit(daemon: Daemon, how: str) -> None:
+    begin, more = {
+        "one trailer": (b"0\r\nX: ", b"a" * 10_000),
+        "many trailers": (b"0\r\n", b"X-Trailer: value\r\n" * 600),
+        "extension": (b"5;x=", b"a" * 10_000),
+    }[how]
+    with connect(daemon) as connection, daemon.growth() as growth:
+        head = connection.head(headers={"Transfer-Encoding": "chunked"}) + chunked(BODY, 50).removesuffix(b"0\r\n\r\n")
+        connection.send_until_answered([head + begin, *itertools.repeat(more, 4000)])
+        assert "trailers are too large" in status_message(connection.answer(), 400)
+        assert connection.ends_within(5)
+    assert growth.mib < 32
+
+
+def test_requests_pipelined_to_the_web_port_are_counted_one_by_one(daemon: Daemon) -> None:
+    """However the bytes come: here each time with a head that is not whole."""
+    with Connection(daemon.ports["web"]) as connection:
+        one = connection.head(None, None, "/healthz", "GET", {"X-Pad": "x" * 3000})
+        connection.send(one * 12 + one[:1500])
+        for _ in range(4):
+            for _ in range(12):
+                assert connection.answer().status == 200
+            connection.send(one[1500:] + one * 11 + one[:1500])
+
+
+@pytest.mark.parametrize("begin", [b"GET /healthz HTTP/1.1\r\nX: ", None])
+def test_a_head_or_trailer_at_the_web_port_has_a_limit(daemon: Daemon, begin: bytes | None) -> None:
+    with Connection(daemon.ports["web"]) as connection, daemon.growth() as growth:
+        head = connection.head(path="/healthz", method="GET", headers={"Transfer-Encoding": "chunked"})
+        block = itertools.repeat(b"a" * 65536, 2000)
+        if begin:
+            connection.send_until_answered([begin, *block])
+        else:
+            connection.send(head + b"0\r\nX: ")
+            assert connection.answer().status == 200
+            connection.send_until_answered(block)
+        assert connection.ends_within(5)
+    assert growth.mib < 32
+
+
 # -- ambiguous and malformed requests ---------------------------------------------------------------------------------
 
 

@@ -17,7 +17,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from tests.conformance.daemon import MIB, Daemon
-from tests.conformance.wire import EXPORT, RETRYABLE, Called, call, channel, frame, raw_call
+from tests.conformance.wire import Called, call, channel, frame, raw_call
+from tests.support.exporters import EXPORT, RETRYABLE
 from tests.support.otlp import request, span, trace_id
 
 OK = grpc.StatusCode.OK

@@ -1,5 +1,6 @@
 """The real OpenTelemetry SDK exporters, as users run them."""
 
+import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -95,24 +96,31 @@ def test_spans(daemon: Daemon, kind: str) -> None:
     assert (link["TraceId"], link["SpanId"], link["Attributes"]) == (f"{0xAB:032x}", f"{0xCD:016x}", {"why": "because"})
 
 
+@contextlib.contextmanager
+def counted_as_not_stored(daemon: Daemon, signal: str, transport: str) -> Iterator[None]:
+    """Items of `signal` come in by `transport` while the block runs."""
+    name, labels = "spanmeter_receiver_not_stored_items_total", {"signal": signal, "transport": transport}
+    before = daemon.metric(name, **labels)
+    yield
+    assert daemon.metric(name, **labels) > before
+
+
 @pytest.mark.parametrize("transport", ["http", "grpc"])
 def test_metrics(daemon: Daemon, transport: str) -> None:
-    before = daemon.metric("spanmeter_receiver_not_stored_items_total", signal="metrics", transport=transport)
     exporter: Any = (
         HttpMetrics(f"{daemon.http}/v1/metrics", timeout=20)
         if transport == "http"
         else GrpcMetrics(daemon.grpc, insecure=True, timeout=20)
     )
     provider = MeterProvider([PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)])
-    provider.get_meter("m").create_counter("c").add(1)
-    assert provider.force_flush(20_000)
-    provider.shutdown()
-    assert daemon.metric("spanmeter_receiver_not_stored_items_total", signal="metrics", transport=transport) > before
+    with counted_as_not_stored(daemon, "metrics", transport):
+        provider.get_meter("m").create_counter("c").add(1)
+        assert provider.force_flush(20_000)
+        provider.shutdown()
 
 
 @pytest.mark.parametrize("transport", ["http", "grpc"])
 def test_logs(daemon: Daemon, transport: str) -> None:
-    before = daemon.metric("spanmeter_receiver_not_stored_items_total", signal="logs", transport=transport)
     exporter: Any = (
         HttpLogs(f"{daemon.http}/v1/logs", timeout=20)
         if transport == "http"
@@ -120,7 +128,7 @@ def test_logs(daemon: Daemon, transport: str) -> None:
     )
     provider = LoggerProvider()
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    provider.get_logger("l").emit(body="hello", timestamp=1)
-    assert provider.force_flush(20_000)
-    provider.shutdown()
-    assert daemon.metric("spanmeter_receiver_not_stored_items_total", signal="logs", transport=transport) > before
+    with counted_as_not_stored(daemon, "logs", transport):
+        provider.get_logger("l").emit(body="hello", timestamp=1)
+        assert provider.force_flush(20_000)
+        provider.shutdown()

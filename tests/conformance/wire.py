@@ -19,17 +19,10 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from tests.support.exporters import EXPORT
+
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 TIMEOUT = 15.0
-RETRYABLE = {
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.OUT_OF_RANGE,
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DATA_LOSS,
-}
 
 
 @dataclass

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -203,6 +203,28 @@ def test_repeated_texts_are_sent_as_dictionaries() -> None:
     assert sent.column("SpanName").dictionary.to_pylist() == ["a", "b"]
     assert sent.column("ResourceAttributes").keys.dictionary.to_pylist() == ["service.name"]
     assert sent.to_pylist() == rows.to_pylist()
+
+
+def test_only_the_embedded_engine_is_sent_dictionaries(fresh: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Released servers keep the first dictionary of an insert for all of its batches."""
+    rows = batch("a", "a", "b")
+    coded = rows.set_column(
+        rows.schema.get_field_index("SpanName"), "SpanName", rows.column("SpanName").dictionary_encode()
+    )
+    sent: list[pa.RecordBatch] = []
+    insert = fresh.insert
+    monkeypatch.setattr(fresh, "insert", lambda table, rows, token: insert(table, kept(rows, sent), token))
+    insert_spans(fresh, coded, "segment-1/0")
+    (found,) = sent
+    kinds = found.schema.field("SpanName").type, found.schema.field("ResourceAttributes").type.key_type
+    assert [pa.types.is_dictionary(kind) for kind in kinds] == [fresh.embedded] * 2
+    assert names(fresh) == ["a", "a", "b"]
+
+
+def kept(batches: Iterable[pa.RecordBatch], into: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for each in batches:
+        into.append(each)
+        yield each
 
 
 def test_batches_of_one_insert_keep_their_own_texts(fresh: Store) -> None:

@@ -1,24 +1,27 @@
 """The drain with the real engine: every row once, poison aside, nothing lost while the store is away."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
+from collector import drain
 from collector.app import enricher
 from collector.billing import Billing
 from collector.cli import main
 from collector.config import PricingConfig, SpoolConfig, StoreConfig
+from collector.decode import decode
 from collector.drain import Drain
 from collector.enrich import RecentTraces
-from collector.errors import Reason, Unavailable
+from collector.errors import Reason, Rejected, Unavailable
 from collector.model.columns import LATEST_NS
 from collector.model.envelope import Envelope
 from collector.spool import DeadLetter, Segment, Spool
 from collector.store import Store, open_store
+from collector.store.errors import OutOfMemory
 from collector.telemetry import Metrics
 from tests.support.clock import FakeClock
 from tests.support.spans import DAY_NS, START_NS, envelope
@@ -233,28 +236,70 @@ def test_replay_of_poison_that_still_is_poison_sets_it_aside_again(bench: Bench,
     assert [entry.reason for entry in bench.deadletter.entries()] == [Reason.POISON]
 
 
-def test_too_much_poison_stops_the_drain_and_nothing_is_thrown_away(bench: Bench, store: Store) -> None:
+def test_too_much_poison_stops_the_drain_until_its_cause_is_gone(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is thrown away, and no row is stored twice, although parts of the segment were stored before."""
+    monkeypatch.setattr(drain, "_POISON_ROWS", 10)
     store.command(REFUSE_POISON)
-    segment = bench.spooled(envelope(1, [*span_names(50), *["poison"] * 150]))
+    segment = bench.spooled(envelope(1, [*span_names(50), *["poison"] * 15]))
     with pytest.raises(Unavailable, match="refuses too many rows of segment") as caught:
         bench.drain.deliver_once(segment)
     assert caught.value.reason is Reason.DEAD_LETTER_FULL
     with pytest.raises(Unavailable):
         bench.drain.deliver_once(segment)
-    assert bench.deadletter.statistics().entries == 100
+    assert bench.deadletter.statistics().entries == 10
     assert bench.spool.oldest() == segment
-
-
-def test_what_stopped_on_poison_goes_on_once_its_cause_is_gone(bench: Bench, store: Store) -> None:
-    """No row is stored twice, although parts of the segment were stored before."""
-    store.command(REFUSE_POISON)
-    segment = bench.spooled(envelope(1, [*span_names(50), *["poison"] * 150]))
-    with pytest.raises(Unavailable):
-        bench.drain.deliver_once(segment)
     store.command(ALLOW_POISON)
     bench.run_until_empty()
-    assert store.command("SELECT count() FROM otel_traces FINAL") == 200
-    assert len(names(store)) == 200
+    assert store.command("SELECT count() FROM otel_traces FINAL") == 65
+    assert len(names(store)) == 65
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_stored_in_halves_is_never_stored_whole(bench: Bench, store: Store, *, restarted: bool) -> None:
+    """Not even where a restart brings the memory that was missing."""
+    insert = store.insert
+
+    def scarce(table: str, batches: Iterable[pa.RecordBatch], token: str) -> None:
+        """Memory for one row, and a connection that breaks with the second half."""
+        rows = list(batches)
+        if sum(batch.num_rows for batch in rows) > 1:
+            raise OutOfMemory(241, "The store is out of memory.")
+        if token.endswith(".1"):
+            raise Unavailable(Reason.STORE, "The store is away.")
+        insert(table, rows, token)
+
+    segment = bench.spooled(envelope(1, ["a", "b"]))
+    store.insert = scarce  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert names(store) == ["a"]
+    store.insert = insert  # type: ignore[method-assign]
+    if restarted:
+        bench.reopen()
+    bench.run_until_empty()
+    assert names(store) == ["a", "b"]
+    assert list((bench.directory / "spool").glob("*.halved")) == []
+
+
+def test_envelopes_that_are_too_many_for_one_batch_are_decoded_in_several(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of a batch holds 2 GiB; here a batch holds three rows."""
+
+    def of_three(envelopes: Sequence[Envelope]) -> pa.RecordBatch:
+        batch = decode(envelopes)
+        if batch.num_rows > 3:
+            raise Rejected(Reason.TOO_LARGE, "These rows are too large for one batch.")
+        return batch
+
+    monkeypatch.setattr(drain, "decode", of_three)
+    broken = Envelope("default", START_NS, 1, b"\x0a\xffnot protobuf")
+    bench.spooled(envelope(1, ["a", "b"]), envelope(2, ["c", "d"]), broken, envelope(3, ["e"]), envelope(4, ["f"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "b", "c", "d", "e", "f"]
+    assert [entry.envelope for entry in bench.deadletter.entries()] == [broken]
 
 
 def test_an_envelope_that_does_not_decode_is_set_aside(bench: Bench, store: Store) -> None:
@@ -360,25 +405,27 @@ def test_a_segment_too_large_for_the_stores_memory_is_stored_in_parts(bench: Ben
     assert counted == [{"all": 3000, "spans": 3000}]
 
 
+def assert_waited_for(bench: Bench, segment: Segment) -> None:
+    """It cannot be stored now, and nothing of it goes to the dead letter."""
+    with pytest.raises(Unavailable):
+        bench.drain.deliver_once(segment)
+    assert bench.deadletter.statistics().entries == 0
+
+
 def test_a_missing_table_is_waited_for(bench: Bench, store: Store) -> None:
     """A table someone dropped, or renamed, is mended by people; the spans wait."""
     store.command("RENAME TABLE otel_traces TO elsewhere")
     segment = bench.spooled(envelope(1, ["a"]))
-    with pytest.raises(Unavailable):
-        bench.drain.deliver_once(segment)
-    assert bench.deadletter.statistics().entries == 0
+    assert_waited_for(bench, segment)
     store.command("RENAME TABLE elsewhere TO otel_traces")
     bench.run_until_empty()
     assert names(store) == ["a"]
 
 
 def test_a_column_missing_from_the_table_is_waited_for(bench: Bench, store: Store) -> None:
-    """The table's fault, not the data's: nothing goes to the dead letter."""
     store.command("ALTER TABLE otel_traces DROP COLUMN TraceState")
     segment = bench.spooled(envelope(1, ["a"]))
-    with pytest.raises(Unavailable):
-        bench.drain.deliver_once(segment)
-    assert bench.deadletter.statistics().entries == 0
+    assert_waited_for(bench, segment)
 
 
 def test_a_unreadable_segment_is_waited_for(bench: Bench, store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from collector.enrich.conventions import Conventions
 from collector.model.facts import Kind
-from tests.support.captured import CASES, truth
+from tests.support.captured import CASES, HIDDEN, LOGS, NO_CONTENT, NO_SPAN, NOT_SENT, STREAM_MODEL, truth
 from tests.support.compare import conventions, facts, failures
 
 
@@ -28,16 +28,10 @@ class Known:
         return {f"{name}:{self.outcome}": _members(self.of) for name in self.fields.split()}
 
 
-NOT_SENT = "the library does not send it"
-NO_SPAN = "no span tells of these calls"
-NO_CONTENT = "content is not captured on spans here"
 NO_TOOLS = "a provider's client runs no tools: the results are in the next call's input"
-LOGS = "content is only in log records"
-STREAM_MODEL = "the model asked for is sent where the one that answered belongs"
 EMBED = "the embedding's span does not say which model answered"
 CUT = "attributes were cut at the SDK's length limit, inside JSON and characters"
 SPREAD = "beside a text, tool calls are in ai.response.toolCalls, and stay there"
-HIDDEN = "content is hidden: __REDACTED__, and with it what was only there"
 AUTOMATIC = "automatic function calling: one span for two calls, the tokens of the first are lost"
 BARE = "the only argument is recorded bare, without its name"
 TOTALS = "generateObject sends two totals and nothing else"

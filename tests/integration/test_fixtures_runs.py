@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from collector.runs import rounds, system_prompt, toolbelt
-from tests.support.captured import CASES, truth
+from tests.support.captured import CASES, HIDDEN, LOGS, NO_CONTENT, NO_SPAN, NOT_SENT, STREAM_MODEL, truth
 from tests.support.runs import failures, runs
 
 
@@ -24,19 +24,13 @@ class Known:
     reason: str
 
 
-NOT_SENT = "the library does not send it"
-NO_SPAN = "no span tells of these calls"
-NO_CONTENT = "content is not captured on spans here"
-LOGS = "content is only in log records"
 NO_TOOLS = "a provider's client runs no tools: results are in the next call's input, and definitions are not sent"
-STREAM_MODEL = "the model asked for is sent where the one that answered belongs"
 ECHO = "the invocation parameters repeat the response"
 ERROR_BARE = "spans of failed calls carry no content"
 OTHER_TRACE = "the billed report is in a trace of its own, without content; the conversation is on its double elsewhere"
 FOREIGN = "calls without usage that two instrumentations tell of in two traces are a call in each"
 AUTOMATIC = "automatic function calling: one span for two calls, and the first one's request is told with the second"
 IMAGE = "messages with images are dropped, or uploaded elsewhere"
-HIDDEN = "content is hidden: __REDACTED__, and with it what was only there"
 CUT = "attributes were cut at the SDK's length limit, inside JSON"
 ESTIMATED = "the tokens of streams are estimated or partial"
 NO_SCHEMA = "tools are sent without the schema of their arguments"

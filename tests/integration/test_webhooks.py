@@ -540,3 +540,32 @@ def test_while_the_disk_refuses_the_sender_goes_on_trying(tmp_path: Path) -> Non
                 await work.ended("delivered", 1, count=2)
 
     run(scenario())
+
+
+def test_what_another_process_queues_is_found_without_being_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with receiver() as ops:
+            async with sending(tmp_path, ops.endpoint()) as work:
+                work.record(1)
+                await work.ended("delivered", 1)
+                other = Outbox(tmp_path / "webhooks.db", work.clock)
+                assert other.deliveries.replay([an_event(1).id]) == 1
+                other.close()
+                await work.ended("delivered", 2)
+                assert len({(one.id, one.body) for one in ops.received}) == 1
+
+    run(scenario())
+
+
+def test_what_a_killed_process_had_claimed_is_sent_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with receiver() as ops:
+            killed = Outbox(tmp_path / "webhooks.db", FakeClock(time.time_ns()))
+            killed.configure({"ops": ops.endpoint()})
+            killed.record([an_event(1)])
+            assert len(killed.deliveries.claim("ops", 1, lease=3600)) == 1
+            killed.close()
+            async with sending(tmp_path, ops.endpoint()) as work:
+                await work.ended("delivered", 1)
+
+    run(scenario())

@@ -16,6 +16,14 @@ from collector.model.otlp import REQUESTS
 ROOT = Path(__file__).parents[1] / "fixtures" / "otlp"
 CASES = sorted(path.parent.name for path in ROOT.glob("*/truth.json"))
 
+# Why a payload does not tell everything the server knows.
+NOT_SENT = "the library does not send it"
+NO_SPAN = "no span tells of these calls"
+NO_CONTENT = "content is not captured on spans here"
+LOGS = "content is only in log records"
+STREAM_MODEL = "the model asked for is sent where the one that answered belongs"
+HIDDEN = "content is hidden: __REDACTED__, and with it what was only there"
+
 
 @dataclass(frozen=True)
 class Captured:

@@ -13,12 +13,16 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+# Test processes that run beside each other (pytest-xdist) take their ports from different sets.
+_THIS_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+
 
 def free_ports(count: int) -> list[int]:
     """Ports outside the ephemeral range: nothing else takes them while the daemon is down."""
     found: list[int] = []
     while len(found) < count:
-        port = random.randint(15_000, 30_000)
+        port = random.randrange(15_000 + _THIS_PROCESS, 30_000, _PROCESSES)
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))
@@ -129,24 +133,28 @@ def stored_by_trace(store: Path, database: str = "otel") -> tuple[dict[str, int]
         "    ask(f'SELECT TraceId, count() FROM {table} FINAL GROUP BY TraceId'),\n"
         "    ask(f'SELECT TraceId, uniqExact(SpanId) FROM {table} GROUP BY TraceId')]))\n"
     )
-    return _in_fresh_process(script, str(store), database)
-
-
-def stop_merges(store: Path, database: str = "otel") -> None:
-    """Let no merge hide a duplicate: what was inserted stays as it was inserted."""
-    script = (
-        "import sys, clickhouse_connect\n"
-        "client = clickhouse_connect.get_client(interface='chdb', path=sys.argv[1])\n"
-        "client.command(f'ALTER TABLE {sys.argv[2]}.otel_traces '\n"
-        "    'MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1')\n"
-        "print('[{}, {}, {}]')\n"
-    )
-    _in_fresh_process(script, str(store), database)
-
-
-def _in_fresh_process(script: str, *arguments: str) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    command = [sys.executable, "-c", script, *arguments]
-    result = subprocess.run(command, capture_output=True, check=False, timeout=120, env=os.environ)
-    assert result.returncode == 0, result.stderr.decode()
-    rows, final, distinct = json.loads(result.stdout)
+    rows, final, distinct = json.loads(_in_fresh_process(script, str(store), database))
     return rows, final, distinct
+
+
+def prepare_store(store: Path) -> None:
+    """Make the tables a daemon would, and let no merge hide a duplicate: what is inserted stays as it is."""
+    script = (
+        "import sys, pathlib\n"
+        "from collector.config import StoreConfig\n"
+        "from collector.store import migrate, open_store\n"
+        "config = StoreConfig(url=f'chdb://{sys.argv[1]}')\n"
+        "store = open_store(config, pathlib.Path())\n"
+        "migrate(store, int(config.ttl))\n"
+        "store.command('ALTER TABLE otel_traces MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1')\n"
+        "store.close()\n"
+    )
+    _in_fresh_process(script, str(store))
+
+
+def _in_fresh_process(script: str, *arguments: str) -> bytes:
+    """What `script` prints: the embedded engine opens one directory a process."""
+    command = [sys.executable, "-c", script, *arguments]
+    result = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout

@@ -10,16 +10,17 @@ import grpc
 
 from tests.support.spans import DAY_NS, request
 
-_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_RETRYABLE_GRPC = {
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+# By their code alone; RESOURCE_EXHAUSTED only with RetryInfo, which the daemon sends when it may be.
+RETRYABLE = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,  # the daemon sends RetryInfo with it when it may be retried
 }
+_RETRYABLE_GRPC = RETRYABLE | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 _RETRYABLE_HTTP = {429, 502, 503, 504}
 _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),  # a connection each, as exporters of different processes have
@@ -87,7 +88,7 @@ class GrpcExporter(Exporter):
     def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
         super().__init__(number, port, pause=pause)
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS)
-        self._export = self._channel.unary_unary(_EXPORT)
+        self._export = self._channel.unary_unary(EXPORT)
 
     def send(self, body: bytes) -> str | None:
         try:
@@ -122,13 +123,28 @@ class HttpExporter(Exporter):
         self._connection.close()
 
 
-def exporters(grpc_port: int, http_port: int, count: int, *, pause: float = 0.0) -> list[Exporter]:
-    """Exporters of both transports, numbered so that their trace ids differ."""
-    return [
+def sending(grpc_port: int, http_port: int, count: int, *, pause: float = 0.0) -> list[Exporter]:
+    """Running exporters of both transports, numbered so that their trace ids differ."""
+    made: list[Exporter] = [
         GrpcExporter(number, grpc_port, pause=pause) if number % 2 else HttpExporter(number, http_port, pause=pause)
         for number in range(1, count + 1)
     ]
+    for sender in made:
+        sender.start()
+    return made
+
+
+def finish(senders: list[Exporter]) -> None:
+    """Let what is in flight be acknowledged, and stop."""
+    for sender in senders:
+        sender.finish()
+
+
+def retries(senders: list[Exporter]) -> int:
+    return sum(sender.retries for sender in senders)
 
 
 def acknowledged_by(senders: list[Exporter]) -> dict[str, int]:
+    """Spans by trace id of exporters that have finished and were never told that a request is at fault."""
+    assert [failure for sender in senders for failure in sender.failures] == []
     return {trace: spans for sender in senders for trace, spans in sender.acknowledged.items()}

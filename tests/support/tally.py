@@ -17,6 +17,17 @@ class Tally:
             f"duplicated {self.duplicate_rows} raw rows, {self.duplicates_under_final} under FINAL"
         )
 
+    def assert_exact(self, more_than: int = 500, *, raw: bool = True) -> None:
+        """Nothing lost and nothing counted twice; with `raw`, no row inserted twice either.
+
+        More than so many spans were acknowledged: without load nothing is shown.
+        """
+        assert self.acknowledged > more_than
+        assert self.lost == 0
+        assert self.stored == self.acknowledged
+        assert self.duplicates_under_final == 0
+        assert not raw or self.duplicate_rows == 0
+
 
 def tally(acknowledged: dict[str, int], rows: dict[str, int], final: dict[str, int], distinct: dict[str, int]) -> Tally:
     """Spans by trace id: acknowledged; and in the store: rows, rows under FINAL, distinct spans."""

@@ -1,6 +1,7 @@
 """Enrichment by column gives the same rows as enrichment row by row, whatever the spans say."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,19 @@ def test_all_captured_spans_at_once_with_shared_tables() -> None:
     billed = np.arange(batch.num_rows) % 2 == 0
     for _ in range(2):
         _assert_equal(usual.finish(usual.read(batch), billed), BY_ROW.finish(BY_ROW.read(batch), billed))
+
+
+def test_another_model_waits_for_the_tables_that_are_shared() -> None:
+    """The drain adds texts to them while a re-pricing compares models."""
+    implementation = columnwise.ColumnEnricher(CONVENTIONS, 1)
+    reading = implementation.read(decode([Envelope("default", 1, 1, payload) for payload in payloads(CASES[0])]))
+    with ThreadPoolExecutor(1) as thread:
+        with implementation._lock:
+            compared = thread.submit(reading.as_model, "a model never heard of")
+            with pytest.raises(TimeoutError):
+                compared.result(timeout=0.1)
+        facts = compared.result(timeout=30).facts
+    assert facts.texts.text(int(facts.codes["request_model"][0])) == "a model never heard of"
 
 
 def test_no_rows() -> None:

@@ -61,6 +61,7 @@ def loaded(tmp_path: Path, text: str, *overrides: str) -> Config:
         ("spool.max_bytes=1 furlong", "spool.max_bytes: could not interpret byte unit: furlong"),
         ("spool.max_bytes=5", "spool.max_bytes: Input should be greater than or equal to 1024"),
         ("spool.fsync=sometimes", "spool.fsync: Input should be 'always', 'interval' or 'off'"),
+        ("web.public_url=spans.example.com", "web: public_url starts with http:// or https://"),
         ("store.url=mysql://x", "store: url starts with chdb://, http:// or https://"),
         (
             "receivers.otlp.protocols.http.tls.cert_file=x",

@@ -86,9 +86,10 @@ def test_a_claimed_delivery_is_no_ones_until_its_claim_runs_out(outbox: Outbox, 
     assert [delivery.event_id for delivery in first] == [an_event(0).id, an_event(1).id]
     assert len(queue.claim("ops", 9, lease=45)) == 1
     assert queue.claim("ops", 9, lease=45) == queue.claim("team", 9, lease=45) == []
-    assert queue.next_due(["ops", "team"]) == clock.now_ns + 45 * 10**9
+    assert queue.next_due(["ops", "team"]) is None
     queue.succeeded(first[0], DELIVERED)
     clock.advance(45)
+    assert queue.next_due(["ops", "team"]) == clock.now_ns - 45 * 10**9
     again = queue.claim("ops", 9, lease=45)
     assert [delivery.event_id for delivery in again] == [an_event(1).id, an_event(2).id]
     assert again[0].body == first[1].body
@@ -116,7 +117,7 @@ def test_a_failed_delivery_is_due_when_it_was_said(outbox: Outbox, clock: FakeCl
 def test_gone_disables_until_the_endpoint_is_another(outbox: Outbox, clock: FakeClock) -> None:
     outbox.record([an_event(number, webhooks=("ops", "team")) for number in range(2)])
     queue = outbox.deliveries
-    queue.gone(queue.claim("ops", 1, 45)[0], GONE)
+    queue.gone(queue.claim("ops", 1, 45)[0], GONE, OPS.fingerprint)
     assert queue.disabled() == {"ops": (clock.now_ns, "It answered 410 Gone.")}
     outbox.record([an_event(3)])
     outbox.configure(ENDPOINTS)  # a restart or a reload changes nothing
@@ -129,9 +130,18 @@ def test_gone_disables_until_the_endpoint_is_another(outbox: Outbox, clock: Fake
     assert len(queue.claim("ops", 9, 45)) == 3
 
 
+def test_gone_said_by_what_the_endpoint_was_does_not_disable_what_it_is(outbox: Outbox) -> None:
+    outbox.record([an_event()])
+    (delivery,) = outbox.deliveries.claim("ops", 1, 45)
+    outbox.configure(ENDPOINTS | {"ops": Endpoint("ops", "https://hooks.example.com/new", ())})
+    outbox.deliveries.gone(delivery, GONE, OPS.fingerprint)
+    assert outbox.deliveries.disabled() == {}
+    assert outbox.deliveries.claim("ops", 1, 45)[0].attempt == 2
+
+
 def test_a_rotated_secret_does_not_enable(outbox: Outbox) -> None:
     outbox.record([an_event()])
-    outbox.deliveries.gone(outbox.deliveries.claim("ops", 1, 45)[0], GONE)
+    outbox.deliveries.gone(outbox.deliveries.claim("ops", 1, 45)[0], GONE, OPS.fingerprint)
     outbox.configure(ENDPOINTS | {"ops": Endpoint("ops", OPS.url, ("another secret",))})
     assert "ops" in outbox.deliveries.disabled()
 
@@ -145,13 +155,30 @@ def test_deliveries_of_an_endpoint_that_is_no_longer_configured_wait_for_it(outb
     assert len(outbox.deliveries.claim("ops", 9, 45)) == 2
 
 
+def test_what_is_recorded_before_its_endpoint_is_configured_has_the_endpoints_template(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    early = Outbox(tmp_path / "early.db", clock)
+    early.record([an_event(webhooks=("team", "ops"))])
+    assert early.deliveries.claim("team", 1, 45) == []
+    early.configure(ENDPOINTS)
+    (slack,) = early.deliveries.claim("team", 1, 45)
+    assert set(json.loads(slack.body)) == {"text", "blocks"}
+    early.configure(ENDPOINTS | {"team": Endpoint("team", TEAM.url, (), template="json")})
+    early.deliveries.release()
+    assert early.deliveries.claim("team", 1, 45)[0].body == slack.body
+    (standard,) = early.deliveries.claim("ops", 1, 45)
+    assert set(json.loads(standard.body)) == {"type", "timestamp", "data"}
+    early.close()
+
+
 def test_replay_queues_again_with_the_same_id_and_bytes(outbox: Outbox, clock: FakeClock) -> None:
     outbox.record([an_event(number) for number in range(3)])
     queue = outbox.deliveries
     sent = queue.claim("ops", 3, 45)
     queue.succeeded(sent[0], DELIVERED)
     queue.failed(sent[1], FAILED, None)
-    queue.gone(sent[2], GONE)
+    queue.gone(sent[2], GONE, OPS.fingerprint)
     assert queue.replay(failed=True, endpoint="team") == 0
     assert queue.replay(failed=True) == 2
     assert queue.disabled() == {}
@@ -166,7 +193,7 @@ def test_replay_queues_again_with_the_same_id_and_bytes(outbox: Outbox, clock: F
 
 def test_enable(outbox: Outbox) -> None:
     outbox.record([an_event()])
-    outbox.deliveries.gone(outbox.deliveries.claim("ops", 1, 45)[0], GONE)
+    outbox.deliveries.gone(outbox.deliveries.claim("ops", 1, 45)[0], GONE, OPS.fingerprint)
     outbox.deliveries.enable("ops")
     assert len(outbox.deliveries.claim("ops", 1, 45)) == 1
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from collector.spool.shares import Elsewhere, collect, collect_all, share
 from collector.spool.spool import put_segment, recent, segments_in
 from tests.support.clock import FakeClock
 from tests.support.spans import START_NS, envelope
+from tests.support.waiting import until
 
 ROOMY = SpoolConfig.model_validate({"min_free_bytes": 0})
 
@@ -86,66 +88,59 @@ def test_a_worker_recognises_what_any_of_them_had_spooled(tmp_path: Path) -> Non
     assert [found.received_at for found in recent(segments_in(tmp_path), 20)] == [20, 30]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - files and threads set no event
-            await asyncio.sleep(0.005)
+@asynccontextmanager
+async def publishing(
+    directory: Path, config: SpoolConfig, flush_interval: float
+) -> AsyncIterator[tuple[Spool, list[None]]]:
+    """The spool of receiver process 0 while its segments are handed over, with an entry for each time they were."""
+    own, clock, published = share(directory, 0), SystemClock(), list[None]()
+    spool = Spool(own, config, clock)
+    elsewhere = Elsewhere(directory, own, clock)
+    publisher = Publisher(spool, elsewhere, directory, lambda: published.append(None), clock, flush_interval)
+    running = asyncio.create_task(publisher.run())
+    try:
+        yield spool, published
+        publisher.stop()
+        await running
+    finally:
+        spool.close()
 
 
 def test_what_waits_is_handed_over_one_segment_at_a_time(tmp_path: Path) -> None:
     """While the drain has not stored the last one, the next one grows."""
-    clock, published = SystemClock(), list[None]()
-    own = share(tmp_path, 0)
-    spool = Spool(own, ROOMY, clock)
+    clock = SystemClock()
 
     async def run() -> None:
-        publisher = Publisher(
-            spool, Elsewhere(tmp_path, own, clock), tmp_path, lambda: published.append(None), clock, 0.02
-        )
-        running = asyncio.create_task(publisher.run())
-        await spool.append(envelope(1, ["a"]))
-        await until(lambda: bool(published))
-        [first] = segments_in(tmp_path)
-        assert names(own) == set()
-        await spool.append(envelope(2, ["b"]))
-        await spool.append(envelope(3, ["c"]))
-        waits = spool.waiting_since()
-        assert waits is not None
-        await until(lambda: clock.monotonic() > waits + 0.2)
-        assert segments_in(tmp_path) == [first]
-        first.path.unlink()
-        await until(lambda: len(published) == 2)
-        [second] = segments_in(tmp_path)
-        assert [found.received_at for found in second.read() if isinstance(found, Envelope)] == [START_NS, START_NS]
-        publisher.stop()
-        await running
+        async with publishing(tmp_path, ROOMY, 0.02) as (spool, published):
+            await spool.append(envelope(1, ["a"]))
+            await until(lambda: bool(published))
+            [first] = segments_in(tmp_path)
+            assert names(share(tmp_path, 0)) == set()
+            await spool.append(envelope(2, ["b"]))
+            await spool.append(envelope(3, ["c"]))
+            waits = spool.waiting_since()
+            assert waits is not None
+            await until(lambda: clock.monotonic() > waits + 0.2)
+            assert segments_in(tmp_path) == [first]
+            first.path.unlink()
+            await until(lambda: len(published) == 2)
+            [second] = segments_in(tmp_path)
+            received = [found.received_at for found in second.read() if isinstance(found, Envelope)]
+            assert received == [START_NS, START_NS]
 
-    try:
-        asyncio.run(run())
-    finally:
-        spool.close()
+    asyncio.run(run())
 
 
 def test_full_segments_are_handed_over_at_once(tmp_path: Path) -> None:
-    clock, own = SystemClock(), share(tmp_path, 0)
-    spool = Spool(own, SpoolConfig.model_validate({"min_free_bytes": 0, "segment_max_spans": 2}), clock)
-    published = list[None]()
+    config = SpoolConfig.model_validate({"min_free_bytes": 0, "segment_max_spans": 2})
 
     async def run() -> None:
-        publisher = Publisher(
-            spool, Elsewhere(tmp_path, own, clock), tmp_path, lambda: published.append(None), clock, 3600
-        )
-        running = asyncio.create_task(publisher.run())
-        for number in range(7):
-            await spool.append(envelope(number, ["a"]))
-        await until(lambda: len(published) == 3)
-        assert len(segments_in(tmp_path)) == 3
-        publisher.stop()
-        await running
+        async with publishing(tmp_path, config, 3600) as (spool, published):
+            for number in range(7):
+                await spool.append(envelope(number, ["a"]))
+            await until(lambda: len(published) == 3)
+            assert len(segments_in(tmp_path)) == 3
 
-    try:
-        asyncio.run(run())
-    finally:
-        spool.close()
-    collect(own, tmp_path)
+    asyncio.run(run())
+    collect(share(tmp_path, 0), tmp_path)
     assert sum(found.spans for found in recent(segments_in(tmp_path), 0)) == 7

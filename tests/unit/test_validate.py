@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from collector.admit import validate
 from collector.admit.validate import count_items, validate_traces
 from collector.decode import decode
 from collector.errors import Reason, Rejected
@@ -167,3 +168,19 @@ def test_attributes_repeated_for_each_span_are_bounded(monkeypatch: pytest.Monke
     with pytest.raises(Rejected, match="repeated for each span") as refused:
         validate_traces(body, Encoding.PROTOBUF)
     assert refused.value.reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("way", ["native", "library", "json"])
+def test_what_is_repeated_for_each_span_is_counted_with_its_schema_urls(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "library":
+        monkeypatch.setattr(validate, "scan", lambda _: None)
+    message = request(*(span() for _ in range(50)))
+    (resource,) = message.resource_spans
+    (scope,) = resource.scope_spans
+    resource.resource.attributes.add(key="k").value.string_value = "v"
+    resource.schema_url, scope.schema_url = "https://\u00e9/" + "r" * 1000, "s" * 300
+    repeated = resource.resource.ByteSize() + scope.scope.ByteSize() + len(resource.schema_url.encode()) + 300
+    found = validate_traces(body_of(message, JSON if way == "json" else PROTOBUF), JSON if way == "json" else PROTOBUF)
+    assert found.expanded == len(found.payload) + 50 * repeated

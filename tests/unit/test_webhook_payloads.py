@@ -27,7 +27,7 @@ DATA: dict[str, Any] = {
         {"feature": "checkout", "model": "gpt-5", "spend": "700.000000000001"},
         {"feature": "", "model": "m", "spend": "1"},
     ],
-    "link": "https://spanmeter.example.com/budgets/support-month?a=1&b=2",
+    "url": "https://spanmeter.example.com/budgets/support-month?a=1&b=2",
 }
 
 
