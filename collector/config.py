@@ -219,7 +219,7 @@ class SpoolConfig(Section):
     fsync_interval: Duration = setting("500ms", "Used by `fsync: interval`.", gt=0)
     max_bytes: ByteSize = setting("8GiB", "Refuse new data when the spool holds this much.", ge=1024)
     min_free_bytes: ByteSize = setting("256MiB", "Refuse new data when the disk has less than this free.")
-    segment_max_bytes: ByteSize = setting("32MiB", "Seal a segment (one insert) at this size.", ge=1024)
+    segment_max_bytes: ByteSize = setting("16MiB", "Seal a segment (one insert) at this size.", ge=1024)
     segment_max_spans: int = setting(50_000, "Seal a segment at this many spans.", ge=1)
     flush_interval: Duration = setting("1s", "Hand waiting spans to the store after this long at the latest.")
     dead_letter_max_bytes: ByteSize = setting("1GiB", "Stop draining when the dead letter holds this much.", ge=0)

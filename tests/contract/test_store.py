@@ -21,7 +21,7 @@ from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.columns import SPAN_COLUMNS
 from collector.store import Store, migrate, open_store, writer
 from collector.store.migrate import migrations
-from collector.store.writer import with_dictionaries
+from collector.store.writer import as_sent, with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
 
@@ -203,6 +203,19 @@ def test_repeated_texts_are_sent_as_dictionaries() -> None:
     assert sent.column("SpanName").dictionary.to_pylist() == ["a", "b"]
     assert sent.column("ResourceAttributes").keys.dictionary.to_pylist() == ["service.name"]
     assert sent.to_pylist() == rows.to_pylist()
+
+
+def test_several_batches_go_to_a_server_as_texts_and_one_with_dictionaries() -> None:
+    """Released servers take the first dictionary of a stream for all of its batches."""
+
+    def kinds(*batches: pa.RecordBatch, embedded: bool) -> list[bool]:
+        sent = as_sent(pa.Table.from_batches(batches), embedded=embedded)
+        return [pa.types.is_dictionary(part.schema.field("SpanName").type) for part in sent]
+
+    rows = batch("a", "a")
+    assert kinds(rows, embedded=False) == [True]
+    assert kinds(with_dictionaries(rows), with_dictionaries(rows), embedded=False) == [False, False]
+    assert kinds(rows, rows, rows, embedded=True) == [True, True, True]
 
 
 def test_batches_of_one_insert_keep_their_own_texts(fresh: Store) -> None:
