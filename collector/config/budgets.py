@@ -215,6 +215,8 @@ class BudgetConfig(Section):
     @model_validator(mode="after")
     def _consistent(self) -> "BudgetConfig":
         refuse([*self._limit_mistakes(), *self._period_mistakes(), *self._value_limit_mistakes()])
+        if self.unpriced == "block" and not self.hard:
+            refuse([("unpriced", "only a budget with hard: true blocks anything; write warn, or make it hard")])
         return self
 
     def _limit_mistakes(self) -> Iterator[Mistake]:

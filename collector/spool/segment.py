@@ -59,21 +59,37 @@ def encode_frame(envelope: Envelope, segment_id: str) -> bytes:
 
 def read_frames(file: BinaryIO, size: int, segment_id: str) -> Iterator[Envelope | Damage]:
     """What `read_segment` gives of the first `size` bytes of a file, which is read one frame at a time."""
+    seed = checksum_seed(segment_id)
     offset = len(HEADER)
     whole = file.read(offset) == HEADER
     while whole and offset < size:
-        head = file.read(_FRAME.size)
-        mark, length, checksum = _FRAME.unpack(head) if len(head) == _FRAME.size else (b"", 0, 0)
-        end = offset + _FRAME.size + length
-        record = file.read(length) if mark == _MARK and end <= size else b""
-        whole = len(record) == max(length, _RECORD.size) and _checksum(record, segment_id) == checksum
-        if whole:
-            yield _envelope(record)
-            offset = end
+        found = _read_frame(file, size - offset, seed)
+        whole = found is not None
+        if found:
+            envelope, length = found
+            yield envelope
+            offset += length
     if offset < size:
         start = offset if offset > len(HEADER) else 0
         file.seek(start)
         yield from read_segment(file.read(size - start), segment_id, start)
+
+
+def _read_frame(file: BinaryIO, most: int, seed: int) -> tuple[Envelope, int] | None:
+    """The whole frame of at most `most` bytes that is next, and its length. The payload is read to where it stays."""
+    start = file.read(_FRAME.size + _RECORD.size)
+    if len(start) < _FRAME.size + _RECORD.size:
+        return None
+    mark, length, checksum = _FRAME.unpack_from(start)
+    project_length, spans, received_at, digest = _RECORD.unpack_from(start, _FRAME.size)
+    rest = length - _RECORD.size - project_length
+    if mark != _MARK or rest < 0 or _FRAME.size + length > most:
+        return None
+    project, payload = file.read(project_length), file.read(rest)
+    head = start[_FRAME.size :] + project
+    if google_crc32c.extend(google_crc32c.extend(seed, _LENGTH.pack(length) + head), payload) != checksum:
+        return None
+    return Envelope(project.decode(), received_at, spans, payload, digest), _FRAME.size + length
 
 
 def read_segment(data: bytes, segment_id: str, start: int = 0) -> Iterator[Envelope | Damage]:

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-# The engine's allocator keeps an arena a core, each with free pages of its own; inserts come one at a time.
-_ALLOCATOR = "narenas:2,percpu_arena:disabled,dirty_decay_ms:10000,muzzy_decay_ms:0,oversize_threshold:67108864"
+# The engine's allocator keeps an arena a core, each with free pages of its own; inserts come one at a time. What an
+# insert or a merge has freed goes back to the system after a second, not ten.
+_ALLOCATOR = "narenas:2,percpu_arena:disabled,dirty_decay_ms:1000,muzzy_decay_ms:0,oversize_threshold:67108864"
 
 # Values in bytes unless the name says otherwise. chDB's defaults (5 GiB caches, 16 background threads) suit servers.
 _SERVER_SETTINGS = {
@@ -35,6 +36,8 @@ _MERGE_SETTINGS = {
     "min_parts_to_merge_at_once": 15,
     # Statistics of every column, for the planner of joins; nothing here joins.
     "auto_statistics_types": "",
+    # A merge holds a granule of each of its parts: by default, 10 MiB of each.
+    "index_granularity_bytes": 2 << 20,
 }
 
 # Small parts are merged again sooner or later and have LZ4; large ones, by the engine's own estimate, have ZSTD.

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Protocol
 
 import pyarrow as pa
@@ -68,9 +69,16 @@ def _rows_where(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, Seque
 
 def insert_spans(store: Store, rows: Rows, token: str) -> None:
     """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
-    # Released servers keep the first dictionary of a stream for all of its batches: they get texts.
-    prepared = with_dictionaries if store.embedded else without_dictionaries
-    store.insert(TABLE, map(prepared, rows.to_batches()), token)
+    store.insert(TABLE, as_sent(rows, embedded=store.embedded), token)
+
+
+def as_sent(rows: Rows, *, embedded: bool) -> Iterator[pa.RecordBatch]:
+    """The batches of one insert, repeated texts as dictionaries where the store takes them."""
+    batches = iter(rows.to_batches())
+    first = list(islice(batches, 2))
+    # Released servers keep the first dictionary of a stream for all of its batches: several batches go as texts.
+    prepared = with_dictionaries if embedded or len(first) == 1 else without_dictionaries
+    return map(prepared, chain(first, batches))
 
 
 # How rows of one day are inserted: `insert_spans`, or something that does it and more.

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +21,7 @@ from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.columns import SPAN_COLUMNS
 from collector.store import Store, migrate, open_store, writer
 from collector.store.migrate import migrations
-from collector.store.writer import with_dictionaries
+from collector.store.writer import as_sent, with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
 
@@ -205,26 +205,17 @@ def test_repeated_texts_are_sent_as_dictionaries() -> None:
     assert sent.to_pylist() == rows.to_pylist()
 
 
-def test_only_the_embedded_engine_is_sent_dictionaries(fresh: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Released servers keep the first dictionary of an insert for all of its batches."""
-    rows = batch("a", "a", "b")
-    coded = rows.set_column(
-        rows.schema.get_field_index("SpanName"), "SpanName", rows.column("SpanName").dictionary_encode()
-    )
-    sent: list[pa.RecordBatch] = []
-    insert = fresh.insert
-    monkeypatch.setattr(fresh, "insert", lambda table, rows, token: insert(table, kept(rows, sent), token))
-    insert_spans(fresh, coded, "segment-1/0")
-    (found,) = sent
-    kinds = found.schema.field("SpanName").type, found.schema.field("ResourceAttributes").type.key_type
-    assert [pa.types.is_dictionary(kind) for kind in kinds] == [fresh.embedded] * 2
-    assert names(fresh) == ["a", "a", "b"]
+def test_several_batches_go_to_a_server_as_texts_and_one_with_dictionaries() -> None:
+    """Released servers take the first dictionary of a stream for all of its batches."""
 
+    def kinds(*batches: pa.RecordBatch, embedded: bool) -> list[bool]:
+        sent = as_sent(pa.Table.from_batches(batches), embedded=embedded)
+        return [pa.types.is_dictionary(part.schema.field("SpanName").type) for part in sent]
 
-def kept(batches: Iterable[pa.RecordBatch], into: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for each in batches:
-        into.append(each)
-        yield each
+    rows = batch("a", "a")
+    assert kinds(rows, embedded=False) == [True]
+    assert kinds(with_dictionaries(rows), with_dictionaries(rows), embedded=False) == [False, False]
+    assert kinds(rows, rows, rows, embedded=True) == [True, True, True]
 
 
 def test_batches_of_one_insert_keep_their_own_texts(fresh: Store) -> None:

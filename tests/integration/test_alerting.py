@@ -200,7 +200,7 @@ def test_a_forecast_is_told_once_before_the_breach(bench: Any) -> None:
 
 @pytest.mark.parametrize(("unpriced", "events"), [("warn", 1), ("block", 1), ("ignore", 0)])
 def test_calls_without_a_price_are_told_of(bench: Any, unpriced: str, events: int) -> None:
-    told = bench(budget(unpriced=unpriced))
+    told = bench(budget(unpriced=unpriced, hard=True))
     told.deliver([cents(1, 1, model="never-heard-of")])
     told.deliver([cents(2, 1, model="never-heard-of")])
     assert len(told.told_of(EventType.UNPRICED)) == events

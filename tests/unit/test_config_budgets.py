@@ -218,6 +218,10 @@ MEGABYTE = "x" * 2**20
         # the rest
         ({"hard": "perhaps"}, "budgets.0.hard: Input should be a valid boolean, unable to interpret input"),
         ({"unpriced": "stop"}, "budgets.0.unpriced: Input should be 'ignore', 'warn' or 'block'"),
+        (
+            {"unpriced": "block"},
+            "budgets.0.unpriced: only a budget with hard: true blocks anything; write warn, or make it hard",
+        ),
         ({"limit": 5}, "budgets.0.limit: unknown setting; did you mean limits?"),
         ({"treshold": 5}, "budgets.0.treshold: unknown setting"),
         ({"webhooks": ["ops", "ops"]}, "budgets.0.webhooks: 'ops' is written twice"),
