@@ -377,7 +377,10 @@ def _fault_error(fault: Fault, about: str, max_bytes: int) -> Rejected:
         Fault.NO_MESSAGE: (Reason.MALFORMED, "The call ended without a message."),
         Fault.CUT: (Reason.MALFORMED, "The call ended without a whole message."),
         Fault.SECOND_MESSAGE: (Reason.MALFORMED, "The call has more than one message."),
-        Fault.BAD_FLAG: (Reason.MALFORMED, "The message begins with neither 0 nor 1, which say whether it is compressed."),
+        Fault.BAD_FLAG: (
+            Reason.MALFORMED,
+            "The message begins with neither 0 nor 1, which say whether it is compressed.",
+        ),
     }
     return Rejected(*reasons[fault])
 

@@ -102,6 +102,11 @@ cdef tuple _event(Event& event):
 
 
 cdef class Codec:
+    """One connection from the server's side, for the calls of `paths`.
+
+    Raises MemoryError where a message finds no room; the connection must be ended then.
+    """
+
     cdef unique_ptr[Session] _session
 
     def __init__(self, paths, *, size_t max_message, size_t max_streams, double min_ping_interval,
@@ -116,6 +121,19 @@ cdef class Codec:
         self._session.reset(new Session(rules))
 
     def feed(self, data, Py_ssize_t size, double now):
+        """Take the first `size` bytes of `data`; `now` is in seconds on any clock. Returns what has happened.
+
+        Events are (kind, stream, path, text, credentials, value): `path` is an index into `paths` or -1, `credentials`
+        are the header fields `authorization` and `x-api-key`, and by kind
+
+        - CALL: a whole call; `value` is its message, `text` its grpc-encoding if the message is compressed, else None.
+        - OPEN: a call has begun and more is to come; `value` is how many bytes of its message are held.
+        - PART: more of its message has come; `value` as before.
+        - FAULT: a call that cannot be taken; `value` is a Fault, `text` what it is about. It waits for `refuse`.
+        - GONE: the client has given the call up.
+
+        A call that is whole at the end of the bytes is never reported open, and credentials are reported once.
+        """
         cdef Py_buffer view
         cdef vector[Event] events
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
@@ -133,37 +151,46 @@ cdef class Codec:
         return found
 
     def out(self):
+        """What is to be sent; taken once."""
         cdef string out = self._session.get().out()
         return out.data()[:out.size()]
 
     def answer(self, uint32_t stream, bytes message):
+        """Answer a call with `message` and success; nothing happens when the client has given it up."""
         self._session.get().answer(stream, _view(message))
 
     def send(self, uint32_t stream, bytes message):
+        """Answer with `message` and more to come. False when the client has given the call up."""
         return self._session.get().send(stream, _view(message))
 
     def refuse(self, uint32_t stream, bytes status, fields):
+        """End a call with these trailers; `status` is the HTTP status where nothing was answered before."""
         cdef vector[pair[string, string]] copied
         for name, value in fields:
             copied.push_back(pair[string, string](<string> name, <string> value))
         self._session.get().refuse(stream, _view(status), copied)
 
     def ping(self):
+        """Ask whether the client is there; whatever comes then says so."""
         self._session.get().ping()
 
     def drain(self):
+        """Take no more calls, and say so; those begun go on."""
         self._session.get().drain()
 
     @property
     def pending(self):
+        """Whether there is something to be sent."""
         return self._session.get().has_out()
 
     @property
     def calls(self):
+        """How many calls wait for the end of their answers."""
         return self._session.get().calls()
 
     @property
     def ended(self):
+        """Whether the client broke the protocol; `why` says how. Nothing more is taken."""
         return self._session.get().ended()
 
     @property
@@ -172,6 +199,7 @@ cdef class Codec:
 
     @property
     def greeted(self):
+        """Whether the client has said that it speaks HTTP/2."""
         return self._session.get().greeted()
 
     @property

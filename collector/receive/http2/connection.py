@@ -18,7 +18,10 @@ log = structlog.get_logger("spanmeter.grpc")
 _LINGER_SECONDS = 2.0
 _NEVER = float("inf")
 _HTTP1 = b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS "
-_NOT_HTTP1 = b"This port speaks gRPC, which is HTTP/2; OTLP/HTTP has a port of its own, by default 4318.\n"
+_NOT_HTTP1 = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n"
+    b"This port speaks gRPC, which is HTTP/2; OTLP/HTTP has a port of its own, by default 4318.\n"
+)
 
 
 class Calls(Protocol):
@@ -196,8 +199,7 @@ class Connection(asyncio.BufferedProtocol):
             log.info("A client's HTTP/2 connection was ended.", why=self.codec.why)
             self._transport.write(self.codec.out())
         elif began.startswith(_HTTP1):
-            head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            self._transport.write(head % len(_NOT_HTTP1) + _NOT_HTTP1)
+            self._transport.write(_NOT_HTTP1)
         if self._transport.can_write_eof():
             self._transport.write_eof()
             self._deadline = self._port.now() + _LINGER_SECONDS
