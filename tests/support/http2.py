@@ -90,7 +90,8 @@ def goaway(server: Any) -> tuple[int, bytes]:
 class Client:
     """h2's client, whose bytes reach the codec at once and the other way round."""
 
-    def __init__(self, **rules: Any) -> None:
+    def __init__(self, *, reads: bool = True, **rules: Any) -> None:
+        self._reads = reads  # gives windows back
         config = h2.config.H2Configuration(
             client_side=True,
             header_encoding="utf-8",
@@ -113,7 +114,13 @@ class Client:
                 return
             self.events += feed(self.server, to_server, self.now)
             if to_client:
-                self.heard += self.h2.receive_data(to_client)
+                self._hear(self.h2.receive_data(to_client))
+
+    def _hear(self, heard: list[Any]) -> None:
+        self.heard += heard
+        for event in heard:
+            if self._reads and isinstance(event, h2.events.DataReceived) and event.flow_controlled_length:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
 
     def call(self, *parts: bytes, fields: Sequence[Field] | None = None, ends: bool = True, reads: bool = True) -> int:
         """Send a call with these bytes as DATA; its stream."""
