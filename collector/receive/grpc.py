@@ -184,10 +184,15 @@ class ConnectionCalls:
             del self._others[stream]
             self.refuse(stream, why)
 
-    def abandon(self) -> None:
-        for stream in list(self._open):
+    def cut(self) -> None:
+        why = Rejected(Reason.MALFORMED, "The connection ended within the call.")
+        for stream in (*self._open, *self._others, *self.port.health.watched_by(self.connection)):
             self._drop(stream)
-        self.port.health.forget(self.connection)
+            self.refuse(stream, why)
+
+    def abandon(self) -> None:
+        for stream in (*self._open, *self._others, *self.port.health.watched_by(self.connection)):
+            self._drop(stream)
 
     def succeed(self, stream: int, message: bytes) -> None:
         self.connection.codec.answer(stream, message)
@@ -318,7 +323,7 @@ class Health:
 
     def __init__(self) -> None:
         self._state = HealthCheckResponse.SERVING
-        self._watching: dict[tuple[Connection, int], bytes] = {}
+        self._watching: set[tuple[Connection, int]] = set()
 
     def check(self, service: str) -> bytes:
         """The answer for `service`. Raises Rejected(NOT_FOUND)."""
@@ -332,21 +337,20 @@ class Health:
             self._say(connection, stream, HealthCheckResponse.SERVICE_UNKNOWN)
         else:
             self._say(connection, stream, self._state)
-        self._watching[connection, stream] = b""
+        self._watching.add((connection, stream))
 
     def unwatch(self, connection: Connection, stream: int) -> None:
-        if self._watching:
-            self._watching.pop((connection, stream), None)
+        self._watching.discard((connection, stream))
 
-    def forget(self, connection: Connection) -> None:
-        for watcher in [each for each in self._watching if each[0] is connection]:
-            del self._watching[watcher]
+    def watched_by(self, connection: Connection) -> Sequence[int]:
+        """The calls of a connection that wait for news."""
+        return [stream for watcher, stream in self._watching if watcher is connection]
 
     def stop(self) -> None:
         """Say that nothing is served any more."""
         self._state = HealthCheckResponse.NOT_SERVING
         why = Unavailable(Reason.STOPPING, "The server is stopping.")
-        for connection, stream in list(self._watching):
+        for connection, stream in self._watching:
             self._say(connection, stream, self._state)
             connection.codec.refuse(stream, _OK, _trailers(why))
         self._watching.clear()

@@ -153,7 +153,7 @@ class Client:
             if isinstance(event, h2.events.DataReceived) and event.stream_id == stream and event.data
         )
 
-    def saw(self, kind: type, stream: int) -> Any:
+    def saw(self, kind: Any, stream: int) -> Any:
         """h2's event of this kind for the stream; None: there was none."""
         return next((each for each in self.heard if isinstance(each, kind) and each.stream_id == stream), None)
 

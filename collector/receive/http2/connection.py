@@ -5,6 +5,7 @@ loop goes out in one write.
 """
 
 import asyncio
+import random
 from typing import Protocol
 
 import structlog
@@ -32,6 +33,9 @@ class Calls(Protocol):
 
     def tick(self, now: float) -> None:
         """Some time has passed."""
+
+    def cut(self) -> None:
+        """The client has finished sending: give up the calls that are not whole."""
 
     def abandon(self) -> None:
         """The client is gone."""
@@ -67,10 +71,14 @@ class Connection(asyncio.BufferedProtocol):
         self._greeted = False
         self._flushing = False  # what is pending will be written in this turn of the loop
         self._deaf = False  # nothing more is taken from this client
-        self._unread = False  # the client does not read its answers
+        self._mute = False  # nothing more is said to it
+        self._unread_until = _NEVER  # for so long the client may leave its answers unread
         self._pinged = _NEVER  # when the client was asked whether it is there
         self._deadline = _NEVER
         self._opened = self._heard = self._idle_since = 0.0
+        # Clients that came together do not all have to come again together: gRPC's proposal A9.
+        age = port.keepalive.server_parameters.max_connection_age
+        self._oldest = age * random.uniform(0.9, 1.1) if age else _NEVER  # noqa: S311
 
     # -- the transport --------------------------------------------------------------------------------------------
 
@@ -81,7 +89,7 @@ class Connection(asyncio.BufferedProtocol):
         self._port.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's call
-        self._deaf = True
+        self._deaf = self._mute = True
         self._port.closed(self)
         self._calls.abandon()
 
@@ -100,6 +108,9 @@ class Connection(asyncio.BufferedProtocol):
         except MemoryError:
             log.error("There is no memory for what a client sends; its connection ends.")
             self.abort()
+        except Exception:
+            log.exception("A connection failed inside spanmeter; it ends, and its client has to send again.")
+            self.abort()
         if codec.ended:
             self._end(bytes(self._port.buffer[:8]))
         else:
@@ -110,23 +121,21 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """A client that has finished sending gets its answers, where the transport can do that."""
         self._deaf = True
-        if not self.codec.calls or not self._transport.can_write_eof():
+        if self._mute or not self.codec.calls or not self._transport.can_write_eof():
             return False
-        self.codec.drain()
-        self.flush_soon()
+        self._deadline = self._port.now() + self._port.read_timeout
+        self._calls.cut()
+        self.shut_down()
         return True
 
     def pause_writing(self) -> None:
         """The client does not read its answers: take no more from it until it does, and not for ever."""
-        self._unread = True
-        self._deadline = self._port.now() + self._port.read_timeout
+        self._unread_until = self._port.now() + self._port.read_timeout
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._unread = False
-        if not self._deaf:
-            self._deadline = _NEVER
+        self._unread_until = _NEVER
         if not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -140,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         self._flushing = False
-        if self._transport.is_closing():
+        if self._mute or self._transport.is_closing():
             return
         codec = self.codec
         # Nothing is said before the client has said what it speaks.
@@ -153,10 +162,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def tick(self, now: float) -> None:
         """Look at every deadline."""
-        if now >= self._deadline:
+        if now >= self._deadline or now >= self._unread_until:
             self.abort()
-        elif not self._deaf and not self._unread:
-            self._calls.tick(now)
+            return
+        self._calls.tick(now)
+        if not self._deaf and self._unread_until == _NEVER:
             self._keep_alive(now)
 
     def _keep_alive(self, now: float) -> None:
@@ -173,7 +183,7 @@ class Connection(asyncio.BufferedProtocol):
             self._idle_since = now
         elif server.max_connection_idle and now >= self._idle_since + server.max_connection_idle:
             self.shut_down()
-        if server.max_connection_age and now >= self._opened + server.max_connection_age and not self.codec.draining:
+        if now >= self._opened + self._oldest and not self.codec.draining:
             self.shut_down()
             if server.max_connection_age_grace:
                 self._deadline = now + server.max_connection_age_grace
@@ -186,13 +196,13 @@ class Connection(asyncio.BufferedProtocol):
         self.flush_soon()
 
     def abort(self) -> None:
-        self._deaf = True
+        self._deaf = self._mute = True
         self._transport.abort()
 
     def _end(self, began: bytes) -> None:
         """Close, after saying why to a client that may still be sending, whom a reset would cost the words."""
         self._flushing = False
-        self._deaf = True
+        self._deaf = self._mute = True
         if self._transport.is_closing():
             return
         if self._greeted or self.codec.greeted:
