@@ -393,7 +393,7 @@ def _trailers(error: SpanmeterError) -> Sequence[tuple[bytes, bytes]]:
     details = status(error)
     message = str(error)[:_LONGEST_MESSAGE]
     fields = [
-        (b"grpc-status", b"%d" % wire(error).grpc.value[0]),
+        (b"grpc-status", b"%d" % wire(error).grpc),
         (b"grpc-message", quote(message, safe=_UNENCODED, errors="replace").encode()),
     ]
     if details.details:

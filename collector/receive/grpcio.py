@@ -1,4 +1,4 @@
-"""OTLP/gRPC on grpcio's asyncio server, with raw bytes: nothing is decoded before admission.
+"""OTLP/gRPC on grpcio's asyncio server, where our own HTTP/2 was not compiled. Nothing is decoded before admission.
 
 Three habits close traps of the library. Handlers are stream-unary, because a unary handler is never called for a call
 that is half-closed without a message. Per-message decompression is off and done here, because the library inflates
@@ -29,6 +29,7 @@ _SERVICES = {
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
 }
 _DETAILS = "grpc-status-details-bin"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -97,7 +98,7 @@ async def _abort(context: Any, error: SpanmeterError) -> None:
     """End the call with the error's code, message and google.rpc.Status."""
     details = status(error)
     trailing = ((_DETAILS, details.SerializeToString()),) if details.details else ()
-    await context.abort(wire(error).grpc, str(error), trailing_metadata=trailing)
+    await context.abort(_CODES[wire(error).grpc], str(error), trailing_metadata=trailing)
 
 
 class GrpcServer:

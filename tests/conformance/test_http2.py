@@ -301,6 +301,12 @@ def test_idle_and_old_connections_end(tmp_path: Path) -> None:
             assert stream
 
 
+def test_a_frame_that_never_ends_is_cut_off(tight: Daemon) -> None:
+    with Client(tight) as client:
+        client.socket.sendall(struct.pack(">IBI", 100 << 8 | 1, 0, 1) + bytes(50))
+        assert client.goes()
+
+
 @pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
 def test_a_client_that_never_says_hello_is_cut_off(tight: Daemon, sent: bytes) -> None:
     with socket.create_connection(("127.0.0.1", tight.ports["grpc"]), timeout=10) as sock:

@@ -469,6 +469,7 @@ def test_a_conversation_byte_by_byte() -> None:
         (frame(SETTINGS, 0, 1), 1),
         (frame(SETTINGS, 0, 0, bytes(5)), 6),
         (frame(SETTINGS, ACK, 0, bytes(6)), 6),
+        (frame(SETTINGS, 0, 0, bytes(600)), ENHANCE_YOUR_CALM),
         (frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 1 << 31)), 3),
         (frame(SETTINGS, 0, 0, struct.pack(">HI", 5, 100)), 1),
         (frame(PUSH_PROMISE, END_HEADERS, 1, bytes(4)), 1),
@@ -497,6 +498,17 @@ def test_what_is_not_http2(first: bytes) -> None:
     feed(server, first)
     assert server.ended
     assert not server.greeted
+
+
+def test_what_has_begun_and_not_ended_is_known() -> None:
+    server, said = made(), frame(HEADERS, 0, 1, plain_block()) + frame(CONTINUATION, END_HEADERS, 1)
+    feed(server, PREFACE + frame(SETTINGS))
+    for at in range(len(said)):
+        assert server.unfinished == (at > 0)
+        feed(server, said[at : at + 1])
+    assert not server.unfinished
+    feed(server, frame(DATA, 0, 1, message(b"abc"))[:-1])
+    assert not server.unfinished
 
 
 def test_the_first_frame_is_settings() -> None:

@@ -55,8 +55,8 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         Session(Rules) except +
         void feed(Bytes, double) except +
         vector[Event] events()
-        string out()
-        bool has_out()
+        Bytes out()
+        void sent()
         void answer(uint32_t, Bytes) except +
         bool send(uint32_t, Bytes) except +
         void refuse(uint32_t, Bytes, const vector[pair[string, string]]&) except +
@@ -66,6 +66,7 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         bool ended()
         bool draining()
         bool greeted()
+        bool unfinished()
         Bytes why()
 
 
@@ -152,8 +153,10 @@ cdef class Codec:
 
     def out(self):
         """What is to be sent; taken once."""
-        cdef string out = self._session.get().out()
-        return out.data()[:out.size()]
+        cdef Bytes out = self._session.get().out()
+        taken = out.data()[:out.size()]
+        self._session.get().sent()
+        return taken
 
     def answer(self, uint32_t stream, bytes message):
         """Answer a call with `message` and success; nothing happens when the client has given it up."""
@@ -181,7 +184,7 @@ cdef class Codec:
     @property
     def pending(self):
         """Whether there is something to be sent."""
-        return self._session.get().has_out()
+        return self._session.get().out().size() > 0
 
     @property
     def calls(self):
@@ -201,6 +204,11 @@ cdef class Codec:
     def greeted(self):
         """Whether the client has said that it speaks HTTP/2."""
         return self._session.get().greeted()
+
+    @property
+    def unfinished(self):
+        """Whether a frame or a header block has begun and not ended, DATA aside."""
+        return self._session.get().unfinished()
 
     @property
     def why(self):

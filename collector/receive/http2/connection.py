@@ -162,7 +162,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def tick(self, now: float) -> None:
         """Look at every deadline."""
-        if now >= self._deadline or now >= self._unread_until:
+        stalled = self.codec.unfinished and now >= self._heard + self._port.read_timeout
+        if now >= self._deadline or now >= self._unread_until or stalled:
             self.abort()
             return
         self._calls.tick(now)

@@ -111,8 +111,9 @@ class Session {
 
     // -- out -----------------------------------------------------------------------------------------------------------
 
-    std::string out() { return std::exchange(out_, {}); }
-    bool has_out() const { return !out_.empty(); }
+    // What is to be sent; valid until anything else is done.
+    Bytes out() const { return out_; }
+    void sent() { release(out_); }
 
     // The one message that answers a call, and success. Nothing happens where the peer has given the call up.
     void answer(uint32_t id, Bytes message) {
@@ -169,6 +170,8 @@ class Session {
     bool ended() const { return ended_; }
     bool draining() const { return draining_; }
     bool greeted() const { return greeted_; }
+    // A frame or a header block has begun and not ended, other than DATA.
+    bool unfinished() const { return in_frame_ || block_open_ || !partial_.empty(); }
     Bytes why() const { return why_; }
 
    private:
@@ -207,6 +210,15 @@ class Session {
     enum class Await { GREETING, FRAME, DATA, SKIPPED };
 
     [[noreturn]] static void broken(Code code, const char* why) { throw Broken{code, why}; }
+
+    // Empty it; what was large once need not stay so.
+    static void release(std::string& text) {
+        if (text.capacity() > KEPT) {
+            text = std::string();
+        } else {
+            text.clear();
+        }
+    }
 
     // Frames that ask for work and bring none.
     void count_idle() {
@@ -269,7 +281,7 @@ class Session {
         }
         in_frame_ = false;
         control(payload);
-        partial_.clear();
+        release(partial_);
     }
 
     void check_head() {
@@ -503,7 +515,7 @@ class Session {
         if (!(flags_ & END_HEADERS)) return;
         block_open_ = false;
         block(block_);
-        block_.clear();
+        release(block_);
     }
 
     void block(Bytes block) {
@@ -647,6 +659,7 @@ class Session {
             return;
         }
         if (payload.size() % 6) broken(FRAME_SIZE_ERROR, "a SETTINGS frame of a wrong size");
+        if (payload.size() > 6 * MOST_SETTINGS) broken(ENHANCE_YOUR_CALM, "too many settings");
         if (greeted_) count_idle();
         greeted_ = true;
         for (size_t at = 0; at < payload.size(); at += 6) {
@@ -792,6 +805,8 @@ class Session {
 
     static constexpr size_t LONGEST_DETAIL = 200;
     static constexpr size_t MOST_CREDENTIALS = 4;
+    static constexpr size_t MOST_SETTINGS = 64;
+    static constexpr size_t KEPT = 4096;
 
     const Rules rules_;
     HeaderDecoder decoder_;
