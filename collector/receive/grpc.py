@@ -47,6 +47,7 @@ _ACCEPTED_CODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip,deflate,zst
 # gRPC's Percent-Byte-Unencoded: printable ASCII but for the percent sign.
 _UNENCODED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _LONGEST_MESSAGE = 1000
+_LONGEST_QUESTION = 4096
 
 # As much as one read of uvloop takes.
 _BUFFER_BYTES = 256 * 1024
@@ -167,10 +168,13 @@ class ConnectionCalls:
                 call.begin(credentials, value)
             else:
                 self._others[stream] = self.port.now() + self.port.read_timeout
+                self._limit_question(stream, value)
         elif kind == _PART:
             call = self._open.get(stream)
             if call:
                 call.hold(value)
+            else:
+                self._limit_question(stream, value)
         else:
             self._drop(stream)
             if kind == _FAULT:
@@ -217,6 +221,12 @@ class ConnectionCalls:
         signal = _SIGNALS[path] if 0 <= path < len(_SIGNALS) else Signal.TRACES
         self.port.acceptor.refused(error, signal, Transport.GRPC)
         self.refuse(stream, error, _HTTP_STATUS.get(fault, _OK))
+
+    def _limit_question(self, stream: int, held: int) -> None:
+        """Questions to the health service are not admitted, so nobody counts what is held of them."""
+        if held > _LONGEST_QUESTION:
+            self._drop(stream)
+            self.refuse(stream, Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest."))
 
     def _ask_health(self, stream: int, path: int, message: bytes, coding: str | None) -> None:
         try:

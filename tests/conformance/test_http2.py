@@ -217,6 +217,17 @@ def test_health_of_what_is_not_there(daemon: Daemon) -> None:
     assert called.code is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_questions_about_health_hold_no_memory(daemon: Daemon) -> None:
+    with Client(daemon) as client:
+        stream = client.begin(path="/grpc.health.v1.Health/Check")
+        client.send(stream, frame(bytes(10_000), length=10 * MIB), ends=False)
+        assert client.answer()["grpc-status"] == "8"
+        stream = client.begin(path="/grpc.health.v1.Health/Check")
+        client.send(stream, frame(b"")[:2], ends=False)
+        client.send(stream, frame(b"")[2:])
+        assert client.answer()["grpc-status"] == "0"
+
+
 def test_health_is_watched_until_the_end(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(running(tmp_path))
