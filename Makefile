@@ -51,7 +51,7 @@ asan: $(VENV)/installed  ## The tests of the native modules and the fuzzer, unde
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc ARROW_DEFAULT_MEMORY_POOL=system \
 	  SPANMETER_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CURDIR)/$(BIN)/python -m pytest --noconftest -p no:cacheprovider \
 	  tests/unit/test_kernel.py tests/unit/test_decode.py tests/unit/test_validate.py tests/unit/test_columnwise.py \
-	  tests/unit/test_traces.py tests/unit/test_traces_native.py tests/fuzz
+	  tests/unit/test_traces.py tests/unit/test_traces_native.py tests/unit/test_http2.py tests/fuzz
 
 clean:
 	rm -rf $(VENV) $(DEMO_DIR) build dist *.egg-info

@@ -25,6 +25,7 @@ from collector.intake import Intake, spool_readings
 from collector.model.clock import Clock, SystemClock
 from collector.pricefeed import installed_catalogue, keep_fresh
 from collector.query.service import Query
+from collector.receive import http2
 from collector.receive.server import Listener, http_server, listen
 from collector.reprice import Outcome, Selection, apply, compare
 from collector.spool import DeadLetter, Spool
@@ -319,6 +320,7 @@ def report_native(metrics: Metrics) -> None:
         "scan": validate.NATIVE,
         "enrich": enrich.NATIVE,
         "traces": enrich.NATIVE_TRACES,
+        "http2": http2.NATIVE,
     }
     for name, native in modules.items():
         metrics.native.labels(name).set(native)

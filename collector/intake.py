@@ -10,10 +10,15 @@ from collector.admit.limits import Limits
 from collector.config import AuthConfig, Config
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
-from collector.receive.grpc import GrpcServer
+from collector.receive import http2
 from collector.receive.http import OtlpHttp
 from collector.spool import Delivery, Spool
 from collector.telemetry import Metrics, Reading
+
+if http2.NATIVE:
+    from collector.receive.grpc import GrpcServer
+else:
+    from collector.receive.grpcio import GrpcServer  # type: ignore[assignment]
 
 
 class Intake:

@@ -17,7 +17,7 @@ from collector.config.example import render_example
 from collector.config.load import load
 from collector.config.paths import schema_root
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
-from collector.config.receivers import CorsConfig, GrpcConfig, HttpConfig, ReceiversConfig, TlsConfig
+from collector.config.receivers import CorsConfig, GrpcConfig, HttpConfig, KeepaliveConfig, ReceiversConfig, TlsConfig
 from collector.config.root import Config, TelemetryConfig, WebConfig
 from collector.config.settings import is_loopback, split_endpoint
 from collector.config.spool import SpoolConfig
@@ -37,6 +37,7 @@ __all__ = [
     "EnforcementConfig",
     "GrpcConfig",
     "HttpConfig",
+    "KeepaliveConfig",
     "LedgerConfig",
     "LimitsConfig",
     "PriceOverride",

@@ -1,170 +1,413 @@
-"""OTLP/gRPC on grpcio's asyncio server, with raw bytes: nothing is decoded before admission.
+"""OTLP/gRPC and gRPC's health service on our own HTTP/2: nothing is decoded before admission.
 
-Three habits close traps of the library. Handlers are stream-unary, because a unary handler is never called for a call
-that is half-closed without a message. Per-message decompression is off and done here, because the library inflates
-before it checks the size. Every failure is mapped, because a stray exception becomes UNKNOWN and clients drop the data.
+The path from the last byte of a call to its answer has no task, future or timer: the message goes to `Acceptor.export`,
+which answers at once or returns a delivery, whose callback writes the answer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+import base64
+import contextlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+from urllib.parse import quote
 
-import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from collector.accept import Acceptor
-from collector.config import GrpcConfig, TlsConfig
-from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
-from collector.model.envelope import Encoding, Signal, Transport
+from collector.config import GrpcConfig
+from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
+from collector.model.envelope import Encoding, Receipt, Signal, Transport
+from collector.model.principal import Principal
 from collector.receive.answers import success_body
-from collector.receive.inflate import compression, inflate
+from collector.receive.http2 import Event, Fault, Kind
+from collector.receive.http2._codec import Codec
+from collector.receive.http2.connection import Connection
+from collector.receive.inflate import inflate, known
+from collector.receive.server import listen
 from collector.receive.status import status, wire
+from collector.receive.tls import tls_context
 
 log = structlog.get_logger("spanmeter.grpc")
 
-_SERVICES = {
-    "/opentelemetry.proto.collector.trace.v1.TraceService/Export": Signal.TRACES,
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": Signal.METRICS,
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": Signal.LOGS,
-}
-_DETAILS = "grpc-status-details-bin"
+_SIGNALS: Final = (Signal.TRACES, Signal.METRICS, Signal.LOGS)
+_SERVICES: Final = tuple(
+    f"opentelemetry.proto.collector.{name}.v1.{name.capitalize()}Service" for name in ("trace", "metrics", "logs")
+)
+_HEALTH: Final = "/grpc.health.v1.Health/"
+_PATHS: Final = (*(f"/{service}/Export" for service in _SERVICES), _HEALTH + "Check", _HEALTH + "Watch")
+_CHECK, _WATCH = 3, 4
 
+# An IntEnum compares many times slower than an int.
+_CALL, _OPEN, _PART, _FAULT = int(Kind.CALL), int(Kind.OPEN), int(Kind.PART), int(Kind.FAULT)
+_OK = b"200"
+_HTTP_STATUS: Final = {Fault.METHOD: b"405", Fault.MEDIA_TYPE: b"415", Fault.HEADERS_TOO_LARGE: b"431"}
+_ACCEPTED_CODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip,deflate,zstd")
+# gRPC's Percent-Byte-Unencoded: printable ASCII but for the percent sign.
+_UNENCODED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+_LONGEST_MESSAGE = 1000
+_LONGEST_QUESTION = 4096
 
-class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """The three Export methods."""
-
-    def __init__(self, acceptor: Acceptor, config: GrpcConfig) -> None:
-        self._acceptor = acceptor
-        self._max_bytes = config.max_recv_msg_size_mib * 1024 * 1024
-        self._read_timeout = config.read_timeout
-        self._handlers = {
-            method: grpc.stream_unary_rpc_method_handler(self._exporter(signal)) for method, signal in _SERVICES.items()
-        }
-
-    def service(self, handler_call_details: Any) -> Any:
-        return self._handlers.get(handler_call_details.method)
-
-    def _exporter(self, signal: Signal) -> Callable[[object, Any], Awaitable[bytes]]:
-        async def export(_: object, context: Any) -> bytes:
-            try:
-                return await self._export(signal, context)
-            except SpanmeterError as error:
-                failure = error
-            except Exception:  # the last line before UNKNOWN, which clients may not retry
-                log.exception("A call failed inside spanmeter; the client is asked to send it again.")
-                failure = Unavailable(Reason.STORE, "The server failed to handle this call; send it again.", 5.0)
-            self._acceptor.refused(failure, signal, Transport.GRPC)
-            await _abort(context, failure)
-            raise AssertionError("abort raises")
-
-        return export
-
-    async def _export(self, signal: Signal, context: Any) -> bytes:
-        principal = self._acceptor.admit(_headers(context))
-        message = await self._message(context)
-        with self._acceptor.reserve(len(message)) as reservation:
-            body = message
-            coding = compression(message)
-            if coding:
-                body = inflate(message, coding, self._max_bytes)
-                reservation.grow_to(len(message) + len(body))
-            receipt, delivery = self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC)
-            if delivery:
-                await delivery
-        return success_body(receipt, signal, Encoding.PROTOBUF)
-
-    async def _message(self, context: Any) -> bytes:
-        """The one message of the call. Read by hand: leaving the library's iterator early costs a task a call."""
-        try:
-            async with asyncio.timeout(self._read_timeout):
-                message = await context.read()
-        except TimeoutError:
-            raise Rejected(Reason.SLOW, f"No message arrived within {self._read_timeout:g} seconds.") from None
-        if message is grpc.aio.EOF:
-            raise Rejected(Reason.MALFORMED, "The call ended without a whole message.")
-        return bytes(message)
-
-
-def _headers(context: Any) -> Iterator[tuple[str, str]]:
-    """The call's metadata but for binary values; costs nothing until someone looks."""
-    for key, value in context.invocation_metadata() or ():
-        if isinstance(value, str):
-            yield key, value
-
-
-async def _abort(context: Any, error: SpanmeterError) -> None:
-    """End the call with the error's code, message and google.rpc.Status."""
-    details = status(error)
-    trailing = ((_DETAILS, details.SerializeToString()),) if details.details else ()
-    await context.abort(wire(error).grpc, str(error), trailing_metadata=trailing)
+# As much as one read of uvloop takes.
+_BUFFER_BYTES = 256 * 1024
+_LONGEST_TICK = 1.0
 
 
 class GrpcServer:
-    """The OTLP/gRPC port: exporters, health service, TLS, keepalive."""
+    """The OTLP/gRPC port: its connections, their limits, TLS, health, and an orderly end."""
 
     def __init__(self, acceptor: Acceptor, config: GrpcConfig, *, shared: bool = False) -> None:
-        self._config = config
-        self._server = grpc.aio.server(options=_options(config, shared=shared), handlers=(OtlpGrpc(acceptor, config),))
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self.acceptor = acceptor
+        self.max_bytes = config.max_recv_msg_size_mib * 1024 * 1024
+        self.read_timeout = config.read_timeout
+        self.keepalive = config.keepalive
+        self.buffer = bytearray(_BUFFER_BYTES)
+        self.health = Health()
+        self._max_streams = config.max_concurrent_streams
+        self._paths = [path.encode() for path in _PATHS]
+        self._endpoint = config.endpoint
+        self._shared = shared
+        self._tls = tls_context(config.tls)
+        if self._tls:
+            self._tls.set_alpn_protocols(["h2"])
+        self._connections: set[Connection] = set()
+        self._stopping = False
+        self._empty = asyncio.Event()
+        self._ticks: asyncio.TimerHandle | None = None
 
     async def start(self) -> int:
         """Bind and serve; the port taken. Raises StartError when the address cannot be had."""
-        try:
-            port = int(self._bind())
-        except (RuntimeError, OSError) as error:
-            raise StartError(f"Cannot listen for OTLP/gRPC on {self._config.endpoint}: {error}.") from None
-        if not port:
-            raise StartError(f"Cannot listen for OTLP/gRPC on {self._config.endpoint}: the address is in use.")
-        await self._server.start()
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        loop = self._loop = asyncio.get_running_loop()
+        self.now = loop.time
+        sock = listen(self._endpoint, "OTLP/gRPC", shared=self._shared)
+        handshake = self.read_timeout if self._tls else None
+        self._server = await loop.create_server(
+            lambda: Connection(self), sock=sock, ssl=self._tls, ssl_handshake_timeout=handshake, backlog=2048
+        )
+        port: int = sock.getsockname()[1]
         return port
 
-    def _bind(self) -> int:
-        tls = self._config.tls
-        if not tls.enabled:
-            return int(self._server.add_insecure_port(self._config.endpoint))
-        return int(self._server.add_secure_port(self._config.endpoint, _credentials(tls)))
-
     async def stop(self, grace: float) -> None:
-        """Refuse new calls, and give those in flight `grace` seconds."""
-        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._server.stop(grace)
+        """Refuse new connections and calls, and give those in flight `grace` seconds."""
+        self._stopping = True
+        self._server.close()
+        self.health.stop()
+        for connection in tuple(self._connections):
+            connection.shut_down()
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._empty.wait()
+        for connection in tuple(self._connections):
+            connection.abort()
+        if self._ticks:
+            self._ticks.cancel()
 
-    async def _set_health(self, state: Any) -> None:
-        for service in ("", *(method.split("/")[1] for method in _SERVICES)):
-            await self._health.set(service, state)
+    # -- what connections ask -------------------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        if self._ticks is None:
+            self._tick()
+
+    def closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if self._stopping and not self._connections:
+            self._empty.set()
+
+    def codec(self) -> Codec:
+        policy = self.keepalive.enforcement_policy
+        return Codec(
+            self._paths,
+            max_message=self.max_bytes,
+            max_streams=self._max_streams,
+            min_ping_interval=policy.min_time,
+            pings_without_calls=policy.permit_without_stream,
+        )
+
+    def calls(self, connection: Connection) -> "ConnectionCalls":
+        return ConnectionCalls(self, connection)
+
+    def _tick(self) -> None:
+        """Look at every deadline, for as long as there are connections."""
+        now = self.now()
+        for connection in tuple(self._connections):
+            connection.tick(now)
+        server = self.keepalive.server_parameters
+        times = server.time, server.timeout, server.max_connection_idle, server.max_connection_age, self.read_timeout
+        shortest = min(each for each in times if each)
+        again = self._connections and not (self._stopping and self._empty.is_set())
+        self._ticks = self._loop.call_later(min(_LONGEST_TICK, shortest / 4), self._tick) if again else None
 
 
-def _credentials(tls: TlsConfig) -> Any:
-    assert tls.cert_file
-    assert tls.key_file
-    try:
-        pair = (tls.key_file.read_bytes(), tls.cert_file.read_bytes())
-        authority = tls.client_ca_file.read_bytes() if tls.client_ca_file else None
-    except OSError as error:
-        raise StartError(f"Cannot read the TLS file {error.filename}: {error.strerror}.") from None
-    return grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
+class ConnectionCalls:
+    """The calls of one connection."""
+
+    def __init__(self, port: GrpcServer, connection: Connection) -> None:
+        self.port = port
+        self.connection = connection
+        self._open: dict[int, ExportCall] = {}  # whose messages have not all come, the oldest first
+        self._others: dict[int, float] = {}  # calls of the health service likewise, and when they are too slow
+
+    def take(self, event: Event) -> None:
+        kind, stream, path, text, credentials, value = event
+        if kind == _CALL and path < len(_SIGNALS):
+            call = self._open.pop(stream, None)
+            if call is None:
+                call = ExportCall(self, stream, _SIGNALS[path])
+                call.run(credentials, value, text)
+            else:
+                call.end(value, text)
+        elif kind == _CALL:
+            self._others.pop(stream, None)
+            self._ask_health(stream, path, value, text)
+        elif kind == _OPEN:
+            if path < len(_SIGNALS):
+                call = self._open[stream] = ExportCall(self, stream, _SIGNALS[path])
+                call.begin(credentials, value)
+            else:
+                self._others[stream] = self.port.now() + self.port.read_timeout
+                self._limit_question(stream, value)
+        elif kind == _PART:
+            call = self._open.get(stream)
+            if call:
+                call.hold(value)
+            else:
+                self._limit_question(stream, value)
+        else:
+            self._drop(stream)
+            if kind == _FAULT:
+                self._refuse_fault(stream, path, Fault(value), text or "")
+
+    def tick(self, now: float) -> None:
+        why = Rejected(Reason.SLOW, f"No whole message arrived within {self.port.read_timeout:g} seconds.")
+        for call in [each for each in self._open.values() if each.deadline <= now]:
+            call.refuse(why)
+        for stream in [each for each, deadline in self._others.items() if deadline <= now]:
+            del self._others[stream]
+            self.refuse(stream, why)
+
+    def cut(self) -> None:
+        why = Rejected(Reason.MALFORMED, "The connection ended within the call.")
+        for stream in (*self._open, *self._others, *self.port.health.watched_by(self.connection)):
+            self._drop(stream)
+            self.refuse(stream, why)
+
+    def abandon(self) -> None:
+        for stream in (*self._open, *self._others, *self.port.health.watched_by(self.connection)):
+            self._drop(stream)
+
+    def succeed(self, stream: int, message: bytes) -> None:
+        self.connection.codec.answer(stream, message)
+        self.connection.flush_soon()
+
+    def refuse(self, stream: int, error: SpanmeterError, http_status: bytes = _OK) -> None:
+        """End a call with the error's code, message and google.rpc.Status."""
+        self._open.pop(stream, None)
+        self.connection.codec.refuse(stream, http_status, _trailers(error))
+        self.connection.flush_soon()
+
+    def _drop(self, stream: int) -> None:
+        """Nothing more comes of this call."""
+        call = self._open.pop(stream, None)
+        if call:
+            call.release()
+        self._others.pop(stream, None)
+        self.port.health.unwatch(self.connection, stream)
+
+    def _refuse_fault(self, stream: int, path: int, fault: Fault, about: str) -> None:
+        error = _fault_error(fault, about, self.port.max_bytes)
+        signal = _SIGNALS[path] if 0 <= path < len(_SIGNALS) else Signal.TRACES
+        self.port.acceptor.refused(error, signal, Transport.GRPC)
+        self.refuse(stream, error, _HTTP_STATUS.get(fault, _OK))
+
+    def _limit_question(self, stream: int, held: int) -> None:
+        """Questions to the health service are not admitted, so nobody counts what is held of them."""
+        if held > _LONGEST_QUESTION:
+            self._drop(stream)
+            self.refuse(stream, Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest."))
+
+    def _ask_health(self, stream: int, path: int, message: bytes, coding: str | None) -> None:
+        try:
+            service = HealthCheckRequest.FromString(_plain(message, coding, self.port.max_bytes)).service
+            if path == _WATCH:
+                self.port.health.watch(self.connection, stream, service)
+            else:
+                self.succeed(stream, self.port.health.check(service))
+        except DecodeError:
+            self.refuse(stream, Rejected(Reason.MALFORMED, "The message is no HealthCheckRequest."))
+        except SpanmeterError as error:
+            self.refuse(stream, error)
 
 
-def _options(config: GrpcConfig, *, shared: bool) -> list[tuple[str, int]]:
-    server, policy = config.keepalive.server_parameters, config.keepalive.enforcement_policy
-    options = [
-        ("grpc.max_receive_message_length", config.max_recv_msg_size_mib * 1024 * 1024),
-        ("grpc.per_message_decompression", 0),
-        ("grpc.max_concurrent_streams", config.max_concurrent_streams),
-        ("grpc.so_reuseport", int(shared)),
-        ("grpc.keepalive_time_ms", int(server.time * 1000)),
-        ("grpc.keepalive_timeout_ms", int(server.timeout * 1000)),
-        ("grpc.http2.min_ping_interval_without_data_ms", int(policy.min_time * 1000)),
-        ("grpc.keepalive_permit_without_calls", int(policy.permit_without_stream)),
+class ExportCall:
+    """One export request and its answer."""
+
+    __slots__ = ("_calls", "_principal", "_receipt", "_reservation", "_signal", "deadline", "stream")
+
+    _principal: Principal
+    _receipt: Receipt
+
+    def __init__(self, calls: ConnectionCalls, stream: int, signal: Signal) -> None:
+        self._calls = calls
+        self._signal = signal
+        self._reservation = calls.port.acceptor.reserve()
+        self.stream = stream
+
+    def begin(self, credentials: Iterable[tuple[str, str]], held: int) -> None:
+        """`held` bytes of the message have come. Who may not write is told so before the rest comes."""
+        port = self._calls.port
+        self.deadline = port.now() + port.read_timeout
+        try:
+            self._principal = port.acceptor.admit(credentials)
+            self._reservation.grow_to(held)
+        except SpanmeterError as error:
+            self.refuse(error)
+
+    def hold(self, held: int) -> None:
+        """`held` bytes of the message have come."""
+        try:
+            self._reservation.grow_to(held)
+        except SpanmeterError as error:
+            self.refuse(error)
+
+    def run(self, credentials: Iterable[tuple[str, str]], message: bytes, coding: str | None) -> None:
+        """The whole call has come at once."""
+        try:
+            self._principal = self._calls.port.acceptor.admit(credentials)
+        except SpanmeterError as error:
+            self.refuse(error)
+        else:
+            self.end(message, coding)
+
+    def end(self, message: bytes, coding: str | None) -> None:
+        """The whole message has come; the answer comes when it is durable."""
+        try:
+            self._export(message, coding)
+        except SpanmeterError as error:
+            self.refuse(error)
+        except Exception as error:  # noqa: BLE001 - logged there
+            self._defect(error)
+
+    def _export(self, message: bytes, coding: str | None) -> None:
+        port, reservation = self._calls.port, self._reservation
+        reservation.grow_to(len(message))
+        body = message
+        if coding is not None:
+            body = _plain(message, coding, port.max_bytes)
+            reservation.grow_to(len(message) + len(body))
+        self._receipt, delivery = port.acceptor.export(
+            self._principal, self._signal, body, Encoding.PROTOBUF, Transport.GRPC
+        )
+        if delivery:
+            delivery.then(self._settled)
+        else:
+            self._succeed()
+
+    def refuse(self, error: SpanmeterError) -> None:
+        self._reservation.release()
+        self._calls.port.acceptor.refused(error, self._signal, Transport.GRPC)
+        self._calls.refuse(self.stream, error)
+
+    def release(self) -> None:
+        self._reservation.release()
+
+    def _settled(self, failure: Unavailable | None) -> None:
+        if failure:
+            self.refuse(failure)
+        else:
+            self._succeed()
+
+    def _succeed(self) -> None:
+        self._reservation.release()
+        self._calls.succeed(self.stream, success_body(self._receipt, self._signal, Encoding.PROTOBUF))
+
+    def _defect(self, error: Exception) -> None:
+        log.error("A call failed inside spanmeter; the client is asked to send it again.", exc_info=error)
+        self.refuse(Unavailable(Reason.STORE, "The server failed to handle this call; send it again.", 5.0))
+
+
+class Health:
+    """gRPC's health service: every service is up until the port stops."""
+
+    def __init__(self) -> None:
+        self._state = HealthCheckResponse.SERVING
+        self._watching: set[tuple[Connection, int]] = set()
+
+    def check(self, service: str) -> bytes:
+        """The answer for `service`. Raises Rejected(NOT_FOUND)."""
+        if service and service not in _SERVICES:
+            raise Rejected(Reason.NOT_FOUND, f"There is no service {service[:_LONGEST_MESSAGE]!r} here.")
+        return bytes(HealthCheckResponse(status=self._state).SerializeToString())
+
+    def watch(self, connection: Connection, stream: int, service: str) -> None:
+        """Tell how it is, and when that changes."""
+        if service and service not in _SERVICES:
+            self._say(connection, stream, HealthCheckResponse.SERVICE_UNKNOWN)
+        else:
+            self._say(connection, stream, self._state)
+        self._watching.add((connection, stream))
+
+    def unwatch(self, connection: Connection, stream: int) -> None:
+        self._watching.discard((connection, stream))
+
+    def watched_by(self, connection: Connection) -> Sequence[int]:
+        """The calls of a connection that wait for news."""
+        return [stream for watcher, stream in self._watching if watcher is connection]
+
+    def stop(self) -> None:
+        """Say that nothing is served any more."""
+        self._state = HealthCheckResponse.NOT_SERVING
+        why = Unavailable(Reason.STOPPING, "The server is stopping.")
+        for connection, stream in self._watching:
+            self._say(connection, stream, self._state)
+            connection.codec.refuse(stream, _OK, _trailers(why))
+        self._watching.clear()
+
+    def _say(self, connection: Connection, stream: int, state: HealthCheckResponse.ServingStatus) -> None:
+        connection.codec.send(stream, HealthCheckResponse(status=state).SerializeToString())
+        connection.flush_soon()
+
+
+def _plain(message: bytes, coding: str | None, limit: int) -> bytes:
+    """The message without its compression; None: it has none. Raises Rejected."""
+    if coding is None:
+        return message
+    if not coding or coding == "identity":
+        raise Rejected(Reason.MALFORMED, "A message is marked as compressed in a call without grpc-encoding.")
+    if not known(coding):
+        raise Rejected(Reason.ENCODING, f"grpc-encoding {coding!r} is not supported; send gzip, deflate, zstd or none.")
+    return inflate(message, coding, limit)
+
+
+def _fault_error(fault: Fault, about: str, max_bytes: int) -> Rejected:
+    reasons = {
+        Fault.METHOD: (Reason.METHOD, f"{about} is not supported here; gRPC calls are POST."),
+        Fault.MEDIA_TYPE: (Reason.MEDIA_TYPE, f"Content-Type {about!r} is not supported; send application/grpc."),
+        Fault.PATH: (Reason.METHOD, f"There is no method {about!r} here; traces go to {_PATHS[0]}."),
+        Fault.HEADERS_TOO_LARGE: (Reason.TOO_LARGE, "The call's metadata is too large."),
+        Fault.TOO_LARGE: (Reason.TOO_LARGE, f"The message is larger than {max_bytes} bytes; send smaller batches."),
+        Fault.NO_MESSAGE: (Reason.MALFORMED, "The call ended without a message."),
+        Fault.CUT: (Reason.MALFORMED, "The call ended without a whole message."),
+        Fault.SECOND_MESSAGE: (Reason.MALFORMED, "The call has more than one message."),
+        Fault.BAD_FLAG: (
+            Reason.MALFORMED,
+            "The message begins with neither 0 nor 1, which say whether it is compressed.",
+        ),
+    }
+    return Rejected(*reasons[fault])
+
+
+def _trailers(error: SpanmeterError) -> Sequence[tuple[bytes, bytes]]:
+    details = status(error)
+    message = str(error)[:_LONGEST_MESSAGE]
+    fields = [
+        (b"grpc-status", b"%d" % wire(error).grpc),
+        (b"grpc-message", quote(message, safe=_UNENCODED, errors="replace").encode()),
     ]
-    for name, seconds in (
-        ("grpc.max_connection_idle_ms", server.max_connection_idle),
-        ("grpc.max_connection_age_ms", server.max_connection_age),
-        ("grpc.max_connection_age_grace_ms", server.max_connection_age_grace),
-    ):
-        if seconds:
-            options.append((name, int(seconds * 1000)))
-    return options
+    if details.details:
+        fields.append((b"grpc-status-details-bin", base64.b64encode(details.SerializeToString()).rstrip(b"=")))
+    if getattr(error, "reason", None) is Reason.ENCODING:
+        fields.append(_ACCEPTED_CODINGS)
+    return fields

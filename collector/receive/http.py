@@ -5,7 +5,6 @@ Paths match exactly or after any prefix, so that SDKs made for other backends ne
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Sequence
 from urllib.parse import unquote
 
@@ -13,8 +12,8 @@ import httptools
 import structlog
 
 from collector.accept import Acceptor
-from collector.config import HttpConfig, TlsConfig
-from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
+from collector.config import HttpConfig
+from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
 from collector.model.principal import Principal
 from collector.model.refusals import http_status, retry_after
@@ -24,6 +23,7 @@ from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
 from collector.receive.server import listen
 from collector.receive.status import error_body
+from collector.receive.tls import tls_context
 
 log = structlog.get_logger("spanmeter.http")
 
@@ -52,7 +52,7 @@ class OtlpHttp:
         self.stopping = False
         self._endpoint = config.endpoint
         self._shared = shared
-        self._tls = _tls_context(config.tls)
+        self._tls = tls_context(config.tls)
         self._paths: list[tuple[Signal, Sequence[str]]] = [
             (Signal.TRACES, config.traces_url_path),
             (Signal.METRICS, config.metrics_url_path),
@@ -344,16 +344,3 @@ class OtlpExchange:
 
 def _encoding(media_type: bytes) -> Encoding | None:
     return _MEDIA_TYPES.get(media_type) or _MEDIA_TYPES.get(media_type.partition(b";")[0].strip().lower())
-
-
-def _tls_context(tls: TlsConfig) -> ssl.SSLContext | None:
-    if not tls.cert_file:
-        return None
-    try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"Cannot use the TLS files {tls.cert_file} and {tls.key_file}: {error}.") from None
-    if tls.client_ca_file:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

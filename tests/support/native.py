@@ -64,3 +64,7 @@ def _slowly(body: bytes) -> Validated:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("collector.admit.validate.scan", lambda _: None)
         return validate_traces(body, Encoding.PROTOBUF)
+
+
+def codec() -> Any:
+    return pytest.importorskip("collector.receive.http2._codec", exc_type=ImportError).Codec

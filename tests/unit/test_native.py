@@ -11,17 +11,20 @@ from prometheus_client import CollectorRegistry, generate_latest
 from collector import decode, enrich
 from collector.admit import validate
 from collector.app import report_native
+from collector.receive import http2
 from collector.telemetry import Metrics
 from tests.support.otlp import request, span
 
 _WITHOUT = textwrap.dedent("""
     import sys
-    for name in ("decode._kernel", "admit._scan", "enrich._columns", "enrich._traces"):
+    for name in ("decode._kernel", "admit._scan", "enrich._columns", "enrich._traces",
+                 "receive.http2._codec"):
         sys.modules[f"collector.{name}"] = None
     from collector import decode, enrich
     from collector.app import enricher
     from collector.config import PricingConfig
     from collector.admit import validate
+    from collector.receive import http2
     from collector.model.envelope import Encoding, Envelope
     body = sys.stdin.buffer.read()
     found = validate.validate_traces(body, Encoding.PROTOBUF)
@@ -29,14 +32,14 @@ _WITHOUT = textwrap.dedent("""
     reading = used.read(decode.decode([Envelope("p", 1, 1, body)]))
     billed = enrich.RecentTraces(100).absorb(reading.spans).billed
     rows = used.finish(reading, billed).num_rows
-    print(decode.NATIVE, validate.NATIVE, enrich.NATIVE, enrich.NATIVE_TRACES, found.receipt.accepted, rows)
+    print(decode.NATIVE, validate.NATIVE, enrich.NATIVE, enrich.NATIVE_TRACES, http2.NATIVE, found.receipt.accepted, rows)
 """)
 
 
 def test_the_python_modules_serve_where_nothing_was_compiled() -> None:
     body = request(span(), span()).SerializeToString()
     done = subprocess.run([sys.executable, "-c", _WITHOUT], input=body, capture_output=True, check=True)
-    assert done.stdout.split() == [b"False"] * 4 + [b"2", b"2"]
+    assert done.stdout.split() == [b"False"] * 5 + [b"2", b"2"]
 
 
 def test_metrics_say_which_modules_were_compiled() -> None:
@@ -48,6 +51,7 @@ def test_metrics_say_which_modules_were_compiled() -> None:
         "scan": validate.NATIVE,
         "enrich": enrich.NATIVE,
         "traces": enrich.NATIVE_TRACES,
+        "http2": http2.NATIVE,
     }
     for module, native in modules.items():
         assert f'spanmeter_native{{module="{module}"}} {float(native)}' in text

@@ -1,0 +1,343 @@
+"""The gRPC port beyond single calls: what HTTP/2 has for the life of a connection. Only our own server is this strict."""
+
+import contextlib
+import select
+import socket
+import struct
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+from backports import zstd
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
+
+from collector.receive import http2
+from tests.conformance.conftest import READER, WRITER
+from tests.conformance.daemon import MIB, Daemon, running
+from tests.conformance.wire import call, channel, frame
+from tests.support.exporters import EXPORT
+from tests.support.otlp import request, span, trace_id
+
+pytestmark = pytest.mark.skipif(not http2.NATIVE, reason="grpcio serves where nothing was compiled")
+
+BODY = request(span({"k": "v"})).SerializeToString()
+KEEPALIVE = "receivers.otlp.protocols.grpc.keepalive"
+
+
+class Client:
+    """An HTTP/2 connection whose calls are made step by step."""
+
+    def __init__(self, daemon: Daemon, timeout: float = 15.0) -> None:
+        config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False)
+        self.h2 = h2.connection.H2Connection(config)
+        self.socket = socket.create_connection(("127.0.0.1", daemon.ports["grpc"]), timeout=timeout)
+        self.heard: list[Any] = []
+        self.h2.initiate_connection()
+        self.flush()
+        self.until(h2.events.RemoteSettingsChanged)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def flush(self) -> None:
+        self.socket.sendall(self.h2.data_to_send())
+
+    def begin(
+        self, path: str = EXPORT, media_type: str = "application/grpc", more: Sequence[Any] = (), **how: Any
+    ) -> int:
+        stream = int(self.h2.get_next_available_stream_id())
+        fields = [(":method", how.get("method", "POST")), (":scheme", "http"), (":path", path), (":authority", "x")]
+        self.h2.send_headers(stream, [*fields, ("content-type", media_type), *more])
+        self.flush()
+        return stream
+
+    def send(self, stream: int, data: bytes, *, ends: bool = True) -> None:
+        self.h2.send_data(stream, data, end_stream=ends)
+        self.flush()
+
+    def until(self, kind: type) -> Any:
+        """The next event of this kind; None when the connection ends without."""
+        while True:
+            for event in self.heard:
+                if isinstance(event, kind):
+                    self.heard = self.heard[self.heard.index(event) + 1 :]
+                    return event
+            data = self.socket.recv(65536)
+            if not data:
+                return None
+            self.heard += self.h2.receive_data(data)
+            with contextlib.suppress(OSError):
+                self.flush()
+
+    def answer(self) -> dict[str, str]:
+        """Headers and trailers of the next call that is answered."""
+        found: dict[str, str] = {}
+        while "grpc-status" not in found:
+            event = self.until(h2.events.ResponseReceived | h2.events.TrailersReceived)
+            assert event, "the connection ended without an answer"
+            found |= dict(event.headers)
+        return found
+
+    def goes(self, seconds: float = 10.0) -> bool:
+        """Whether the server ends the connection by then."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                if not self.socket.recv(65536):
+                    return True
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+        return False
+
+
+@pytest.fixture(scope="module")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Asks early whether clients are there, and is soon asked too often."""
+    settings = [
+        f"{KEEPALIVE}.server_parameters.time=1s",
+        f"{KEEPALIVE}.server_parameters.timeout=1s",
+        f"{KEEPALIVE}.enforcement_policy.min_time=1h",
+    ]
+    with running(tmp_path_factory.mktemp("restless"), settings) as started:
+        yield started
+
+
+def test_zstd(daemon: Daemon) -> None:
+    trace = trace_id()
+    body = zstd.compress(request(span(trace_id=trace)).SerializeToString())
+    with Client(daemon) as client:
+        client.send(client.begin(more=[("grpc-encoding", "zstd")]), frame(body, 1))
+        assert client.answer()["grpc-status"] == "0"
+    daemon.trace(trace)
+
+
+def test_an_unknown_coding_is_told_the_known_ones(daemon: Daemon) -> None:
+    with Client(daemon) as client:
+        client.send(client.begin(more=[("grpc-encoding", "snappy")]), frame(zlib.compress(BODY), 1))
+        answer = client.answer()
+    assert answer["grpc-status"] == "12"
+    assert answer["grpc-accept-encoding"] == "identity,gzip,deflate,zstd"
+    assert "snappy" in answer["grpc-message"]
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ({"media_type": "application/json"}, "415"),
+        ({"media_type": "application/x-protobuf"}, "415"),
+        ({"method": "GET"}, "405"),
+    ],
+)
+def test_what_is_no_grpc_has_a_status_of_http(daemon: Daemon, how: dict[str, str], status: str) -> None:
+    with Client(daemon) as client:
+        client.send(client.begin(**how), BODY)
+        answer = client.answer()
+        assert answer[":status"] == status
+        assert answer["grpc-message"]
+        client.send(client.begin(), frame(request(span()).SerializeToString()))
+        assert client.answer()["grpc-status"] == "0"
+
+
+def test_what_is_no_ascii_is_encoded_in_messages(daemon: Daemon) -> None:
+    with Client(daemon) as client:
+        client.send(client.begin(more=[("grpc-encoding", "\xe9%")]), frame(BODY, 1))
+        assert (
+            "%C3%83%C2%A9%25" in client.answer()["grpc-message"]
+        )  # it was sent as UTF-8, and header fields have bytes
+
+
+def test_http1_is_told_where_it_is(daemon: Daemon) -> None:
+    with socket.create_connection(("127.0.0.1", daemon.ports["grpc"]), timeout=10) as sock:
+        sock.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+        said = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"OTLP/HTTP has a port of its own" in said
+
+
+def test_who_may_not_write_is_told_before_the_message_has_come(secured: Daemon) -> None:
+    with Client(secured) as client:
+        client.send(client.begin(), frame(b"x" * 1000, length=10 * MIB), ends=False)
+        assert client.answer()["grpc-status"] == "16"
+        client.send(client.begin(more=[("authorization", f"Bearer {READER}")]), frame(b"x", length=10), ends=False)
+        assert client.answer()["grpc-status"] == "7"
+        body = request(span()).SerializeToString()
+        stream = client.begin(more=[("x-api-key", WRITER)])
+        client.send(stream, frame(body)[:9], ends=False)
+        client.send(stream, frame(body)[9:])
+        assert client.answer()["grpc-status"] == "0"
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory, token_file: Path) -> Iterator[Daemon]:
+    with running(tmp_path_factory.mktemp("secured"), config=token_file, token=WRITER) as started:
+        yield started
+
+
+def test_unfinished_calls_hold_what_has_come_and_give_it_back(daemon: Daemon) -> None:
+    def held(client: Client) -> float:
+        client.h2.ping(b"12345678")
+        client.flush()
+        assert client.until(h2.events.PingAckReceived)
+        return daemon.metric("spanmeter_in_flight_bytes")
+
+    before = daemon.metric("spanmeter_in_flight_bytes")
+    with Client(daemon) as client:
+        for stream in (client.begin(), client.begin()):
+            client.send(stream, frame(bytes(10_000), length=10 * MIB), ends=False)
+            client.send(stream, bytes(10_000), ends=False)
+        assert held(client) - before == 40_000
+        client.h2.reset_stream(stream)
+        assert held(client) - before == 20_000
+    deadline = time.monotonic() + 10
+    while daemon.metric("spanmeter_in_flight_bytes") > before:
+        assert time.monotonic() < deadline
+
+
+# -- health -----------------------------------------------------------------------------------------------------------
+
+
+def test_health_of_what_is_not_there(daemon: Daemon) -> None:
+    body = HealthCheckRequest(service="x.Y").SerializeToString()
+    called = call(daemon.grpc, body, method="/grpc.health.v1.Health/Check", response=HealthCheckResponse)
+    assert called.code is grpc.StatusCode.NOT_FOUND
+    called = call(daemon.grpc, b"\xff", method="/grpc.health.v1.Health/Check", response=HealthCheckResponse)
+    assert called.code is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_questions_about_health_hold_no_memory(daemon: Daemon) -> None:
+    with Client(daemon) as client:
+        stream = client.begin(path="/grpc.health.v1.Health/Check")
+        client.send(stream, frame(bytes(10_000), length=10 * MIB), ends=False)
+        assert client.answer()["grpc-status"] == "8"
+        stream = client.begin(path="/grpc.health.v1.Health/Check")
+        client.send(stream, frame(b"")[:2], ends=False)
+        client.send(stream, frame(b"")[2:])
+        assert client.answer()["grpc-status"] == "0"
+
+
+def test_health_is_watched_until_the_end(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(running(tmp_path))
+        opened = stack.enter_context(channel(daemon.grpc))
+        stub = HealthStub(opened)
+        known = stub.Watch(HealthCheckRequest(service=EXPORT.split("/")[1]), timeout=30)
+        unknown = stub.Watch(HealthCheckRequest(service="x.Y"), timeout=30)
+        assert next(known).status == HealthCheckResponse.SERVING
+        assert next(unknown).status == HealthCheckResponse.SERVICE_UNKNOWN
+        unknown.cancel()
+        daemon.process.terminate()
+        assert next(known).status == HealthCheckResponse.NOT_SERVING
+        with pytest.raises(grpc.RpcError) as ended:
+            next(known)
+        assert ended.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+# -- the life of a connection -----------------------------------------------------------------------------------------
+
+
+def test_a_stopping_server_says_goodbye(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, Client(daemon) as client:
+        client.send(client.begin(), frame(BODY))
+        assert client.answer()["grpc-status"] == "0"
+        daemon.process.terminate()
+        assert client.until(h2.events.ConnectionTerminated).error_code == 0
+        assert client.goes()
+
+
+def test_a_stopping_server_lets_calls_end(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, Client(daemon) as client:
+        stream = client.begin()
+        client.send(stream, frame(BODY)[:20], ends=False)
+        client.h2.ping(b"12345678")
+        client.flush()
+        assert client.until(h2.events.PingAckReceived)
+        daemon.process.terminate()
+        goodbye = struct.pack(">BxI", 7, 0)  # h2 takes a GOAWAY for the end of its streams, so it is not told
+        data = b""
+        while goodbye not in data:
+            data += client.socket.recv(65536)
+        client.send(stream, frame(BODY)[20:])
+        data = b""
+        while part := client.socket.recv(65536):
+            data += part
+        assert b"grpc-status\x010" in data
+
+
+def test_a_client_that_is_not_there_is_found_out(restless: Daemon) -> None:
+    with Client(restless) as client:
+        assert client.goes(10)  # it hears the PING and does not answer
+
+
+def test_a_client_that_is_there_stays(restless: Daemon) -> None:
+    with Client(restless) as client:
+        for _ in range(3):
+            assert client.until(h2.events.PingReceived)
+        client.send(client.begin(), frame(request(span()).SerializeToString()))
+        assert client.answer()["grpc-status"] == "0"
+
+
+def test_too_many_pings(restless: Daemon) -> None:
+    with Client(restless) as client:
+        for number in range(4):
+            client.h2.ping(struct.pack(">Q", number))
+        client.flush()
+        ended = client.until(h2.events.ConnectionTerminated)
+        assert (ended.error_code, ended.additional_data) == (11, b"too_many_pings")
+        assert client.goes()
+
+
+def test_idle_and_old_connections_end(tmp_path: Path) -> None:
+    server = f"{KEEPALIVE}.server_parameters"
+    with running(tmp_path, [f"{server}.max_connection_idle=1s", f"{server}.max_connection_age=3s"]) as daemon:
+        with Client(daemon) as client:
+            assert client.until(h2.events.ConnectionTerminated).error_code == 0
+            assert client.goes()
+        with Client(daemon) as client:
+            stream, begun = client.begin(), time.monotonic()
+            assert client.until(h2.events.ConnectionTerminated).error_code == 0
+            assert 2 < time.monotonic() - begun < 8
+            assert stream
+
+
+def test_a_frame_that_never_ends_is_cut_off(tight: Daemon) -> None:
+    with Client(tight) as client:
+        client.socket.sendall(struct.pack(">IBI", 100 << 8 | 1, 0, 1) + bytes(50))
+        assert client.goes()
+
+
+@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+def test_a_client_that_never_says_hello_is_cut_off(tight: Daemon, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", tight.ports["grpc"]), timeout=10) as sock:
+        sock.sendall(sent)
+        with contextlib.suppress(ConnectionResetError):
+            assert sock.recv(100) == b""
+
+
+def test_a_client_that_reads_no_answers_is_cut_off(tight: Daemon) -> None:
+    # Small calls with large answers, and padding so that no more of them come at once than may be in flight.
+    fields = b"\x83\x86\x84\x00\x0ccontent-type\x10application/grpc"
+    block = b"\xff" + fields + bytes(255)
+    head = struct.pack(">I", len(block) << 8 | 1) + b"\x0d"
+    with Client(tight) as client, tight.growth() as growth:
+        client.socket.settimeout(1)
+        with pytest.raises(OSError):  # noqa: PT012 - the port stops reading
+            for stream in range(1, 400_001, 2):
+                client.socket.sendall(head + struct.pack(">I", stream) + block)
+        poller = select.poll()
+        poller.register(client.socket, 0)
+        assert poller.poll(10_000)  # and hangs up
+    assert growth.mib < 32
