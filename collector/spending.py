@@ -108,6 +108,10 @@ class Spending:
         self._told = told
         self._lock = threading.RLock()
         self._leases: frozenset[str] = frozenset()
+        # What has changed and was not told yet, and the traces whose earlier changes nobody may have been told of: a
+        # write that fails half way is tried again, and then changes nothing any more.
+        self._untold = Changes()
+        self._unsure: set[TraceKey] = set()
         self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
         self._met: Store | None = None
 
@@ -122,25 +126,29 @@ class Spending:
         with self._lock:
             self._meet(store)
             traces = set(keys())
-            self._load(store, self._attribution.forgotten(traces))
+            forgotten = self._attribution.forgotten(traces)
+            self._load(store, forgotten)
+            self._unsure.update(forgotten)
             feed = Feed(self._rules.attribute_keys, self._attribution.speakers(traces))
             try:
                 yield feed
             finally:
-                changes = self._count(store, feed.facts)
-            self._told(changes)
+                self._count(store, feed.facts)
+            self._told(self._untold)
+            self._untold, self._unsure = Changes(), set()
 
-    def _count(self, store: Store, facts: Iterable[SpanFact]) -> Changes:
+    def _count(self, store: Store, facts: Iterable[SpanFact]) -> None:
         now = self._clock.time_ns()
         self._leases = frozenset(self._open_leases())
-        changes, unclear = self._attribution.absorb(facts, now)
+        # A daemon that died after it had stored these rows has told nobody; they change nothing this time.
+        self._attribution.mention(self._unsure, self._untold, now)
+        unclear = self._attribution.absorb(facts, self._untold, now)
         if unclear:
-            self._attribution.replace(unclear, self._stored_facts(store, unclear), changes, now)
-        for name, starts in changes.missing.items():
-            rule = self._rules.by_name(name)
-            self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
+            self._attribution.replace(unclear, self._stored_facts(store, unclear), self._untold, now)
+        for name, starts in self._untold.missing.items():
+            if rule := self._rules.find(name):
+                self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
         self._attribution.shrink()
-        return changes
 
     def _load(self, store: Store, keys: Sequence[TraceKey]) -> None:
         if keys:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from collector.budgets.rules import Rule, Rules
 from collector.config import Config, PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
+from collector.errors import Reason, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.reprice import Selection, apply
 from collector.spending import Spending, exact_spend
@@ -58,6 +60,7 @@ class Bench:
         self.clock = FakeClock(NOW)
         self.max_values = max_values
         self.changes: list[Changes] = []
+        self.deaf = 0  # so many times, what has changed reaches nobody
         self.leases: list[str] = []
         self.restart()
 
@@ -65,8 +68,14 @@ class Bench:
         """What a new process knows: nothing."""
         self.ledger = Ledger(self.max_values)
         self.billing = Billing(self.enricher, RecentTraces(10_000))
-        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.changes.append)
+        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.told)
         self.spending.start(self.store)
+
+    def told(self, changes: Changes) -> None:
+        if self.deaf:
+            self.deaf -= 1
+            raise Unavailable(Reason.DISK, "The disk is full.")
+        self.changes.append(changes)
 
     def use(self, rules: Rules) -> None:
         self.rules = rules
@@ -211,3 +220,23 @@ def test_the_ledger_is_what_the_store_says(store: Store, steps: list[Any], wrong
     bench.assert_equal()
     for rule in bench.rules:
         assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.kept(rule))), rule.name
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_a_failed_write_has_changed_is_told_by_the_next(store: Store, dies: bool) -> None:
+    """The root names the feature of a call of a week ago, is stored, and nobody hears of it before it comes again."""
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    week_ago = NOW - 7 * 24 * HOUR
+    bench.deliver([Call(trace=1, span=2, start_ns=week_ago + 1, tokens=1000, parent=1)])
+    root = [Call(trace=1, span=1, start_ns=week_ago, feature="a")]
+    bench.deaf = 1
+    with pytest.raises(Unavailable):
+        bench.deliver(root, "segment-of-the-root")
+    if dies:
+        bench.restart()
+    bench.deliver(root, "segment-of-the-root")
+    assert ("berlin-day", ("a",)) in bench.changes[-1].posted
+    assert ("york-week", ()) in bench.changes[-1].posted
+    bench.assert_equal()
+    bench.deliver([Call(trace=2, span=3, start_ns=NOW, tokens=10)])
+    assert ("berlin-day", ("a",)) not in bench.changes[-1].posted
