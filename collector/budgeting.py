@@ -81,7 +81,7 @@ class Budgeting:
             tasks.create_task(self._sender.run())
             tasks.create_task(self._every(_TICK_SECONDS, self._tick))
             tasks.create_task(self._every(_COPY_SECONDS, self._copy))
-            tasks.create_task(self._every(self._reconcile_interval, self.spending.reconcile))
+            tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
 
     def stop(self) -> None:
         """Have `run` end; what is not sent yet stays in the outbox."""
@@ -134,6 +134,10 @@ class Budgeting:
     def _tick(self) -> None:
         if self.ledger.ready:
             self._alerting.tick()
+
+    def _reconcile(self) -> None:
+        if self.spending.reconcile():
+            self._alerting.decide_all()
 
     def _copy(self) -> None:
         """Copy events and deliveries into the store, for those who query it."""
