@@ -179,7 +179,7 @@ def daemon(tmp_path: Path, clock: ScriptClock, receiver: FlakyReceiver) -> Itera
     settings = {
         # The engine's own clock is not the script's: it must not delete what is old.
         "store": {"ttl": "0s", "retry_max_interval": "200ms"},
-        "spool": {"flush_interval": "50ms"},
+        "spool": {"flush_interval": "150ms"},
         "ledger": {"reconcile_interval": "5s"},
         "pricing": {"overrides": OVERRIDES},
         "webhooks": {"ops": hook},

@@ -75,7 +75,7 @@ class Budget:
         said |= {f"limit_{self.unit}": self.amount(self.limit), "warn_at": list(self.warn_at), "unpriced": "ignore"}
         said |= {"per": list(self.per), "match": {name: list(values) for name, values in self.match.items()}}
         said |= {"limits": {value: self.amount(limit) for value, limit in self.limits.items()}}
-        return said | self.more | {"webhooks": [webhook]}
+        return {**said, **self.more, "webhooks": [webhook]}
 
     def amount(self, value: int) -> str | int:
         return str(Decimal(value) / 1_000_000) if self.unit == "usd" else value

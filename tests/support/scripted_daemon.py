@@ -5,6 +5,7 @@ fifty daemons cost and not what fifty imports do. `python -m tests.support.scrip
 reads `start` or the number of a signal, a line each, and answers with a process id or an exit code.
 """
 
+import http.client
 import json
 import mmap
 import os
@@ -92,7 +93,7 @@ class ScriptedDaemon:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.web}{path}", timeout=10) as response:
                 body: bytes = response.read()
                 return body
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return None
 
     def is_ready(self) -> bool:
