@@ -68,10 +68,10 @@ class Bench:
         """What a new process knows: nothing."""
         self.ledger = Ledger(self.max_values)
         self.billing = Billing(self.enricher, RecentTraces(10_000))
-        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.told)
+        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.hear)
         self.spending.start(self.store)
 
-    def told(self, changes: Changes) -> None:
+    def hear(self, changes: Changes) -> None:
         if self.deaf:
             self.deaf -= 1
             raise Unavailable(Reason.DISK, "The disk is full.")
