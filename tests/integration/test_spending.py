@@ -235,8 +235,8 @@ def test_what_a_failed_write_has_changed_is_told_by_the_next(store: Store, dies:
     if dies:
         bench.restart()
     bench.deliver(root, "segment-of-the-root")
-    assert ("berlin-day", ("a",)) in bench.changes[-1].posted
-    assert ("york-week", ()) in bench.changes[-1].posted
+    posted = {key[:2] for key in bench.changes[-1].posted}
+    assert {("berlin-day", ("a",)), ("york-week", ())} <= posted
     bench.assert_equal()
     bench.deliver([Call(trace=2, span=3, start_ns=NOW, tokens=10)])
-    assert ("berlin-day", ("a",)) not in bench.changes[-1].posted
+    assert ("a",) not in {key[1] for key in bench.changes[-1].posted}
