@@ -79,12 +79,13 @@ class _Tapped:
 
 
 Keys = Callable[[], Iterable[TraceKey]]
-# How rows of `otel_traces` are written: within the context, through the feed, having named their traces.
-Writing = Callable[[Store, Keys], AbstractContextManager[Feed]]
+# How rows of `otel_traces` are written: within the context, through the feed, having named their traces, and said
+# whether the store may have some of the rows already.
+Writing = Callable[[Store, Keys, bool], AbstractContextManager[Feed]]
 
 
 @contextmanager
-def uncounted(_: Store, __: Keys) -> Iterator[Feed]:
+def uncounted(_: Store, __: Keys, ___: bool) -> Iterator[Feed]:
     """Write rows that no budget counts."""
     yield Feed(None)
 
@@ -118,8 +119,11 @@ class Spending:
     # -- writing --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self, store: Store, keys: Keys) -> Iterator[Feed]:
-        """Write rows of the traces `keys` through the feed. Raises Unavailable when the store does not answer."""
+    def writing(self, store: Store, keys: Keys, again: bool = False) -> Iterator[Feed]:
+        """Write rows of the traces `keys` through the feed. Raises Unavailable when the store does not answer.
+
+        `again`: some of the rows may be in the store, and so in the ledger, without having been counted here.
+        """
         if not self._rules.rules:
             yield Feed(None)
             return
@@ -133,7 +137,10 @@ class Spending:
             try:
                 yield feed
             finally:
-                self._count(store, feed.facts)
+                if again:
+                    self._count_anew(store, sorted(traces))
+                else:
+                    self._count(store, feed.facts)
             self._told(self._untold)
             self._untold, self._unsure = Changes(), set()
 
@@ -145,6 +152,26 @@ class Spending:
         unclear = self._attribution.absorb(facts, self._untold, now)
         if unclear:
             self._attribution.replace(unclear, self._stored_facts(store, unclear), self._untold, now)
+        self._load_missing(store)
+
+    def _count_anew(self, store: Store, keys: Sequence[TraceKey]) -> None:
+        """Take from the store what it has of these traces, and the sums of every period they count in.
+
+        Not before the rows are written: where a process died while the store took them, the table of traces may lack
+        those that the table of spans has, until they are written again.
+        """
+        now = self._clock.time_ns()
+        self._attribution.mention(keys, self._untold, now)
+        self._attribution.forget(keys)
+        self._attribution.load(keys, self._stored_facts(store, keys))
+        self._attribution.mention(keys, self._untold, now)
+        for (name, _), posted in self._untold.posted.items():
+            self._untold.missing.setdefault(name, set()).update(entry.start for entry in posted)
+        self._untold.leases |= self._lease_spend(store)
+        self._attribution.use_leases(self._untold.leases)
+        self._load_missing(store)
+
+    def _load_missing(self, store: Store) -> None:
         for name, starts in self._untold.missing.items():
             if rule := self._rules.find(name):
                 self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))

@@ -94,8 +94,15 @@ class Attribution:
         """Take in what is stored of forgotten traces, which the ledger has counted already."""
         for key in keys:
             self._traces[key] = _Trace()
+            self._note(key)
         for fact in facts:
             self._learn(self._traces[fact.trace], fact)
+
+    def forget(self, keys: Iterable[TraceKey]) -> None:
+        """Drop what memory has of these traces."""
+        for key in keys:
+            if trace := self._traces.pop(key, None):
+                self._calls -= len(trace.calls)
 
     def speakers(self, keys: Iterable[TraceKey]) -> set[str]:
         """The spans that gave their run a value: what they say when they are delivered again is to be heard."""

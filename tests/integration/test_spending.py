@@ -81,12 +81,12 @@ class Bench:
         self.rules = rules
         self.spending.use(rules)
 
-    def deliver(self, calls: Sequence[Call], token: str = "") -> None:
+    def deliver(self, calls: Sequence[Call], token: str = "", *, again: bool = False) -> None:
         token = token or f"segment-{next(_numbers)}"
         self.clock.advance(0.001)
         batch = decode([envelope([call], self.clock.now_ns) for call in calls])
         judged = self.billing.enrich(self.store, [batch])
-        with self.spending.writing(self.store, judged.traces) as feed:
+        with self.spending.writing(self.store, judged.traces, again) as feed:
             for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
                 feed.insert(self.store, rows, f"{token}/{day}")
             self.billing.settle(self.store, judged, feed.insert)
@@ -240,3 +240,19 @@ def test_what_a_failed_write_has_changed_is_told_by_the_next(store: Store, dies:
     bench.assert_equal()
     bench.deliver([Call(trace=2, span=3, start_ns=NOW, tokens=10)])
     assert ("a",) not in {key[1] for key in bench.changes[-1].posted}
+
+
+def test_rows_that_a_process_stored_as_it_died_count_once(store: Store) -> None:
+    """The store has the rows, and its table of traces does not know of them yet."""
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    run = [Call(trace=7, span=9, start_ns=NOW - 40 * HOUR, tokens=500, parent=8)]
+    bench.deliver(run)
+    run += [Call(trace=7, span=10, start_ns=NOW, tokens=1000, parent=8), Call(trace=8, span=11, start_ns=NOW, tokens=7)]
+    bench.deliver(run)
+    store.command("TRUNCATE TABLE otel_traces_trace_id_ts")
+    bench.restart()
+    bench.deliver(run, again=True)
+    bench.assert_equal()
+    assert ("all", ()) in {key[:2] for key in bench.changes[-1].posted}
+    bench.deliver(run)
+    bench.assert_equal()
