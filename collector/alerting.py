@@ -76,16 +76,16 @@ class Alerting:
 
     def told(self, changes: Changes) -> None:
         """Decide what the changed sums lead to. The events are durable when this returns."""
-        now = self._clock.time_ns()
         with self._lock:
+            now = self._clock.time_ns()  # only now: nothing may be decided at a time before a reset that was told
             self._describing = _DESCRIBED
             decided = [event for state, posted in self._states(changes, now) for event in self._new(state, posted)]
             self._record(decided)
 
     def decide_all(self) -> None:
         """Decide on every sum of the current and the preceding period: at the start, and for new rules."""
-        now = self._clock.time_ns()
         with self._lock:
+            now = self._clock.time_ns()
             decided: list[BudgetEvent] = []
             self._describing = _DESCRIBED
             for rule in self._rules.rules:
@@ -97,8 +97,8 @@ class Alerting:
 
     def tick(self) -> None:
         """Tell of periods that have ended, and arm the lines that rolling windows have fallen under."""
-        now = self._clock.time_ns()
         with self._lock:
+            now = self._clock.time_ns()
             for rule in self._rules.rules:
                 if isinstance(rule.schedule, Rolling):
                     self._arm(rule, rule.schedule, now)

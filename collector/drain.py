@@ -23,6 +23,7 @@ from collector.model.envelope import Envelope
 from collector.spending import Writing, uncounted
 from collector.spool import DeadLetter, Segment, Spool
 from collector.spool.segment import Damage
+from collector.spool.spool import segments_in
 from collector.store.client import Store
 from collector.store.errors import OutOfMemory
 from collector.store.writer import Insert, Rows, by_day, clamp
@@ -81,6 +82,8 @@ class Drain:
         self._stopping = asyncio.Event()
         self._failing = 0
         self._halved: set[str] = set()
+        # Segments of which the store may have rows: those an earlier process has left, and those tried before.
+        self._begun = {segment.id for segment in segments_in(spool.directory)}
         self._adopted = clock.monotonic()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
@@ -144,6 +147,7 @@ class Drain:
             else:
                 self._failing = 0
                 self._halved.clear()
+                self._begun.discard(segment.id)
                 await self._in_thread(self._spool.commit, segment)
                 return
 
@@ -160,7 +164,9 @@ class Drain:
         if not origins.rows:
             return
         judged = self._billing.enrich(store, batches)
-        with self._writing(store, judged.traces) as feed:
+        again = segment.id in self._begun
+        self._begun.add(segment.id)
+        with self._writing(store, judged.traces, again) as feed:
             for day, rows, positions in by_day(judged, [batch.column("Timestamp") for batch in batches]):
                 self._insert(feed.insert, rows, positions, origins, f"{segment.id}/{day}")
             revised = self._billing.settle(store, judged, feed.insert)

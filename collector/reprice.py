@@ -78,7 +78,7 @@ def apply(store: Store, enricher: Enricher, selection: Selection, writing: Writi
         batch = _priced(enricher, page, selection)
         changed = _tally(outcome, page, batch)
         rows = batch.filter(pa.array(changed, pa.bool_()))
-        with writing(store, lambda rows=rows: _traces(rows)) as feed:  # type: ignore[misc]
+        with writing(store, lambda rows=rows: _traces(rows), False) as feed:  # type: ignore[misc]
             insert_versions(store, rows, "reprice", feed.insert)
         outcome.written += rows.num_rows
     if outcome.written:

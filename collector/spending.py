@@ -80,12 +80,13 @@ class _Tapped:
 
 
 Keys = Callable[[], Iterable[TraceKey]]
-# How rows of `otel_traces` are written: within the context, through the feed, having named their traces.
-Writing = Callable[[Store, Keys], AbstractContextManager[Feed]]
+# How rows of `otel_traces` are written: within the context, through the feed, having named their traces, and said
+# whether the store may have some of the rows already.
+Writing = Callable[[Store, Keys, bool], AbstractContextManager[Feed]]
 
 
 @contextmanager
-def uncounted(_: Store, __: Keys) -> Iterator[Feed]:
+def uncounted(_: Store, __: Keys, ___: bool) -> Iterator[Feed]:
     """Write rows that no budget counts."""
     yield Feed(None)
 
@@ -109,6 +110,10 @@ class Spending:
         self._told = told
         self._lock = threading.RLock()
         self._leases: frozenset[str] = frozenset()
+        # What has changed and was not told yet, and the traces whose earlier changes nobody may have been told of: a
+        # write that fails half way is tried again, and then changes nothing any more.
+        self._untold = Changes()
+        self._unsure: set[TraceKey] = set()
         self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
         self._met: Store | None = None
         self._corrections = 0
@@ -123,33 +128,63 @@ class Spending:
     # -- writing --------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self, store: Store, keys: Keys) -> Iterator[Feed]:
-        """Write rows of the traces `keys` through the feed. Raises Unavailable when the store does not answer."""
+    def writing(self, store: Store, keys: Keys, again: bool = False) -> Iterator[Feed]:
+        """Write rows of the traces `keys` through the feed. Raises Unavailable when the store does not answer.
+
+        `again`: some of the rows may be in the store, and so in the ledger, without having been counted here.
+        """
         if not self._rules.rules:
             yield Feed(None)
             return
         with self._lock:
             self._meet(store)
             traces = set(keys())
-            self._load(store, self._attribution.forgotten(traces))
+            forgotten = self._attribution.forgotten(traces)
+            self._load(store, forgotten)
+            self._unsure.update(forgotten)
             feed = Feed(self._rules.attribute_keys, self._attribution.speakers(traces))
             try:
                 yield feed
             finally:
-                changes = self._count(store, feed.facts)
-            self._told(changes)
+                if again:
+                    self._count_anew(store, sorted(traces))
+                else:
+                    self._count(store, feed.facts)
+            self._told(self._untold)
+            self._untold, self._unsure = Changes(), set()
 
-    def _count(self, store: Store, facts: Iterable[SpanFact]) -> Changes:
+    def _count(self, store: Store, facts: Iterable[SpanFact]) -> None:
         now = self._clock.time_ns()
         self._leases = frozenset(self._open_leases())
-        changes, unclear = self._attribution.absorb(facts, now)
+        # A daemon that died after it had stored these rows has told nobody; they change nothing this time.
+        self._attribution.mention(self._unsure, self._untold, now)
+        unclear = self._attribution.absorb(facts, self._untold, now)
         if unclear:
-            self._attribution.replace(unclear, self._stored_facts(store, unclear), changes, now)
-        for name, starts in changes.missing.items():
-            rule = self._rules.by_name(name)
-            self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
+            self._attribution.replace(unclear, self._stored_facts(store, unclear), self._untold, now)
+        self._load_missing(store)
+
+    def _count_anew(self, store: Store, keys: Sequence[TraceKey]) -> None:
+        """Take from the store what it has of these traces, and the sums of every period they count in.
+
+        Not before the rows are written: where a process died while the store took them, the table of traces may lack
+        those that the table of spans has, until they are written again.
+        """
+        now = self._clock.time_ns()
+        self._attribution.mention(keys, self._untold, now)
+        self._attribution.forget(keys)
+        self._attribution.load(keys, self._stored_facts(store, keys))
+        self._attribution.mention(keys, self._untold, now)
+        for (name, _), posted in self._untold.posted.items():
+            self._untold.missing.setdefault(name, set()).update(entry.start for entry in posted)
+        self._untold.leases |= self._lease_spend(store)
+        self._attribution.use_leases(self._untold.leases)
+        self._load_missing(store)
+
+    def _load_missing(self, store: Store) -> None:
+        for name, starts in self._untold.missing.items():
+            if rule := self._rules.find(name):
+                self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
         self._attribution.shrink()
-        return changes
 
     def _load(self, store: Store, keys: Sequence[TraceKey]) -> None:
         if keys:

@@ -94,20 +94,33 @@ class Attribution:
         """Take in what is stored of forgotten traces, which the ledger has counted already."""
         for key in keys:
             self._traces[key] = _Trace()
+            self._note(key)
         for fact in facts:
             self._learn(self._traces[fact.trace], fact)
+
+    def forget(self, keys: Iterable[TraceKey]) -> None:
+        """Drop what memory has of these traces."""
+        for key in keys:
+            if trace := self._traces.pop(key, None):
+                self._calls -= len(trace.calls)
 
     def speakers(self, keys: Iterable[TraceKey]) -> set[str]:
         """The spans that gave their run a value: what they say when they are delivered again is to be heard."""
         traces = filter(None, map(self._traces.get, keys))
         return {said.span_id for trace in traces for said in trace.said if said}
 
-    def absorb(self, facts: Iterable[SpanFact], now: int) -> tuple[Changes, list[TraceKey]]:
+    def mention(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
+        """Name in `changes` everything the calls of these traces count in, though nothing of it changes."""
+        for key in keys:
+            if trace := self._traces.get(key):
+                self._post_all(trace, 0, changes, now)
+
+    def absorb(self, facts: Iterable[SpanFact], changes: Changes, now: int) -> list[TraceKey]:
         """Post what rows now stored change.
 
-        Also the traces that memory cannot tell the run's values of any more: `replace` them by what is stored.
+        The traces that memory cannot tell the run's values of any more: `replace` them by what is stored.
         """
-        changes, unclear = Changes(), set()
+        unclear: set[TraceKey] = set()
         for fact in facts:
             trace = self._traces.get(fact.trace)
             if trace is None:
@@ -118,7 +131,7 @@ class Attribution:
                 unclear.add(fact.trace)
             else:
                 self._absorb(trace, fact, changes, now)
-        return changes, sorted(unclear)
+        return sorted(unclear)
 
     def replace(self, keys: Iterable[TraceKey], facts: Iterable[SpanFact], changes: Changes, now: int) -> None:
         """Post the difference between what was known of these traces and what is stored of them."""
@@ -213,7 +226,7 @@ class Attribution:
 
     def _post(self, call: SpanFact, values: RunValues, sign: int, changes: Changes, now: int) -> None:
         assert call.amount
-        amount = call.amount if sign > 0 else NOTHING.plus(call.amount, -1)
+        amount = NOTHING.plus(call.amount, sign)
         for rule, scope in self._matching(_filled(call, values)):
             counted = self._ledger.post(rule, scope, call.start, amount, now)
             if counted is None:

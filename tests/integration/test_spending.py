@@ -17,7 +17,7 @@ from collector.budgets.rules import Rule, Rules
 from collector.config import Config, PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
-from collector.errors import Rejected
+from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.reprice import Selection, apply
 from collector.spending import Spending, exact_spend
@@ -61,6 +61,7 @@ class Bench:
         self.clock = FakeClock(NOW)
         self.max_values = max_values
         self.changes: list[Changes] = []
+        self.deaf = 0  # so many times, what has changed reaches nobody
         self.leases: list[str] = []
         self.restart()
 
@@ -68,19 +69,25 @@ class Bench:
         """What a new process knows: nothing."""
         self.ledger = Ledger(self.max_values)
         self.billing = Billing(self.enricher, RecentTraces(10_000))
-        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.changes.append)
+        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.hear)
         self.spending.start(self.store)
+
+    def hear(self, changes: Changes) -> None:
+        if self.deaf:
+            self.deaf -= 1
+            raise Unavailable(Reason.DISK, "The disk is full.")
+        self.changes.append(changes)
 
     def use(self, rules: Rules) -> None:
         self.rules = rules
         self.spending.use(rules)
 
-    def deliver(self, calls: Sequence[Call], token: str = "") -> None:
+    def deliver(self, calls: Sequence[Call], token: str = "", *, again: bool = False) -> None:
         token = token or f"segment-{next(_numbers)}"
         self.clock.advance(0.001)
         batch = decode([envelope([call], self.clock.now_ns) for call in calls])
         judged = self.billing.enrich(self.store, [batch])
-        with self.spending.writing(self.store, judged.traces) as feed:
+        with self.spending.writing(self.store, judged.traces, again) as feed:
             for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
                 feed.insert(self.store, rows, f"{token}/{day}")
             self.billing.settle(self.store, judged, feed.insert)
@@ -305,3 +312,39 @@ def test_what_a_lease_has_paid_is_handed_out_as_a_total(store: Store) -> None:
     assert bench.changes[-1].leases["lease_1"] == LeaseSpend(Amount(1500 * MICRO, 1500, 2, 0), finished=True)
     bench.deliver([Call(2, 1, NOW, 800, lease="lease_unknown")])
     assert "lease_unknown" not in bench.changes[-1].leases
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_what_a_failed_write_has_changed_is_told_by_the_next(store: Store, dies: bool) -> None:
+    """The root names the feature of a call of a week ago, is stored, and nobody hears of it before it comes again."""
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    week_ago = NOW - 7 * 24 * HOUR
+    bench.deliver([Call(trace=1, span=2, start_ns=week_ago + 1, tokens=1000, parent=1)])
+    root = [Call(trace=1, span=1, start_ns=week_ago, feature="a")]
+    bench.deaf = 1
+    with pytest.raises(Unavailable):
+        bench.deliver(root, "segment-of-the-root")
+    if dies:
+        bench.restart()
+    bench.deliver(root, "segment-of-the-root")
+    posted = {key[:2] for key in bench.changes[-1].posted}
+    assert {("berlin-day", ("a",)), ("york-week", ())} <= posted
+    bench.assert_equal()
+    bench.deliver([Call(trace=2, span=3, start_ns=NOW, tokens=10)])
+    assert ("a",) not in {key[1] for key in bench.changes[-1].posted}
+
+
+def test_rows_that_a_process_stored_as_it_died_count_once(store: Store) -> None:
+    """The store has the rows, and its table of traces does not know of them yet."""
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    run = [Call(trace=7, span=9, start_ns=NOW - 40 * HOUR, tokens=500, parent=8)]
+    bench.deliver(run)
+    run += [Call(trace=7, span=10, start_ns=NOW, tokens=1000, parent=8), Call(trace=8, span=11, start_ns=NOW, tokens=7)]
+    bench.deliver(run)
+    store.command("TRUNCATE TABLE otel_traces_trace_id_ts")
+    bench.restart()
+    bench.deliver(run, again=True)
+    bench.assert_equal()
+    assert ("all", ()) in {key[:2] for key in bench.changes[-1].posted}
+    bench.deliver(run)
+    bench.assert_equal()

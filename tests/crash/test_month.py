@@ -1,0 +1,299 @@
+"""A month of spans, DST changes and ends of months in three time zones, told to a real receiver: each event exactly once.
+
+Meanwhile the daemon is killed at random moments, the receiver fails in every way but 410, and spans come twice, late,
+and before their run says what it was for. `SPANMETER_SEED` repeats a run's moments; `SPANMETER_KILLS` is how many.
+"""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.calls import OVERRIDES, request
+from tests.support.daemon import wait_until
+from tests.support.exporters import HttpExporter
+from tests.support.flaky import LIBRARY, FlakyReceiver, clock_of_library
+from tests.support.month import BUDGETS, SECOND, Books, Budget, Key, Step, script
+from tests.support.scripted_daemon import ScriptClock, ScriptedDaemon
+from tests.support.webhooks import SECRET
+
+KILLS = int(os.environ.get("SPANMETER_KILLS", "50"))
+# UTC: the receiver is down from the first step after the one to the first after the other.
+_AWAY = (("2026-10-25T00:30Z", "2026-10-25T02:00Z"), ("2026-11-06T01:00Z", "2026-11-06T14:00Z"))
+_UNTIL_ALL_IS_SENT = timedelta(hours=80)
+_TIMEOUT, _HOLD = 2.0, 3.0
+_STEP_SECONDS = 300  # of which no step is nearer to the end of a period
+
+
+class Killer(threading.Thread):
+    """Kills the daemon and starts it again, evenly over the script's steps, at moments of its own."""
+
+    def __init__(self, daemon: ScriptedDaemon, seed: int, kills: int, steps: int) -> None:
+        super().__init__(daemon=True)
+        self.done = 0
+        self.failure: BaseException | None = None
+        self._daemon = daemon
+        self._moments = random.Random(seed)
+        self._kills = kills
+        self._steps = steps
+        self._allowed = 0
+        self._changed = threading.Condition()
+
+    def step(self, number: int) -> None:
+        """Step `number` begins once the kills of those before have been."""
+        with self._changed:
+            self._allowed = -(-(number + 1) * self._kills // self._steps)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self.done >= self._allowed - 2 or not self.is_alive(), 120), "no kill"
+        if self.failure:
+            raise self.failure
+
+    def run(self) -> None:
+        try:
+            for number in range(self._kills):
+                with self._changed:
+                    assert self._changed.wait_for(lambda: self._allowed > number, 600), "the script does not go on"  # noqa: B023
+                self._kill(number)
+                with self._changed:
+                    self.done += 1
+                    self._changed.notify_all()
+        except BaseException as failure:
+            self.failure = failure
+            raise
+
+    def _kill(self, number: int) -> None:
+        if number % 5 == 4:  # before it is ready, often before it listens
+            time.sleep(self._moments.uniform(0, 1))
+        else:
+            wait_until(self._daemon.is_ready, 60, "readiness")
+            time.sleep(self._moments.uniform(0, 0.6))
+        assert self._daemon.end(signal.SIGKILL) == -signal.SIGKILL, (
+            f"it had ended by itself:\n{self._daemon.log_tail()}"
+        )
+        self._daemon.start()
+
+
+class Month:
+    """The script's way to the daemon."""
+
+    def __init__(self, daemon: ScriptedDaemon, clock: ScriptClock, receiver: FlakyReceiver) -> None:
+        self.books = Books(BUDGETS)
+        self.spans_sent = 0
+        self._daemon = daemon
+        self._clock = clock
+        self._receiver = receiver
+        self._exporter = HttpExporter(0, daemon.http)
+        self.close = self._exporter.close
+        self._away = [tuple(datetime.fromisoformat(at).timestamp() for at in between) for between in _AWAY]
+
+    def play(self, step: Step) -> None:
+        """Send what a step has, and let time stand until all it leads to is decided."""
+        if any(begin <= step.at < end for begin, end in self._away):
+            self._receiver.down()
+        else:
+            self._receiver.up()
+        began = step.at * SECOND
+        self._clock.move_to(began)
+        for calls in step.requests:
+            self.spans_sent += len(calls)
+            self._send(request(calls))
+        self.settle()
+        ended = self._clock.time_ns()
+        assert ended - began < _STEP_SECONDS * SECOND, "the machine is too slow for the script"
+        self.books.step(step, began, ended)
+
+    def settle(self) -> None:
+        """Wait until the spool is empty: a segment leaves it once what it led to is decided."""
+        wait_until(lambda: self._daemon.metric("spanmeter_spool_bytes") == 0, 60, "an empty spool")
+
+    def _send(self, body: bytes) -> None:
+        deadline = time.monotonic() + 60
+        while answer := self._exporter.send(body):
+            assert answer == "retry", answer
+            assert time.monotonic() < deadline, self._daemon.log_tail()
+            time.sleep(0.02)
+
+    def assert_spend(self) -> None:
+        """The sums the web port answers, of now and of the periods before, are those of the script."""
+        now = self._clock.time_ns() // SECOND
+        for budget in BUDGETS:
+            answer = self._daemon.get(f"/api/v1/budgets/{budget.name}?limit=1000")
+            assert answer, self._daemon.log_tail()
+            said = json.loads(answer)
+            assert said["degraded"] is None
+            assert _states(budget, said["budget"]["states"]) == self._sums(budget, budget.period_at(now)), budget.name
+            for past in said["budget"]["history"]:
+                period = budget.period_at(int(datetime.fromisoformat(past["start"]).timestamp()))
+                spent = sum(self._sums(budget, period).values())
+                assert Decimal(past["spend"]) == spent, (budget.name, past)
+
+    def _sums(self, budget: Budget, period: tuple[int, int]) -> dict[tuple[str, ...], Decimal]:
+        sums = {
+            scope: Decimal(budget.amount(spent))
+            for (name, scope, at), spent in self.books.sums.items()
+            if (name, at) == (budget.name, period)
+        }
+        return {scope: spent for scope, spent in sums.items() if spent}
+
+
+def _states(budget: Budget, states: list[dict[str, Any]]) -> dict[tuple[str, ...], Decimal]:
+    sums = {tuple(state["scope"][name] for name in budget.per): Decimal(state["spend"]) for state in states}
+    return {scope: spent for scope, spent in sums.items() if spent}
+
+
+@pytest.fixture
+def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptClock:
+    clock = ScriptClock.starting(tmp_path / "clock", int(datetime(2026, 10, 14, 23, tzinfo=UTC).timestamp()) * SECOND)
+    monkeypatch.setattr(LIBRARY, "datetime", clock_of_library(clock))
+    return clock
+
+
+@pytest.fixture
+def seed() -> int:
+    return int(os.environ.get("SPANMETER_SEED", str(time.time_ns())))
+
+
+@pytest.fixture
+def receiver(seed: int) -> Iterator[FlakyReceiver]:
+    receiver = FlakyReceiver(seed, _HOLD)
+    receiver.up()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, clock: ScriptClock, receiver: FlakyReceiver) -> Iterator[ScriptedDaemon]:
+    assert clock.time_ns()
+    hook = {"url": receiver.url, "secret": SECRET, "allow_private": True, "timeout": f"{_TIMEOUT}s"}
+    settings = {
+        # The engine's own clock is not the script's: it must not delete what is old.
+        "store": {"ttl": "0s", "retry_max_interval": "200ms"},
+        "spool": {"flush_interval": "150ms"},
+        "ledger": {"reconcile_interval": "5s"},
+        "pricing": {"overrides": OVERRIDES},
+        "webhooks": {"ops": hook},
+        "budgets": [budget.settings("ops") for budget in BUDGETS],
+    }
+    daemon = ScriptedDaemon(tmp_path / "data", tmp_path / "clock", settings)
+    yield daemon
+    daemon.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_event_of_a_month_is_told_once(
+    daemon: ScriptedDaemon,
+    clock: ScriptClock,
+    receiver: FlakyReceiver,
+    seed: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    steps = script(20_261_015)
+    month = Month(daemon, clock, receiver)
+    killer = Killer(daemon, seed, KILLS, len(steps))
+    print(f"SPANMETER_SEED={seed}")
+    daemon.start()
+    killer.start()
+    for number, step in enumerate(steps):
+        killer.step(number)
+        month.play(step)
+    killer.join(120)
+    assert killer.done == KILLS
+    assert killer.failure is None
+    wait_until(daemon.is_ready, 60, "readiness")
+    month.settle()
+    month.assert_spend()
+
+    receiver.faulty = False
+    receiver.up()
+    clock.move_to(clock.time_ns() + int(_UNTIL_ALL_IS_SENT.total_seconds()) * SECOND)
+    expected = set(month.books.expected) | set(month.books.resets(clock.time_ns()))
+    wait_until(lambda: len(_by_key(receiver)) >= len(expected) and _waiting(daemon) == 0, 60, "the last delivery")
+    assert daemon.end(signal.SIGTERM) == 0, daemon.log_tail()
+    month.close()
+
+    taken = _by_key(receiver)
+    with capsys.disabled():
+        kinds = Counter(key.kind for key in taken)
+        print(
+            f"\n{KILLS} SIGKILLs (seed {seed}), {len(steps)} steps, {len(month.books.spans)} spans sent as "
+            f"{month.spans_sent}; receiver answered {dict(receiver.outcomes)}, {receiver.repeats} repeats of "
+            f"{len(receiver.taken)} events: {dict(kinds)}"
+        )
+    assert receiver.mistakes == []
+    assert len(taken) == len(receiver.taken), "two ids for one event"
+    _assert_forecasts(month.books, taken)
+    told = {key: body for key, body in taken.items() if key.kind != "budget.forecast"}
+    assert expected - set(told) == set(), "missing"
+    assert set(told) - expected == set(), "too many"
+    _assert_facts(month.books, told, clock.time_ns())
+    assert "was not what the store says" not in daemon.log.read_text()
+
+
+def _by_key(receiver: FlakyReceiver) -> dict[Key, dict[str, Any]]:
+    """What was told, by what it is about."""
+    return {_key(body): body for body in map(json.loads, list(receiver.taken.values()))}
+
+
+def _key(body: dict[str, Any]) -> Key:
+    data = body["data"]
+    start = int(datetime.fromisoformat(data["period"]["start"]).timestamp())
+    return Key(body["type"], data["budget"], tuple(data["scope"].values()), start, data.get("fraction", ""))
+
+
+def _waiting(daemon: ScriptedDaemon) -> int:
+    """Deliveries that have not succeeded."""
+    database = sqlite3.connect(f"file:{daemon.directory / 'webhooks.db'}?mode=ro", uri=True)
+    try:
+        return int(database.execute("SELECT count(*) FROM deliveries WHERE state != 'delivered'").fetchone()[0])
+    finally:
+        database.close()
+
+
+def _decided_at(body: dict[str, Any]) -> int:
+    """Unix ns, to the microsecond."""
+    at = datetime.fromisoformat(body["timestamp"]) - datetime(1970, 1, 1, tzinfo=UTC)
+    return at // timedelta(microseconds=1) * 1000
+
+
+def _assert_forecasts(books: Books, taken: dict[Key, dict[str, Any]]) -> None:
+    told = {key: body for key, body in taken.items() if key.kind == "budget.forecast"}
+    assert books.sure_forecasts - set(told) == set(), "missing"
+    assert set(told) - books.possible_forecasts == set(), "without reason"
+    for key, body in told.items():
+        breach = taken.get(key._replace(kind="budget.breached", fraction="1"))
+        assert breach is None or _decided_at(body) < _decided_at(breach), key
+
+
+def _assert_facts(books: Books, told: dict[Key, dict[str, Any]], until: int) -> None:
+    """What events say: when they were decided, whether late, the zone's own times, and which period has ended."""
+    budgets = {budget.name: budget for budget in BUDGETS}
+    resets = books.resets(until)
+    for key, body in told.items():
+        data, budget = body["data"], budgets[key.budget]
+        start, end = budget.period_at(key.start)
+        period = [datetime.fromisoformat(data["period"][name]) for name in ("start", "end")]
+        assert [int(at.timestamp()) for at in period] == [start, end], key
+        assert data["period"]["timezone"] == budget.zone
+        if key in resets:
+            assert _decided_at(body) >= key.start * SECOND, key
+            assert int(datetime.fromisoformat(data["ended"]["start"]).timestamp()) == resets[key], key
+            continue
+        expected = books.expected[key]
+        assert expected.earliest - 1000 <= _decided_at(body) <= expected.latest, key
+        assert data["late"] is expected.late, key
+        if key.fraction:
+            limit = Decimal(budget.amount(budget.limit_of(key.scope)))
+            assert Decimal(data["limit"]) == limit
+            assert Decimal(data["spend"]) >= limit * Decimal(key.fraction), key
