@@ -91,7 +91,7 @@ class Alerting:
             for rule in self._rules.rules:
                 for period in _periods(rule, now):
                     for scope, spent in self._ledger.scopes(rule, period).items():
-                        decided += self._new(State(rule, scope, period, spent, now), ())
+                        decided += self._new(State(rule, scope, period, spent, now), None)
             self._record(decided)
         self.tick()
 
@@ -108,23 +108,23 @@ class Alerting:
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
-    def _states(self, changes: Changes, now: int) -> Iterator[tuple[State, list[Posted]]]:
-        for (name, scope), posted in changes.posted.items():
+    def _states(self, changes: Changes, now: int) -> Iterator[tuple[State, Posted]]:
+        windows: dict[tuple[Rule, Scope], Posted] = {}
+        for (name, scope, start), posted in changes.posted.items():
             rule = self._rules.find(name)
             if rule is None:
                 continue
             if isinstance(rule.schedule, Rolling):
-                window = rule.schedule.window(now)
-                yield State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now), posted[-1:]
+                windows[rule, scope] = posted
                 continue
-            by_start: dict[int, list[Posted]] = {}
-            for entry in posted:
-                by_start.setdefault(entry.start, []).append(entry)
-            for start, entries in by_start.items():
-                period = rule.schedule.at(start)
-                yield State(rule, scope, period, self._ledger.spend_in(rule, scope, period), now), entries
+            period = rule.schedule.at(start)
+            yield State(rule, scope, period, self._ledger.spend_in(rule, scope, period), now), posted
+        for (rule, scope), posted in windows.items():
+            assert isinstance(rule.schedule, Rolling)
+            window = rule.schedule.window(now)
+            yield State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now), posted
 
-    def _new(self, state: State, posted: Sequence[Posted]) -> Iterator[BudgetEvent]:
+    def _new(self, state: State, posted: Posted | None) -> Iterator[BudgetEvent]:
         """The events of a state that were not told before, with what the store knows of it."""
         if isinstance(state.rule.schedule, Rolling):
             found = self._crossed(state, state.rule.schedule, posted)
@@ -136,7 +136,7 @@ class Alerting:
             found = [replace(event, data={**event.data, **more}) for event in found]
         yield from found
 
-    def _crossed(self, state: State, schedule: Rolling, posted: Sequence[Posted]) -> list[BudgetEvent]:
+    def _crossed(self, state: State, schedule: Rolling, posted: Posted | None) -> list[BudgetEvent]:
         """The lines of a window that spend has crossed since it was last under them.
 
         The period of such an event is the step in which it was decided.
