@@ -228,9 +228,7 @@ class Attribution:
 
     # -- postings -------------------------------------------------------------------------------------------------
 
-    def _move(
-        self, call: SpanFact, before: RunValues, after: RunValues, changes: Changes, postings: Postings
-    ) -> None:
+    def _move(self, call: SpanFact, before: RunValues, after: RunValues, changes: Changes, postings: Postings) -> None:
         if call.calls and (_filled(call, before) != _filled(call, after) or before.lease != after.lease):
             self._post(call, before, -1, changes, postings)
             self._post(call, after, 1, changes, postings)

@@ -185,9 +185,7 @@ def _facts(
     return list(map(partial(tuple.__new__, SpanFact), zip(*columns, strict=True)))
 
 
-def _dimensions(
-    batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], projects: _Coded
-) -> list[Dimensions]:
+def _dimensions(batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], projects: _Coded) -> list[Dimensions]:
     asked = wanted.dimensions
     columns = {name: said.get(name) or _coded(batch.column(at)) for name, at in _CALL_COLUMNS.items() if name in asked}
     if "project" in asked:

@@ -1,4 +1,4 @@
-"""The amounts of one write, gathered before they are counted: what is matched alike in the same periods counts at once."""
+"""The amounts of one write, gathered before they are counted: calls matched alike, in the same periods, count at once."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,7 +14,7 @@ Matching = Callable[[Dimensions], Iterable[tuple[int, Scope]]]
 
 
 class Postings:
-    """What is added (sign 1) and taken back (-1). Periods begin at whole seconds, so calls of one second share theirs."""
+    """What is added (sign 1) and taken back (-1). Periods begin at whole seconds: calls of one second share theirs."""
 
     def __init__(self, rules: Sequence[Rule], ledger: Ledger, now: int) -> None:
         self._rules = rules
