@@ -26,7 +26,7 @@ from tests.support.calls import Call, request
 from tests.support.webhooks import SECRET, Received, Receiver, Reply, receiver
 
 _PERIODS: Final = ("hour", "day", "week", "month", "24h", "7d", "30d")
-_PER: Final = ([], ["feature"], ["user"], ["model"], ["service", "environment"])
+_PER: Final[tuple[list[str], ...]] = ([], ["feature"], ["user"], ["model"], ["service", "environment"])
 _WHO: Final = {"service": "support-agent", "model": "gpt-4o-mini-2024-07-18", "feature": "search", "user": "ada"}
 _RATE = 200.0
 _LOADS = (0, 5_000, 15_000)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ _ENVIRONMENTS = ("deployment.environment.name", "deployment.environment")
 _RUN_COLUMNS = {"agent": "AgentName", "feature": "Feature", "user": "UserId", "conversation": "ConversationId"}
 _CALL_COLUMNS = {"project": "Project", "service": "ServiceName", "provider": "Provider", **_RUN_COLUMNS}
 _CODES_END = 2**62
+_AT_ONCE = 1_000
 
 
 class Amount(NamedTuple):
@@ -181,8 +183,12 @@ def _facts(
         _tokens(batch),
         unpriced.astype(np.int64).tolist(),
     )
-    # As SpanFact._make does, without a call in Python for each.
-    return list(map(partial(tuple.__new__, SpanFact), zip(*columns, strict=True)))
+    # As SpanFact._make does, without a call in Python for each; in pieces, between which other threads may run.
+    spans = zip(*columns, strict=True)
+    facts: list[SpanFact] = []
+    for _ in range(0, rows, _AT_ONCE):
+        facts += map(partial(tuple.__new__, SpanFact), islice(spans, _AT_ONCE))
+    return facts
 
 
 def _dimensions(batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], projects: _Coded) -> list[Dimensions]:
@@ -198,7 +204,7 @@ def _dimensions(batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], 
     attributes = [_coded(_either(batch, (key,))) for key in wanted.attributes]
 
     def made(*texts: str) -> Dimensions:
-        return Dimensions(*texts[: len(names)], attributes=texts[len(names) :])
+        return Dimensions._make((*texts[: len(names)], texts[len(names) :]))
 
     return _shared([*map(columns.get, names), *attributes], batch.num_rows, made)
 

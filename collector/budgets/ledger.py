@@ -155,7 +155,7 @@ class Ledger:
         with self._lock:
             totals = self._totals(account, rule.schedule, period)
             # A scope that shares a sum with others in some steps has to be looked for in each.
-            if totals is not None and (OTHER,) * len(scope) not in totals:
+            if totals is not None and not (scope and (OTHER,) * len(scope) in totals):
                 return totals.get(scope, NOTHING)
             steps = [cells for start, cells in account.periods.items() if start in period]
             return _sum_of(self._of(account, cells, scope) for cells in steps)

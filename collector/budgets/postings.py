@@ -1,4 +1,4 @@
-"""The amounts of one write, gathered before they are counted: calls matched alike, in the same periods, count at once."""
+"""The amounts of one write, gathered before they are counted: calls matched alike in the same periods count at once."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -69,7 +69,7 @@ class Postings:
         key = rule.name, scope, start
         earlier = changes.posted.get(key)
         if earlier:
-            before, portions = earlier.before, earlier.portions + portions
+            before, portions = earlier.before, [*earlier.portions, *portions]
         changes.posted[key] = Posted(before, after, portions)
         if not self._ledger.is_loaded(rule, start):
             changes.missing.setdefault(rule.name, set()).add(start)
