@@ -148,7 +148,7 @@ def webhooks(rate: float) -> Figures:
         ops = {"ops": {"url": hooks.url, "secret": SECRET, "allow_private": True}}
         with daemon(settings([*budgets(19), tiny], webhooks=ops)) as server:
             acknowledged = _breaching(server, rate)
-            _wait(lambda: len(arrived) == len(acknowledged), hooks)
+            _wait(lambda: arrived.keys() >= acknowledged.keys(), hooks)
     taken = [arrived[feature] - at for feature, at in acknowledged.items()]
     p50, p99, most = (float(np.percentile(taken, part)) for part in (50, 99, 100))
     print(table(["breaches", "spans/s", "p50 s", "p99 s", "max s"], [[len(taken), rate, *map(_two, (p50, p99, most))]]))

@@ -23,8 +23,10 @@ log = structlog.get_logger("spanmeter.budgets")
 
 _REMEMBERED_IDS = 200_000
 _RESETS_NS = 35 * 86_400 * 1_000_000_000
-# What the store knows of a state is asked for so many of them a decision: each costs a query.
+# What the store knows of a state is asked for so many of them a decision, and for so long: each costs a query, for
+# which the drain and every other event wait.
 _DESCRIBED = 20
+_DESCRIBING_SECONDS = 0.25
 _LINES = (EventType.THRESHOLD_REACHED, EventType.BREACHED)
 
 
@@ -66,6 +68,7 @@ class Alerting:
         self._over: set[tuple[str, Scope, EventType, str]] = set()
         self._periods: dict[str, Period] = {}
         self._describing = 0
+        self._describe_until = 0.0
 
     def use(self, rules: Rules) -> None:
         """Decide by these rules from now on, and decide anew what they say of the sums as they are."""
@@ -79,6 +82,7 @@ class Alerting:
         now = self._clock.time_ns()
         with self._lock:
             self._describing = _DESCRIBED
+            self._describe_until = self._clock.monotonic() + _DESCRIBING_SECONDS
             decided = [event for state, posted in self._states(changes, now) for event in self._new(state, posted)]
             self._record(decided)
 
@@ -88,6 +92,7 @@ class Alerting:
         with self._lock:
             decided: list[BudgetEvent] = []
             self._describing = _DESCRIBED
+            self._describe_until = self._clock.monotonic() + _DESCRIBING_SECONDS
             for rule in self._rules.rules:
                 for period in _periods(rule, now):
                     for scope, spent in self._ledger.scopes(rule, period).items():
@@ -130,7 +135,7 @@ class Alerting:
             found = self._crossed(state, state.rule.schedule, posted)
         else:
             found = [event for event in events(state, posted) if not self._is_known(event.id)]
-        if found and self._describing:
+        if found and self._describing and self._clock.monotonic() < self._describe_until:
             self._describing -= 1
             more = self._describe(state)
             found = [replace(event, data={**event.data, **more}) for event in found]
