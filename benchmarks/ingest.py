@@ -73,8 +73,8 @@ def measure(shape: Shape, requests: int, rounds: int, settings: list[str], *, se
     """Rounds against one daemon. The last also holds what its store holds in the end."""
     with tempfile.TemporaryDirectory(prefix="spanmeter-ingest-") as name:
         with daemon(settings, directory=Path(name)) as server, sender(shape) as load:
-            _round(server, load, shape, requests // _WARM_UP)
-            figures = [_round(server, load, shape, requests) for _ in range(rounds)]
+            one_round(server, load, shape, requests // _WARM_UP)
+            figures = [one_round(server, load, shape, requests) for _ in range(rounds)]
             if seen:  # at half of what it stores, or else the backlog is all there is to see
                 rate = figures[-1]["stored_per_s"] / 2
                 figures[-1] |= visible(server, shape, seconds=_SEEN_SECONDS, rate=rate)
@@ -86,7 +86,8 @@ def measure(shape: Shape, requests: int, rounds: int, settings: list[str], *, se
     return figures
 
 
-def _round(server: Measured, load: Sender, shape: Shape, requests: int) -> Figures:
+def one_round(server: Measured, load: Sender, shape: Shape, requests: int) -> Figures:
+    """Send so many requests, and measure until all of it is stored and the daemon is idle."""
     load.open(server.address(shape.transport), requests)
     spans, before = requests * shape.spans, server.metric(STORED)
     used = server.tree.wait_until_quiet()

@@ -39,14 +39,19 @@ def _probe_until(over: threading.Event, server: Measured) -> list[float]:
     return taken
 
 
-def _probe(server: Measured, body: bytes) -> float:
+def post(server: Measured, body: bytes) -> None:
+    """Send a probe, until it is acknowledged."""
     connection = http.client.HTTPConnection(server.address("http"), timeout=60)
     connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
     status = connection.getresponse().status
-    acknowledged = time.monotonic()
     connection.close()
     if status != 200:
         raise RuntimeError(f"a probe was answered {status}")
+
+
+def _probe(server: Measured, body: bytes) -> float:
+    post(server, body)
+    acknowledged = time.monotonic()
     trace_id = _trace_id(body)
     while not _seen(server, trace_id):
         if time.monotonic() - acknowledged > _PATIENCE:

@@ -14,7 +14,10 @@ _USUAL_BYTES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is sent, and over how many connections. `transport` is grpc, http (protobuf) or json (over HTTP)."""
+    """What is sent, and over how many connections. `transport` is grpc, http (protobuf) or json (over HTTP).
+
+    Spans are of so many `traces`, which grow with every request; 0 is new traces in each.
+    """
 
     transport: str = "grpc"
     spans: int = 512
@@ -22,6 +25,7 @@ class Shape:
     connections: int = 4
     in_flight: int = 1
     gzip: bool = False
+    traces: int = 0
 
     @property
     def name(self) -> str:
@@ -38,6 +42,7 @@ class Shape:
             *("--connections", str(self.connections)),
             *("--in-flight", str(self.in_flight)),
             *(["--gzip"] if self.gzip else []),
+            *("--traces", str(self.traces)),
         ]
 
 

@@ -13,6 +13,7 @@ import gzip
 import itertools
 import json
 import math
+import os
 import sys
 import time
 from collections import Counter, deque
@@ -115,10 +116,11 @@ class Load:
         return any(connection.free for connection in self._connections)
 
 
-def fresh_bodies(made: Sequence[Template]) -> Iterator[bytes]:
-    """New requests for ever."""
+def fresh_bodies(made: Sequence[Template], traces: int = 0) -> Iterator[bytes]:
+    """New requests for ever; of so many traces, or of new ones each."""
+    ids = np.frombuffer(os.urandom(16 * traces), np.uint8).reshape(traces, 16)
     for template in itertools.cycle(made):
-        yield template.fresh(time.time_ns())
+        yield template.fresh(time.time_ns(), ids)
 
 
 async def open_connections(options: argparse.Namespace, address: str) -> list[Connection]:
@@ -196,6 +198,7 @@ def options_parser() -> argparse.ArgumentParser:
         "--gzip", action="store_true", help="compressed ahead of the start, so that its CPU is not felt"
     )
     parser.add_argument("--distinct", type=int, default=DISTINCT_SPANS, help="spans whose texts differ")
+    parser.add_argument("--traces", type=int, default=0, help="traces that spans are of; 0 is new ones a request")
     parser.add_argument("--report", type=float, default=1e9, help="seconds between lines of progress")
     return parser
 
@@ -203,7 +206,7 @@ def options_parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = options_parser().parse_args()
     encoding: Encoding = "json" if options.transport == "json" else "protobuf"
-    fresh = fresh_bodies(templates(options.spans, options.content_bytes, encoding, options.distinct))
+    fresh = fresh_bodies(templates(options.spans, options.content_bytes, encoding, options.distinct), options.traces)
     _say("ready")
     for line in sys.stdin:
         address, requests = line.split()[0], int(line.split()[1])

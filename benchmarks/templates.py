@@ -45,12 +45,15 @@ class Template:
         self._time: _Encode = _decimal if encoding == "json" else _fixed64
         self._at = _positions(body, spans, encoding)
 
-    def fresh(self, now_ns: int) -> bytes:
-        """The request's bytes; the same length every time."""
+    def fresh(self, now_ns: int, traces: _Bytes | None = None) -> bytes:
+        """The request's bytes; the same length every time. Its spans are of some of `traces` (rows of 16), if any."""
         buffer, at, spans, split = self._buffer, self._at, self.spans, 16 * self._traces
         random = np.frombuffer(os.urandom(split + _RANDOM * spans), np.uint8)
         own = random[split:].reshape(spans, _RANDOM)
-        buffer[at["trace"]] = self._id(random[:split].reshape(-1, 16)[self._trace_of])
+        ids = random[:split].reshape(-1, 16)
+        if traces is not None and len(traces):
+            ids = traces[ids[:, :4].copy().view(np.uint32).ravel() % len(traces)]
+        buffer[at["trace"]] = self._id(ids[self._trace_of])
         buffer[at["span"]] = self._id(own[:, :8])
         buffer[at["start"]] = self._time(self._starts + now_ns)
         buffer[at["end"]] = self._time(self._ends + now_ns)

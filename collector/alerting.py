@@ -23,8 +23,10 @@ log = structlog.get_logger("spanmeter.budgets")
 
 _REMEMBERED_IDS = 200_000
 _RESETS_NS = 35 * 86_400 * 1_000_000_000
-# What the store knows of a state is asked for so many of them a decision: each costs a query.
+# What the store knows of a state is asked for so many of them a decision, and for so long: each costs a query, for
+# which the drain and every other event wait.
 _DESCRIBED = 20
+_DESCRIBING_SECONDS = 0.25
 _LINES = (EventType.THRESHOLD_REACHED, EventType.BREACHED)
 
 
@@ -66,6 +68,7 @@ class Alerting:
         self._over: set[tuple[str, Scope, EventType, str]] = set()
         self._periods: dict[str, Period] = {}
         self._describing = 0
+        self._describe_until = 0.0
 
     def use(self, rules: Rules) -> None:
         """Decide by these rules from now on, and decide anew what they say of the sums as they are."""
@@ -79,6 +82,7 @@ class Alerting:
         with self._lock:
             now = self._clock.time_ns()  # only now: nothing may be decided at a time before a reset that was told
             self._describing = _DESCRIBED
+            self._describe_until = self._clock.monotonic() + _DESCRIBING_SECONDS
             decided = [event for state, posted in self._states(changes, now) for event in self._new(state, posted)]
             self._record(decided)
 
@@ -88,10 +92,11 @@ class Alerting:
             now = self._clock.time_ns()
             decided: list[BudgetEvent] = []
             self._describing = _DESCRIBED
+            self._describe_until = self._clock.monotonic() + _DESCRIBING_SECONDS
             for rule in self._rules.rules:
                 for period in _periods(rule, now):
                     for scope, spent in self._ledger.scopes(rule, period).items():
-                        decided += self._new(State(rule, scope, period, spent, now), ())
+                        decided += self._new(State(rule, scope, period, spent, now), None)
             self._record(decided)
         self.tick()
 
@@ -108,35 +113,35 @@ class Alerting:
 
     # -- deciding -------------------------------------------------------------------------------------------------
 
-    def _states(self, changes: Changes, now: int) -> Iterator[tuple[State, list[Posted]]]:
-        for (name, scope), posted in changes.posted.items():
+    def _states(self, changes: Changes, now: int) -> Iterator[tuple[State, Posted]]:
+        windows: dict[tuple[Rule, Scope], Posted] = {}
+        for (name, scope, start), posted in changes.posted.items():
             rule = self._rules.find(name)
             if rule is None:
                 continue
             if isinstance(rule.schedule, Rolling):
-                window = rule.schedule.window(now)
-                yield State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now), posted[-1:]
+                windows[rule, scope] = posted
                 continue
-            by_start: dict[int, list[Posted]] = {}
-            for entry in posted:
-                by_start.setdefault(entry.start, []).append(entry)
-            for start, entries in by_start.items():
-                period = rule.schedule.at(start)
-                yield State(rule, scope, period, self._ledger.spend_in(rule, scope, period), now), entries
+            period = rule.schedule.at(start)
+            yield State(rule, scope, period, self._ledger.spend_in(rule, scope, period), now), posted
+        for (rule, scope), posted in windows.items():
+            assert isinstance(rule.schedule, Rolling)
+            window = rule.schedule.window(now)
+            yield State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now), posted
 
-    def _new(self, state: State, posted: Sequence[Posted]) -> Iterator[BudgetEvent]:
+    def _new(self, state: State, posted: Posted | None) -> Iterator[BudgetEvent]:
         """The events of a state that were not told before, with what the store knows of it."""
         if isinstance(state.rule.schedule, Rolling):
             found = self._crossed(state, state.rule.schedule, posted)
         else:
             found = [event for event in events(state, posted) if not self._is_known(event.id)]
-        if found and self._describing:
+        if found and self._describing and self._clock.monotonic() < self._describe_until:
             self._describing -= 1
             more = self._describe(state)
             found = [replace(event, data={**event.data, **more}) for event in found]
         yield from found
 
-    def _crossed(self, state: State, schedule: Rolling, posted: Sequence[Posted]) -> list[BudgetEvent]:
+    def _crossed(self, state: State, schedule: Rolling, posted: Posted | None) -> list[BudgetEvent]:
         """The lines of a window that spend has crossed since it was last under them.
 
         The period of such an event is the step in which it was decided.

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import sys
 
 import pyarrow as pa
 
@@ -12,11 +13,15 @@ _ARENAS = 2
 # Requests and batches leave no cycles; looking for them among everything that was imported costs as much as a request.
 _YOUNG_OBJECTS = 50_000
 
+# The drain's thread computes for tens of milliseconds; so long at most does a request wait for it, each time it has to.
+_SWITCH_SECONDS = 0.0005
+
 
 def settle_down() -> None:
     """Call once, after the imports and before threads are started."""
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
     # One allocator for all buffers: what one stage frees, the next one uses.
     pa.set_memory_pool(pa.system_memory_pool())

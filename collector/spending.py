@@ -8,13 +8,14 @@ twice changes nothing.
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import structlog
 
 from collector.budgets.attribution import Attribution
-from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, span_facts
+from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, Wanted, span_facts
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Rules
@@ -44,17 +45,17 @@ _KEYS_AT_ONCE = 1_000
 class Feed:
     """Inserts rows and keeps what budgets need of those that the store has confirmed."""
 
-    def __init__(self, attribute_keys: Sequence[str] | None, speakers: Collection[str] = ()) -> None:
-        self._attribute_keys = attribute_keys
+    def __init__(self, wanted: Wanted | None, speakers: Collection[str] = ()) -> None:
+        self._wanted = wanted
         self._speakers = speakers
         self.facts: list[SpanFact] = []
 
     def insert(self, store: Store, rows: Rows, token: str) -> None:
         """Insert rows of one day exactly once. Raises like `Store.insert`; then none of them is counted."""
-        if self._attribute_keys is None:
+        if self._wanted is None:
             insert_spans(store, rows, token)
             return
-        tapped = _Tapped(rows, self._attribute_keys, self._speakers)
+        tapped = _Tapped(rows, self._wanted, self._speakers)
         insert_spans(store, tapped, token)
         self.facts += tapped.facts
 
@@ -62,9 +63,9 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: Rows, attribute_keys: Sequence[str], speakers: Collection[str]) -> None:
+    def __init__(self, rows: Rows, wanted: Wanted, speakers: Collection[str]) -> None:
         self._rows = rows
-        self._attribute_keys = attribute_keys
+        self._wanted = wanted
         self._speakers = speakers
         self.facts: list[SpanFact] = []
 
@@ -75,7 +76,7 @@ class _Tapped:
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         self.facts.clear()
         for batch in self._rows.to_batches():
-            self.facts += span_facts(batch, self._attribute_keys, self._speakers)
+            self.facts += span_facts(batch, self._wanted, self._speakers)
             yield batch
 
 
@@ -142,7 +143,7 @@ class Spending:
             forgotten = self._attribution.forgotten(traces)
             self._load(store, forgotten)
             self._unsure.update(forgotten)
-            feed = Feed(self._rules.attribute_keys, self._attribution.speakers(traces))
+            feed = Feed(self._wanted(), self._attribution.speakers(traces))
             try:
                 yield feed
             finally:
@@ -152,6 +153,10 @@ class Spending:
                     self._count(store, feed.facts)
             self._told(self._untold)
             self._untold, self._unsure = Changes(), set()
+
+    def _wanted(self) -> Wanted:
+        """What is asked of spans now. A lease is open before its spans are sent: without one, none is looked for."""
+        return replace(self._rules.wanted, leases=any(True for _ in self._open_leases()))
 
     def _count(self, store: Store, facts: Iterable[SpanFact]) -> None:
         now = self._clock.time_ns()
@@ -174,8 +179,8 @@ class Spending:
         self._attribution.forget(keys)
         self._attribution.load(keys, self._stored_facts(store, keys))
         self._attribution.mention(keys, self._untold, now)
-        for (name, _), posted in self._untold.posted.items():
-            self._untold.missing.setdefault(name, set()).update(entry.start for entry in posted)
+        for name, _, start in self._untold.posted:
+            self._untold.missing.setdefault(name, set()).add(start)
         self._untold.leases |= self._lease_spend(store)
         self._attribution.use_leases(self._untold.leases)
         self._load_missing(store)
@@ -202,7 +207,7 @@ class Spending:
             }
             table = store.query(named_query("budget_trace_facts"), parameters)
             for batch in table.to_batches():
-                facts += span_facts(batch, self._rules.attribute_keys)
+                facts += span_facts(batch, self._rules.wanted)
         return facts
 
     # -- what the store says --------------------------------------------------------------------------------------

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from rbloom import Bloom
 
-from collector.budgets.facts import NOTHING, RunValues, SpanFact, SpanKey, TraceKey
-from collector.budgets.ledger import Changes, LeaseSpend, Ledger, Posted
-from collector.budgets.rules import Rule, Rules
+from collector.budgets.facts import SILENT, RunValues, SpanFact, SpanKey, TraceKey
+from collector.budgets.ledger import Changes, LeaseSpend, Ledger
+from collector.budgets.postings import Postings
+from collector.budgets.rules import Rules
 from collector.model.budgets import Dimensions, Scope
 
 _MATCHES_KEPT = 50_000
 _NAMES = len(RunValues._fields)
-_SILENT = RunValues()
 
 
 class _Said(NamedTuple):
@@ -34,13 +34,23 @@ class _Said(NamedTuple):
 
 @dataclass(slots=True)
 class _Trace:
+    """`values` are those of `said`."""
+
     calls: dict[SpanKey, SpanFact] = field(default_factory=dict)
     said: list[_Said | None] = field(default_factory=lambda: [None] * _NAMES)
+    values: RunValues = SILENT
     versions: dict[SpanKey, int] = field(default_factory=dict)  # of the spans in `said`
 
-    @property
-    def values(self) -> RunValues:
-        return RunValues(*(said.value if said else "" for said in self.said))
+    def hear(self, fact: SpanFact) -> None:
+        """What a span says of its run."""
+        for index, value in enumerate(fact.says):
+            if not value:
+                continue
+            said = self.said[index]
+            if said is None or (fact.start, fact.span_id) <= (said.start, said.span_id):
+                self.said[index] = _Said(fact.start, fact.span_id, value)
+                self.versions[fact.key] = fact.version
+                self.values = RunValues(*(said.value if said else "" for said in self.said))
 
 
 class Attribution:
@@ -70,12 +80,12 @@ class Attribution:
         self.use(rules)
 
     def use(self, rules: Rules) -> None:
-        """Post by these rules from now on. Traces are forgotten when other attributes than before are matched by."""
-        if self._traces and rules.attribute_keys != self._rules.attribute_keys:
+        """Post by these rules from now on. Traces are forgotten when rules ask for other things than before."""
+        if self._traces and rules.wanted != self._rules.wanted:
             self._traces.clear()
             self._calls = 0
         self._rules = rules
-        self._matches: dict[Dimensions, tuple[tuple[Rule, Scope], ...]] = {}
+        self._matches: dict[Dimensions, tuple[tuple[int, Scope], ...]] = {}
 
     def use_leases(self, spent: Mapping[str, LeaseSpend]) -> None:
         """Take over what the store says of the open leases."""
@@ -111,9 +121,11 @@ class Attribution:
 
     def mention(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
         """Name in `changes` everything the calls of these traces count in, though nothing of it changes."""
+        postings = Postings(self._rules.rules, self._ledger, now)
         for key in keys:
             if trace := self._traces.get(key):
-                self._post_all(trace, 0, changes, now)
+                self._post_all(trace, 0, changes, postings)
+        postings.count(self._matching, changes)
 
     def absorb(self, facts: Iterable[SpanFact], changes: Changes, now: int) -> list[TraceKey]:
         """Post what rows now stored change.
@@ -121,20 +133,29 @@ class Attribution:
         The traces that memory cannot tell the run's values of any more: `replace` them by what is stored.
         """
         unclear: set[TraceKey] = set()
+        postings = Postings(self._rules.rules, self._ledger, now)
+        by_trace: dict[TraceKey, list[SpanFact]] = {}
         for fact in facts:
-            trace = self._traces.get(fact.trace)
+            by_trace.setdefault(fact.trace, []).append(fact)
+        for key, several in by_trace.items():
+            self._note(key)
+            trace = self._traces.get(key)
             if trace is None:
-                trace = self._traces[fact.trace] = _Trace()
-            self._traces.move_to_end(fact.trace)
-            self._note(fact.trace)
-            if self._contradicts(trace, fact):
-                unclear.add(fact.trace)
-            else:
-                self._absorb(trace, fact, changes, now)
+                trace = self._traces[key] = _Trace()
+                if self._begin(trace, several, changes, postings):
+                    continue
+            self._traces.move_to_end(key)
+            for fact in several:
+                if self._contradicts(trace, fact):
+                    unclear.add(key)
+                else:
+                    self._absorb(trace, fact, changes, postings)
+        postings.count(self._matching, changes)
         return sorted(unclear)
 
     def replace(self, keys: Iterable[TraceKey], facts: Iterable[SpanFact], changes: Changes, now: int) -> None:
         """Post the difference between what was known of these traces and what is stored of them."""
+        postings = Postings(self._rules.rules, self._ledger, now)
         old = {key: self._traces[key] for key in keys}
         for key in old:
             self._calls -= len(self._traces[key].calls)
@@ -142,8 +163,9 @@ class Attribution:
         for fact in facts:
             self._learn(self._traces[fact.trace], fact)
         for key, trace in old.items():
-            self._post_all(trace, -1, changes, now)
-            self._post_all(self._traces[key], 1, changes, now)
+            self._post_all(trace, -1, changes, postings)
+            self._post_all(self._traces[key], 1, changes, postings)
+        postings.count(self._matching, changes)
 
     def shrink(self) -> None:
         """Forget the traces not touched for longest, down to the bound, and leases that are closed."""
@@ -169,84 +191,98 @@ class Attribution:
             for index, said in enumerate(trace.said)
         )
 
-    def _absorb(self, trace: _Trace, fact: SpanFact, changes: Changes, now: int) -> None:
+    def _begin(self, trace: _Trace, facts: list[SpanFact], changes: Changes, postings: Postings) -> bool:
+        """Absorb the first spans of a trace all at once; False, and nothing done, when one is there twice."""
+        spans = {fact.key: fact for fact in facts}
+        if len(spans) < len(facts):
+            return False
+        for fact in facts:
+            if fact.says is not SILENT:
+                trace.hear(fact)
+        trace.calls = {key: fact for key, fact in spans.items() if fact.calls}
+        self._calls += len(trace.calls)
+        self._post_all(trace, 1, changes, postings)
+        if self._is_lease(trace.values.lease) and any(fact.root for fact in facts):
+            self._finish(trace.values.lease, changes)
+        return True
+
+    def _absorb(self, trace: _Trace, fact: SpanFact, changes: Changes, postings: Postings) -> None:
         before = trace.values
         known = trace.calls.get(fact.key)
         if known and known.version > fact.version:
             return
-        self._hear(trace, fact)
+        trace.hear(fact)
         after = trace.values
         if after != before:
             # No call of the run may say by itself what has changed: take all back and post them anew.
             for call in trace.calls.values():
-                self._move(call, before, after, changes, now)
-        if known and known.amount:
-            self._post(known, after, -1, changes, now)
+                self._move(call, before, after, changes, postings)
+        if known and known.calls:
+            self._post(known, after, -1, changes, postings)
         self._keep(trace, fact, known)
-        if fact.amount:
-            self._post(fact, after, 1, changes, now)
+        if fact.calls:
+            self._post(fact, after, 1, changes, postings)
         if fact.root and self._is_lease(after.lease):
-            spent = self._leases.get(after.lease, LeaseSpend())
-            changes.leases[after.lease] = self._leases[after.lease] = LeaseSpend(spent.amount, finished=True)
+            self._finish(after.lease, changes)
+
+    def _finish(self, lease: str, changes: Changes) -> None:
+        spent = self._leases.get(lease, LeaseSpend())
+        changes.leases[lease] = self._leases[lease] = LeaseSpend(spent.amount, finished=True)
 
     def _learn(self, trace: _Trace, fact: SpanFact) -> None:
-        self._hear(trace, fact)
+        trace.hear(fact)
         self._keep(trace, fact, trace.calls.get(fact.key))
 
     def _keep(self, trace: _Trace, fact: SpanFact, known: SpanFact | None) -> None:
-        if fact.amount:
+        if fact.calls:
             trace.calls[fact.key] = fact
             self._calls += known is None
         elif known:
             # It counts no longer; its version still tells a row delivered late from a newer one.
             trace.calls[fact.key] = fact
 
-    @staticmethod
-    def _hear(trace: _Trace, fact: SpanFact) -> None:
-        for index, value in enumerate(fact.says):
-            if not value:
-                continue
-            said = trace.said[index]
-            if said is None or (fact.start, fact.span_id) <= (said.start, said.span_id):
-                trace.said[index] = _Said(fact.start, fact.span_id, value)
-                trace.versions[fact.key] = fact.version
-
     # -- postings -------------------------------------------------------------------------------------------------
 
-    def _move(self, call: SpanFact, before: RunValues, after: RunValues, changes: Changes, now: int) -> None:
-        if call.amount and (_filled(call, before) != _filled(call, after) or before.lease != after.lease):
-            self._post(call, before, -1, changes, now)
-            self._post(call, after, 1, changes, now)
+    def _move(self, call: SpanFact, before: RunValues, after: RunValues, changes: Changes, postings: Postings) -> None:
+        if call.calls and (_filled(call, before) != _filled(call, after) or before.lease != after.lease):
+            self._post(call, before, -1, changes, postings)
+            self._post(call, after, 1, changes, postings)
 
-    def _post_all(self, trace: _Trace, sign: int, changes: Changes, now: int) -> None:
+    def _post_all(self, trace: _Trace, sign: int, changes: Changes, postings: Postings) -> None:
         values = trace.values
+        # Calls that say the same share their dimensions.
+        filled: dict[int, Dimensions] = {}
         for call in trace.calls.values():
-            if call.amount:
-                self._post(call, values, sign, changes, now)
-
-    def _post(self, call: SpanFact, values: RunValues, sign: int, changes: Changes, now: int) -> None:
-        assert call.amount
-        amount = NOTHING.plus(call.amount, sign)
-        for rule, scope in self._matching(_filled(call, values)):
-            counted = self._ledger.post(rule, scope, call.start, amount, now)
-            if counted is None:
+            if not call.calls:
                 continue
-            start, after = counted
-            changes.posted.setdefault((rule.name, scope), []).append(Posted(after, start, call.trace, call.span_id))
-            if not self._ledger.is_loaded(rule, start):
-                changes.missing.setdefault(rule.name, set()).add(start)
-        lease = call.says.lease or values.lease
-        if lease and self._is_lease(lease):
-            spent = self._leases.get(lease, LeaseSpend())
-            changes.leases[lease] = self._leases[lease] = LeaseSpend(spent.amount.plus(amount), spent.finished)
+            place = id(call.dimensions)
+            dimensions = filled.get(place)
+            if dimensions is None:
+                dimensions = filled[place] = _filled(call, values)
+            postings.add(call, dimensions, sign)
+            if values.lease or call.says.lease:
+                self._post_lease(call, values, sign, changes)
 
-    def _matching(self, dimensions: Dimensions) -> tuple[tuple[Rule, Scope], ...]:
+    def _post(self, call: SpanFact, values: RunValues, sign: int, changes: Changes, postings: Postings) -> None:
+        postings.add(call, _filled(call, values), sign)
+        if values.lease or call.says.lease:
+            self._post_lease(call, values, sign, changes)
+
+    def _post_lease(self, call: SpanFact, values: RunValues, sign: int, changes: Changes) -> None:
+        lease = call.says.lease or values.lease
+        if self._is_lease(lease):
+            spent = self._leases.get(lease, LeaseSpend())
+            amount = spent.amount.plus(call.amount, sign)
+            changes.leases[lease] = self._leases[lease] = LeaseSpend(amount, spent.finished)
+
+    def _matching(self, dimensions: Dimensions) -> tuple[tuple[int, Scope], ...]:
+        """The rules that count a call, by their place, and in whose budget."""
         found = self._matches.get(dimensions)
         if found is None:
             if len(self._matches) >= _MATCHES_KEPT:
                 self._matches.clear()
-            scopes = ((rule, rule.scope_of(dimensions)) for rule in self._rules.rules)
-            found = self._matches[dimensions] = tuple((rule, scope) for rule, scope in scopes if scope is not None)
+            scopes = ((place, rule.scope_of(dimensions)) for place, rule in enumerate(self._rules.rules))
+            found = self._matches[dimensions] = tuple((place, scope) for place, scope in scopes if scope is not None)
         return found
 
     # -- traces seen ----------------------------------------------------------------------------------------------
@@ -266,7 +302,7 @@ class Attribution:
 
 def _filled(call: SpanFact, values: RunValues) -> Dimensions:
     """What a call is matched by: its own words, else its run's."""
-    if values == _SILENT:
+    if values is SILENT:
         return call.dimensions
     project, service, environment, provider, model, agent, feature, user, conversation, attributes = call.dimensions
     return Dimensions(

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from collector.budgets.periods import Calendar, Period, Rolling
@@ -144,8 +145,13 @@ def told(amount: int, unit: Unit) -> str:
 
 def iso(ns: int, rule: Rule) -> str:
     """A moment in the rule's zone, to the second, with its offset."""
-    zone = ZoneInfo(rule.timezone_name) if isinstance(rule.schedule, Calendar) else UTC
-    return datetime.fromtimestamp(ns // _SECOND, zone).isoformat()
+    return _local(ns // _SECOND, rule.timezone_name if isinstance(rule.schedule, Calendar) else "UTC")
+
+
+# Every answer says where the periods of its budgets begin and end.
+@lru_cache(maxsize=1_000)
+def _local(second: int, zone: str) -> str:
+    return datetime.fromtimestamp(second, ZoneInfo(zone)).isoformat()
 
 
 def _shortest(amount: Decimal) -> str:

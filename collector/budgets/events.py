@@ -4,17 +4,17 @@ An event's id is made of the budget, the scope, the period and the line that was
 a crash or in another replica, decides the same event.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collector.budgets.facts import Amount
+from collector.budgets.facts import Amount, SpanFact
 from collector.budgets.forecast import forecast
 from collector.budgets.ledger import Posted
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule, Unit, Unpriced
 from collector.model.budgets import BudgetEvent, EventType, Scope, event_id
 from collector.model.money import usd
@@ -61,8 +61,8 @@ def lines_reached(state: State) -> Iterator[tuple[EventType, str]]:
         yield EventType.BREACHED, "1"
 
 
-def events(state: State, posted: Sequence[Posted], named: Period | None = None) -> Iterator[BudgetEvent]:
-    """Everything there is to tell of a state, told before or not. `posted` led to it, in order.
+def events(state: State, posted: Posted | None, named: Period | None = None) -> Iterator[BudgetEvent]:
+    """Everything there is to tell of a state, told before or not. `posted` led to it.
 
     The events are told once for each period, or once for each period `named` instead.
     """
@@ -71,7 +71,7 @@ def events(state: State, posted: Sequence[Posted], named: Period | None = None) 
         crossed = _crossing(state, Decimal(fraction), posted)
         yield _event(state, period, kind, fraction, {"fraction": fraction, "crossed_by": crossed})
     if state.rule.unpriced is not Unpriced.IGNORE and state.spent.unpriced:
-        yield _event(state, period, EventType.UNPRICED, "", {"crossed_by": _by(posted)})
+        yield _event(state, period, EventType.UNPRICED, "", {"crossed_by": _by(posted.last if posted else None)})
     if outlook := _outlook(state):
         yield _event(state, period, EventType.FORECAST, "", outlook)
 
@@ -126,21 +126,20 @@ def _number(unit: Unit, value: int) -> str:
     return f"{usd(value):f}" if unit is Unit.USD else str(value)
 
 
-def _crossing(state: State, fraction: Decimal, posted: Sequence[Posted]) -> dict[str, str] | None:
+def _crossing(state: State, fraction: Decimal, posted: Posted | None) -> dict[str, str] | None:
     """The span whose amount crossed a line, where that is known: the first after which the sum was over it."""
+    if posted is None or isinstance(state.rule.schedule, Rolling):  # whose sums are of steps
+        return _by(posted.last if posted else None)
     line = state.limit * fraction
     dollars = state.rule.unit is Unit.USD
-    for entry in posted:
-        if (entry.after.pico if dollars else entry.after.tokens) >= line:
-            return _by([entry])
-    return _by(posted)
+    return _by(posted.crossing(lambda sum_: (sum_.pico if dollars else sum_.tokens) >= line))
 
 
-def _by(posted: Sequence[Posted]) -> dict[str, str] | None:
-    if not posted:
+def _by(call: SpanFact | None) -> dict[str, str] | None:
+    if call is None:
         return None
-    project, trace_id = posted[-1].trace
-    return {"project": project, "trace_id": trace_id, "span_id": posted[-1].span_id}
+    project, trace_id = call.trace
+    return {"project": project, "trace_id": trace_id, "span_id": call.span_id}
 
 
 def _outlook(state: State) -> dict[str, Any] | None:

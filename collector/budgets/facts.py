@@ -1,7 +1,10 @@
 """What budgets need of enriched rows: the calls that count, and the spans that say something of their whole run."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,11 +23,13 @@ LEASE_ATTRIBUTE = "spanmeter.lease"
 LONGEST_VALUE = 200
 
 _HOUR_NS = 3_600 * 1_000_000_000
-_COUNTED = pa.array([PriceStatus.PRICED.value, PriceStatus.REPORTED.value, PriceStatus.UNKNOWN_MODEL.value])
+_COUNTED = frozenset((PriceStatus.PRICED.value, PriceStatus.REPORTED.value, PriceStatus.UNKNOWN_MODEL.value))
 _ENVIRONMENTS = ("deployment.environment.name", "deployment.environment")
-_TOKENS = ("InputTokens", "OutputTokens")  # added as Python's integers, which do not overflow
-# What a span may say of its whole run, by the column it is in.
-RUN_COLUMNS = ("AgentName", "Feature", "UserId", "ConversationId")
+# What a span may say of its whole run, and the column it is in.
+_RUN_COLUMNS = {"agent": "AgentName", "feature": "Feature", "user": "UserId", "conversation": "ConversationId"}
+_CALL_COLUMNS = {"project": "Project", "service": "ServiceName", "provider": "Provider", **_RUN_COLUMNS}
+_CODES_END = 2**62
+_AT_ONCE = 1_000
 
 
 class Amount(NamedTuple):
@@ -57,96 +62,190 @@ class RunValues(NamedTuple):
     lease: str = ""
 
 
+SILENT = RunValues()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of spans: dimensions by name, keys of attributes in their order, and whether leases are followed.
+
+    What is not asked for is "" in every fact.
+    """
+
+    dimensions: frozenset[str]
+    attributes: tuple[str, ...] = ()
+    leases: bool = True
+
+
 class SpanFact(NamedTuple):
-    """One span. `amount` is None unless it is a call that counts. `start` in Unix nanoseconds."""
+    """One span. `calls` is 1 for a call that counts, else 0; `unpriced` likewise. `start` in Unix nanoseconds.
+
+    Spans of a batch that say the same share one object for it. The amount is flat: hundred thousands of facts are kept,
+    and each object in them is one more for the garbage collector to visit.
+    """
 
     trace: TraceKey
-    span_id: str
+    key: SpanKey
     start: int
     version: int
     root: bool
     says: RunValues
     dimensions: Dimensions
-    amount: Amount | None
+    calls: int
+    pico: int
+    tokens: int
+    unpriced: int
 
     @property
-    def key(self) -> SpanKey:
-        return self.start // _HOUR_NS, self.span_id
+    def amount(self) -> Amount:
+        return Amount(self.pico, self.tokens, self.calls, self.unpriced)
+
+    @property
+    def span_id(self) -> str:
+        return self.key[1]
 
 
-def span_facts(
-    batch: pa.RecordBatch, attribute_keys: Sequence[str], also: Iterable[str] = frozenset()
-) -> list[SpanFact]:
+_Made = TypeVar("_Made")
+_Codes = np.ndarray[Any, np.dtype[np.int64]]
+_Mask = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class _Coded(NamedTuple):
+    """A column of texts: each row's number among `values`."""
+
+    codes: _Codes
+    values: list[str]
+
+    def are(self, wanted: Collection[str]) -> _Mask:
+        return np.array([value in wanted for value in self.values], np.bool_)[self.codes]
+
+    def says(self) -> _Mask:
+        return np.array([value != "" for value in self.values], np.bool_)[self.codes]
+
+    def at(self, rows: _Codes) -> "_Coded":
+        return _Coded(self.codes[rows], self.values)
+
+
+_NOTHING_SAID = [""]
+
+
+def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Iterable[str] = frozenset()) -> list[SpanFact]:
     """The facts in a batch of enriched rows: its calls, what is billed no longer, and what says something of its run.
 
-    `attribute_keys` are those that rules match by; their values are taken from the span, else from its resource.
-    `also` are ids of spans to include whatever they say: they said something before.
+    Attributes are taken from the span, else from its resource. `also` are ids of spans to include whatever they say:
+    they said something before.
     """
-    leases = _attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE)
-    unpriced = _unpriced(batch)
-    counts = pc.or_(pc.is_in(_text(batch, "PriceStatus"), _COUNTED), unpriced)
-    rolled_up = pc.equal(_text(batch, "PriceStatus"), PriceStatus.ROLLED_UP.value)
-    wanted = pc.or_(pc.or_(counts, rolled_up), pc.not_equal(leases, ""))
-    for name in RUN_COLUMNS:
-        wanted = pc.or_(wanted, pc.not_equal(_text(batch, name), ""))
-    if also:
-        wanted = pc.or_(wanted, pc.is_in(batch.column("SpanId"), pa.array(list(also), TEXT)))
-    if not pc.any(wanted).as_py():
+    if not batch.num_rows:
         return []
-    rows, counts, unpriced = batch.filter(wanted), counts.filter(wanted), unpriced.filter(wanted)
-    return list(map(_fact, *_columns(rows, leases.filter(wanted), counts, unpriced, attribute_keys)))
+    status = _coded(batch.column("PriceStatus"))
+    unpriced = _unpriced(batch, status)
+    counts = status.are(_COUNTED) | unpriced
+    said = _said(batch, wanted)
+    relevant = counts | status.are((PriceStatus.ROLLED_UP.value,))
+    for column in said.values():
+        relevant |= column.says()
+    if also:
+        relevant |= _mask(pc.is_in(batch.column("SpanId"), pa.array(list(also), TEXT)))
+    rows = np.flatnonzero(relevant)
+    if not len(rows):
+        return []
+    if len(rows) < batch.num_rows:
+        batch = batch.take(pa.array(rows))
+    said = {name: column.at(rows) for name, column in said.items()}
+    return _facts(batch, wanted, said, counts[rows], unpriced[rows])
 
 
-def _columns(
-    rows: pa.RecordBatch, leases: pa.Array, counts: pa.Array, unpriced: pa.Array, attribute_keys: Sequence[str]
-) -> Iterable[list[Any]]:
-    values = [_either(rows, (key,)) for key in attribute_keys]
-    attributes = list(zip(*(_short(value) for value in values), strict=True)) if values else [()] * rows.num_rows
-    yield from (rows.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
-    yield rows.column("Timestamp").cast(pa.int64()).to_pylist()
-    yield rows.column("Version").to_pylist()
-    yield pc.equal(rows.column("ParentSpanId"), "").to_pylist()
-    yield from (_short(_text(rows, name)) for name in RUN_COLUMNS)
-    yield _short(leases)
-    yield _short(_text(rows, "ServiceName"))
-    yield _short(_either(rows, _ENVIRONMENTS, ("ResourceAttributes",)))
-    yield _short(_text(rows, "Provider"))
-    yield _short(_first(_text(rows, "ResponseModel"), _text(rows, "RequestModel")))
-    yield attributes
-    yield counts.to_pylist()
-    yield picodollars_of(rows.column("Cost")).tolist()
-    yield [sum(counted) for counted in zip(*(rows.column(name).to_pylist() for name in _TOKENS), strict=True)]
-    yield unpriced.to_pylist()
+def _said(batch: pa.RecordBatch, wanted: Wanted) -> dict[str, _Coded]:
+    """What spans say of their runs, by name, as far as it is asked for."""
+    said = {name: _coded(batch.column(at)) for name, at in _RUN_COLUMNS.items() if name in wanted.dimensions}
+    if wanted.leases:
+        said["lease"] = _coded(_attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE))
+    return said
 
 
-def _fact(
-    project: str,
-    trace_id: str,
-    span_id: str,
-    start: int,
-    version: int,
-    root: bool,
-    agent: str,
-    feature: str,
-    user: str,
-    conversation: str,
-    lease: str,
-    service: str,
-    environment: str,
-    provider: str,
-    model: str,
-    attributes: tuple[str, ...],
-    counts: bool,
-    pico: int,
-    tokens: int,
-    unpriced: bool,
-) -> SpanFact:
-    says = RunValues(agent, feature, user, conversation, lease)
-    dimensions = Dimensions(
-        project, service, environment, provider, model, agent, feature, user, conversation, attributes
+def _facts(
+    batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], counts: _Mask, unpriced: _Mask
+) -> list[SpanFact]:
+    rows = batch.num_rows
+    projects, ids = _coded(batch.column("Project")), _coded(batch.column("TraceId"))
+    starts = batch.column("Timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False)
+    names = [said.get(name) for name in RunValues._fields]
+    columns = (
+        _shared([projects, ids], rows, lambda *texts: texts, None),
+        zip((starts // _HOUR_NS).tolist(), _texts(batch.column("SpanId")), strict=True),
+        starts.tolist(),
+        batch.column("Version").to_numpy(zero_copy_only=False).tolist(),
+        _mask(pc.equal(batch.column("ParentSpanId"), "")).tolist(),
+        _shared(names, rows, RunValues) if said else [SILENT] * rows,
+        _dimensions(batch, wanted, said, projects),
+        counts.astype(np.int64).tolist(),
+        picodollars_of(batch.column("Cost")).tolist(),
+        _tokens(batch),
+        unpriced.astype(np.int64).tolist(),
     )
-    amount = Amount(pico, tokens, 1, int(unpriced)) if counts else None
-    return SpanFact((project, trace_id), span_id, start, version, root, says, dimensions, amount)
+    # As SpanFact._make does, without a call in Python for each; in pieces, between which other threads may run.
+    spans = zip(*columns, strict=True)
+    facts: list[SpanFact] = []
+    for _ in range(0, rows, _AT_ONCE):
+        facts += map(partial(tuple.__new__, SpanFact), islice(spans, _AT_ONCE))
+    return facts
+
+
+def _dimensions(batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], projects: _Coded) -> list[Dimensions]:
+    asked = wanted.dimensions
+    columns = {name: said.get(name) or _coded(batch.column(at)) for name, at in _CALL_COLUMNS.items() if name in asked}
+    if "project" in asked:
+        columns["project"] = projects
+    if "environment" in asked:
+        columns["environment"] = _coded(_either(batch, _ENVIRONMENTS, ("ResourceAttributes",)))
+    if "model" in asked:
+        columns["model"] = _coded(_first(_text(batch, "ResponseModel"), _text(batch, "RequestModel")))
+    names = Dimensions._fields[:-1]
+    attributes = [_coded(_either(batch, (key,))) for key in wanted.attributes]
+
+    def made(*texts: str) -> Dimensions:
+        return Dimensions._make((*texts[: len(names)], texts[len(names) :]))
+
+    return _shared([*map(columns.get, names), *attributes], batch.num_rows, made)
+
+
+def _shared(
+    columns: "Sequence[_Coded | None]", rows: int, make: Callable[..., _Made], longest: int | None = LONGEST_VALUE
+) -> list[_Made]:
+    """`make` of each row's texts, cut short; rows with the same texts share one object. None is a column of ""."""
+    given = [column for column in columns if column]
+    numbers, firsts = _numbered(given, rows)
+    texts = [
+        [column.values[code][:longest] for code in column.codes[firsts].tolist()]
+        if column
+        else _NOTHING_SAID * len(firsts)
+        for column in columns
+    ]
+    objects = list(map(make, *texts))
+    return [objects[number] for number in numbers.tolist()] if len(objects) > 1 else objects * rows
+
+
+def _numbered(columns: Sequence[_Coded], rows: int) -> tuple[_Codes, _Codes]:
+    """Each row's number among the distinct rows, and for each of these a row that has it."""
+    numbers, distinct = np.zeros(rows, np.int64), 1
+    firsts = np.zeros(1, np.int64)
+    for column in columns:
+        size = len(column.values)
+        if distinct * size > _CODES_END:
+            _, numbers = np.unique(numbers, return_inverse=True)
+            distinct = int(numbers.max()) + 1
+        if size > 1:
+            numbers, distinct = numbers * size + column.codes, distinct * size
+    if distinct > 1:
+        _, firsts, numbers = np.unique(numbers, return_index=True, return_inverse=True)
+    return numbers, firsts
+
+
+def _tokens(batch: pa.RecordBatch) -> list[int]:
+    taken, given = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("InputTokens", "OutputTokens"))
+    if int(taken.max()) + int(given.max()) < 2**63:
+        return (taken + given).tolist()  # type: ignore[no-any-return] # of integers
+    return list(map(int.__add__, taken.tolist(), given.tolist()))
 
 
 def picodollars_of(money: pa.Array) -> "np.ndarray[Any, np.dtype[np.int64]]":
@@ -161,14 +260,26 @@ def picodollars_of(money: pa.Array) -> "np.ndarray[Any, np.dtype[np.int64]]":
     return pico
 
 
-def _unpriced(batch: pa.RecordBatch) -> pa.Array:
+def _unpriced(batch: pa.RecordBatch, status: _Coded) -> _Mask:
     """Calls that cost something no one knows, as the view `runs` counts them."""
-    status = _text(batch, "PriceStatus")
-    lost = pc.and_(
-        pc.and_(pc.equal(status, PriceStatus.NO_USAGE.value), pc.equal(_text(batch, "Kind"), "llm")),
-        pc.not_equal(_text(batch, "StatusCode"), "Error"),
-    )
-    return pc.or_(pc.equal(status, PriceStatus.UNKNOWN_MODEL.value), lost)
+    lost = status.are((PriceStatus.NO_USAGE.value,))
+    if lost.any():
+        lost &= _coded(batch.column("Kind")).are(("llm",)) & ~_coded(batch.column("StatusCode")).are(("Error",))
+    return status.are((PriceStatus.UNKNOWN_MODEL.value,)) | lost
+
+
+def _coded(column: pa.Array) -> _Coded:
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return _Coded(coded.indices.to_numpy(zero_copy_only=False).astype(np.int64), coded.dictionary.to_pylist())
+
+
+def _texts(column: pa.Array) -> list[str]:
+    return column.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return] # of texts
+
+
+def _mask(column: pa.Array) -> _Mask:
+    mask: _Mask = column.to_numpy(zero_copy_only=False)
+    return mask
 
 
 def _text(batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -193,7 +304,3 @@ def _either(
 
 def _first(value: pa.Array, other: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(value, ""), other, value)
-
-
-def _short(texts: pa.Array) -> list[str]:
-    return [text[:LONGEST_VALUE] for text in texts.to_pylist()]

@@ -4,10 +4,12 @@ Written by one thread at a time, read by any: an amount is replaced, never chang
 A rolling window is the sum of its steps; a calendar period is one sum.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
-from collector.budgets.facts import NOTHING, Amount, TraceKey
+from collector.budgets.facts import NOTHING, Amount, SpanFact
 from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule
 from collector.model.budgets import Scope
@@ -19,17 +21,37 @@ _DAY_NS = 86_400 * 1_000_000_000
 # Periods that ended no longer ago than this, or begin within a day, are counted; broken clocks name others.
 _HORIZON_NS = 35 * _DAY_NS
 
+_SUMS_PER_VALUE = 10
+
 _Cells = dict[Scope, Amount]
+
+
+# Calls that are matched alike and lie in the same periods: added (1) or taken back (-1).
+Portion = list[tuple[int, SpanFact]]
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """An amount that was counted: `after` is the sum it led to, in the period or step that begins at `start`."""
+    """What a write has added to one sum, and by which calls, in the order in which they count."""
 
+    before: Amount
     after: Amount
-    start: int
-    trace: TraceKey
-    span_id: str
+    portions: Sequence[Portion]
+
+    @property
+    def last(self) -> SpanFact:
+        return self.portions[-1][-1][1]
+
+    def crossing(self, is_over: Callable[[Amount], bool]) -> SpanFact:
+        """The call after which the sum was over a line; the last one, where it was over it before or is not."""
+        if is_over(self.before) or not is_over(self.after):
+            return self.last
+        total = self.before
+        for sign, call in chain.from_iterable(self.portions):
+            total = total.plus(call.amount, sign)
+            if is_over(total):
+                return call
+        return self.last
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +64,65 @@ class LeaseSpend:
 
 @dataclass(slots=True)
 class Changes:
-    """What a write has touched, by rule: the postings of each scope, and the periods that have to be loaded first."""
+    """What a write has touched: by rule, scope and start of the period or step; and the periods to be loaded first."""
 
-    posted: dict[tuple[str, Scope], list[Posted]] = field(default_factory=dict)
+    posted: dict[tuple[str, Scope, int], Posted] = field(default_factory=dict)
     missing: dict[str, set[int]] = field(default_factory=dict)
     leases: dict[str, "LeaseSpend"] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Account:
-    """The sums of one rule, by start of period or step. `fingerprint` is what the rule counted when they were made."""
+    """The sums of one rule, by start of period or step. `fingerprint` is what the rule counted when they were made.
+
+    `totals` are those of the steps in `window`, None until a rolling window was first asked for. `size` is the number
+    of sums in `periods`.
+    """
 
     fingerprint: str
     periods: dict[int, _Cells] = field(default_factory=dict)
+    size: int = 0
+    window: Period | None = None
+    totals: _Cells = field(default_factory=dict)
+
+    def count(self, start: int, scope: Scope, amount: Amount, sign: int = 1) -> None:
+        """Add to the window's total, where the step is in it."""
+        if self.window and start in self.window:
+            after = self.totals.get(scope, NOTHING).plus(amount, sign)
+            if after == NOTHING:
+                self.totals.pop(scope, None)
+            else:
+                self.totals[scope] = after
+
+    def put(self, start: int, cells: _Cells) -> None:
+        """Have other sums in a period or step."""
+        before = self.periods.get(start, {})
+        self.periods[start] = cells
+        self.size += len(cells) - len(before)
+        for scope in cells.keys() | before.keys() if self.window else ():
+            old, new = before.get(scope, NOTHING), cells.get(scope, NOTHING)
+            if old != new:
+                self.count(start, scope, new.plus(old, -1))
+
+    def drop(self, start: int) -> None:
+        self.put(start, {})
+        del self.periods[start]
+
+    def roll(self, window: Period, step: int) -> None:
+        """Make `totals` those of another window."""
+        old = self.window
+        if old is None or not old.start <= window.start < old.end:
+            self.totals = {}
+            entering = [start for start in self.periods if start in window]
+        else:
+            for start in range(old.start, window.start, step):
+                for scope, amount in self.periods.get(start, {}).items():
+                    self.count(start, scope, amount, -1)
+            entering = [start for start in range(old.end, window.end, step) if start in self.periods]
+        self.window = window
+        for start in entering:
+            for scope, amount in self.periods[start].items():
+                self.count(start, scope, amount)
 
 
 class Ledger:
@@ -62,7 +130,10 @@ class Ledger:
 
     def __init__(self, max_values: int) -> None:
         self._max_values = max_values
+        # A window has a sum for each step and scope: so many of them at most, or some would fill the memory.
+        self._max_sums = _SUMS_PER_VALUE * max_values
         self._accounts: dict[str, _Account] = {}
+        self._lock = threading.Lock()
         self.ready = False
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -80,49 +151,53 @@ class Ledger:
         if account is None:
             return NOTHING
         if isinstance(rule.schedule, Calendar):
-            cells = account.periods.get(period.start, {})
-            return cells.get(self._known(cells, scope), NOTHING)
-        # Up to 1,440 steps with every check: nothing is called a step.
-        first, end, most = period.start, period.end, self._max_values
-        found = []
-        for start, cells in account.periods.copy().items():
-            if first <= start < end:
-                amount = cells.get(scope)
-                if amount is None and len(cells) >= most:
-                    amount = cells.get((OTHER,) * len(scope))
-                if amount:
-                    found.append(amount)
-        return Amount(*map(sum, zip(*found, strict=True))) if found else NOTHING
+            return self._of(account, account.periods.get(period.start, {}), scope)
+        with self._lock:
+            totals = self._totals(account, rule.schedule, period)
+            # A scope that shares a sum with others in some steps has to be looked for in each.
+            if totals is not None and not (scope and (OTHER,) * len(scope) in totals):
+                return totals.get(scope, NOTHING)
+            steps = [cells for start, cells in account.periods.items() if start in period]
+            return _sum_of(self._of(account, cells, scope) for cells in steps)
 
     def scopes(self, rule: Rule, period: Period) -> dict[Scope, Amount]:
         """Every scope that spent something in a period or window."""
-        periods = self._periods(rule)
-        starts = self._starts(rule, period, periods)
-        if len(starts) == 1:
-            return periods.get(starts[0], {}).copy()
-        totals: _Cells = {}
-        for start in starts:
-            for scope, amount in periods.get(start, {}).copy().items():
-                totals[scope] = totals.get(scope, NOTHING).plus(amount)
-        return totals
+        account = self._accounts.get(rule.name)
+        if account is None:
+            return {}
+        if isinstance(rule.schedule, Calendar):
+            return account.periods.get(period.start, {}).copy()
+        with self._lock:
+            totals = self._totals(account, rule.schedule, period)
+            if totals is not None:
+                return totals.copy()
+            found: _Cells = {}
+            for start, cells in account.periods.items():
+                for scope, amount in cells.items() if start in period else ():
+                    found[scope] = found.get(scope, NOTHING).plus(amount)
+            return found
 
     def size(self) -> int:
         """How many sums are kept."""
-        return sum(len(cells) for account in list(self._accounts.values()) for cells in list(account.periods.values()))
-
-    def _periods(self, rule: Rule) -> dict[int, _Cells]:
-        account = self._accounts.get(rule.name)
-        return account.periods.copy() if account else {}
+        return sum(account.size for account in list(self._accounts.values()))
 
     @staticmethod
-    def _starts(rule: Rule, period: Period, periods: Mapping[int, _Cells]) -> list[int]:
-        if isinstance(rule.schedule, Calendar):
-            return [period.start]
-        return [start for start in periods if period.start <= start < period.end]
+    def _totals(account: _Account, schedule: Rolling, window: Period) -> _Cells | None:
+        """The sums of a window, unless a later one was asked for before."""
+        if account.window and window.end < account.window.end:
+            return None
+        if window.end - window.start != schedule.length_ns:
+            return None
+        if window != account.window:
+            account.roll(window, schedule.step_ns)
+        return account.totals
 
-    def _known(self, cells: _Cells, scope: Scope) -> Scope:
-        """The scope itself, or the one that stands for those beyond the bound."""
-        if scope in cells or len(cells) < self._max_values:
+    def _of(self, account: _Account, cells: _Cells, scope: Scope) -> Amount:
+        return cells.get(self._known(account, cells, scope), NOTHING)
+
+    def _known(self, account: _Account, cells: _Cells, scope: Scope) -> Scope:
+        """The scope itself, or the one that stands for those beyond the bounds."""
+        if scope in cells or (len(cells) < self._max_values and account.size < self._max_sums):
             return scope
         return (OTHER,) * len(scope)
 
@@ -142,26 +217,37 @@ class Ledger:
 
         None when the period is out of the horizon. The sum is NOTHING while the period waits to be loaded.
         """
-        start = self._start(rule.schedule, fact_start, now)
-        if start is None:
-            return None
-        periods = self._accounts[rule.name].periods
-        cells = periods.get(start)
-        if cells is None:
-            if isinstance(rule.schedule, Calendar):
-                return start, NOTHING
-            cells = periods[start] = {}  # the steps of a window are loaded all at once: this one is new
-        known = self._known(cells, scope)
-        cells[known] = after = cells.get(known, NOTHING).plus(amount)
-        return start, after
+        start = self.start_of(rule, fact_start, now)
+        return None if start is None else (start, self.add(rule, scope, start, amount)[1])
 
-    @staticmethod
-    def _start(schedule: Calendar | Rolling, ns: int, now: int) -> int | None:
+    def start_of(self, rule: Rule, ns: int, now: int) -> int | None:
+        """The start of the period or step that holds a moment; None when it is out of the horizon."""
+        schedule = rule.schedule
         if isinstance(schedule, Rolling):
             start = schedule.bucket(ns)
             return start if schedule.window(now).start <= start <= now + _DAY_NS else None
         period = schedule.at(ns)
         return period.start if now - _HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
+
+    def add(self, rule: Rule, scope: Scope, start: int, amount: Amount) -> tuple[Amount, Amount]:
+        """Count an amount in the period or step that begins at `start`; the sum there before and after.
+
+        Both are NOTHING while the period waits to be loaded.
+        """
+        account = self._accounts[rule.name]
+        cells = account.periods.get(start)
+        if cells is None:
+            if isinstance(rule.schedule, Calendar):
+                return NOTHING, NOTHING
+            cells = account.periods[start] = {}  # the steps of a window are loaded all at once: this one is new
+        with self._lock:
+            known = self._known(account, cells, scope)
+            before = cells.get(known)
+            account.size += before is None
+            before = before or NOTHING
+            cells[known] = after = before.plus(amount)
+            account.count(start, known, amount)
+        return before, after
 
     def is_loaded(self, rule: Rule, start: int) -> bool:
         return start in self._accounts[rule.name].periods
@@ -170,30 +256,35 @@ class Ledger:
         """Take over what the store says of a period or step; the scopes whose sum was another."""
         account = self._accounts[rule.name]
         before = account.periods.get(start)
-        cells = self._bounded(exact, before or {})
-        account.periods[start] = cells
+        with self._lock:
+            cells = self._bounded(exact, before or {}, self._max_sums - account.size)
+            account.put(start, cells)
         if before is None:
             return []
         scopes = cells.keys() | before.keys()
         return [scope for scope in scopes if cells.get(scope, NOTHING) != before.get(scope, NOTHING)]
 
-    def _bounded(self, exact: Mapping[Scope, Amount], before: _Cells) -> _Cells:
-        if len(exact) <= self._max_values:
+    def _bounded(self, exact: Mapping[Scope, Amount], before: _Cells, free: int) -> _Cells:
+        most = max(0, min(self._max_values, len(before) + free))
+        if len(exact) <= most:
             return dict(exact)
         by_spend = sorted(exact, key=lambda scope: (scope not in before, -exact[scope].pico, scope))
-        cells = {scope: exact[scope] for scope in by_spend[: self._max_values]}
+        cells = {scope: exact[scope] for scope in by_spend[:most]}
         others = (OTHER,) * len(by_spend[0])
-        for scope in by_spend[self._max_values :]:
+        for scope in by_spend[most:]:
             cells[others] = cells.get(others, NOTHING).plus(exact[scope])
         return cells
 
     def forget(self, rules: Iterable[Rule], now: int) -> None:
         """Drop periods out of the horizon, and the steps that rolling windows have left."""
         for rule in rules:
-            periods = self._accounts[rule.name].periods
-            for start in list(periods):
-                if self._start(rule.schedule, start, now) is None:
-                    del periods[start]
+            account = self._accounts[rule.name]
+            with self._lock:
+                if isinstance(rule.schedule, Rolling):
+                    self._totals(account, rule.schedule, rule.schedule.window(now))
+                for start in list(account.periods):
+                    if self.start_of(rule, start, now) is None:
+                        account.drop(start)
 
     def cells(self, rule: Rule, start: int) -> dict[Scope, Amount]:
         """The sums of one period or step."""
@@ -202,3 +293,10 @@ class Ledger:
     def kept(self, rule: Rule) -> Iterator[int]:
         """The starts of the periods or steps that are kept."""
         yield from list(self._accounts[rule.name].periods)
+
+
+def _sum_of(amounts: Iterable[Amount]) -> Amount:
+    total = NOTHING
+    for amount in amounts:
+        total = total.plus(amount)
+    return total

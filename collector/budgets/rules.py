@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from collector.budgets.facts import Wanted
 from collector.budgets.periods import Calendar, Kind, Rolling, Schedule
 from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Config
 from collector.model.budgets import Dimensions, Scope
@@ -125,12 +126,17 @@ class Rule:
 
 
 class Rules:
-    """Every rule, in the order of the configuration. `attribute_keys`: of a call's attributes, the ones that matter."""
+    """Every rule, in the order of the configuration.
+
+    `attribute_keys`: of a call's attributes, the ones that matter. `wanted`: all that is asked of a span.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         """Raises ValueError for rules that read a call's attributes in another order than together they have."""
         self.rules = tuple(rules)
         self.attribute_keys = attribute_keys(name for rule in self.rules for name in (*rule.match, *rule.per))
+        names = {name for rule in self.rules for name in (*rule.match, *rule.per)}
+        self.wanted = Wanted(frozenset(names.intersection(DIMENSIONS)), self.attribute_keys)
         self._by_name = {rule.name: rule for rule in self.rules}
         for rule in self.rules:
             if attribute_keys((*rule.match, *rule.per)) and rule.attribute_keys != self.attribute_keys:

@@ -396,7 +396,7 @@ def test_an_insert_confirmed_but_not_heard_of_is_not_repeated(bench: Bench, stor
 def test_a_segment_too_large_for_the_stores_memory_is_stored_in_parts(bench: Bench, store: Store) -> None:
     names = [f"{number} {'x' * 4000}" for number in range(3000)]
     segment = bench.spooled(envelope(1, names))
-    store.command("SET max_memory_usage = 60000000")
+    store.command("SET max_memory_usage = 40000000")
     bench.drain.deliver_once(segment)
     store.command("SET max_memory_usage = 0")
     assert bench.counted("store_inserts") > 1
