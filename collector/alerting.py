@@ -13,34 +13,38 @@ from typing import Any, Protocol
 import structlog
 
 from collector.budgets.events import State, events, lines_reached, reset
-from collector.budgets.ledger import Changes, Ledger, Posted
+from collector.budgets.ledger import HORIZON_NS, Changes, Ledger, Posted
 from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule, Rules
-from collector.model.budgets import BudgetEvent, EventType, Scope
+from collector.model.budgets import BudgetEvent, EventType, Line, Scope
 from collector.model.clock import Clock
 
 log = structlog.get_logger("spanmeter.budgets")
 
 _REMEMBERED_IDS = 200_000
-_RESETS_NS = 35 * 86_400 * 1_000_000_000
 # What the store knows of a state is asked for so many of them a decision, and for so long: each costs a query, for
 # which the drain and every other event wait.
 _DESCRIBED = 20
 _DESCRIBING_SECONDS = 0.25
-_LINES = (EventType.THRESHOLD_REACHED, EventType.BREACHED)
 
 
 class Outbox(Protocol):
     """Where events wait to be sent, and what was told is on record."""
 
-    def record(self, events: Sequence[BudgetEvent]) -> Sequence[BudgetEvent]:
-        """Make events durable; those that were new."""
+    def record(self, events: Sequence[BudgetEvent], over: Iterable[Line] = ()) -> Sequence[BudgetEvent]:
+        """Make events durable, and the lines that spend is over; the events that were new."""
 
     def has(self, event_id: str) -> bool:
         """Whether an event is on record."""
 
-    def fired_since(self, budget: str, period_start: int) -> Iterable[BudgetEvent]:
-        """The events on record of a budget's periods that began at `period_start` or later."""
+    def over(self) -> set[Line]:
+        """The lines of rolling windows that spend is over, as last recorded."""
+
+    def fallen(self, lines: Iterable[Line]) -> None:
+        """Spend is under these lines again."""
+
+    def crossed_since(self, budget: str, period_start: int) -> set[tuple[int, int, Scope]]:
+        """The periods that began then or later in which a line was crossed before their end; and the scopes."""
 
 
 class Alerting:
@@ -65,7 +69,7 @@ class Alerting:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, None] = OrderedDict()
         # The lines of rolling windows that spend is over: told, and to be told again only after it was under them.
-        self._over: set[tuple[str, Scope, EventType, str]] = set()
+        self._over = outbox.over()
         self._periods: dict[str, Period] = {}
         self._describing = 0
         self._describe_until = 0.0
@@ -74,8 +78,7 @@ class Alerting:
         """Decide by these rules from now on, and decide anew what they say of the sums as they are."""
         with self._lock:
             self._rules = rules
-            self._over = {key for key in self._over if rules.find(key[0])}
-        self.decide_all()
+        self.decide_all(_current)
 
     def told(self, changes: Changes) -> None:
         """Decide what the changed sums lead to. The events are durable when this returns."""
@@ -86,15 +89,15 @@ class Alerting:
             decided = [event for state, posted in self._states(changes, now) for event in self._new(state, posted)]
             self._record(decided)
 
-    def decide_all(self) -> None:
-        """Decide on every sum of the current and the preceding period: at the start, and for new rules."""
+    def decide_all(self, periods: "Callable[[Rule, int], tuple[Period, ...]] | None" = None) -> None:
+        """Decide on every sum of some periods, by default the current one and the one before."""
         with self._lock:
             now = self._clock.time_ns()
             decided: list[BudgetEvent] = []
             self._describing = _DESCRIBED
             self._describe_until = self._clock.monotonic() + _DESCRIBING_SECONDS
             for rule in self._rules.rules:
-                for period in _periods(rule, now):
+                for period in (periods or _recent)(rule, now):
                     for scope, spent in self._ledger.scopes(rule, period).items():
                         decided += self._new(State(rule, scope, period, spent, now), None)
             self._record(decided)
@@ -114,20 +117,15 @@ class Alerting:
     # -- deciding -------------------------------------------------------------------------------------------------
 
     def _states(self, changes: Changes, now: int) -> Iterator[tuple[State, Posted]]:
-        windows: dict[tuple[Rule, Scope], Posted] = {}
+        states: dict[tuple[Rule, Scope, Period], Posted] = {}
         for (name, scope, start), posted in changes.posted.items():
             rule = self._rules.find(name)
-            if rule is None:
-                continue
-            if isinstance(rule.schedule, Rolling):
-                windows[rule, scope] = posted
-                continue
-            period = rule.schedule.at(start)
+            if rule:
+                schedule = rule.schedule
+                period = schedule.window(now) if isinstance(schedule, Rolling) else schedule.at(start)
+                states[rule, self._ledger.known_as(rule, scope, period), period] = posted
+        for (rule, scope, period), posted in states.items():
             yield State(rule, scope, period, self._ledger.spend_in(rule, scope, period), now), posted
-        for (rule, scope), posted in windows.items():
-            assert isinstance(rule.schedule, Rolling)
-            window = rule.schedule.window(now)
-            yield State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now), posted
 
     def _new(self, state: State, posted: Posted | None) -> Iterator[BudgetEvent]:
         """The events of a state that were not told before, with what the store knows of it."""
@@ -148,35 +146,26 @@ class Alerting:
         """
         step = schedule.bucket(state.now)
         told = events(state, posted, Period(step, step + schedule.step_ns))
-        return [event for event in told if self._first(event, schedule)]
-
-    def _first(self, event: BudgetEvent, schedule: Rolling) -> bool:
-        """Whether spend was under this line before; from now on it is over it."""
-        line = event.scope, event.type, event.threshold
-        key = (event.budget, *line)
-        if key in self._over:
-            return False
-        self._over.add(key)
-        recorded = self._outbox.fired_since(event.budget, event.period_start - schedule.length_ns)
-        return line not in {(other.scope, other.type, other.threshold) for other in recorded}
+        return [event for event in told if _line(event) not in self._over]
 
     def _arm(self, rule: Rule, schedule: Rolling, now: int) -> None:
         window = schedule.window(now)
-        for key in [key for key in self._over if key[0] == rule.name]:
-            state = State(rule, key[1], window, self._ledger.spend_in(rule, key[1], window), now)
-            unpriced = key[2] is EventType.UNPRICED and state.spent.unpriced > 0
-            if not unpriced and (key[2], key[3]) not in set(lines_reached(state)):
-                self._over.discard(key)
+        fallen = []
+        for line in [line for line in self._over if line.budget == rule.name]:
+            state = State(rule, line.scope, window, self._ledger.spend_in(rule, line.scope, window), now)
+            unpriced = line.type is EventType.UNPRICED and state.spent.unpriced > 0
+            if not unpriced and (line.type, line.threshold) not in set(lines_reached(state)):
+                fallen.append(line)
+        if fallen:
+            self._outbox.fallen(fallen)
+            self._over.difference_update(fallen)
 
     def _resets(self, rule: Rule, schedule: Calendar, now: int) -> Iterator[BudgetEvent]:
         """For each period that has ended with a line crossed: that the next one has begun."""
-        told = self._outbox.fired_since(rule.name, schedule.before(schedule.at(now)).start - _RESETS_NS)
-        over = {
-            (event.period_start, event.period_end, event.scope)
-            for event in told
-            if event.type in _LINES and event.created_ns < event.period_end <= now
-        }
-        for start, end, scope in sorted(over):
+        since = schedule.before(schedule.at(now)).start - HORIZON_NS
+        for start, end, scope in sorted(self._outbox.crossed_since(rule.name, since)):
+            if end > now:
+                continue
             period = schedule.at(end)
             state = State(rule, scope, period, self._ledger.spend_in(rule, scope, period), now)
             event = reset(state, Period(start, end))
@@ -193,6 +182,10 @@ class Alerting:
         self._note(event_id)
         return True
 
+    def _is_rolling(self, event: BudgetEvent) -> bool:
+        rule = self._rules.find(event.budget)
+        return rule is not None and isinstance(rule.schedule, Rolling)
+
     def _note(self, event_id: str) -> None:
         self._known[event_id] = None
         if len(self._known) > _REMEMBERED_IDS:
@@ -201,7 +194,9 @@ class Alerting:
     def _record(self, decided: Sequence[BudgetEvent]) -> None:
         if not decided:
             return
-        new = self._outbox.record(decided)
+        over = {_line(event) for event in decided if self._is_rolling(event)}
+        new = self._outbox.record(decided, over)
+        self._over |= over
         for event in decided:
             self._note(event.id)
         for event in new:
@@ -210,8 +205,20 @@ class Alerting:
             self._wake()
 
 
-def _periods(rule: Rule, now: int) -> tuple[Period, ...]:
+def _line(event: BudgetEvent) -> Line:
+    return Line(event.budget, event.scope, event.type, event.threshold)
+
+
+def _current(rule: Rule, now: int) -> tuple[Period, ...]:
     if isinstance(rule.schedule, Rolling):
         return (rule.schedule.window(now),)
-    current = rule.schedule.at(now)
-    return rule.schedule.before(current), current
+    return (rule.schedule.at(now),)
+
+
+def _recent(rule: Rule, now: int) -> tuple[Period, ...]:
+    """The current period, and the one before while late spans still count in it."""
+    current = _current(rule, now)
+    if isinstance(rule.schedule, Rolling):
+        return current
+    before = rule.schedule.before(current[0])
+    return (before, *current) if before.end >= now - HORIZON_NS else current

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +29,7 @@ from collector.query.service import Query
 from collector.receive import http2
 from collector.receive.server import Listener, http_server, listen
 from collector.reprice import Outcome, Selection, apply, compare
+from collector.spending import Feed, Keys
 from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
@@ -43,6 +45,9 @@ _RECENT_SPANS = 200_000
 
 _PORTS_FILE = "ports.json"
 _FIRST_PAUSE = 0.25
+
+# Spend that waits for longer than this, besides `spool.flush_interval`, is not known to those who ask.
+_LAG_SECONDS = 10.0
 
 
 class Receivers(Protocol):
@@ -218,8 +223,11 @@ class Daemon:
         """Why what was spent may not all be counted yet; None when it is, but for the last seconds."""
         if self._store is None:
             return self._why_not_ready
-        if self._drain.statistics().attempts_failing:
+        drain = self._drain.statistics()
+        if drain.attempts_failing:
             return "The store does not take spans at the moment; what was spent lately is not counted yet."
+        if drain.lag > self._config.spool.flush_interval + _LAG_SECONDS:
+            return f"Spans have been waiting for {drain.lag:.0f} s to be counted."
         return None
 
     def _reprice(self, selection: Selection, dry_run: bool) -> Outcome:
@@ -228,9 +236,13 @@ class Daemon:
         try:
             if dry_run:
                 return compare(store, self._enricher, selection)
-            return apply(store, self._enricher, selection, self._budgeting.spending.writing)
+            return apply(store, self._enricher, selection, self._counted)
         finally:
             store.close()
+
+    def _counted(self, _: Store, keys: Keys, again: bool) -> AbstractContextManager[Feed]:
+        """Budgets read through the daemon's own connection: the one that re-pricing writes through is closed soon."""
+        return self._budgeting.spending.writing(self._ready_store(), keys, again)
 
     def _readiness(self) -> Readiness:
         why_not = self._receivers.why_not() if self._store else self._why_not_ready

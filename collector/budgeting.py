@@ -60,8 +60,13 @@ class Budgeting:
         self.ledger = Ledger(config.ledger.max_values)
         self.outbox = Outbox(directory / FILE, clock, _REMEMBERED_SECONDS)
         self._leases = LeaseStore(directory / LEASES_FILE)
-        self.enforcement = Enforcement(rules, self.ledger, self._leases, config.enforcement, clock, health)
-        self.stored = StoredSpend(store)
+        self._health = health
+        self._lagging: str | None = None
+        self.enforcement = Enforcement(
+            rules, self.ledger, self._leases, config.enforcement, clock, lambda: self._lagging
+        )
+        self._opened: Store | None = None
+        self.stored = StoredSpend(lambda: self._opened or store())
         self._endpoints = endpoints(config)
         self._client = Client()
         self._sender = Sender(self.outbox, self._client, clock, metrics)
@@ -70,6 +75,8 @@ class Budgeting:
         self._reconcile_interval = config.ledger.reconcile_interval
         self._public_url = config.web.link
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._undecided = False
         metrics.watch(self.enforcement.readings)
         metrics.watch(self.spending.readings)
 
@@ -77,12 +84,23 @@ class Budgeting:
 
     async def run(self) -> None:
         """Send, look at the clock, reconcile and copy until `stop`. Failures of the store are tried again."""
-        await self._sender.configure(self._endpoints)
+        await self._configured()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sender.run())
             tasks.create_task(self._every(_TICK_SECONDS, self._tick))
             tasks.create_task(self._every(_COPY_SECONDS, self._copy))
             tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
+
+    async def _configured(self) -> None:
+        """Tell the sender where to send, however long the outbox does not let it."""
+        while not self._stopping.is_set():
+            try:
+                await self._sender.configure(self._endpoints)
+            except Unavailable as error:
+                log.error("Webhooks cannot be sent now; it will be tried again.", why=str(error))
+                await self._pause(_TICK_SECONDS)
+            else:
+                return
 
     def stop(self) -> None:
         """Have `run` end; what is not sent yet stays in the outbox."""
@@ -96,20 +114,19 @@ class Budgeting:
 
     def start(self, store: Store) -> None:
         """The store is ready: build the ledger, and tell what it already says. Blocking; raises Unavailable."""
+        self._opened = store
         self.spending.start(store)
         self._alerting.decide_all()
 
     async def reload(self, config: Config) -> None:
-        """Use these settings from now on. Raises ConfigError before anything has changed, Unavailable."""
+        """Use these settings from now on. Raises ConfigError or Unavailable before the budgets have changed."""
         rules, receivers = Rules.from_config(config), endpoints(config)
-        self._endpoints = receivers
-        await self._sender.configure(receivers)
-        await asyncio.to_thread(self._use, rules)
-        self.enforcement.reload(rules, config.enforcement)
-
-    def _use(self, rules: Rules) -> None:
-        self.spending.use(rules)
-        self._alerting.use(rules)
+        async with self._reloading:
+            await self._sender.configure(receivers)
+            self._endpoints = receivers
+            await asyncio.to_thread(self.spending.use, rules)
+            self.enforcement.reload(rules, config.enforcement)
+            await asyncio.to_thread(self._alerting.use, rules)
 
     async def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stopping.is_set():
@@ -117,11 +134,16 @@ class Budgeting:
                 await asyncio.to_thread(work)
             except Unavailable as error:
                 log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._stopping.wait()
-            except TimeoutError:
-                pass
+            except Exception:  # a defect must not end the daemon: the next time may do
+                log.exception("Budgets could not be kept up; it will be tried again.")
+            await self._pause(seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
 
     # -- work -----------------------------------------------------------------------------------------------------
 
@@ -133,12 +155,19 @@ class Budgeting:
         self._alerting.told(changes)
 
     def _tick(self) -> None:
+        self._lagging = self._health()
         if self.ledger.ready:
             self._alerting.tick()
 
     def _reconcile(self) -> None:
-        if self.spending.reconcile():
-            self._alerting.decide_all()
+        """Correct the ledger, and decide on what was corrected, also when not every budget could be compared."""
+        try:
+            for _ in self.spending.reconcile():
+                self._undecided = True
+        finally:
+            if self._undecided:
+                self._alerting.decide_all()
+                self._undecided = False
 
     def _copy(self) -> None:
         """Copy events and deliveries into the store, for those who query it."""

@@ -45,9 +45,9 @@ _KEYS_AT_ONCE = 1_000
 class Feed:
     """Inserts rows and keeps what budgets need of those that the store has confirmed."""
 
-    def __init__(self, wanted: Wanted | None, speakers: Collection[str] = ()) -> None:
+    def __init__(self, wanted: Wanted | None, known: Collection[str] = ()) -> None:
         self._wanted = wanted
-        self._speakers = speakers
+        self._known = known
         self.facts: list[SpanFact] = []
 
     def insert(self, store: Store, rows: Rows, token: str) -> None:
@@ -55,7 +55,7 @@ class Feed:
         if self._wanted is None:
             insert_spans(store, rows, token)
             return
-        tapped = _Tapped(rows, self._wanted, self._speakers)
+        tapped = _Tapped(rows, self._wanted, self._known)
         insert_spans(store, tapped, token)
         self.facts += tapped.facts
 
@@ -63,10 +63,10 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: Rows, wanted: Wanted, speakers: Collection[str]) -> None:
+    def __init__(self, rows: Rows, wanted: Wanted, known: Collection[str]) -> None:
         self._rows = rows
         self._wanted = wanted
-        self._speakers = speakers
+        self._known = known
         self.facts: list[SpanFact] = []
 
     @property
@@ -76,7 +76,7 @@ class _Tapped:
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         self.facts.clear()
         for batch in self._rows.to_batches():
-            self.facts += span_facts(batch, self._wanted, self._speakers)
+            self.facts += span_facts(batch, self._wanted, self._known)
             yield batch
 
 
@@ -115,6 +115,8 @@ class Spending:
         # write that fails half way is tried again, and then changes nothing any more.
         self._untold = Changes()
         self._unsure: set[TraceKey] = set()
+        # Traces of a write that failed: the store may have rows of them that were not counted here.
+        self._doubtful: set[TraceKey] = set()
         self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
         self._met: Store | None = None
         self._corrections = 0
@@ -134,7 +136,7 @@ class Spending:
 
         `again`: some of the rows may be in the store, and so in the ledger, without having been counted here.
         """
-        if not self._rules.rules:
+        if not len(self._rules):
             yield Feed(None)
             return
         with self._lock:
@@ -143,14 +145,16 @@ class Spending:
             forgotten = self._attribution.forgotten(traces)
             self._load(store, forgotten)
             self._unsure.update(forgotten)
-            feed = Feed(self._wanted(), self._attribution.speakers(traces))
+            again, self._doubtful = again or bool(self._doubtful), traces | self._doubtful
+            feed = Feed(self._wanted(), self._attribution.known_spans(traces))
             try:
                 yield feed
             finally:
                 if again:
-                    self._count_anew(store, sorted(traces))
+                    self._count_anew(store, sorted(self._doubtful))
                 else:
                     self._count(store, feed.facts)
+            self._doubtful = set()
             self._told(self._untold)
             self._untold, self._unsure = Changes(), set()
 
@@ -226,11 +230,10 @@ class Spending:
     def _build(self, store: Store) -> None:
         """Load the periods that are of interest whatever arrives: the current ones and those before."""
         now = self._clock.time_ns()
-        self._ledger.keep(self._rules.rules)
-        for rule in self._rules.rules:
-            if not any(self._ledger.kept(rule)):  # after a reload, what an unchanged rule has counted still holds
-                starts = _starts_at(rule, now)
-                self._take_over(rule, starts, exact_spend(store, rule, starts))
+        self._ledger.keep(self._rules)
+        for rule in self._rules:
+            starts = _starts_at(rule, now)
+            self._take_over(rule, starts, exact_spend(store, rule, starts))
         self._ledger.ready = True
 
     def start(self, store: Store) -> None:
@@ -239,22 +242,33 @@ class Spending:
             self._meet(store)
 
     def use(self, rules: Rules) -> None:
-        """Count by these rules from the next write on; what an unchanged rule has counted stays."""
+        """Count by these rules from the next write on; what an unchanged rule has counted stays.
+
+        Raises Unavailable when the store does not say what a new rule has to count; then nothing has changed.
+        """
         with self._lock:
+            now = self._clock.time_ns()
+            exact = {}
+            if self._met:
+                for rule in rules:
+                    if not self._ledger.has(rule):
+                        exact[rule.name] = exact_spend(self._met, rule, _starts_at(rule, now))
             self._rules = rules
             self._attribution.use(rules)
-            store, self._met = self._met, None
-            if store:
-                self._meet(store)
+            if self._met:
+                self._ledger.keep(rules)
+            for name, sums in exact.items():
+                rule = rules.by_name(name)
+                self._take_over(rule, _starts_at(rule, now), sums)
 
-    def reconcile(self) -> list[str]:
+    def reconcile(self) -> Iterator[str]:
         """Compare each rule with the store, and correct it; the rules that were wrong. Raises Unavailable."""
-        wrong = []
-        for rule in self._rules.rules:
+        for rule in self._rules:
             with self._lock:  # for one rule at a time, so that the drain goes on between
-                if self._met and self._rules.by_name(rule.name) is rule and self._correct(self._met, rule):
-                    wrong.append(rule.name)
-        return wrong
+                known = self._met and self._rules.find(rule.name) is rule
+                wrong = known and self._met and self._correct(self._met, rule)
+            if wrong:
+                yield rule.name
 
     def _correct(self, store: Store, rule: Rule) -> bool:
         self._ledger.forget([rule], self._clock.time_ns())

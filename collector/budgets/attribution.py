@@ -114,10 +114,11 @@ class Attribution:
             if trace := self._traces.pop(key, None):
                 self._calls -= len(trace.calls)
 
-    def speakers(self, keys: Iterable[TraceKey]) -> set[str]:
-        """The spans that gave their run a value: what they say when they are delivered again is to be heard."""
-        traces = filter(None, map(self._traces.get, keys))
-        return {said.span_id for trace in traces for said in trace.said if said}
+    def known_spans(self, keys: Iterable[TraceKey]) -> set[str]:
+        """The spans of these traces that count or gave their run a value: whatever they say next is to be heard."""
+        traces = [trace for trace in map(self._traces.get, keys) if trace]
+        speakers = {said.span_id for trace in traces for said in trace.said if said}
+        return speakers.union(span_id for trace in traces for _, span_id in trace.calls)
 
     def mention(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
         """Name in `changes` everything the calls of these traces count in, though nothing of it changes."""
@@ -175,7 +176,8 @@ class Attribution:
             _, trace = self._traces.popitem(last=False)
             self._calls -= len(trace.calls)
         while len(self._traces) > self._max_calls:
-            self._traces.popitem(last=False)
+            _, trace = self._traces.popitem(last=False)
+            self._calls -= len(trace.calls)
 
     # -- one trace ------------------------------------------------------------------------------------------------
 

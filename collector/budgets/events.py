@@ -84,8 +84,10 @@ def reset(state: State, ended: Period) -> BudgetEvent:
 
 def _event(state: State, period: Period, kind: EventType, fraction: str, more: dict[str, Any]) -> BudgetEvent:
     rule, scope, start = state.rule, state.scope, period.start
+    # Of another limit it is another line: after a raise, what is reached then is told again.
+    line = f"{fraction} of {state.limit}" if fraction else ""
     return BudgetEvent(
-        id=event_id(kind, rule.name, scope, start, fraction),
+        id=event_id(kind, rule.name, scope, start, line),
         type=kind,
         budget=rule.name,
         created_ns=state.now,

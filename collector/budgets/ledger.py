@@ -19,7 +19,7 @@ OTHER = "(other)"
 
 _DAY_NS = 86_400 * 1_000_000_000
 # Periods that ended no longer ago than this, or begin within a day, are counted; broken clocks name others.
-_HORIZON_NS = 35 * _DAY_NS
+HORIZON_NS = 35 * _DAY_NS
 
 _SUMS_PER_VALUE = 10
 
@@ -160,6 +160,12 @@ class Ledger:
             steps = [cells for start, cells in account.periods.items() if start in period]
             return _sum_of(self._of(account, cells, scope) for cells in steps)
 
+    def known_as(self, rule: Rule, scope: Scope, period: Period) -> Scope:
+        """The scope whose sum a scope's spend is in: itself, or the one that stands for those beyond the bounds."""
+        kept = self.scopes(rule, period) if isinstance(rule.schedule, Rolling) else self.cells(rule, period.start)
+        others = (OTHER,) * len(scope)
+        return others if scope not in kept and others in kept else scope
+
     def scopes(self, rule: Rule, period: Period) -> dict[Scope, Amount]:
         """Every scope that spent something in a period or window."""
         account = self._accounts.get(rule.name)
@@ -212,6 +218,11 @@ class Ledger:
             accounts[rule.name] = old if old and same else _Account(rule.fingerprint)
         self._accounts = accounts
 
+    def has(self, rule: Rule) -> bool:
+        """Whether there is an account of what this rule counts."""
+        account = self._accounts.get(rule.name)
+        return account is not None and account.fingerprint == rule.fingerprint
+
     def post(self, rule: Rule, scope: Scope, fact_start: int, amount: Amount, now: int) -> tuple[int, Amount] | None:
         """Count an amount (a negative one takes back) at its time; the start of its period, and the sum there.
 
@@ -227,7 +238,7 @@ class Ledger:
             start = schedule.bucket(ns)
             return start if schedule.window(now).start <= start <= now + _DAY_NS else None
         period = schedule.at(ns)
-        return period.start if now - _HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
+        return period.start if now - HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
 
     def add(self, rule: Rule, scope: Scope, start: int, amount: Amount) -> tuple[Amount, Amount]:
         """Count an amount in the period or step that begins at `start`; the sum there before and after.
@@ -276,14 +287,16 @@ class Ledger:
         return cells
 
     def forget(self, rules: Iterable[Rule], now: int) -> None:
-        """Drop periods out of the horizon, and the steps that rolling windows have left."""
+        """Drop the steps that windows have left, and all periods before the last one: late spans load them again."""
         for rule in rules:
             account = self._accounts[rule.name]
+            schedule = rule.schedule
+            first = 0 if isinstance(schedule, Rolling) else schedule.before(schedule.at(now)).start
             with self._lock:
                 if isinstance(rule.schedule, Rolling):
                     self._totals(account, rule.schedule, rule.schedule.window(now))
                 for start in list(account.periods):
-                    if self.start_of(rule, start, now) is None:
+                    if start < first or self.start_of(rule, start, now) is None:
                         account.drop(start)
 
     def cells(self, rule: Rule, start: int) -> dict[Scope, Amount]:

@@ -57,6 +57,15 @@ class BudgetEvent:
     threshold: str = ""
 
 
+class Line(NamedTuple):
+    """What a rolling window's spend is over or under: a threshold, the limit, or the first call without a price."""
+
+    budget: str
+    scope: Scope
+    type: EventType
+    threshold: str
+
+
 def event_id(kind: EventType, budget: str, scope: Scope, period_start: int, threshold: str = "") -> str:
     """The id of an event: the same wherever and however often it is decided."""
     parts: Sequence[Any] = [kind.value, budget, list(scope), period_start, threshold]

@@ -77,6 +77,14 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
             disabled_at INTEGER,
             reason TEXT NOT NULL DEFAULT ''
         )""",
+        # The lines of rolling windows that spend is over, and has been told of.
+        """CREATE TABLE lines_over (
+            budget TEXT NOT NULL,
+            scope TEXT NOT NULL,
+            type TEXT NOT NULL,
+            threshold TEXT NOT NULL,
+            PRIMARY KEY (budget, scope, type, threshold)
+        ) WITHOUT ROWID""",
     ),
 )
 

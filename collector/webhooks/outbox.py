@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from collector.model.budgets import BudgetEvent, EventType
+from collector.model.budgets import BudgetEvent, EventType, Line, Scope
 from collector.model.clock import Clock
 from collector.webhooks.copies import Copier
 from collector.webhooks.database import Database, storable
@@ -45,16 +45,18 @@ class Outbox:
         self._templates = {endpoint.name: endpoint.template for endpoint in endpoints.values()}
         self.deliveries.configure(endpoints)
 
-    def record(self, events: Iterable[BudgetEvent]) -> list[BudgetEvent]:
+    def record(self, events: Iterable[BudgetEvent], over: Iterable[Line] = ()) -> list[BudgetEvent]:
         """Make events and their deliveries durable, all or none; those that were not known before.
 
-        Raises Unavailable when the disk refuses; nothing is recorded then.
+        With them the lines that spend is `over` now. Raises Unavailable when the disk refuses; nothing is recorded
+        then.
         """
         rows = [(event, self._row(event), self._bodies(event)) for event in events]
         if not rows:
             return []
         new = []
         with self._database.transaction() as connection:
+            connection.executemany(_INSERT_LINE, map(_line_row, over))
             for event, row, bodies in rows:
                 if connection.execute(_INSERT_EVENT, row).rowcount:
                     self.deliveries.queue(connection, event.id, bodies)
@@ -94,10 +96,17 @@ class Outbox:
         """Whether the event has been recorded."""
         return bool(self._database.rows("SELECT 1 FROM events WHERE id = ?", (event_id,)))
 
-    def known(self, ids: Iterable[str]) -> set[str]:
-        """Those of `ids` that have been recorded."""
-        asked = json.dumps(list(ids))
-        return {row["id"] for row in self._database.rows(_KNOWN, (asked,))}
+    def over(self) -> set[Line]:
+        """The lines that spend is over, as last recorded."""
+        return {
+            Line(row["budget"], tuple(json.loads(row["scope"])), EventType(row["type"]), row["threshold"])
+            for row in self._database.rows("SELECT * FROM lines_over")
+        }
+
+    def fallen(self, lines: Iterable[Line]) -> None:
+        """Spend is under these lines again. Raises Unavailable."""
+        with self._database.transaction() as connection:
+            connection.executemany(_DELETE_LINE, map(_line_row, lines))
 
     def events(self, budget: str | None = None, limit: int = 100) -> list[BudgetEvent]:
         """The latest events, newest first, of one budget or of all."""
@@ -107,13 +116,10 @@ class Outbox:
             rows = self._database.rows(_OF_BUDGET, (storable(budget), limit))
         return [_event(row) for row in rows]
 
-    def fired_for(self, budget: str, period_start: int) -> list[BudgetEvent]:
-        """What a budget has told in the period that began then, in the order of decision."""
-        return [_event(row) for row in self._database.rows(_OF_PERIOD, (storable(budget), period_start))]
-
-    def fired_since(self, budget: str, period_start: int) -> list[BudgetEvent]:
-        """What a budget has told in periods that began then or later, in the order of decision."""
-        return [_event(row) for row in self._database.rows(_SINCE, (storable(budget), period_start))]
+    def crossed_since(self, budget: str, period_start: int) -> set[tuple[int, int, Scope]]:
+        """The periods (start and end) that began then or later and in which a line was crossed in time; the scopes."""
+        rows = self._database.rows(_CROSSED, (storable(budget), period_start))
+        return {(row["period_start"], row["period_end"], tuple(json.loads(row["scope"]))) for row in rows}
 
     def prune(self) -> int:
         """Forget what is past its retention; the number of events forgotten."""
@@ -131,10 +137,18 @@ INSERT OR IGNORE INTO events
     (id, type, budget, scope, period_start, period_end, threshold, created_ns, data, webhooks, keep_from)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_KNOWN = "SELECT id FROM events WHERE id IN (SELECT value FROM json_each(?))"
+_INSERT_LINE = "INSERT OR IGNORE INTO lines_over (budget, scope, type, threshold) VALUES (?, ?, ?, ?)"
+_DELETE_LINE = "DELETE FROM lines_over WHERE budget = ? AND scope = ? AND type = ? AND threshold = ?"
 _OF_BUDGET = "SELECT * FROM events WHERE budget = ? ORDER BY seq DESC LIMIT ?"
-_OF_PERIOD = "SELECT * FROM events WHERE budget = ? AND period_start = ? ORDER BY seq"
-_SINCE = "SELECT * FROM events WHERE budget = ? AND period_start >= ? ORDER BY seq"
+_CROSSED = """
+SELECT DISTINCT period_start, period_end, scope FROM events
+WHERE budget = ? AND period_start >= ? AND type IN ('budget.threshold_reached', 'budget.breached')
+    AND created_ns < period_end
+"""
+
+
+def _line_row(line: Line) -> tuple[str, ...]:
+    return storable(line.budget), json.dumps(line.scope), line.type.value, line.threshold
 
 
 def _event(row: sqlite3.Row) -> BudgetEvent:

@@ -10,6 +10,7 @@ import pytest
 from collector.alerting import Alerting
 from collector.budgets.ledger import Changes
 from collector.budgets.rules import Rules
+from collector.errors import Reason, Unavailable
 from collector.model.budgets import BudgetEvent, EventType
 from collector.store import Store
 from collector.webhooks.outbox import Outbox
@@ -221,13 +222,78 @@ def test_a_rolling_window_tells_again_after_it_fell_below(bench: Any) -> None:
     assert len({event.id for event in told.told()}) == len(told.told())
 
 
+def test_a_window_crossed_again_soon_is_told_again_and_a_restart_tells_nothing(bench: Any) -> None:
+    told = bench(budget(period="2h", warn_at=[0.5], limit_usd="0.10"))
+    told.deliver([cents(1, 6)])
+    told.clock.advance(2 * 3600 + 60)
+    told.alerting.tick()
+    told.clock.advance(60)
+    told.deliver([cents(2, 6, start_ns=told.clock.now_ns)])
+    assert [line[2] for line in told.lines()] == ["0.5", "0.5"]
+    for number in range(3, 9):  # over the line for longer than a window lasts
+        told.clock.advance(1800)
+        told.deliver([cents(number, 6, start_ns=told.clock.now_ns)])
+    told.restart()
+    told.deliver([cents(9, 1, start_ns=told.clock.now_ns)])
+    assert [line[2] for line in told.lines()] == ["0.5", "0.5", "1"]
+
+
+def test_an_outbox_that_refuses_loses_no_line(bench: Any) -> None:
+    for trace, period in enumerate(("24h", "day"), 1):
+        told = bench(budget(period=period, name=period, per=["feature"]))
+        told.deliver([cents(trace, 6, span=2, parent=1)])
+        record = told.outbox.record
+        told.outbox.record = refuse
+        with pytest.raises(Unavailable):
+            told.deliver([Call(trace=trace, span=1, start_ns=NOW, feature="paid")])
+        told.outbox.record = record
+        told.deliver([Call(trace=trace, span=1, start_ns=NOW, feature="paid")])
+        assert (period, ("paid",), "0.5") in told.lines(), period
+
+
+def refuse(*_: Any) -> list[BudgetEvent]:
+    raise Unavailable(Reason.DISK, "The disk is full.")
+
+
+def test_a_limit_changed_is_another_line(bench: Any) -> None:
+    told = bench(budget(warn_at=[0.5]))
+    told.deliver([cents(1, 6, start_ns=NOW - DAY), cents(2, 12)])
+    told.use(rules_of(budget(warn_at=[0.5], limit_usd="0.20")))
+    assert [line[2] for line in told.lines()] == ["0.5", "0.5", "1", "0.5"], "yesterday is not decided by new limits"
+    told.use(rules_of(budget(warn_at=[0.5])))
+    assert len(told.lines()) == 4, "the old limit's lines were told"
+
+
+def test_what_a_reload_cannot_ask_changes_nothing(bench: Any) -> None:
+    told = bench(budget())
+    told.deliver([cents(1, 4)])
+    query = told.store.query
+    told.store.query = refuse
+    with pytest.raises(Unavailable):
+        told.use(rules_of(budget(match={"service": "shop"})))
+    told.store.query = query
+    assert told.ledger.spend(rules_of(budget()).by_name("b"), (), NOW).tokens == 4 * CENT + 1
+    told.deliver([cents(2, 2)])
+    assert told.lines() == [("b", (), "0.5")]
+
+
+def test_beyond_the_bound_one_event_speaks_for_all(store: Store, tmp_path: Path, made: "list[Told]") -> None:
+    told = Told(store, rules_of(budget(per=["user"])), tmp_path)
+    made.append(told)
+    told.max_values = 2
+    told.restart()
+    told.deliver([cents(number, 3, user=f"u{number}") for number in range(1, 9)])
+    scopes = {scope for _, scope, _ in told.lines()}
+    assert scopes == {("(other)",)}
+
+
 def test_a_new_rule_tells_what_has_been_spent_already(bench: Any) -> None:
     told = bench(budget())
     told.deliver([cents(1, 9)])
     told.use(rules_of(budget(), budget(name="stricter", limit_usd="0.05")))
     assert told.lines()[2:] == [("stricter", (), "0.5"), ("stricter", (), "0.8"), ("stricter", (), "1")]
     told.use(rules_of(budget(limit_usd="0.07")))
-    assert told.lines()[5:] == [("b", (), "1")], "the lowered limit has been crossed"
+    assert told.lines()[5:] == [("b", (), "0.5"), ("b", (), "0.8"), ("b", (), "1")], "of the lowered limit"
 
 
 def test_a_feature_named_at_the_end_counts(bench: Any) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.errors import StartError, Unavailable
-from collector.model.budgets import BudgetEvent, EventType
+from collector.model.budgets import BudgetEvent, EventType, Line
 from collector.webhooks.deliveries import Attempt
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.outbox import Outbox
@@ -61,14 +62,26 @@ def test_all_events_are_recorded_or_none(outbox: Outbox, tmp_path: Path) -> None
     assert outbox.record([an_event(1)])
 
 
-def test_what_fired_is_found_by_period(outbox: Outbox) -> None:
-    events = [an_event(start) for start in (10, 20, 30)]
-    outbox.record(events)
-    outbox.record([an_event(40, budget="another")])
-    assert outbox.fired_for("support-month", 20) == [events[1]]
-    assert outbox.fired_since("support-month", 20) == events[1:]
-    assert outbox.known([events[0].id, "evt_no"]) == {events[0].id}
-    assert outbox.events(limit=2) == [an_event(40, budget="another"), events[2]]
+def test_what_was_crossed_in_time_is_found_by_period(outbox: Outbox) -> None:
+    events = [replace(an_event(start), period_end=start + 10, scope=("a",)) for start in (10, 20, 30)]
+    outbox.record([replace(event, created_ns=event.period_start + 5) for event in events[:2]])
+    outbox.record([replace(events[2], created_ns=40)])  # late
+    outbox.record([replace(an_event(50, budget="another"), created_ns=0)])
+    assert outbox.crossed_since("support-month", 0) == {(10, 20, ("a",)), (20, 30, ("a",))}
+    assert outbox.crossed_since("support-month", 20) == {(20, 30, ("a",))}
+    assert len(outbox.events(limit=2)) == 2
+
+
+def test_lines_of_windows_are_remembered_with_their_events(tmp_path: Path, clock: FakeClock) -> None:
+    lines = {Line("b", ("x", "é"), EventType.BREACHED, "1"), Line("b", ("x", "é"), EventType.FORECAST, "")}
+    outbox = Outbox(tmp_path / "webhooks.db", clock)
+    outbox.record([an_event()], lines)
+    outbox.close()
+    outbox = Outbox(tmp_path / "webhooks.db", clock)
+    assert outbox.over() == lines
+    outbox.fallen(sorted(lines)[:1])
+    assert outbox.over() == set(sorted(lines)[1:])
+    outbox.close()
 
 
 def test_a_reopened_outbox_remembers(tmp_path: Path, clock: FakeClock) -> None:
