@@ -32,7 +32,8 @@ FIELDS = tuple(name for name in DIMENSIONS if name != "project")
 
 _SECOND = 10**9
 
-# The spans of a run that has ended are on their way for so long at most: exporters send every few seconds.
+# The spans of a run that has ended, of all its services, are on their way for so long at most: exporters send every few
+# seconds.
 _SETTLE_NS = 60 * _SECOND
 
 _MOST_LEASES = 100_000
@@ -219,11 +220,16 @@ class Enforcement:
     def settled(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
 
-        Call it once the ledger has counted them. State, not a difference: it may be said again; leases that are not
+        Call it once the ledger has counted them. A root ends a run as `end` does: what other services of the run have
+        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be said again; leases that are not
         open are passed over. For any thread; blocking, one commit. A disk that fails only leaves more set aside after
         a restart, until the leases expire.
         """
-        settled = (self._book.settled(key, pico, tokens, finished=done) for key, pico, tokens, done in totals)
+        latest = self._clock.time_ns() + _SETTLE_NS
+        settled = (
+            self._book.settled(key, pico, tokens, finished_ns=latest if done else None)
+            for key, pico, tokens, done in totals
+        )
         changed = [lease for lease in settled if lease]
         if not changed:
             return

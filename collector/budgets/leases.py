@@ -85,10 +85,15 @@ class LeaseBook:
             entry = self._entries.get(lease_id)
             return entry.lease if entry else None
 
-    def settled(self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished: bool) -> Lease | None:
-        """Spans carrying the lease have cost this much in all so far, and are counted; `finished` ends it.
+    def settled(
+        self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished_ns: int | None = None
+    ) -> Lease | None:
+        """Spans carrying the lease have cost this much in all so far, and are counted.
 
-        May be repeated, also out of order: the highest totals stand. The lease as it is now; None when nothing changed.
+        `finished_ns` is said once the run's root has arrived: what is left is held until then at the latest, as other
+        services of the run may still have spans on their way; a lease with nothing left ends at once. May be repeated,
+        also out of order: the highest totals and the earliest end stand. The lease as it is now; None when nothing
+        changed.
         """
         with self._lock:
             entry = self._entries.get(lease_id)
@@ -99,8 +104,10 @@ class LeaseBook:
                 before,
                 spent_pico=max(before.spent_pico, spent_pico),
                 spent_tokens=max(before.spent_tokens, spent_tokens),
-                state=LeaseState.FINISHED if finished else before.state,
+                expires_ns=before.expires_ns if finished_ns is None else min(before.expires_ns, finished_ns),
             )
+            if finished_ns is not None and not after.pico_left and not after.tokens_left:
+                after = replace(after, state=LeaseState.FINISHED)
             return self._change(entry, after) if after != before else None
 
     def ended(self, lease_id: str, pico: int | None, tokens: int | None, expires_ns: int) -> Lease | None:

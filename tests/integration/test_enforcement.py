@@ -179,11 +179,28 @@ def test_leases_set_aside_until_spans_settle_them(opened: Open) -> None:
     desk.enforcement.settled([(lease_id, picodollars("2"), 100, False)])
     assert desk.enforcement.check(run("4")).allowed
     assert not desk.enforcement.check(run("4.000000000001")).allowed
-    desk.enforcement.settled([(lease_id, picodollars("2"), 100, True)])
-    assert desk.enforcement.check(run("8")).allowed
+    desk.spend("4")
+    desk.enforcement.settled([(lease_id, picodollars("6"), 100, True)])
     assert desk.enforcement.open_leases() == []
     found = asyncio.run(desk.enforcement.find("default", lease_id))
-    assert (found.state, found.spent_pico, found.spent_tokens) == (LeaseState.FINISHED, picodollars("2"), 100)
+    assert (found.state, found.spent_pico, found.spent_tokens) == (LeaseState.FINISHED, picodollars("6"), 100)
+
+
+def test_the_calls_of_another_service_may_arrive_after_the_root(opened: Open) -> None:
+    desk = opened(MONTH)
+    lease_id = granted(desk, run("6"))
+    desk.enforcement.settled([(lease_id, 0, 0, True)])
+    assert not desk.enforcement.check(run("5")).allowed, "what the run has spent is still on its way"
+    desk.clock.advance(30)
+    desk.spend("5")
+    desk.enforcement.settled([(lease_id, picodollars("5"), 100, True)])
+    assert desk.enforcement.check(run("4")).allowed
+    assert not desk.enforcement.check(run("4.000000000001")).allowed
+    desk.reopen()
+    desk.clock.advance(29)
+    assert not desk.enforcement.check(run("5")).allowed
+    desk.clock.advance(1)
+    assert desk.enforcement.check(run("5")).allowed, "a minute after the root first arrived"
 
 
 def test_leases_survive_a_restart(opened: Open) -> None:
