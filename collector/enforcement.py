@@ -221,9 +221,9 @@ class Enforcement:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
 
         Call it once the ledger has counted them. A root ends a run as `end` does: what other services of the run have
-        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be said again; leases that are not
-        open are passed over. For any thread; blocking, one commit. A disk that fails only leaves more set aside after
-        a restart, until the leases expire.
+        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be said again;
+        leases that are not open are passed over. For any thread; blocking, one commit. A disk that fails only leaves
+        more set aside after a restart, until the leases expire.
         """
         latest = self._clock.time_ns() + _SETTLE_NS
         settled = (
