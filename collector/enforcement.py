@@ -37,6 +37,7 @@ _SECOND = 10**9
 _SETTLE_NS = 60 * _SECOND
 
 _MOST_LEASES = 100_000
+_MOST_OF_A_PROJECT = 20_000  # one project's token cannot use up what there is for all
 
 NOTHING_SAID = Estimate()
 
@@ -256,6 +257,9 @@ class Enforcement:
         return seconds
 
     def _reserve(self, lease: Lease, now_ns: int) -> tuple[Claim, ...]:
+        if self._book.of_project(lease.project, now_ns) >= _MOST_OF_A_PROJECT:
+            text = f"The project {lease.project} has {_MOST_OF_A_PROJECT} open leases, the most one can have."
+            raise Unavailable(Reason.BUSY, f"{text} Settle or release those whose runs have ended.")
         if len(self._book) >= _MOST_LEASES:
             raise Unavailable(Reason.BUSY, f"There are {_MOST_LEASES} open leases, the most there can be.")
 

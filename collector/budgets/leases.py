@@ -6,7 +6,7 @@ once. Spend is counted first and settled second: in between, an amount counts tw
 
 import heapq
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -42,9 +42,16 @@ class LeaseBook:
         self._entries: dict[str, _Entry] = {}
         self._reserved: defaultdict[tuple[str, Scope], int] = defaultdict(int)
         self._expiries: list[tuple[int, str]] = []
+        self._of_project: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def of_project(self, project: str, now_ns: int) -> int:
+        """How many open leases a project has."""
+        with self._lock:
+            self._expire(now_ns)
+            return self._of_project[project]
 
     def leases(self, now_ns: int) -> list[Lease]:
         """Every open lease."""
@@ -147,6 +154,7 @@ class LeaseBook:
             self._entries.clear()
             self._reserved.clear()
             self._expiries.clear()
+            self._of_project.clear()
             for entry in entries:
                 self._enter(entry.lease, claims(entry.lease))
 
@@ -157,6 +165,7 @@ class LeaseBook:
     def _enter(self, lease: Lease, claims: Sequence[Claim]) -> None:
         entry = _Entry(lease, tuple(claims))
         self._entries[lease.id] = entry
+        self._of_project[lease.project] += 1
         self._hold(entry, 1)
         heapq.heappush(self._expiries, (lease.expires_ns, lease.id))
 
@@ -164,6 +173,9 @@ class LeaseBook:
         self._hold(entry, -1)
         if after.state is not LeaseState.OPEN:
             del self._entries[after.id]
+            self._of_project[after.project] -= 1
+            if not self._of_project[after.project]:
+                del self._of_project[after.project]
             return after
         if after.expires_ns != entry.lease.expires_ns:
             heapq.heappush(self._expiries, (after.expires_ns, after.id))

@@ -1,5 +1,6 @@
 """The lease book: nothing is promised twice, whatever the order of reservations, settlements, expiries, restarts."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -115,6 +116,20 @@ def test_time_releases_what_nobody_settled() -> None:
     assert [one.id for one in book.leases(10)] == [lease(2).id, lease(3).id]
 
 
+def test_the_leases_of_a_project_are_those_that_are_open() -> None:
+    book = LeaseBook()
+    for number in range(1, 6):
+        book.reserve(lease(number, 1, expires_ns=10 * number), [MONEY], nothing, 0)
+    book.reserve(replace(lease(6, 1), project="other"), [MONEY], nothing, 0)
+    assert (book.of_project("default", 0), book.of_project("other", 0), book.of_project("third", 0)) == (5, 1, 0)
+    assert book.of_project("default", 10) == 4
+    book.release(lease(5).id)
+    book.settled(lease(4).id, 1, 0, finished_ns=500)
+    assert book.of_project("default", 10) == 2
+    book.rebind(lambda _: [])
+    assert (book.of_project("default", 10), book.of_project("other", 10)) == (2, 1)
+
+
 def test_new_rules_take_hold_of_open_leases() -> None:
     book = LeaseBook()
     book.reserve(lease(1, 60), [MONEY], nothing, 0)
@@ -175,6 +190,18 @@ def test_open_leases_are_those_whose_time_has_not_passed(tmp_path: Path) -> None
         assert store.open_leases(10 + 8 * 86_400 * 10**9) == []
         assert store.find(lease(1).id) is None
         assert store.find("lease_unknown") is None
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with LeaseStore(tmp_path / "leases.db") as store:
+            store.put([lease(1, 60)]).result()
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(modes, 0o600)
+    assert "leases.db" in modes
 
 
 def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
