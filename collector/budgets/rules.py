@@ -84,6 +84,12 @@ class Rule:
         projects = self.match.get("project")
         return projects is None or project in projects
 
+    @property
+    def shared(self) -> bool:
+        """Whether calls of several projects may count in one scope."""
+        projects = self.match.get("project")
+        return "project" not in self.per and (projects is None or len(projects) > 1)
+
     def sql_parameters(self, where: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
         """What a query matches by: lists of exact values (empty: any), and pairs of attributes, as parallel lists.
 
