@@ -32,10 +32,12 @@ FIELDS = tuple(name for name in DIMENSIONS if name != "project")
 
 _SECOND = 10**9
 
-# The spans of a run that has ended are on their way for so long at most: exporters send every few seconds.
+# The spans of a run that has ended, of all its services, are on their way for so long at most: exporters send every few
+# seconds.
 _SETTLE_NS = 60 * _SECOND
 
 _MOST_LEASES = 100_000
+_MOST_OF_A_PROJECT = 20_000  # one project's token cannot use up what there is for all
 
 NOTHING_SAID = Estimate()
 
@@ -219,11 +221,16 @@ class Enforcement:
     def settled(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
 
-        Call it once the ledger has counted them. State, not a difference: it may be said again; leases that are not
-        open are passed over. For any thread; blocking, one commit. A disk that fails only leaves more set aside after
-        a restart, until the leases expire.
+        Call it once the ledger has counted them. A root ends a run as `end` does: what other services of the run have
+        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be said again;
+        leases that are not open are passed over. For any thread; blocking, one commit. A disk that fails only leaves
+        more set aside after a restart, until the leases expire.
         """
-        settled = (self._book.settled(key, pico, tokens, finished=done) for key, pico, tokens, done in totals)
+        latest = self._clock.time_ns() + _SETTLE_NS
+        settled = (
+            self._book.settled(key, pico, tokens, finished_ns=latest if done else None)
+            for key, pico, tokens, done in totals
+        )
         changed = [lease for lease in settled if lease]
         if not changed:
             return
@@ -250,6 +257,9 @@ class Enforcement:
         return seconds
 
     def _reserve(self, lease: Lease, now_ns: int) -> tuple[Claim, ...]:
+        if self._book.of_project(lease.project, now_ns) >= _MOST_OF_A_PROJECT:
+            text = f"The project {lease.project} has {_MOST_OF_A_PROJECT} open leases, the most one can have."
+            raise Unavailable(Reason.BUSY, f"{text} Settle or release those whose runs have ended.")
         if len(self._book) >= _MOST_LEASES:
             raise Unavailable(Reason.BUSY, f"There are {_MOST_LEASES} open leases, the most there can be.")
 

@@ -5,6 +5,7 @@ Every write is a lease's whole state, and states merge: whatever order writes ar
 
 import contextlib
 import json
+import os
 import queue
 import sqlite3
 import threading
@@ -71,6 +72,8 @@ class LeaseStore:
         self._writes: queue.SimpleQueue[tuple[Sequence[Lease], Future[None]] | None] = queue.SimpleQueue()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # For its owner only: what was said of runs names customers.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._connection = self._open()
             self._connection.execute(_SCHEMA)
             self._connection.execute(_INDEX)

@@ -6,7 +6,7 @@ once. Spend is counted first and settled second: in between, an amount counts tw
 
 import heapq
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -42,9 +42,16 @@ class LeaseBook:
         self._entries: dict[str, _Entry] = {}
         self._reserved: defaultdict[tuple[str, Scope], int] = defaultdict(int)
         self._expiries: list[tuple[int, str]] = []
+        self._of_project: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def of_project(self, project: str, now_ns: int) -> int:
+        """How many open leases a project has."""
+        with self._lock:
+            self._expire(now_ns)
+            return self._of_project[project]
 
     def leases(self, now_ns: int) -> list[Lease]:
         """Every open lease."""
@@ -85,10 +92,15 @@ class LeaseBook:
             entry = self._entries.get(lease_id)
             return entry.lease if entry else None
 
-    def settled(self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished: bool) -> Lease | None:
-        """Spans carrying the lease have cost this much in all so far, and are counted; `finished` ends it.
+    def settled(
+        self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished_ns: int | None = None
+    ) -> Lease | None:
+        """Spans carrying the lease have cost this much in all so far, and are counted.
 
-        May be repeated, also out of order: the highest totals stand. The lease as it is now; None when nothing changed.
+        `finished_ns` is said once the run's root has arrived: what is left is held until then at the latest, as other
+        services of the run may still have spans on their way; a lease with nothing left ends at once. May be repeated,
+        also out of order: the highest totals and the earliest end stand. The lease as it is now; None when nothing
+        changed.
         """
         with self._lock:
             entry = self._entries.get(lease_id)
@@ -99,8 +111,10 @@ class LeaseBook:
                 before,
                 spent_pico=max(before.spent_pico, spent_pico),
                 spent_tokens=max(before.spent_tokens, spent_tokens),
-                state=LeaseState.FINISHED if finished else before.state,
+                expires_ns=before.expires_ns if finished_ns is None else min(before.expires_ns, finished_ns),
             )
+            if finished_ns is not None and not after.pico_left and not after.tokens_left:
+                after = replace(after, state=LeaseState.FINISHED)
             return self._change(entry, after) if after != before else None
 
     def ended(self, lease_id: str, pico: int | None, tokens: int | None, expires_ns: int) -> Lease | None:
@@ -140,6 +154,7 @@ class LeaseBook:
             self._entries.clear()
             self._reserved.clear()
             self._expiries.clear()
+            self._of_project.clear()
             for entry in entries:
                 self._enter(entry.lease, claims(entry.lease))
 
@@ -150,6 +165,7 @@ class LeaseBook:
     def _enter(self, lease: Lease, claims: Sequence[Claim]) -> None:
         entry = _Entry(lease, tuple(claims))
         self._entries[lease.id] = entry
+        self._of_project[lease.project] += 1
         self._hold(entry, 1)
         heapq.heappush(self._expiries, (lease.expires_ns, lease.id))
 
@@ -157,6 +173,9 @@ class LeaseBook:
         self._hold(entry, -1)
         if after.state is not LeaseState.OPEN:
             del self._entries[after.id]
+            self._of_project[after.project] -= 1
+            if not self._of_project[after.project]:
+                del self._of_project[after.project]
             return after
         if after.expires_ns != entry.lease.expires_ns:
             heapq.heappush(self._expiries, (after.expires_ns, after.id))

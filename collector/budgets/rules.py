@@ -22,6 +22,9 @@ from collector.model.money import PICODOLLARS_PER_USD
 # Only ASCII letters have a case here: then Python and the store agree on every name there may be.
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
+# An RE2 expression that matches nothing, not even "": every call has one model.
+_NO_MODEL = "(?s)^$."
+
 
 class Unit(StrEnum):
     """What a limit is counted in."""
@@ -82,11 +85,18 @@ class Rule:
         projects = self.match.get("project")
         return projects is None or project in projects
 
+    @property
+    def shared(self) -> bool:
+        """Whether calls of several projects may count in one scope."""
+        projects = self.match.get("project")
+        return "project" not in self.per and (projects is None or len(projects) > 1)
+
     def sql_parameters(self, where: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
         """What a query matches by: lists of exact values (empty: any), and pairs of attributes, as parallel lists.
 
         A key that comes with several values is matched by any of them. `model_pattern` is an RE2 expression; "" for
-        any. `where` narrows: its values, of dimensions that the rule may match as well, are the only ones.
+        any. `where` narrows: a call has its values besides what the rule matches; one that the rule does not match
+        leaves no call at all.
         """
         match: Mapping[str, tuple[str, ...]] = {
             **self.match,
@@ -102,6 +112,8 @@ class Rule:
         pattern = _expression(self.match["model"]) if "model" in self.match else ""
         if "model" in where:
             pattern = f"(?s)^{''.join(map(_literal, where['model']))}$"
+        if any(name in self.match and not _test(name, self.match[name])(value) for name, value in where.items()):
+            pattern = _NO_MODEL
         return {
             **exact,
             "model_pattern": pattern,

@@ -1,8 +1,8 @@
 """What there is to see of budgets: their scopes by how much of the limit is spent, and what only the store knows."""
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from collector.budgets.facts import Amount
 from collector.budgets.periods import Calendar, Period
@@ -10,6 +10,8 @@ from collector.budgets.rules import Rule, Unit
 from collector.model.budgets import Scope
 
 _MILLION = 1_000_000
+
+_Value = TypeVar("_Value")
 
 
 class Share(NamedTuple):
@@ -21,15 +23,18 @@ class Share(NamedTuple):
 
 
 class StoredSpend(Protocol):
-    """What the views ask the store. `where` fixes values of some of the rule's `per`; empty: the rule as a whole.
+    """What the views ask the store. `where` fixes values of the rule's `per`, or the project; empty: all of it.
 
-    Both block, and raise Unavailable when the store does not answer.
+    All block, and raise Unavailable when the store does not answer.
     """
+
+    def scopes(self, rule: Rule, project: str, period: Period) -> Collection[Scope]:
+        """The scopes in which calls of one project count."""
 
     def breakdown(
         self, rule: Rule, project: str, where: Mapping[str, str], period: Period, limit: int
     ) -> Sequence[Share]:
-        """The feature and model pairs that spent most, in the rule's unit, among the project's calls; most first."""
+        """The feature and model pairs that spent most, in the rule's unit, most first; of all projects with ""."""
 
     def history(self, rule: Rule, where: Mapping[str, str], periods: Sequence[Period]) -> Sequence[Amount]:
         """What was spent in each of `periods`, which follow each other, oldest first."""
@@ -53,12 +58,12 @@ def page(rule: Rule, amounts: Mapping[Scope, Amount], limit: int, after: Place |
     return heapq.nsmallest(limit, (one for one in places if after is None or one > after))
 
 
-def selected(rule: Rule, amounts: Mapping[Scope, Amount], where: Mapping[str, str]) -> dict[Scope, Amount]:
-    """The scopes that have the values `where` says."""
+def selected(rule: Rule, by_scope: Mapping[Scope, _Value], where: Mapping[str, str]) -> dict[Scope, _Value]:
+    """The scopes that have the values `where` says; what it says of other names than the rule's `per` has no say."""
     fixed = [(position, where[name]) for position, name in enumerate(rule.per) if name in where]
     if not fixed:
-        return dict(amounts)
-    return {scope: amount for scope, amount in amounts.items() if all(scope[at] == value for at, value in fixed)}
+        return dict(by_scope)
+    return {scope: value for scope, value in by_scope.items() if all(scope[at] == wanted for at, wanted in fixed)}
 
 
 def periods_before(rule: Rule, period: Period, count: int) -> list[Period]:

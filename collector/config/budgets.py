@@ -62,6 +62,7 @@ def _dimension(name: str) -> str:
     if name.startswith(ATTRIBUTE):
         if not 0 < len(name) - len(ATTRIBUTE) <= LONGEST_VALUE:
             raise ValueError(f"{shown(name)} needs a key of 1 to {LONGEST_VALUE} characters after {ATTRIBUTE!r}")
+        _printable(name.removeprefix(ATTRIBUTE))
     elif name not in DIMENSIONS:
         raise ValueError(f"{shown(name)} is nothing to match by{nearest(name, [*DIMENSIONS, ATTRIBUTE + 'KEY'])}")
     return name

@@ -1,11 +1,12 @@
 """What only the store knows of budgets: which features and models spent, and how the periods before went."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Unit
 from collector.budgets.views import Share
+from collector.model.budgets import Scope
 from collector.spending import exact_spend, spend_by
 from collector.store.client import Store
 
@@ -18,12 +19,16 @@ class StoredSpend:
     def __init__(self, store: Callable[[], Store]) -> None:
         self._store = store
 
+    def scopes(self, rule: Rule, project: str, period: Period) -> Collection[Scope]:
+        """The scopes of a rule in which calls of one project count."""
+        return spend_by(self._store(), rule, {"project": project}, rule.per, period).keys()
+
     def breakdown(
         self, rule: Rule, project: str, where: Mapping[str, str], period: Period, limit: int
     ) -> Sequence[Share]:
         """The feature and model pairs that spent most, in the rule's unit; most first.
 
-        `where` fixes values of the rule's `per`. Of one project's calls, or of all with "".
+        `where` fixes values of dimensions. Of one project's calls, or of all with "".
         """
         fixed = {**where, "project": project} if project else where
         spent = spend_by(self._store(), rule, fixed, _DIVIDED_BY, period)

@@ -94,7 +94,7 @@ def retry_header(decision: Decision) -> dict[str, str]:
 def decision_headers(decision: Decision) -> Mapping[str, str]:
     """The decision for gateways, of the budget that refuses or else of the tightest.
 
-    Names and values of users are percent-encoded: a header can hold neither a newline nor an umlaut.
+    Names and values are percent-encoded, keys of attributes too: a header can hold neither a newline nor an umlaut.
     """
     headers = retry_header(decision)
     if decision.reason:
@@ -108,7 +108,7 @@ def decision_headers(decision: Decision) -> Mapping[str, str]:
     values = scope_json(standing.rule, standing.scope).items()
     told = {
         "budget": _header(standing.rule.name),
-        "scope": ",".join(f"{name}={quote(value, safe='')}" for name, value in values),
+        "scope": ",".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in values),
         "unit": unit.value,
         "spend": amount(standing.spend, unit),
         "reserved": amount(standing.reserved, unit),

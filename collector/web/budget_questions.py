@@ -98,7 +98,18 @@ def _tokens(name: str, value: Any) -> int | None:
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise Rejected(Reason.MALFORMED, f"{name} is a string, not {str(value)[:40]}.")
-    return value
+    return _whole(name, value)
+
+
+def _whole(name: str, text: str) -> str:
+    """JSON can escape half a character, which no answer in UTF-8 could repeat."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Rejected(
+            Reason.MALFORMED, f"{name}={text[:40]!r} is not Unicode: half a surrogate pair stands alone."
+        ) from None
+    return text
 
 
 def _attributes(value: Any) -> dict[str, str]:
@@ -108,7 +119,7 @@ def _attributes(value: Any) -> dict[str, str]:
         raise Rejected(Reason.MALFORMED, 'attributes is an object of strings, for example {"tenant": "acme"}.')
     if len(value) > _MOST_ATTRIBUTES:
         raise Rejected(Reason.MALFORMED, f"attributes has {len(value)} keys; {_MOST_ATTRIBUTES} is the most.")
-    return {f"{ATTRIBUTE}{key}": text for key, text in value.items()}
+    return {f"{ATTRIBUTE}{_whole('attributes', key)}": _whole("attributes", text) for key, text in value.items()}
 
 
 def _dashed(name: str) -> str:

@@ -1,10 +1,14 @@
-"""REST to look at budgets: how each stands, where it is heading, what spent it, and how periods before went."""
+"""REST to look at budgets: how each stands, where it is heading, what spent it, and how periods before went.
+
+A budget may be shared by projects. Who is not `admin` sees sums that others have a part in only where calls of the own
+project count too, and nothing else of others: neither their values nor the limits of these.
+"""
 
 import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -12,10 +16,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from collector.admit.auth import Gate
-from collector.budgets.decisions import iso, period_at
+from collector.budgets.decisions import Standing, iso, period_at
 from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.forecast import forecast
-from collector.budgets.periods import Period
+from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Unit
 from collector.budgets.views import Place, StoredSpend, page, periods_before, selected
 from collector.enforcement import Enforcement
@@ -36,7 +40,10 @@ _LONGEST_NAME = 200
 
 
 def routes(enforcement: Enforcement, stored: StoredSpend, gate: Gate, clock: Clock) -> list[Route]:
-    """Views for tokens with the scope `traces:read`, of the rules that may count calls of the token's project."""
+    """Views for tokens with the scope `traces:read`, of the rules that may count calls of the token's project.
+
+    Of every rule and project for tokens with `admin`.
+    """
     views = _Views(enforcement, stored, clock)
 
     async def listed(request: Request) -> Response:
@@ -63,7 +70,7 @@ class _Views:
         """A page of budgets in the order of the settings, each with its tightest scopes. `after` is a budget's name."""
         known_only(query, ("limit", "after"), "parameter")
         limit = _limit(query, _BUDGETS_A_PAGE)
-        rules = [rule for rule in self._enforcement.rules.rules if rule.visible_to(principal.project)]
+        rules = self._visible(principal)
         names = [rule.name for rule in rules]
         if "after" in query:
             if query["after"] not in names:
@@ -87,9 +94,12 @@ class _Views:
         budget = self._budget(rule, principal, where, self._clock.time_ns(), limit, after)
         return {"budget": budget, "degraded": self._enforcement.degraded() or None}
 
+    def _visible(self, principal: Principal) -> list[Rule]:
+        project = _only(principal)
+        return [rule for rule in self._enforcement.rules.rules if not project or rule.visible_to(project)]
+
     def _rule(self, principal: Principal, name: str) -> Rule:
-        rules = self._enforcement.rules.rules
-        rule = next((rule for rule in rules if rule.name == name and rule.visible_to(principal.project)), None)
+        rule = next((rule for rule in self._visible(principal) if rule.name == name), None)
         if rule is None:
             told = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
             raise Rejected(Reason.NOT_FOUND, f"No budget of project {principal.project} is called {told!r}.")
@@ -104,38 +114,48 @@ class _Views:
         limit: int,
         after: Place | None = None,
     ) -> dict[str, Any]:
-        if "project" in rule.per:
-            where = {**where, "project": principal.project}
+        project = _only(principal)
+        if project:
+            where = {**where, "project": project}
         period = period_at(rule, now)
-        amounts = selected(rule, self._enforcement.scopes(rule, now), where)
+        told = {**_settings(rule, project), "period": period_json(rule, period)}
+        try:
+            seen = self._seen(rule, project, period)
+        except Unavailable as error:
+            unknown = ("limits", "spend", "scopes", "states", "next", "breakdown", "history")
+            return {**told, **dict.fromkeys(unknown), "unavailable": str(error)}
+        everything = self._enforcement.scopes(rule, now)
+        amounts = selected(rule, {scope: one for scope, one in everything.items() if seen(scope)}, where)
         places = page(rule, amounts, limit + 1, after)
         more, shown = len(places) > limit, places[:limit]
         return {
-            **_settings(rule),
-            "period": period_json(rule, period),
+            **told,
+            "limits": _limits(rule, project, seen),
             "spend": amount(_value(rule, _total(amounts)), rule.unit),
             "scopes": len(amounts),
             "states": [self._state(rule, one.scope, amounts[one.scope], now) for one in shown],
             "next": _cursor(shown[-1]) if more else None,
-            **self._from_the_store(rule, principal, where, period),
+            **self._from_the_store(rule, project, where, period),
         }
+
+    def _seen(self, rule: Rule, project: str, period: Period) -> Callable[[Values], bool]:
+        """Which scopes a project (all with "") may see: of a shared budget, those in which calls of the project count.
+
+        Raises Unavailable: only the store knows whose they are.
+        """
+        if not project or not rule.shared or not rule.per:
+            return lambda _: True
+        return frozenset(self._stored.scopes(rule, project, period)).__contains__
 
     def _state(self, rule: Rule, scope: Values, spent: Amount, now: int) -> dict[str, Any]:
         standing = self._enforcement.standing(rule, scope, now, spent)
-        outlook = forecast(standing.spend, standing.limit, standing.period.start, standing.period.end, now)
-        told = outlook and {
-            "total": amount(outlook.total, rule.unit),
-            "breach": None if outlook.breach_ns is None else iso(outlook.breach_ns, rule),
-        }
-        return {**standing_json(standing), "forecast": told}
+        return {**standing_json(standing), "forecast": _forecast_json(standing, now)}
 
-    def _from_the_store(
-        self, rule: Rule, principal: Principal, where: Mapping[str, str], period: Period
-    ) -> dict[str, Any]:
+    def _from_the_store(self, rule: Rule, project: str, where: Mapping[str, str], period: Period) -> dict[str, Any]:
         """`breakdown` and `history`, null when the store does not answer, and then why."""
         before = periods_before(rule, period, _PERIODS)
         try:
-            shares = self._stored.breakdown(rule, principal.project, where, period, _SHARES)
+            shares = self._stored.breakdown(rule, project, where, period, _SHARES)
             spent = self._stored.history(rule, where, before)
         except Unavailable as error:
             return {"breakdown": None, "history": None, "unavailable": str(error)}
@@ -150,20 +170,46 @@ class _Views:
         }
 
 
-def _settings(rule: Rule) -> dict[str, Any]:
+def _only(principal: Principal) -> str:
+    """The project whose calls a caller may see; "" for all."""
+    return "" if principal.may(Scope.ADMIN) else principal.project
+
+
+def _settings(rule: Rule, project: str) -> dict[str, Any]:
+    """What a budget is; of the projects it lists, only the caller's own."""
     return {
         "name": rule.name,
         "unit": rule.unit.value,
         "limit": amount(rule.limit, rule.unit),
-        "limits": [
-            {"scope": scope_json(rule, scope), "limit": amount(limit, rule.unit)}
-            for scope, limit in sorted(rule.limits.items())
-        ],
-        "match": {name: list(values) for name, values in rule.match.items()},
+        "match": {
+            name: [project] if project and name == "project" else list(values) for name, values in rule.match.items()
+        },
         "per": list(rule.per),
+        "shared": rule.shared,
         "warn_at": [str(line) for line in rule.warn_at],
         "hard": rule.hard,
         "unpriced": rule.unpriced.value,
+    }
+
+
+def _limits(rule: Rule, project: str, seen: Callable[[Values], bool]) -> list[dict[str, Any]]:
+    limits = selected(rule, rule.limits, {"project": project} if project else {})
+    return [
+        {"scope": scope_json(rule, scope), "limit": amount(limit, rule.unit)}
+        for scope, limit in sorted(limits.items())
+        if seen(scope)
+    ]
+
+
+def _forecast_json(standing: Standing, now: int) -> dict[str, str | None] | None:
+    """None of a rolling window: it has no end that its spend is heading for."""
+    rule, period = standing.rule, standing.period
+    outlook = forecast(standing.spend, standing.limit, period.start, period.end, now)
+    if outlook is None or isinstance(rule.schedule, Rolling):
+        return None
+    return {
+        "total": amount(outlook.total, rule.unit),
+        "breach": None if outlook.breach_ns is None else iso(outlook.breach_ns, rule),
     }
 
 

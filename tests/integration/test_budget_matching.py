@@ -1,4 +1,4 @@
-"""The store matches names of models as rules do: the ledger is compared with what it answers."""
+"""The store matches as rules do: the ledger is compared with what it answers."""
 
 from typing import Any
 

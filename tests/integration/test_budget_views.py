@@ -1,6 +1,6 @@
 """What there is to see of budgets over REST: states, forecast, pages of many scopes, breakdown, history."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from collector.budgets.views import Share
 from collector.config import AuthConfig
 from collector.enforcement import Run
 from collector.errors import Reason, SpanmeterError, Unavailable
+from collector.model.budgets import Scope
 from collector.model.money import picodollars
 from collector.web import api, budget_views, budgets
 from tests.support.budgets import Desk
@@ -41,6 +42,7 @@ BUDGETS: list[dict[str, Any]] = [
         "limits": {"vip": 100},
         "period": "day",
         "per": "user",
+        "match": {"project": "default"},
         "warn_at": [0.5, 0.9],
     },
     {"name": "tokens", "limit_tokens": 1000, "period": "24h", "hard": True, "match": {"project": "default"}},
@@ -59,6 +61,11 @@ class Answers:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
         self.down = False
+
+    def scopes(self, rule: Rule, project: str, period: Period) -> Collection[Scope]:
+        self._asked(rule, project, {})
+        assert now_in(period)
+        return ()
 
     def breakdown(
         self, rule: Rule, project: str, where: Mapping[str, str], period: Period, limit: int
@@ -107,23 +114,29 @@ def see(web: Web, path: str = "", token: str = READER) -> Answer:
 
 def test_every_budget_of_the_project_is_listed_with_its_state(desk: Desk, web: Web) -> None:
     desk.spend("0.25", tokens=400, user="ann", feature="checkout")
-    desk.spend("0.75", tokens=100, user="bob", feature="checkout", project="other")
+    desk.spend("0.75", tokens=100, user="bob")
+    desk.spend("2", user="eve", feature="checkout", project="other")
     answer = see(web)
     assert answer.status == 200
     assert [budget["name"] for budget in answer.body["budgets"]] == ["users/day", "tokens", "projects"]
     users, tokens, projects = answer.body["budgets"]
+    assert [budget["shared"] for budget in (users, tokens, projects)] == [False, False, False]
     assert (users["spend"], users["scopes"], users["warn_at"]) == ("1.000000000000", 2, ["0.5", "0.9"])
     assert users["limits"] == [{"scope": {"user": "vip"}, "limit": "100.000000000000"}]
     assert [state["scope"]["user"] for state in users["states"]] == ["bob", "ann"]
-    assert (tokens["unit"], tokens["spend"], tokens["match"]) == ("tokens", "400", {"project": ["default"]})
+    assert (tokens["unit"], tokens["spend"], tokens["match"]) == ("tokens", "500", {"project": ["default"]})
     assert tokens["period"]["rolling"] is True
     assert tokens["period"]["end"] == "2025-10-09T08:54:00+00:00"
     state = tokens["states"][0]
-    assert (state["spend"], state["limit"], state["remaining"], state["fraction"]) == ("400", "1000", "600", "0.400000")
-    assert [state["scope"] for state in projects["states"]] == [{"project": "default", "feature": "checkout"}]
-    assert projects["spend"] == "0.250000000000", "other projects' scopes are theirs"
+    assert (state["spend"], state["limit"], state["remaining"], state["fraction"]) == ("500", "1000", "500", "0.500000")
+    assert state["forecast"] is None, "a window has no end to head for"
+    assert [state["scope"] for state in projects["states"]] == [
+        {"project": "default", "feature": ""},
+        {"project": "default", "feature": "checkout"},
+    ]
+    assert projects["spend"] == "1.000000000000", "other projects' scopes are theirs"
     theirs = see(web, token=OTHER).body["budgets"]
-    assert [budget["name"] for budget in theirs] == ["users/day", "projects", "theirs"]
+    assert [budget["name"] for budget in theirs] == ["projects", "theirs"]
 
 
 def test_a_state_tells_where_it_is_heading(desk: Desk, web: Web) -> None:

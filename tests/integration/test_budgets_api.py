@@ -150,6 +150,12 @@ def test_scopes_and_projects_hold(web: Web) -> None:
         (b'{"zzzzzzz": 1}', "'zzzzzzz' is not a known field; known are service, environment, provider, model, agent,"),
         (b'{"project": "other"}', "project cannot be said: it is your token's own, default."),
         (b'{"feature": 1}', "feature is a string, not 1."),
+        (
+            rb'{"feature": "a\ud800"}',
+            r"feature='a\ud800' is not Unicode: half a surrogate pair stands alone.",
+        ),
+        (rb'{"attributes": {"\udfff": "a"}}', r"attributes='\udfff' is not Unicode: half a surrogate pair"),
+        (rb'{"attributes": {"a": "\udfff"}}', r"attributes='\udfff' is not Unicode: half a surrogate pair"),
         (b'{"attributes": ["a"]}', 'attributes is an object of strings, for example {"tenant": "acme"}.'),
         (b'{"attributes": {"a": 1}}', 'attributes is an object of strings, for example {"tenant": "acme"}.'),
         (b'{"estimate_usd": "much"}', "estimate_usd='much' is not an amount: a number or string such as \"0.25\", at"),
@@ -260,6 +266,20 @@ def test_headers_hold_what_headers_cannot(tmp_path: Path) -> None:
         )
         assert answer.status == 403
         assert "x-injected" not in answer.headers
+    desk.close()
+
+
+def test_keys_of_attributes_are_encoded_as_values_are(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {**MONTH, "per": ["attribute.客户", "attribute.a,b=c"]})
+    app = Starlette(
+        routes=budgets.routes(desk.enforcement, Gate(AuthConfig())),
+        exception_handlers={SpanmeterError: api.error_response},
+    )
+    with serving(app) as web:
+        answer = web.ask("GET", "/api/v1/budgets/authorize?attribute.%E5%AE%A2%E6%88%B7=acme")
+        assert (answer.status, answer.body["allowed"]) == (200, True)
+        scope = "attribute.%E5%AE%A2%E6%88%B7=acme,attribute.a%2Cb%3Dc="
+        assert answer.headers["x-spanmeter-scope"] == scope
     desk.close()
 
 

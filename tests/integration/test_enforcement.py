@@ -15,7 +15,7 @@ from collector.budgets.decisions import Decision, Estimate, Refusal
 from collector.config import EnforcementConfig
 from collector.enforcement import Granted, Run
 from collector.errors import Reason, Rejected, Unavailable
-from collector.model.leases import LeaseState
+from collector.model.leases import Lease, LeaseState
 from collector.model.money import picodollars
 from tests.support.budgets import MONTH, Desk, rules
 
@@ -179,11 +179,28 @@ def test_leases_set_aside_until_spans_settle_them(opened: Open) -> None:
     desk.enforcement.settled([(lease_id, picodollars("2"), 100, False)])
     assert desk.enforcement.check(run("4")).allowed
     assert not desk.enforcement.check(run("4.000000000001")).allowed
-    desk.enforcement.settled([(lease_id, picodollars("2"), 100, True)])
-    assert desk.enforcement.check(run("8")).allowed
+    desk.spend("4")
+    desk.enforcement.settled([(lease_id, picodollars("6"), 100, True)])
     assert desk.enforcement.open_leases() == []
     found = asyncio.run(desk.enforcement.find("default", lease_id))
-    assert (found.state, found.spent_pico, found.spent_tokens) == (LeaseState.FINISHED, picodollars("2"), 100)
+    assert (found.state, found.spent_pico, found.spent_tokens) == (LeaseState.FINISHED, picodollars("6"), 100)
+
+
+def test_the_calls_of_another_service_may_arrive_after_the_root(opened: Open) -> None:
+    desk = opened(MONTH)
+    lease_id = granted(desk, run("6"))
+    desk.enforcement.settled([(lease_id, 0, 0, True)])
+    assert not desk.enforcement.check(run("5")).allowed, "what the run has spent is still on its way"
+    desk.clock.advance(30)
+    desk.spend("5")
+    desk.enforcement.settled([(lease_id, picodollars("5"), 100, True)])
+    assert desk.enforcement.check(run("4")).allowed
+    assert not desk.enforcement.check(run("4.000000000001")).allowed
+    desk.reopen()
+    desk.clock.advance(29)
+    assert not desk.enforcement.check(run("5")).allowed
+    desk.clock.advance(1)
+    assert desk.enforcement.check(run("5")).allowed, "a minute after the root first arrived"
 
 
 def test_leases_survive_a_restart(opened: Open) -> None:
@@ -276,6 +293,25 @@ def test_a_thousand_leases_at_once_get_exactly_the_cap(opened: Open) -> None:
     assert sum(isinstance(answer, Granted) for answer in answers) == 124, "8.7 / 0.07"
     desk.reopen()
     assert len(desk.enforcement.open_leases()) == 124
+
+
+def test_one_project_cannot_use_up_the_leases_of_all(opened: Open) -> None:
+    desk = opened({**MONTH, "limit_usd": 1000})
+    desk.store.put(
+        [
+            Lease(f"lease_{number}", "default", {}, 1, 0, desk.clock.now_ns, desk.clock.now_ns + 60 * 10**9)
+            for number in range(20_000)
+        ]
+    ).result()
+    desk.reopen()
+    with pytest.raises(Unavailable, match="The project default has 20000 open leases, the most one can have") as caught:
+        take(desk, run("1"))
+    assert caught.value.reason is Reason.BUSY
+    assert granted(desk, run("1", project="other"))
+    asyncio.run(desk.enforcement.release("default", "lease_7"))
+    assert granted(desk, run("1"))
+    desk.clock.advance(60)
+    assert granted(desk, run("1"))
 
 
 KILLED = """

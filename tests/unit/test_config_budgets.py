@@ -144,6 +144,10 @@ MEGABYTE = "x" * 2**20
         ),
         ({"match": {"attribute": "x"}}, "budgets.0.match.attribute: 'attribute' is nothing to match by; did you mean"),
         ({"match": {"attribute.": "x"}}, "budgets.0.match.attribute.: 'attribute.' needs a key of 1 to 200 characters"),
+        (
+            {"per": "attribute.a\r\nb"},
+            "budgets.0.per.0: 'a\\r\\nb' has characters that do not print, or blanks around it",
+        ),
         ({"match": {MEGABYTE: "x"}}, "budgets.0.match.'xxxxxx"),
         ({"match": {1: "x"}}, "budgets.0.match.1: 1 is not text; write it in quotes"),
         ({"match": {"user": 42}}, "budgets.0.match.user.0: 42 is not text; write it in quotes"),

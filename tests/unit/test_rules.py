@@ -207,6 +207,8 @@ def test_what_a_query_matches_by() -> None:
         "per": ["user", "attribute.z"],
     }
     assert rule().sql_parameters()["model_pattern"] == ""
+    narrowed = rule(match=match).sql_parameters({"feature": "b", "model": "o3"})
+    assert (narrowed["match_feature"], narrowed["model_pattern"]) == (["b"], "(?s)^o3$")
 
 
 SAME = {"period": "week", "match": {"service": ["a", "b"], "model": "GPT-*"}, "per": ["user", "feature"]}
@@ -220,7 +222,7 @@ SAME = {"period": "week", "match": {"service": ["a", "b"], "model": "GPT-*"}, "p
         {"limits": [{"value": {"user": "a", "feature": "b"}, "limit_usd": 1}]},
         {"warn_at": 0.5},
         {"hard": True},
-        {"unpriced": "block"},
+        {"unpriced": "block", "hard": True},
         {"webhooks": "ops"},
         {"match": {"model": "gpt-*", "service": ["b", "a"]}},
     ],
