@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test lint run native fuzz asan clean
+.PHONY: demo test long lint run native fuzz asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -23,6 +23,9 @@ TEST_PROCESSES ?= 2
 
 test: $(VENV)/installed  ## Run every test.
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+long: $(VENV)/installed  ## Run the tests that take minutes.
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/installed  ## Style, types, import contracts.
 	$(BIN)/ruff check .

@@ -34,6 +34,8 @@ POISON_CODES = frozenset(
 
 
 _MEMORY_LIMIT_EXCEEDED = 241
+# What the engine says instead when the limit is met while it reads rows from this process (PY_EXCEPTION_OCCURED).
+_READING_FAILED = 800
 
 
 class Refused(Unavailable):
@@ -53,7 +55,7 @@ def translate(error: ClickHouseError | OSError) -> SpanmeterError:
     code = error.code if isinstance(error, Error) else None
     if code in POISON_CODES:
         return Rejected(Reason.POISON, f"ClickHouse cannot store the data: {_short(error)}")
-    if code == _MEMORY_LIMIT_EXCEEDED:
+    if code == _MEMORY_LIMIT_EXCEEDED or (code == _READING_FAILED and "memory limit exceeded" in str(error)):
         return OutOfMemory(code, f"ClickHouse has too little memory: {_short(error)}")
     if code is not None:
         return Refused(code, f"ClickHouse refused: {_short(error)}")

@@ -52,7 +52,7 @@ def work(daemon: DaemonProcess, budget: Budget, stop: threading.Event) -> None:
             stop.wait(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_the_cap_holds_though_the_daemon_is_killed(tmp_path: Path) -> None:
     daemon = DaemonProcess(

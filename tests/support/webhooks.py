@@ -84,6 +84,8 @@ def receiver(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iter
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if len(body) < int(self.headers["content-length"]):
+                return  # whoever sent it is dead
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply = box.take(Received(self.path, headers, body))
             if reply.hold:
