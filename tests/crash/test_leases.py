@@ -43,6 +43,7 @@ def work(daemon: DaemonProcess, budget: Budget, stop: threading.Event) -> None:
                 number = next(NUMBERS)
                 call = Call(number, number, time.time_ns(), tokens=10, lease=lease.id)
                 deliver(daemon, call, stop)
+                lease.settle(usd=COST)  # or the half it did not need would be held until it expires
         except BudgetExceeded as refusal:
             spend = Decimal(refusal.decision["budget"]["spend"])
             if refusal.decision["reason"] == "over_limit" and spend >= RUNS * COST:
