@@ -52,6 +52,11 @@ _LONGEST_QUESTION = 4096
 # As much as one read of uvloop takes.
 _BUFFER_BYTES = 256 * 1024
 _LONGEST_TICK = 1.0
+# A TLS client that does not say goodbye is waited for so long.
+_FAREWELL_SECONDS = 2.0
+
+
+_TOO_LONG_A_QUESTION = Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest.")
 
 
 class GrpcServer:
@@ -83,7 +88,12 @@ class GrpcServer:
         sock = listen(self._endpoint, "OTLP/gRPC", shared=self._shared)
         handshake = self.read_timeout if self._tls else None
         self._server = await loop.create_server(
-            lambda: Connection(self), sock=sock, ssl=self._tls, ssl_handshake_timeout=handshake, backlog=2048
+            lambda: Connection(self),
+            sock=sock,
+            ssl=self._tls,
+            ssl_handshake_timeout=handshake,
+            ssl_shutdown_timeout=_FAREWELL_SECONDS if self._tls else None,
+            backlog=2048,
         )
         port: int = sock.getsockname()[1]
         return port
@@ -110,6 +120,8 @@ class GrpcServer:
         self._connections.add(connection)
         if self._ticks is None:
             self._tick()
+        if self._stopping:  # its handshake has ended too late
+            connection.shut_down()
 
     def closed(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -133,7 +145,11 @@ class GrpcServer:
         """Look at every deadline, for as long as there are connections."""
         now = self.now()
         for connection in tuple(self._connections):
-            connection.tick(now)
+            try:
+                connection.tick(now)
+            except Exception:  # a defect in one connection: the others keep their deadlines
+                log.exception("A connection failed inside spanmeter; it ends, and its client has to send again.")
+                connection.abort()
         server = self.keepalive.server_parameters
         times = server.time, server.timeout, server.max_connection_idle, server.max_connection_age, self.read_timeout
         shortest = min(each for each in times if each)
@@ -226,11 +242,13 @@ class ConnectionCalls:
         """Questions to the health service are not admitted, so nobody counts what is held of them."""
         if held > _LONGEST_QUESTION:
             self._drop(stream)
-            self.refuse(stream, Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest."))
+            self.refuse(stream, _TOO_LONG_A_QUESTION)
 
     def _ask_health(self, stream: int, path: int, message: bytes, coding: str | None) -> None:
         try:
-            service = HealthCheckRequest.FromString(_plain(message, coding, self.port.max_bytes)).service
+            if len(message) > _LONGEST_QUESTION:
+                raise _TOO_LONG_A_QUESTION
+            service = HealthCheckRequest.FromString(_plain(message, coding, _LONGEST_QUESTION)).service
             if path == _WATCH:
                 self.port.health.watch(self.connection, stream, service)
             else:
@@ -333,7 +351,7 @@ class Health:
 
     def __init__(self) -> None:
         self._state = HealthCheckResponse.SERVING
-        self._watching: set[tuple[Connection, int]] = set()
+        self._watching: dict[Connection, set[int]] = {}
 
     def check(self, service: str) -> bytes:
         """The answer for `service`. Raises Rejected(NOT_FOUND)."""
@@ -347,26 +365,37 @@ class Health:
             self._say(connection, stream, HealthCheckResponse.SERVICE_UNKNOWN)
         else:
             self._say(connection, stream, self._state)
-        self._watching.add((connection, stream))
+        if self._state == HealthCheckResponse.NOT_SERVING:
+            self._end(connection, stream)
+        else:
+            self._watching.setdefault(connection, set()).add(stream)
 
     def unwatch(self, connection: Connection, stream: int) -> None:
-        self._watching.discard((connection, stream))
+        streams = self._watching.get(connection)
+        if streams:
+            streams.discard(stream)
+            if not streams:
+                del self._watching[connection]
 
     def watched_by(self, connection: Connection) -> Sequence[int]:
         """The calls of a connection that wait for news."""
-        return [stream for watcher, stream in self._watching if watcher is connection]
+        return tuple(self._watching.get(connection, ()))
 
     def stop(self) -> None:
         """Say that nothing is served any more."""
         self._state = HealthCheckResponse.NOT_SERVING
-        why = Unavailable(Reason.STOPPING, "The server is stopping.")
-        for connection, stream in self._watching:
-            self._say(connection, stream, self._state)
-            connection.codec.refuse(stream, _OK, _trailers(why))
+        for connection, streams in self._watching.items():
+            for stream in streams:
+                self._say(connection, stream, self._state)
+                self._end(connection, stream)
         self._watching.clear()
 
     def _say(self, connection: Connection, stream: int, state: HealthCheckResponse.ServingStatus) -> None:
         connection.codec.send(stream, HealthCheckResponse(status=state).SerializeToString())
+        connection.flush_soon()
+
+    def _end(self, connection: Connection, stream: int) -> None:
+        connection.codec.refuse(stream, _OK, _trailers(Unavailable(Reason.STOPPING, "The server is stopping.")))
         connection.flush_soon()
 
 

@@ -14,7 +14,8 @@ def tls_context(tls: TlsConfig) -> ssl.SSLContext | None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tls.client_ca_file)
         context.load_cert_chain(tls.cert_file, tls.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise StartError(f"Cannot use the TLS files {tls.cert_file} and {tls.key_file}: {error}.") from None
+        files = ", ".join(str(file) for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file)
+        raise StartError(f"Cannot use the TLS files {files}: {error}.") from None
     if tls.client_ca_file:
         context.verify_mode = ssl.CERT_REQUIRED
     return context

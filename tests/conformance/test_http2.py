@@ -14,6 +14,7 @@ import grpc
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 import pytest
 from backports import zstd
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -227,6 +228,22 @@ def test_questions_about_health_hold_no_memory(daemon: Daemon) -> None:
         client.send(stream, frame(b"")[:2], ends=False)
         client.send(stream, frame(b"")[2:])
         assert client.answer()["grpc-status"] == "0"
+
+
+def test_questions_about_health_are_not_inflated(daemon: Daemon) -> None:
+    large = HealthCheckRequest(service="x" * MIB).SerializeToString()
+    with Client(daemon) as client:
+        stream = client.begin(path="/grpc.health.v1.Health/Check", more=[("grpc-encoding", "zstd")])
+        client.send(stream, frame(zstd.compress(large), 1))
+        assert client.answer()["grpc-status"] == "8"
+
+
+def test_a_client_that_takes_no_answers_is_cut_off(tight: Daemon) -> None:
+    with Client(tight) as client:
+        client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        client.flush()
+        client.send(client.begin(path="/grpc.health.v1.Health/Check"), frame(b""))
+        assert client.goes()
 
 
 def test_health_is_watched_until_the_end(tmp_path: Path) -> None:

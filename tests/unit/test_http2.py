@@ -706,6 +706,35 @@ def test_rapid_reset() -> None:
     assert server.calls <= 1
 
 
+def test_resets_that_a_client_provokes_are_rapid_too() -> None:
+    server = greeted()
+    sent = 0
+    for stream in range(1, 20_000, 2):
+        # A whole call, and then more of it, which is an error of the stream.
+        feed(server, call_bytes(stream, plain_block()) + frame(DATA, 0, stream, bytes(64)))
+        sent += 1
+        if server.ended:
+            break
+    assert server.ended
+    assert 1000 < sent < 3000
+    assert goaway(server)[0] == ENHANCE_YOUR_CALM
+
+
+def test_answers_that_windows_do_not_take_are_known() -> None:
+    server = made()
+    feed(server, PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))
+    assert not server.blocked
+    feed(server, call_bytes(1, plain_block()))
+    server.answer(1, b"answer")
+    assert server.blocked
+    feed(server, frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 1000)))
+    assert not server.blocked
+    feed(server, call_bytes(3, plain_block()))
+    server.answer(3, b"answer")
+    feed(server, frame(RST_STREAM, 0, 3, bytes(4)))
+    assert not server.blocked, "nobody waits for it any more"
+
+
 @pytest.mark.parametrize("part", [b"", b"x" * 1000])
 def test_a_header_block_without_end(part: bytes) -> None:
     server = greeted()

@@ -67,6 +67,7 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         bool draining()
         bool greeted()
         bool unfinished()
+        bool blocked()
         Bytes why()
 
 
@@ -209,6 +210,11 @@ cdef class Codec:
     def unfinished(self):
         """Whether a frame or a header block has begun and not ended, DATA aside."""
         return self._session.get().unfinished()
+
+    @property
+    def blocked(self):
+        """Whether there are answers that the client's windows do not take."""
+        return self._session.get().blocked()
 
     @property
     def why(self):

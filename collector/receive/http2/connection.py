@@ -60,19 +60,40 @@ class Port(Protocol):
     def calls(self, connection: "Connection") -> Calls: ...
 
 
+class _Gone:
+    """The calls of a connection that is lost."""
+
+    def take(self, event: Event) -> None:
+        """Nothing comes of it."""
+
+    def tick(self, now: float) -> None:
+        """Nothing is late."""
+
+    def cut(self) -> None:
+        """All is given up."""
+
+    def abandon(self) -> None:
+        """It was."""
+
+
+_GONE = _Gone()
+
+
 class Connection(asyncio.BufferedProtocol):
     """Answers go through `codec`, followed by `flush_soon`."""
 
     def __init__(self, port: Port) -> None:
         self._port = port
         self.codec = port.codec()
-        self._calls = port.calls(self)
+        self._calls: Calls = port.calls(self)
+        self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._greeted = False
         self._flushing = False  # what is pending will be written in this turn of the loop
         self._deaf = False  # nothing more is taken from this client
         self._mute = False  # nothing more is said to it
         self._unread_until = _NEVER  # for so long the client may leave its answers unread
+        self._blocked_since = _NEVER  # from when on its windows have not taken all answers
         self._pinged = _NEVER  # when the client was asked whether it is there
         self._deadline = _NEVER
         self._opened = self._heard = self._idle_since = 0.0
@@ -92,6 +113,8 @@ class Connection(asyncio.BufferedProtocol):
         self._deaf = self._mute = True
         self._port.closed(self)
         self._calls.abandon()
+        # What points back here is let go of: half a message must not wait for the collector of cycles.
+        self._calls, self._transport = _GONE, None
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - the transport's call
         return self._port.buffer
@@ -112,7 +135,7 @@ class Connection(asyncio.BufferedProtocol):
             log.exception("A connection failed inside spanmeter; it ends, and its client has to send again.")
             self.abort()
         if codec.ended:
-            self._end(bytes(self._port.buffer[:8]))
+            self._end(bytes(self._port.buffer[: min(nbytes, 8)]))
         else:
             if not self._greeted and codec.greeted:
                 self._greeted, self._deadline = True, _NEVER
@@ -121,7 +144,8 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """A client that has finished sending gets its answers, where the transport can do that."""
         self._deaf = True
-        if self._mute or not self.codec.calls or not self._transport.can_write_eof():
+        transport = self._transport
+        if transport is None or self._mute or not self.codec.calls or not transport.can_write_eof():
             return False
         self._deadline = self._port.now() + self._port.read_timeout
         self._calls.cut()
@@ -131,12 +155,12 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """The client does not read its answers: take no more from it until it does, and not for ever."""
         self._unread_until = self._port.now() + self._port.read_timeout
-        if not self._transport.is_closing():
+        if self._transport and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._unread_until = _NEVER
-        if not self._transport.is_closing():
+        if self._transport and not self._transport.is_closing():
             self._transport.resume_reading()
 
     # -- answers --------------------------------------------------------------------------------------------------
@@ -149,21 +173,25 @@ class Connection(asyncio.BufferedProtocol):
 
     def _flush(self) -> None:
         self._flushing = False
-        if self._mute or self._transport.is_closing():
+        transport = self._transport
+        if transport is None or self._mute or transport.is_closing():
             return
         codec = self.codec
         # Nothing is said before the client has said what it speaks.
         if codec.pending and self._greeted:
-            self._transport.write(codec.out())
+            transport.write(codec.out())
         if codec.draining and not codec.calls:
-            self._transport.close()
+            self._close(transport)
 
     # -- time -----------------------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """Look at every deadline."""
-        stalled = self.codec.unfinished and now >= self._heard + self._port.read_timeout
-        if now >= self._deadline or now >= self._unread_until or stalled:
+        timeout = self._port.read_timeout
+        stalled = self.codec.unfinished and now >= self._heard + timeout
+        if not self.codec.blocked:
+            self._blocked_since = now
+        if now >= min(self._deadline, self._unread_until, self._blocked_since + timeout) or stalled:
             self.abort()
             return
         self._calls.tick(now)
@@ -198,21 +226,28 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         self._deaf = self._mute = True
-        self._transport.abort()
+        if self._transport:
+            self._transport.abort()
 
     def _end(self, began: bytes) -> None:
-        """Close, after saying why to a client that may still be sending, whom a reset would cost the words."""
+        """Close, after saying why."""
         self._flushing = False
-        self._deaf = self._mute = True
-        if self._transport.is_closing():
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._deaf = self._mute = True
             return
         if self._greeted or self.codec.greeted:
             log.info("A client's HTTP/2 connection was ended.", why=self.codec.why)
-            self._transport.write(self.codec.out())
+            transport.write(self.codec.out())
         elif began.startswith(_HTTP1):
-            self._transport.write(_NOT_HTTP1)
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._deadline = self._port.now() + _LINGER_SECONDS
+            transport.write(_NOT_HTTP1)
+        self._close(transport)
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Say no more, and wait a moment for a client that may still be sending: a reset would cost it the words."""
+        self._deaf = self._mute = True
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._deadline = min(self._deadline, self._port.now() + _LINGER_SECONDS)
         else:
-            self._transport.close()
+            transport.close()

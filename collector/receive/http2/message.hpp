@@ -50,7 +50,7 @@ class Buffer {
 
 constexpr size_t PREFIX = 5;
 // A message gets this much room at once, however much it says is to come.
-constexpr size_t FIRST_ROOM = 1 << 20;
+constexpr size_t FIRST_ROOM = 1 << 16;
 
 enum class Taken { SOME, TOO_LARGE, SECOND, BAD_FLAG };
 

@@ -169,6 +169,13 @@ class Session {
     size_t calls() const { return streams_.size(); }
     bool ended() const { return ended_; }
     bool draining() const { return draining_; }
+    // The peer's windows do not take all that is answered.
+    bool blocked() const {
+        return std::any_of(blocked_.begin(), blocked_.end(), [this](uint32_t id) {
+            const auto found = streams_.find(id);
+            return found != streams_.end() && !found->second.queued.empty();
+        });
+    }
     bool greeted() const { return greeted_; }
     // A frame or a header block has begun and not ended, other than DATA.
     bool unfinished() const { return in_frame_ || block_open_ || !partial_.empty(); }
@@ -467,6 +474,7 @@ class Session {
 
     // The peer broke a rule of this stream.
     void reset_stream(Streams::iterator found, Code code) {
+        count_reset();
         put_reset(found->first, code);
         gone(found);
     }
@@ -541,7 +549,10 @@ class Session {
     void open(uint32_t id, Bytes block) {
         Head& head = head_ = Head();
         decoder_.decode(block, [this](Bytes name, Bytes value) { field(name, value); });
-        if (draining_) return;  // the peer knows that these are not taken
+        if (draining_) {  // the peer knows that these are not taken
+            count_idle();
+            return;
+        }
         last_ = id;
         if (head.malformed || !head.method || !head.path || !head.scheme) {
             count_reset();
