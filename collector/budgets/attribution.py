@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rbloom import Bloom
-
 from collector.budgets.facts import SILENT, RunValues, SpanFact, SpanKey, TraceKey
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.postings import Postings
 from collector.budgets.rules import Rules
 from collector.model.budgets import Dimensions, Scope
+from collector.model.recently import RecentlyMet
 
 _MATCHES_KEPT = 50_000
 _NAMES = len(RunValues._fields)
@@ -71,11 +70,10 @@ class Attribution:
         self._is_lease = is_lease
         self._leases: dict[str, LeaseSpend] = {}
         self._max_calls = max_calls
-        self._max_known = max_known
         self._calls = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
-        # Every trace seen, in two generations. A false positive costs a look into the store, nothing else.
-        self._known, self._known_before, self._known_count = Bloom(max_known, 0.01), Bloom(max_known, 0.01), 0
+        # Every trace seen. A false positive costs a look into the store, nothing else.
+        self._known = RecentlyMet(max_known)
         self._rules = rules
         self.use(rules)
 
@@ -94,17 +92,17 @@ class Attribution:
     def remember(self, keys: Iterable[TraceKey]) -> None:
         """Traces that are stored, though not in memory."""
         for key in keys:
-            self._note(key)
+            self._known.add(key)
 
     def forgotten(self, keys: Iterable[TraceKey]) -> list[TraceKey]:
         """Those traces that may have stored spans and are not in memory: `load` these before `absorb`."""
-        return sorted(key for key in set(keys) if key not in self._traces and self._was_seen(key))
+        return sorted(key for key in set(keys) if key not in self._traces and key in self._known)
 
     def load(self, keys: Iterable[TraceKey], facts: Iterable[SpanFact]) -> None:
         """Take in what is stored of forgotten traces, which the ledger has counted already."""
         for key in keys:
             self._traces[key] = _Trace()
-            self._note(key)
+            self._known.add(key)
         for fact in facts:
             self._learn(self._traces[fact.trace], fact)
 
@@ -139,7 +137,7 @@ class Attribution:
         for fact in facts:
             by_trace.setdefault(fact.trace, []).append(fact)
         for key, several in by_trace.items():
-            self._note(key)
+            self._known.add(key)
             trace = self._traces.get(key)
             if trace is None:
                 trace = self._traces[key] = _Trace()
@@ -286,20 +284,6 @@ class Attribution:
             scopes = ((place, rule.scope_of(dimensions)) for place, rule in enumerate(self._rules.rules))
             found = self._matches[dimensions] = tuple((place, scope) for place, scope in scopes if scope is not None)
         return found
-
-    # -- traces seen ----------------------------------------------------------------------------------------------
-
-    def _note(self, key: TraceKey) -> None:
-        """Two generations, so that a full filter is forgotten and not always right."""
-        if key in self._known:
-            return
-        if self._known_count >= self._max_known:
-            self._known_before, self._known, self._known_count = self._known, Bloom(self._max_known, 0.01), 0
-        self._known.add(key)
-        self._known_count += 1
-
-    def _was_seen(self, key: TraceKey) -> bool:
-        return key in self._known or key in self._known_before
 
 
 def _filled(call: SpanFact, values: RunValues) -> Dimensions:

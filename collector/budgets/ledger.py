@@ -223,14 +223,6 @@ class Ledger:
         account = self._accounts.get(rule.name)
         return account is not None and account.fingerprint == rule.fingerprint
 
-    def post(self, rule: Rule, scope: Scope, fact_start: int, amount: Amount, now: int) -> tuple[int, Amount] | None:
-        """Count an amount (a negative one takes back) at its time; the start of its period, and the sum there.
-
-        None when the period is out of the horizon. The sum is NOTHING while the period waits to be loaded.
-        """
-        start = self.start_of(rule, fact_start, now)
-        return None if start is None else (start, self.add(rule, scope, start, amount)[1])
-
     def start_of(self, rule: Rule, ns: int, now: int) -> int | None:
         """The start of the period or step that holds a moment; None when it is out of the horizon."""
         schedule = rule.schedule

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-from rbloom import Bloom
 
 from collector.enrich.seen import SEEN_SCHEMA, Judgement, SpanKey, TraceKey
 from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
+from collector.model.recently import RecentlyMet
 
 _Bucket = tuple[str, str, tuple[int, int]]  # project, service, totals
 
@@ -46,8 +46,7 @@ class RecentTraces:
     def __init__(self, max_spans: int, max_known: int = 1_000_000) -> None:
         self._max_spans = max_spans
         # Every trace seen. A false positive costs a look into the store, nothing else.
-        self._max_known = max_known
-        self._known, self._known_before, self._known_count = Bloom(max_known, 0.01), Bloom(max_known, 0.01), 0
+        self._known = RecentlyMet(max_known)
         self._spans = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         self._calls: dict[_Bucket, dict[SpanKey, Report]] = defaultdict(dict)
@@ -60,24 +59,12 @@ class RecentTraces:
     def remember(self, projects: Sequence[str], trace_ids: Sequence[str]) -> None:
         """Traces that are stored, though not in memory."""
         for key in zip(projects, trace_ids, strict=True):
-            self._note(key)
-
-    def _note(self, key: TraceKey) -> None:
-        """Remember that a trace is stored. Two generations, so that a full filter is forgotten and not always right."""
-        if key in self._known:
-            return
-        if self._known_count >= self._max_known:
-            self._known_before, self._known, self._known_count = self._known, Bloom(self._max_known, 0.01), 0
-        self._known.add(key)
-        self._known_count += 1
+            self._known.add(key)
 
     def forgotten(self, spans: pa.RecordBatch) -> list[TraceKey]:
         """The traces of `spans` that may have stored spans and are not in memory: `load` these before `absorb`."""
         keys = set(zip(spans.column("Project").to_pylist(), spans.column("TraceId").to_pylist(), strict=True))
-        return sorted(key for key in keys if key not in self._traces and self._was_seen(key))
-
-    def _was_seen(self, key: TraceKey) -> bool:
-        return key in self._known or key in self._known_before
+        return sorted(key for key in keys if key not in self._traces and key in self._known)
 
     def load(self, spans: pa.RecordBatch) -> None:
         """Take in the stored spans of forgotten traces."""
@@ -127,7 +114,7 @@ class RecentTraces:
                 trace.stored[span.span_id] = span.billed
             touched.add(span.trace)
         for key in touched:
-            self._note(key)
+            self._known.add(key)
         return touched, left
 
     def _bucket(self, key: TraceKey, span_id: str) -> _Bucket:

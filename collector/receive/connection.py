@@ -266,6 +266,11 @@ class Connection(asyncio.Protocol):
         elif exchange not in self._waiting:
             self._end(linger=True)
 
+    def tick(self, now: float) -> None:
+        """Look at the deadline."""
+        if self.deadline <= now:
+            self.expire()
+
     def expire(self) -> None:
         """The deadline is over: end, with an answer where a request is incomplete, after those to requests before."""
         self.deadline = _NEVER

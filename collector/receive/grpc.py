@@ -4,9 +4,7 @@ The path from the last byte of a call to its answer has no task, future or timer
 which answers at once or returns a delivery, whose callback writes the answer.
 """
 
-import asyncio
 import base64
-import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
@@ -25,7 +23,7 @@ from collector.receive.http2 import Event, Fault, Kind
 from collector.receive.http2._codec import Codec
 from collector.receive.http2.connection import Connection
 from collector.receive.inflate import inflate, known
-from collector.receive.server import listen
+from collector.receive.port import Port
 from collector.receive.status import status, wire
 from collector.receive.tls import tls_context
 
@@ -51,15 +49,12 @@ _LONGEST_QUESTION = 4096
 
 # As much as one read of uvloop takes.
 _BUFFER_BYTES = 256 * 1024
-_LONGEST_TICK = 1.0
-# A TLS client that does not say goodbye is waited for so long.
-_FAREWELL_SECONDS = 2.0
 
 
 _TOO_LONG_A_QUESTION = Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest.")
 
 
-class GrpcServer:
+class GrpcServer(Port[Connection]):
     """The OTLP/gRPC port: its connections, their limits, TLS, health, and an orderly end."""
 
     def __init__(self, acceptor: Acceptor, config: GrpcConfig, *, shared: bool = False) -> None:
@@ -71,62 +66,25 @@ class GrpcServer:
         self.health = Health()
         self._max_streams = config.max_concurrent_streams
         self._paths = [path.encode() for path in _PATHS]
-        self._endpoint = config.endpoint
-        self._shared = shared
-        self._tls = tls_context(config.tls)
-        if self._tls:
-            self._tls.set_alpn_protocols(["h2"])
-        self._connections: set[Connection] = set()
-        self._stopping = False
-        self._empty = asyncio.Event()
-        self._ticks: asyncio.TimerHandle | None = None
-
-    async def start(self) -> int:
-        """Bind and serve; the port taken. Raises StartError when the address cannot be had."""
-        loop = self._loop = asyncio.get_running_loop()
-        self.now = loop.time
-        sock = listen(self._endpoint, "OTLP/gRPC", shared=self._shared)
-        handshake = self.read_timeout if self._tls else None
-        self._server = await loop.create_server(
-            lambda: Connection(self),
-            sock=sock,
-            ssl=self._tls,
-            ssl_handshake_timeout=handshake,
-            ssl_shutdown_timeout=_FAREWELL_SECONDS if self._tls else None,
-            backlog=2048,
+        tls = tls_context(config.tls)
+        if tls:
+            tls.set_alpn_protocols(["h2"])
+        server = config.keepalive.server_parameters
+        times = server.time, server.timeout, server.max_connection_idle, server.max_connection_age, self.read_timeout
+        shortest = min(each for each in times if each)
+        super().__init__(
+            "OTLP/gRPC", config.endpoint, tls, handshake=self.read_timeout, shortest=shortest, shared=shared
         )
-        port: int = sock.getsockname()[1]
-        return port
 
     async def stop(self, grace: float) -> None:
         """Refuse new connections and calls, and give those in flight `grace` seconds."""
-        self._stopping = True
-        self._server.close()
         self.health.stop()
-        for connection in tuple(self._connections):
-            connection.shut_down()
-        if self._connections:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await self._empty.wait()
-        for connection in tuple(self._connections):
-            connection.abort()
-        if self._ticks:
-            self._ticks.cancel()
+        await super().stop(grace)
 
     # -- what connections ask -------------------------------------------------------------------------------------
 
-    def opened(self, connection: Connection) -> None:
-        self._connections.add(connection)
-        if self._ticks is None:
-            self._tick()
-        if self._stopping:  # its handshake has ended too late
-            connection.shut_down()
-
-    def closed(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        if self._stopping and not self._connections:
-            self._empty.set()
+    def _connection(self) -> Connection:
+        return Connection(self)
 
     def codec(self) -> Codec:
         policy = self.keepalive.enforcement_policy
@@ -140,21 +98,6 @@ class GrpcServer:
 
     def calls(self, connection: Connection) -> "ConnectionCalls":
         return ConnectionCalls(self, connection)
-
-    def _tick(self) -> None:
-        """Look at every deadline, for as long as there are connections."""
-        now = self.now()
-        for connection in tuple(self._connections):
-            try:
-                connection.tick(now)
-            except Exception:  # a defect in one connection: the others keep their deadlines
-                log.exception("A connection failed inside spanmeter; it ends, and its client has to send again.")
-                connection.abort()
-        server = self.keepalive.server_parameters
-        times = server.time, server.timeout, server.max_connection_idle, server.max_connection_age, self.read_timeout
-        shortest = min(each for each in times if each)
-        again = self._connections and not (self._stopping and self._empty.is_set())
-        self._ticks = self._loop.call_later(min(_LONGEST_TICK, shortest / 4), self._tick) if again else None
 
 
 class ConnectionCalls:

@@ -3,8 +3,6 @@
 Paths match exactly or after any prefix, so that SDKs made for other backends need only their base URL changed.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from urllib.parse import unquote
 
@@ -21,7 +19,7 @@ from collector.receive.answers import date_line, http_response, success_body
 from collector.receive.connection import Connection
 from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
-from collector.receive.server import listen
+from collector.receive.port import Port
 from collector.receive.status import error_body
 from collector.receive.tls import tls_context
 
@@ -36,10 +34,9 @@ _EXTRA = {
 _MOST_PATHS = 256
 # Parts of a body up to this size are gathered: each kept by itself would cost several times its bytes.
 _SMALL_PART = 4096
-_LONGEST_TICK = 1.0
 
 
-class OtlpHttp:
+class OtlpHttp(Port[Connection]):
     """The OTLP/HTTP port: its connections, their limits, TLS, and an orderly end."""
 
     def __init__(self, acceptor: Acceptor, config: HttpConfig, *, shared: bool = False) -> None:
@@ -49,59 +46,29 @@ class OtlpHttp:
         self.read_header_timeout = config.read_header_timeout
         self.read_timeout = config.read_timeout
         self.idle_timeout = config.idle_timeout
-        self.stopping = False
-        self._endpoint = config.endpoint
-        self._shared = shared
-        self._tls = tls_context(config.tls)
+        super().__init__(
+            "OTLP/HTTP",
+            config.endpoint,
+            tls_context(config.tls),
+            handshake=self.read_header_timeout,
+            shortest=min(self.read_header_timeout, self.read_timeout, self.idle_timeout),
+            shared=shared,
+        )
         self._paths: list[tuple[Signal, Sequence[str]]] = [
             (Signal.TRACES, config.traces_url_path),
             (Signal.METRICS, config.metrics_url_path),
             (Signal.LOGS, config.logs_url_path),
         ]
         self._signals: dict[bytes, Signal] = {}
-        self._connections: set[Connection] = set()
-        self._empty = asyncio.Event()
-        self._ticks: asyncio.TimerHandle | None = None
 
     async def start(self) -> int:
-        """Bind and serve; the port taken. Raises StartError when the address cannot be had."""
-        loop = self._loop = asyncio.get_running_loop()
-        self.now = loop.time
         self._renew_date()
-        sock = listen(self._endpoint, "OTLP/HTTP", shared=self._shared)
-        handshake = self.read_header_timeout if self._tls else None
-        self._server = await loop.create_server(
-            lambda: Connection(self), sock=sock, ssl=self._tls, ssl_handshake_timeout=handshake, backlog=2048
-        )
-        port: int = sock.getsockname()[1]
-        return port
-
-    async def stop(self, grace: float) -> None:
-        """Refuse new connections, end idle ones, and give requests in flight `grace` seconds."""
-        self.stopping = True
-        self._server.close()
-        for connection in tuple(self._connections):
-            connection.shut_down()
-        if self._connections:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await self._empty.wait()
-        for connection in tuple(self._connections):
-            connection.abort()
-        if self._ticks:
-            self._ticks.cancel()
+        return await super().start()
 
     # -- what connections ask -------------------------------------------------------------------------------------
 
-    def opened(self, connection: Connection) -> None:
-        self._connections.add(connection)
-        if self._ticks is None:
-            self._tick()
-
-    def closed(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        if self.stopping and not self._connections:
-            self._empty.set()
+    def _connection(self) -> Connection:
+        return Connection(self)
 
     def exchange(self, connection: Connection) -> "OtlpExchange":
         return OtlpExchange(self, connection)
@@ -127,14 +94,8 @@ class OtlpHttp:
         raise Rejected(Reason.NOT_FOUND, f"There is nothing at {path!r}; traces go to /v1/traces.")
 
     def _tick(self) -> None:
-        """Look at every deadline, for as long as there are connections."""
         self._renew_date()
-        now = self.now()
-        for connection in [each for each in self._connections if each.deadline <= now]:
-            connection.expire()
-        shortest = min(self.read_header_timeout, self.read_timeout, self.idle_timeout)
-        again = self._connections and not (self.stopping and self._empty.is_set())
-        self._ticks = self._loop.call_later(min(_LONGEST_TICK, shortest / 4), self._tick) if again else None
+        super()._tick()
 
     def _renew_date(self) -> None:
         self.date = date_line()

@@ -23,7 +23,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from collector.receive import http2
 from tests.conformance.conftest import READER, WRITER
 from tests.conformance.daemon import MIB, Daemon, running
-from tests.conformance.wire import call, channel, frame
+from tests.conformance.wire import call, channel, frame, is_closed_within
 from tests.support.exporters import EXPORT
 from tests.support.otlp import request, span, trace_id
 
@@ -92,17 +92,7 @@ class Client:
 
     def goes(self, seconds: float = 10.0) -> bool:
         """Whether the server ends the connection by then."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self.socket.settimeout(left)
-            try:
-                if not self.socket.recv(65536):
-                    return True
-            except TimeoutError:
-                return False
-            except OSError:
-                return True
-        return False
+        return is_closed_within(self.socket, seconds)
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,21 @@ PROTOBUF, JSON = "application/x-protobuf", "application/json"
 TIMEOUT = 15.0
 
 
+def is_closed_within(sock: socket.socket, seconds: float) -> bool:
+    """Whether the other side closes a connection by then, whatever it sends before."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        sock.settimeout(left)
+        try:
+            if not sock.recv(65536):
+                return True
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+    return False
+
+
 @dataclass
 class Answer:
     status: int
@@ -115,17 +130,7 @@ class Connection:
 
     def ends_within(self, seconds: float) -> bool:
         """Whether the server closes the connection by then, whatever it sends before."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self.socket.settimeout(left)
-            try:
-                if not self.socket.recv(65536):
-                    return True
-            except TimeoutError:
-                return False
-            except OSError:
-                return True
-        return False
+        return is_closed_within(self.socket, seconds)
 
     def line(self) -> bytes:
         while b"\r\n" not in self._buffer:

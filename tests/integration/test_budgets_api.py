@@ -43,13 +43,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk.close()
 
 
+def checks_of(desk: Desk) -> Starlette:
+    """The routes of checks and leases, for the tokens above."""
+    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
+    routes = budgets.routes(desk.enforcement, gate)
+    return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
+
+
 @pytest.fixture
 def web(desk: Desk) -> Iterator[Web]:
-    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
-    app = Starlette(
-        routes=budgets.routes(desk.enforcement, gate), exception_handlers={SpanmeterError: api.error_response}
-    )
-    with serving(app) as web:
+    with serving(checks_of(desk)) as web:
         yield web
 
 

@@ -17,14 +17,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from collector.admit.auth import Gate
 from collector.client import LEASE_ATTRIBUTE, Budget, BudgetError, BudgetExceeded, LeaseSpanProcessor
-from collector.config import AuthConfig
-from collector.errors import SpanmeterError
 from collector.model.money import picodollars
-from collector.web import api, budgets
 from collector.web.budget_questions import run_of_json
-from tests.integration.test_budgets_api import CHECKER, FEATURES, TOKENS
+from tests.integration.test_budgets_api import CHECKER, FEATURES, checks_of
 from tests.support.budgets import MONTH, Desk
 from tests.support.daemon import free_ports
 from tests.support.webserver import serving
@@ -39,9 +35,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def budget(desk: Desk) -> Iterator[Budget]:
-    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
-    routes = budgets.routes(desk.enforcement, gate)
-    with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
+    with serving(checks_of(desk)) as web:
         yield Budget(web.url, CHECKER)
 
 

@@ -314,7 +314,7 @@ def test_a_wrong_sum_is_corrected(store: Store) -> None:
     bench = Bench(store, rules_of(BUDGETS[0]), RIGHT)
     bench.deliver([Call(1, 1, NOW, 1000)])
     rule = bench.rules.by_name("all")
-    bench.ledger.post(rule, (), NOW, Amount(5, 5, 1, 0), NOW)
+    bench.ledger.add(rule, (), _start(rule, NOW), Amount(5, 5, 1, 0))
     assert bench.kept(rule) != bench.exact(rule)
     assert list(bench.spending.reconcile()) == ["all"]
     bench.assert_equal()

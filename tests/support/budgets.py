@@ -28,7 +28,9 @@ def spent(
     """Count one call, of the project `default` where none is said."""
     amount = Amount(picodollars(usd), tokens, 1, unpriced)
     for rule, scope in rules_.matching(Dimensions(**{"project": "default", **said})):
-        ledger.post(rule, scope, now, amount, now)
+        start = ledger.start_of(rule, now, now)
+        assert start is not None
+        ledger.add(rule, scope, start, amount)
 
 
 class Desk:
