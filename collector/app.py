@@ -119,8 +119,9 @@ class Daemon:
     async def run(self) -> None:
         """Serve until stopped. Raises StartError when something cannot be opened."""
         await self._collect()
-        listeners, ports = await self._open_ports()
+        # Before anything answers: whoever finds a port open may signal at once, and an unhandled SIGHUP would kill.
         self._on_signals()
+        listeners, ports = await self._open_ports()
         report_native(self._metrics)
         self._announce(ports)
         try:

@@ -12,7 +12,7 @@ import yaml
 from tests.conformance.conftest import ALL_TOKENS, OTHER, READER, WRITER, token_config
 from tests.conformance.daemon import MIB, Daemon, running
 from tests.conformance.wire import JSON, PROTOBUF, Answer, Called, Connection, call, post, status_message, succeeded
-from tests.support.daemon import DaemonProcess, wait_until
+from tests.support.daemon import DaemonProcess, answers, wait_until
 from tests.support.otlp import request, span, trace_id
 
 
@@ -176,5 +176,17 @@ def test_sighup_that_would_leave_an_open_address_without_a_token_is_refused(tmp_
         wait_until(lambda: refusal in daemon.log_tail(), 20, "a refused reload")
         status_message(post(daemon.http, body()), 401)
         succeeded(post(daemon.http, body(), PROTOBUF, {"x-api-key": WRITER}))
+    finally:
+        daemon.kill()
+
+
+def test_sighup_the_moment_the_first_port_answers_reloads(tmp_path: Path) -> None:
+    daemon = DaemonProcess(tmp_path / "data")
+    daemon.start()
+    try:
+        while not answers(daemon.grpc):
+            assert daemon.process.poll() is None
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "Tokens and price overrides reloaded." in daemon.log_tail(), 20, "a reload")
     finally:
         daemon.kill()
