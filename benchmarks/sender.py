@@ -71,12 +71,11 @@ class Load:
     async def _at_rate(self) -> None:
         while self._wanted():
             now = time.monotonic()
-            due = min(math.floor((now - self.started) * self._rate), self._limit)
-            while self._issued < due:
-                self._waiting.append(self.started + self._issued / self._rate)
+            while self._issued < self._limit and (due := self.started + self._issued / self._rate) <= now:
+                self._waiting.append(due)
                 self._issued += 1
             self._send_waiting()
-            await asyncio.sleep(max(_TICK, self.started + (self._issued + 1) / self._rate - time.monotonic()))
+            await asyncio.sleep(max(_TICK, self.started + self._issued / self._rate - time.monotonic()))
         self._check_end()
 
     def _send_waiting(self) -> None:
