@@ -29,6 +29,7 @@ from collector.query.service import Query
 from collector.receive import http2
 from collector.receive.server import Listener, http_server, listen
 from collector.reprice import Outcome, Selection, apply, compare
+from collector.runtime import collect_cycles
 from collector.spending import Feed, Keys
 from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
@@ -134,8 +135,10 @@ class Daemon:
                 )
                 receivers = tasks.create_task(self._receivers.run(), name="receivers")
                 budgets = tasks.create_task(self._budgeting.run(), name="budgets")
+                garbage = tasks.create_task(collect_cycles(), name="garbage")
                 await _first(self._stopping, drain, receivers, budgets)
                 prices.cancel()
+                garbage.cancel()
                 await self._stop([server for server, _ in listeners], servers, store, drain)
                 self._budgeting.stop()
         except BaseExceptionGroup as group:

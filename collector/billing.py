@@ -26,6 +26,8 @@ log = structlog.get_logger("spanmeter.billing")
 
 _REMEMBERED_TRACES = 200_000
 
+_PIECE = 1_000
+
 # Keys go to a server as URL parameters, which it bounds to a megabyte.
 _KEYS_AT_ONCE = 1_000
 
@@ -33,26 +35,26 @@ _KEYS_AT_ONCE = 1_000
 class Judged:
     """Batches of one segment with the verdict on them, priced and made whole anew each time they are asked for."""
 
-    def __init__(self, enricher: Enricher, readings: Sequence[Reading], judgement: Judgement) -> None:
+    def __init__(
+        self, enricher: Enricher, readings: Sequence[Reading], spans: pa.RecordBatch, judgement: Judgement
+    ) -> None:
+        """`spans` is what the verdict needed of every row, as `SEEN_SCHEMA`."""
         self._enricher = enricher
         self._readings = readings
+        self.spans = spans
         self.judgement = judgement
         self.unpriced: Counter[str] = Counter()
 
     @property
     def num_rows(self) -> int:
-        return sum(reading.batch.num_rows for reading in self._readings)
-
-    @property
-    def spans(self) -> pa.RecordBatch:
-        """What the verdict needed of every row, as `SEEN_SCHEMA`."""
-        return pa.concat_batches([reading.spans for reading in self._readings])
+        return int(self.spans.num_rows)
 
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
-        spans = self.spans
-        keys = zip(spans.column("Project").to_pylist(), spans.column("TraceId").to_pylist(), strict=True)
-        return {*keys, *(trace for trace, _ in self.judgement.revise)}
+        traces = {trace for trace, _ in self.judgement.revise}
+        for part in _pieces(self.spans.select(["Project", "TraceId"])):
+            traces.update(zip(*(column.to_pylist() for column in part.columns), strict=True))
+        return traces
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""
@@ -64,6 +66,11 @@ class Judged:
             self.unpriced += _unpriced(batch)
             yield batch
             begin = end
+
+
+def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """A batch in pieces, between which other threads get their turn: requests wait while lists are made of arrays."""
+    return (batch.slice(begin, _PIECE) for begin in range(0, batch.num_rows, _PIECE))
 
 
 def _unpriced(batch: pa.RecordBatch) -> Counter[str]:
@@ -91,7 +98,7 @@ class Billing:
         readings = [self._enricher.read(batch) for batch in batches]
         spans = pa.concat_batches([reading.spans for reading in readings])
         self._load(store, self._traces.forgotten(spans))
-        return Judged(self._enricher, readings, self._traces.absorb(spans))
+        return Judged(self._enricher, readings, spans, self._traces.absorb(spans))
 
     def settle(self, store: Store, judged: Judged, insert: Insert = insert_spans) -> int:
         """The batch is stored: write the earlier rows whose verdict it changed, through `insert`; how many."""

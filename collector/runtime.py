@@ -1,8 +1,10 @@
 """The interpreter and its allocators, set for a process that runs for months and moves gigabytes."""
 
+import asyncio
 import ctypes
 import gc
 import sys
+import time
 
 import pyarrow as pa
 
@@ -10,21 +12,33 @@ import pyarrow as pa
 _M_ARENA_MAX = -8
 _ARENAS = 2
 
-# Requests and batches leave no cycles; looking for them among everything that was imported costs as much as a request.
-_YOUNG_OBJECTS = 50_000
+# Requests, batches and what budgets remember leave no cycles, and nothing else runs while they are looked for: so that
+# is done seldom, and in no more than this part of the time.
+_COLLECT_SECONDS = 60.0
+_COLLECT_SHARE = 0.001
 
 # The drain's thread computes for tens of milliseconds; so long at most does a request wait for it, each time it has to.
 _SWITCH_SECONDS = 0.0005
 
 
 def settle_down() -> None:
-    """Call once, after the imports and before threads are started."""
+    """Call once, after the imports and before threads are started; then `collect_cycles` has to run."""
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
+    gc.disable()
     # One allocator for all buffers: what one stage frees, the next one uses.
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on glibc there is none, and no need
     if mallopt:
         mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+async def collect_cycles(seconds: float = _COLLECT_SECONDS) -> None:
+    """Free what only cycles hold, every so many seconds for ever; less often when there is much to look at."""
+    pause = seconds
+    while True:
+        await asyncio.sleep(pause)
+        started = time.perf_counter()
+        gc.collect()
+        pause = max(seconds, (time.perf_counter() - started) / _COLLECT_SHARE)

@@ -18,6 +18,7 @@ from collector.errors import SpanmeterError, StartError
 from collector.intake import Intake, spool_readings
 from collector.model.clock import Clock, SystemClock
 from collector.publisher import Publisher
+from collector.runtime import collect_cycles
 from collector.spool import Spool
 from collector.spool.files import sync_directory
 from collector.spool.shares import Elsewhere, share
@@ -56,9 +57,11 @@ class Worker:
             self._channel.send(Kind.ACCEPTING)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publisher.run(), name="publisher")
+                garbage = tasks.create_task(collect_cycles(), name="garbage")
                 await self._obey()
                 await self._intake.stop(self._config.shutdown_timeout / 2)
                 self._publisher.stop()
+                garbage.cancel()
         finally:
             self._spool.close()
 

@@ -83,12 +83,20 @@ cdef class RecentTraces:
             self._native.get().remember(_view(project), _view(trace_id))
 
     def forgotten(self, spans):
-        cdef vector[uint32_t] rows = self._native.get().forgotten(self._rows(spans)[0])
+        cdef const Rows* given = self._rows(spans)
+        cdef Native* native = self._native.get()
+        cdef vector[uint32_t] rows
+        with nogil:
+            rows = native.forgotten(given[0])
         projects, trace_ids = spans.column(0), spans.column(1)
         return sorted({(projects[row].as_py(), trace_ids[row].as_py()) for row in rows})
 
     def load(self, spans):
-        self._native.get().load(_Exported(spans).rows.get()[0])
+        cdef _Exported exported = _Exported(spans)
+        cdef const Rows* rows = exported.rows.get()
+        cdef Native* native = self._native.get()
+        with nogil:
+            native.load(rows[0])
         self._absorbed = False
 
     def absorb(self, spans):
@@ -119,8 +127,11 @@ cdef class RecentTraces:
         verdicts = np.zeros(count + 1, np.uint8)
         verdicts[:count] = judgement.billed
         cdef const uint8_t[::1] billed = verdicts
-        self._native.get().confirm(rows[0], &billed[0], self._absorbed)
+        cdef Native* native = self._native.get()
+        with nogil:
+            native.confirm(rows[0], &billed[0], self._absorbed)
         for ((project, trace_id), span_id), verdict in judgement.revise.items():
-            self._native.get().revised(_view(project), _view(trace_id), _view(span_id), verdict)
-        self._native.get().forget()
+            native.revised(_view(project), _view(trace_id), _view(span_id), verdict)
+        with nogil:
+            native.forget()
         self._spans = self._exported = None
