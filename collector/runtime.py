@@ -8,9 +8,11 @@ import time
 
 import pyarrow as pa
 
-# glibc's mallopt(3). An arena a thread, its default, keeps freed buffers of each thread apart.
-_M_ARENA_MAX = -8
-_ARENAS = 2
+# glibc's mallopt(3). An arena a thread, its default, keeps freed buffers of each thread apart. A segment's buffers are
+# freed together and soon asked for anew: what went back to the kernel meanwhile would be a page fault for each page.
+# 32 MiB is the most that its documentation lets the second be.
+_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
+_ALLOCATOR = {_ARENA_MAX: 1, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 128 << 20}
 
 # Requests, batches and what budgets remember leave no cycles, and nothing else runs while they are looked for: so that
 # is done seldom, and in no more than this part of the time.
@@ -31,7 +33,8 @@ def settle_down() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on glibc there is none, and no need
     if mallopt:
-        mallopt(_M_ARENA_MAX, _ARENAS)
+        for option, value in _ALLOCATOR.items():
+            mallopt(option, value)
 
 
 async def collect_cycles(seconds: float = _COLLECT_SECONDS) -> None:
