@@ -51,7 +51,7 @@ class Web:
 def serving(app: Starlette) -> Iterator[Web]:
     """Serve `app` from a thread for the time of the context."""
     sock = listen("127.0.0.1:0", "a test")
-    server = http_server(app, TlsConfig(), read_header_timeout=10, read_timeout=10, idle_timeout=10)
+    server = http_server(app, TlsConfig(), "a test", most=100, read_header_timeout=10, read_timeout=10, idle_timeout=10)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
     port = sock.getsockname()[1]
     thread.start()
