@@ -43,6 +43,7 @@ class Accepting:
     ) -> None:
         self.refused = 0
         self._sock = sock
+        self._kind = int(sock.family), int(sock.type), sock.proto  # an enumeration costs more than the socket
         self._made = made
         self._name = name
         self._most = min(most, _room())
@@ -99,7 +100,7 @@ class Accepting:
                 self.refused += 1
                 self._warn("A port has as many connections as it may; more are closed.", max_connections=self._most)
             else:
-                self._start(_Accepted(taken, self._held))
+                self._start(_Accepted(*self._kind, taken.detach(), self._held))
 
     def _start(self, accepted: "_Accepted") -> None:
         starting = self._loop.create_task(self._loop.connect_accepted_socket(self._made, accepted, **self._tls))
@@ -131,8 +132,8 @@ class Accepting:
 class _Accepted(socket.socket):
     """An accepted connection, in `held` until whoever has it closes it (asyncio) or takes its descriptor (uvloop)."""
 
-    def __init__(self, accepted: socket.socket, held: "set[_Accepted]") -> None:
-        super().__init__(accepted.family, accepted.type, accepted.proto, accepted.detach())
+    def __init__(self, family: int, kind: int, protocol: int, descriptor: int, held: "set[_Accepted]") -> None:
+        super().__init__(family, kind, protocol, descriptor)
         self.setblocking(False)
         self._holders = held
         held.add(self)
