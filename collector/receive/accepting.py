@@ -1,6 +1,7 @@
 """Connections taken from a listening socket: no more at once than may be, and none lost for want of descriptors.
 
-The loops' own servers stop to listen for good (uvloop), or spin (asyncio), where a descriptor cannot be had.
+Where accept(2) fails, the loops' own servers close themselves without a word (uvloop's on any error that libuv passes
+on) or say so a thousand times a second (asyncio's).
 """
 
 import asyncio

@@ -5,11 +5,12 @@ import gc
 import socket
 import struct
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from collector.accept import Acceptor
@@ -25,6 +26,8 @@ from collector.telemetry import Metrics
 from tests.support.clock import FakeClock
 from tests.support.exporters import EXPORT
 from tests.support.http2 import DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, frame, plain_block
+
+Loop = Callable[[], asyncio.AbstractEventLoop]
 
 _ENDPOINT = "127.0.0.1:0"
 # The beginnings of messages of a mebibyte.
@@ -81,19 +84,23 @@ async def _goes_at_once(server: Port[Any], begun: bytes, limits: Limits) -> None
 
 
 @pytest.mark.skipif(not http2.NATIVE, reason="grpcio serves where nothing was compiled")
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.usefixtures("_without_the_collector_of_cycles")
-def test_half_a_message_goes_with_its_grpc_connection(acceptor: Acceptor, limits: Limits) -> None:
+def test_half_a_message_goes_with_its_grpc_connection(loop: Loop, acceptor: Acceptor, limits: Limits) -> None:
     from collector.receive.grpc import GrpcServer
 
-    async def run() -> None:
+    async def test() -> None:
         await _goes_at_once(GrpcServer(acceptor, GrpcConfig(endpoint=_ENDPOINT)), _HTTP2, limits)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(test())
 
 
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.usefixtures("_without_the_collector_of_cycles")
-def test_half_a_request_goes_with_its_http_connection(acceptor: Acceptor, limits: Limits) -> None:
-    async def run() -> None:
+def test_half_a_request_goes_with_its_http_connection(loop: Loop, acceptor: Acceptor, limits: Limits) -> None:
+    async def test() -> None:
         await _goes_at_once(OtlpHttp(acceptor, HttpConfig(endpoint=_ENDPOINT)), _HTTP1, limits)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(test())
