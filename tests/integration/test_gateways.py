@@ -30,7 +30,7 @@ from tests.support.daemon import answers, free_ports, wait_until
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text()
 TOKEN = "spm_gateway-secret"
-PROVIDER_KEY = "Bearer sk-of-the-provider"
+PROVIDER_KEY, CLIENTS_KEY = "Bearer sk-of-the-provider", "spm_another"
 DOLLAR = 1_000_000  # tokens of small-model
 
 
@@ -56,13 +56,14 @@ class Answer(NamedTuple):
 
 
 class Provider(http.server.BaseHTTPRequestHandler):
-    """Answers every request with its own path."""
+    """Answers every request with its own path, and with the key that it came with."""
 
     def do_POST(self) -> None:
         said = self.path.encode()
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(200)
         self.send_header("content-length", str(len(said)))
+        self.send_header("x-saw-key", self.headers["x-api-key"])
         self.end_headers()
         self.wfile.write(said)
 
@@ -121,7 +122,7 @@ class Gateway(ABC):
         """What a client is told who calls the provider, and pretends to be someone else."""
         begun = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        headers = {"authorization": PROVIDER_KEY, "x-spanmeter-service": "another", "x-api-key": "spm_another"}
+        headers = {"authorization": PROVIDER_KEY, "x-spanmeter-service": "another", "x-api-key": CLIENTS_KEY}
         with contextlib.closing(connection):
             connection.request("POST", "/v1/chat/completions?stream=1", b'{"model": "m"}', headers)
             answer = connection.getresponse()
@@ -244,6 +245,7 @@ def test_a_spent_budget_is_refused_by_the_gateway(
         strict = stack.enter_context(opened(kind, tmp_path / "closed", provider, daemon, closed=True))
         passed = gateway.ask()
         assert (passed.status, passed.body) == (200, b"/v1/chat/completions?stream=1")
+        assert passed.headers["x-saw-key"] == CLIENTS_KEY, "ours is not for the provider"
         spend(daemon, DOLLAR)
         wait_until(lambda: gateway.ask().status != 200, 30, "a refusal")
         told = gateway.ask()
@@ -269,4 +271,8 @@ def _when_it_does_not_answer(daemon: Daemon, gateway: Gateway, strict: Gateway) 
     wait_until(lambda: gateway.ask().status == gateway.refused, 30, "a refusal again")
     daemon.stop()
     assert gateway.ask().status == 200
-    assert strict.ask().status == (403 if isinstance(strict, Envoy) else 500)
+    failed = strict.ask()
+    if isinstance(strict, Envoy):
+        assert (failed.status, failed.body) == (403, b"")
+    else:
+        assert failed.status == 500
