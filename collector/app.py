@@ -169,7 +169,10 @@ class Daemon:
             "read_timeout": http.read_timeout,
             "idle_timeout": http.idle_timeout,
         }
-        web = http_server(self._web_app(), self._config.web.tls, **limits)
+        web = http_server(
+            self._web_app(), self._config.web.tls, "the web port", most=self._config.web.max_connections, **limits
+        )
+        self._metrics.watch(lambda: _web_readings(web))
         web_socket = listen(self._config.web.endpoint, "the web port")
         ports = {**await self._receivers.start(), "web": web_socket.getsockname()[1]}
         return [(web, web_socket)], ports
@@ -327,6 +330,12 @@ class Daemon:
         yield "gauge", "spanmeter_dead_letter_entries", "Entries in the dead letter.", dead.entries
         yield "gauge", "spanmeter_dead_letter_bytes", "Bytes in the dead letter.", dead.bytes
         yield from self._receivers.readings()
+
+
+def _web_readings(web: Listener) -> Iterable[Reading]:
+    yield "gauge", "spanmeter_web_connections", "Connections open at the web port.", web.open
+    text = "Connections to the web port that were closed, as there were enough."
+    yield "counter", "spanmeter_web_refused_connections", text, web.refused
 
 
 def report_native(metrics: Metrics) -> None:

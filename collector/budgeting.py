@@ -37,8 +37,6 @@ LEASES_FILE = "leases.db"
 _TICK_SECONDS = 1.0
 _COPY_SECONDS = 5.0
 _CONTRIBUTORS = 5
-# Longer than a late span is counted in a period that has ended (budgets.ledger): what fired must be known till then.
-_REMEMBERED_SECONDS = 40 * 86_400.0
 
 
 class Budgeting:
@@ -58,7 +56,7 @@ class Budgeting:
         self._clock = clock
         rules = Rules.from_config(config)
         self.ledger = Ledger(config.ledger.max_values)
-        self.outbox = Outbox(directory / FILE, clock, _REMEMBERED_SECONDS)
+        self.outbox = Outbox(directory / FILE, clock)
         self._leases = LeaseStore(directory / LEASES_FILE)
         self._health = health
         self._lagging: str | None = None

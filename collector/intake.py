@@ -31,7 +31,7 @@ class Intake:
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
         self._window = DedupeWindow[Delivery](config.dedupe, clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics)
-        self._servers: list[GrpcServer | OtlpHttp] = []
+        self._servers: dict[str, GrpcServer | OtlpHttp] = {}
         self._stopped = asyncio.Event()
 
     async def start(self) -> dict[str, int]:
@@ -41,7 +41,7 @@ class Intake:
         http = OtlpHttp(self._acceptor, protocols.http, shared=shared)
         grpc = GrpcServer(self._acceptor, protocols.grpc, shared=shared)
         ports = {"grpc": await grpc.start(), "http": await http.start()}
-        self._servers = [grpc, http]
+        self._servers = {"grpc": grpc, "http": http}
         return ports
 
     def restore(self, spooled: Callable[[int], Iterable[Envelope]]) -> None:
@@ -54,7 +54,7 @@ class Intake:
 
     async def stop(self, grace: float) -> None:
         """Take no more requests, and give those in flight `grace` seconds."""
-        await asyncio.gather(*[server.stop(grace) for server in self._servers])
+        await asyncio.gather(*[server.stop(grace) for server in self._servers.values()])
         self._stopped.set()
 
     def reload(self, auth: AuthConfig) -> None:
@@ -74,6 +74,10 @@ class Intake:
         yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
         yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
         yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
+        opened = {name: server.open for name, server in self._servers.items()}
+        refused = {name: server.refused for name, server in self._servers.items()}
+        yield "gauge", "spanmeter_receiver_connections", "Connections open.", opened
+        yield "counter", "spanmeter_receiver_refused_connections", "Connections closed, as there were enough.", refused
 
 
 def spool_readings(spool: Spool) -> Iterable[Reading]:

@@ -1,8 +1,10 @@
 """The interpreter and its allocators, set for a process that runs for months and moves gigabytes."""
 
 import asyncio
+import contextlib
 import ctypes
 import gc
+import resource
 import sys
 import time
 
@@ -22,6 +24,9 @@ _COLLECT_SHARE = 0.001
 # The drain's thread computes for tens of milliseconds; so long at most does a request wait for it, each time it has to.
 _SWITCH_SECONDS = 0.0005
 
+# Four times the connections that all ports take by default, and rarely more than one may ask for.
+_FILES = 65_536
+
 
 def settle_down() -> None:
     """Call once, after the imports and before threads are started; then `collect_cycles` has to run."""
@@ -31,6 +36,7 @@ def settle_down() -> None:
     gc.disable()
     # One allocator for all buffers: what one stage frees, the next one uses.
     pa.set_memory_pool(pa.system_memory_pool())
+    _may_open_more_files()
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on glibc there is none, and no need
     if mallopt:
         for option, value in _ALLOCATOR.items():
@@ -45,3 +51,12 @@ async def collect_cycles(seconds: float = _COLLECT_SECONDS) -> None:
         started = time.perf_counter()
         gc.collect()
         pause = max(seconds, (time.perf_counter() - started) / _COLLECT_SHARE)
+
+
+def _may_open_more_files() -> None:
+    """Ask for more than the 1,024 files that programs get which know only select(2)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a limit below the one it tells
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

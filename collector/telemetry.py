@@ -137,7 +137,8 @@ class Metrics:
         self.registry.register(_Watcher(statistics))
 
 
-Reading = tuple[Literal["gauge", "counter"], str, str, float]
+# The kind, name and help of a metric, and its value, or its values by transport.
+Reading = tuple[Literal["gauge", "counter"], str, str, float | Mapping[str, float]]
 
 
 class _Watcher(Collector):
@@ -147,7 +148,13 @@ class _Watcher(Collector):
     def collect(self) -> Iterable[Metric]:
         for kind, name, text, value in self._statistics():
             family = GaugeMetricFamily if kind == "gauge" else CounterMetricFamily
-            yield family(name, text, value=value)
+            if isinstance(value, Mapping):
+                labelled = family(name, text, labels=["transport"])
+                for transport, one in value.items():
+                    labelled.add_metric([transport], one)
+                yield labelled
+            else:
+                yield family(name, text, value=value)
 
 
 def expose(registry: CollectorRegistry, workers: Mapping[str, str]) -> bytes:

@@ -102,11 +102,8 @@ class LeaseBook:
         also out of order: the highest totals and the earliest end stand. The lease as it is now; None when nothing
         changed.
         """
-        with self._lock:
-            entry = self._entries.get(lease_id)
-            if entry is None:
-                return None
-            before = entry.lease
+
+        def settle(before: Lease) -> Lease | None:
             after = replace(
                 before,
                 spent_pico=max(before.spent_pico, spent_pico),
@@ -115,31 +112,29 @@ class LeaseBook:
             )
             if finished_ns is not None and not after.pico_left and not after.tokens_left:
                 after = replace(after, state=LeaseState.FINISHED)
-            return self._change(entry, after) if after != before else None
+            return after if after != before else None
+
+        return self._altered(lease_id, settle)
 
     def ended(self, lease_id: str, pico: int | None, tokens: int | None, expires_ns: int) -> Lease | None:
         """The run has ended: hold no more than it cost, where that is said, and until `expires_ns` at the latest.
 
         The lease as it is now; None when there is no such open lease.
         """
-        with self._lock:
-            entry = self._entries.get(lease_id)
-            if entry is None:
-                return None
-            before = entry.lease
-            after = replace(
+
+        def end(before: Lease) -> Lease:
+            return replace(
                 before,
                 pico=before.pico if pico is None else min(before.pico, pico),
                 tokens=before.tokens if tokens is None else min(before.tokens, tokens),
                 expires_ns=min(before.expires_ns, expires_ns),
             )
-            return self._change(entry, after)
+
+        return self._altered(lease_id, end)
 
     def release(self, lease_id: str) -> Lease | None:
         """Give back what is left. The lease as it is now; None when there is no such open lease."""
-        with self._lock:
-            entry = self._entries.get(lease_id)
-            return self._change(entry, replace(entry.lease, state=LeaseState.RELEASED)) if entry else None
+        return self._altered(lease_id, lambda lease: replace(lease, state=LeaseState.RELEASED))
 
     def load(self, leases: Iterable[Lease], claims: Callable[[Lease], Sequence[Claim]]) -> None:
         """Enter leases that were granted before, whether there is room or not."""
@@ -168,6 +163,13 @@ class LeaseBook:
         self._of_project[lease.project] += 1
         self._hold(entry, 1)
         heapq.heappush(self._expiries, (lease.expires_ns, lease.id))
+
+    def _altered(self, lease_id: str, alter: Callable[[Lease], Lease | None]) -> Lease | None:
+        """What `alter` makes of an open lease; None when there is no such, or nothing is made of it."""
+        with self._lock:
+            entry = self._entries.get(lease_id)
+            after = alter(entry.lease) if entry else None
+            return self._change(entry, after) if entry and after else None
 
     def _change(self, entry: _Entry, after: Lease) -> Lease:
         self._hold(entry, -1)

@@ -1,10 +1,17 @@
 """Settings of what comes in: OTLP over gRPC and HTTP."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ByteSize, model_validator
 
 from collector.config.settings import Duration, Endpoint, Paths, Section, section, setting
+
+
+def max_connections(default: int) -> Any:
+    """The setting of one port."""
+    text = "Connections at once, in each process; more are closed. A quarter of the files it may open is the most."
+    return setting(default, text, ge=1)
 
 
 class TlsConfig(Section):
@@ -46,6 +53,7 @@ class KeepaliveConfig(Section):
 class GrpcConfig(Section):
     endpoint: Endpoint = setting("127.0.0.1:4317", "host:port of OTLP/gRPC; port 0 takes a free one.")
     max_recv_msg_size_mib: int = setting(64, "Largest request in MiB, also after decompression.", ge=1, le=1024)
+    max_connections: int = max_connections(4096)
     max_concurrent_streams: int = setting(1024, "Calls in flight per connection.", ge=1)
     read_timeout: Duration = setting("30s", "A call whose message has not arrived by then is ended.", gt=0)
     keepalive: KeepaliveConfig = section(KeepaliveConfig, "HTTP/2 keepalive.")
@@ -60,6 +68,7 @@ class CorsConfig(Section):
 
 class HttpConfig(Section):
     endpoint: Endpoint = setting("127.0.0.1:4318", "host:port of OTLP/HTTP; port 0 takes a free one.")
+    max_connections: int = max_connections(4096)
     max_request_body_size: ByteSize = setting("64MiB", "Largest request body, also after decompression.", ge=1024)
     traces_url_path: Paths = setting(("/v1/traces",), "Paths for traces; also matched after any prefix.")
     metrics_url_path: Paths = setting(("/v1/metrics",), "Paths for metrics; also matched after any prefix.")

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
 from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
 from collector.config.pricing import PricingConfig
-from collector.config.receivers import ReceiversConfig, TlsConfig
+from collector.config.receivers import ReceiversConfig, TlsConfig, max_connections
 from collector.config.settings import (
     Duration,
     Endpoint,
@@ -33,6 +33,7 @@ WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 class WebConfig(Section):
     endpoint: Endpoint = setting("127.0.0.1:8080", "host:port of the web port: REST, /metrics, /healthz, /readyz.")
+    max_connections: int = max_connections(1024)
     tls: TlsConfig = section(TlsConfig, "TLS for the web port.")
     public_url: str = setting(
         "", "Where people reach the web port, for links: https://spans.example.com; default: its endpoint."

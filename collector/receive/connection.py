@@ -101,6 +101,8 @@ class Connection(asyncio.Protocol):
             self._current.abandon()
             self._current = None
         self._waiting.clear()
+        # What points back here is let go of: what is left of a request must not wait for the collector of cycles.
+        del self._parser, self._transport
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:

@@ -73,7 +73,13 @@ class GrpcServer(Port[Connection]):
         times = server.time, server.timeout, server.max_connection_idle, server.max_connection_age, self.read_timeout
         shortest = min(each for each in times if each)
         super().__init__(
-            "OTLP/gRPC", config.endpoint, tls, handshake=self.read_timeout, shortest=shortest, shared=shared
+            "OTLP/gRPC",
+            config.endpoint,
+            tls,
+            most=config.max_connections,
+            handshake=self.read_timeout,
+            shortest=shortest,
+            shared=shared,
         )
 
     async def stop(self, grace: float) -> None:

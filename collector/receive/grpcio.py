@@ -102,7 +102,9 @@ async def _abort(context: Any, error: SpanmeterError) -> None:
 
 
 class GrpcServer:
-    """The OTLP/gRPC port: exporters, health service, TLS, keepalive."""
+    """The OTLP/gRPC port: exporters, health service, TLS, keepalive. grpcio knows no max_connections."""
+
+    open = refused = 0
 
     def __init__(self, acceptor: Acceptor, config: GrpcConfig, *, shared: bool = False) -> None:
         self._config = config

@@ -50,6 +50,7 @@ class OtlpHttp(Port[Connection]):
             "OTLP/HTTP",
             config.endpoint,
             tls_context(config.tls),
+            most=config.max_connections,
             handshake=self.read_header_timeout,
             shortest=min(self.read_header_timeout, self.read_timeout, self.idle_timeout),
             shared=shared,

@@ -7,13 +7,12 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
+from collector.receive.accepting import Accepting
 from collector.receive.server import listen
 
 log = structlog.get_logger("spanmeter.receive")
 
 _LONGEST_TICK = 1.0
-# A TLS client that does not say goodbye is waited for so long.
-_FAREWELL_SECONDS = 2.0
 
 
 class PortConnection(Protocol):
@@ -33,15 +32,24 @@ C = TypeVar("C", bound=PortConnection)
 
 
 class Port(Generic[C]):
-    """`shortest` is the shortest time limit of its connections: it is looked at four times as often."""
+    """Has at `most` so many connections. `shortest` is their shortest time limit, looked at four times as often."""
 
     def __init__(
-        self, name: str, endpoint: str, tls: ssl.SSLContext | None, *, handshake: float, shortest: float, shared: bool
+        self,
+        name: str,
+        endpoint: str,
+        tls: ssl.SSLContext | None,
+        *,
+        most: int,
+        handshake: float,
+        shortest: float,
+        shared: bool,
     ) -> None:
         self.stopping = False
         self._name = name
         self._endpoint = endpoint
         self._tls = tls
+        self._most = most
         self._handshake = handshake
         self._every = min(_LONGEST_TICK, shortest / 4)
         self._shared = shared
@@ -54,21 +62,21 @@ class Port(Generic[C]):
         loop = self._loop = asyncio.get_running_loop()
         self.now = loop.time
         sock = listen(self._endpoint, self._name, shared=self._shared)
-        self._server = await loop.create_server(
-            self._connection,  # type: ignore[arg-type] # connections are protocols of asyncio
-            sock=sock,
-            ssl=self._tls,
-            ssl_handshake_timeout=self._handshake if self._tls else None,
-            ssl_shutdown_timeout=_FAREWELL_SECONDS if self._tls else None,
-            backlog=2048,
-        )
         port: int = sock.getsockname()[1]
+        self._accepting = Accepting(
+            sock,
+            self._connection,  # type: ignore[arg-type] # connections are protocols of asyncio
+            self._name,
+            self._most,
+            tls=self._tls,
+            handshake=self._handshake,
+        )
         return port
 
     async def stop(self, grace: float) -> None:
         """Refuse what is new, end what is idle, and give what is in flight `grace` seconds."""
         self.stopping = True
-        self._server.close()
+        self._accepting.close()
         for connection in tuple(self._connections):
             connection.shut_down()
         if self._connections:
@@ -77,8 +85,19 @@ class Port(Generic[C]):
                     await self._empty.wait()
         for connection in tuple(self._connections):
             connection.abort()
+        await self._accepting.wait_closed()
         if self._ticks:
             self._ticks.cancel()
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return self._accepting.open
+
+    @property
+    def refused(self) -> int:
+        """How many connections were closed because there were as many as may be."""
+        return self._accepting.refused
 
     def opened(self, connection: C) -> None:
         self._connections.add(connection)

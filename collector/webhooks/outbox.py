@@ -18,7 +18,8 @@ from collector.webhooks.payloads import render
 
 _DAY = 86_400 * 10**9
 _LONGEST_PERIOD = 366 * _DAY
-RETENTION_SECONDS = 30 * 86_400.0
+# Longer than a late span is counted in a period that has ended (budgets.ledger): what fired must be known till then.
+RETENTION_SECONDS = 40 * 86_400.0
 FILE = "webhooks.db"  # in the data directory
 
 

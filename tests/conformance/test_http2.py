@@ -7,6 +7,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +25,10 @@ from collector.receive import http2
 from tests.conformance.conftest import READER, WRITER
 from tests.conformance.daemon import MIB, Daemon, running
 from tests.conformance.wire import call, channel, frame, is_closed_within
+from tests.support.daemon import wait_until
 from tests.support.exporters import EXPORT
+from tests.support.http2 import ACK, GOAWAY, HEADERS, PING, frames
+from tests.support.http2 import frame as raw
 from tests.support.otlp import request, span, trace_id
 
 pytestmark = pytest.mark.skipif(not http2.NATIVE, reason="grpcio serves where nothing was compiled")
@@ -256,13 +260,91 @@ def test_health_is_watched_until_the_end(tmp_path: Path) -> None:
 # -- the life of a connection -----------------------------------------------------------------------------------------
 
 
+def said(sock: socket.socket) -> Iterator[tuple[int, int, int, bytes]]:
+    """What the server says until it ends the connection: (type, flags, stream, payload) of each frame."""
+    data = b""
+    while part := sock.recv(65536):
+        data += part
+        while len(data) >= 9 and len(data) >= (size := 9 + int.from_bytes(data[:3], "big")):
+            yield from frames(data[:size])
+            data = data[size:]
+
+
+def farewell(sock: socket.socket) -> list[int]:
+    """Hear a connection out to its end, and say that it was heard; the last streams of its GOAWAY frames."""
+    streams = []
+    for kind, flags, _, payload in said(sock):
+        if kind == GOAWAY:
+            last, code = struct.unpack(">II", payload[:8])
+            assert code == 0
+            streams.append(last)
+        elif kind == PING and streams:
+            assert not flags
+            sock.sendall(raw(PING, ACK, payload=payload))
+    return streams
+
+
+ALL = (1 << 31) - 1
+
+
 def test_a_stopping_server_says_goodbye(tmp_path: Path) -> None:
-    with running(tmp_path) as daemon, Client(daemon) as client:
+    with running(tmp_path) as daemon, Client(daemon) as client, Client(daemon) as silent:
         client.send(client.begin(), frame(BODY))
         assert client.answer()["grpc-status"] == "0"
         daemon.process.terminate()
-        assert client.until(h2.events.ConnectionTerminated).error_code == 0
-        assert client.goes()
+        assert farewell(client.socket) == [ALL, 1]
+        last = [struct.unpack(">I", payload[:4])[0] for kind, *_, payload in said(silent.socket) if kind == GOAWAY]
+        assert last == [ALL, 0]
+
+
+def test_a_call_that_was_on_its_way_when_the_server_stopped_is_answered(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, Client(daemon) as client:
+        body = frame(request(span()).SerializeToString())
+        client.send(client.begin(), body)
+        assert client.answer()["grpc-status"] == "0"
+        daemon.process.terminate()
+        heard = said(client.socket)
+        while (goodbye := next(heard))[0] != GOAWAY:
+            continue
+        assert struct.unpack(">II", goodbye[3]) == (ALL, 0)
+        stream = client.begin()
+        client.send(stream, frame(request(span()).SerializeToString()))
+        answered = [payload for kind, _, number, payload in heard if (kind, number) == (HEADERS, stream)]
+        assert b"grpc-status\x010" in answered[-1]
+
+
+def test_no_call_of_real_clients_is_lost_when_the_server_stops(tmp_path: Path) -> None:
+    """Clients that send without pause until nobody is there: what they are told is an answer, or that nobody is."""
+    data = tmp_path / "data"
+    accepted: list[bytes] = []
+    failures: list[tuple[grpc.StatusCode, str]] = []
+
+    def send(opened: grpc.Channel) -> None:
+        export = opened.unary_unary(EXPORT)
+        while True:
+            trace = trace_id()
+            try:
+                export(request(span(trace_id=trace)).SerializeToString(), timeout=20)
+            except grpc.RpcError as error:
+                failures.append((error.code(), error.details()))
+                return
+            accepted.append(trace)
+
+    with contextlib.ExitStack() as stack, running(data) as daemon:
+        pool = stack.enter_context(ThreadPoolExecutor(8))
+        channels = [stack.enter_context(channel(daemon.grpc)) for _ in range(4)]
+        sending = [pool.submit(send, opened) for opened in channels for _ in range(2)]
+        wait_until(lambda: len(accepted) > 200, 30, "200 calls")
+        daemon.stop()
+        for each in sending:
+            each.result(30)
+    # Nobody listens any more. Whoever is refused by a GOAWAY, or cut off within a call, hears something else.
+    assert {code for code, _ in failures} == {grpc.StatusCode.UNAVAILABLE}
+    assert all("Connection refused" in details for _, details in failures), failures
+    (data / "ports.json").unlink()
+    with running(data) as again:
+        for trace in accepted[:: len(accepted) // 20] + accepted[-20:]:
+            again.trace(trace)
 
 
 def test_a_stopping_server_lets_calls_end(tmp_path: Path) -> None:
@@ -273,15 +355,11 @@ def test_a_stopping_server_lets_calls_end(tmp_path: Path) -> None:
         client.flush()
         assert client.until(h2.events.PingAckReceived)
         daemon.process.terminate()
-        goodbye = struct.pack(">BxI", 7, 0)  # h2 takes a GOAWAY for the end of its streams, so it is not told
-        data = b""
-        while goodbye not in data:
-            data += client.socket.recv(65536)
+        heard = said(client.socket)  # h2 takes a GOAWAY for the end of its streams, so it is not told
+        while next(heard)[3][:4] != struct.pack(">I", stream):
+            continue
         client.send(stream, frame(BODY)[20:])
-        data = b""
-        while part := client.socket.recv(65536):
-            data += part
-        assert b"grpc-status\x010" in data
+        assert any(b"grpc-status\x010" in payload for kind, *_, payload in heard if kind == HEADERS)
 
 
 def test_a_client_that_is_not_there_is_found_out(restless: Daemon) -> None:
@@ -311,11 +389,10 @@ def test_idle_and_old_connections_end(tmp_path: Path) -> None:
     server = f"{KEEPALIVE}.server_parameters"
     with running(tmp_path, [f"{server}.max_connection_idle=1s", f"{server}.max_connection_age=3s"]) as daemon:
         with Client(daemon) as client:
-            assert client.until(h2.events.ConnectionTerminated).error_code == 0
-            assert client.goes()
+            assert farewell(client.socket) == [ALL, 0]
         with Client(daemon) as client:
             stream, begun = client.begin(), time.monotonic()
-            assert client.until(h2.events.ConnectionTerminated).error_code == 0
+            assert next(payload for kind, *_, payload in said(client.socket) if kind == GOAWAY)
             assert 2 < time.monotonic() - begun < 8
             assert stream
 

@@ -1,7 +1,10 @@
 """TLS and mutual TLS on both transports, with certificates made for the occasion."""
 
+import contextlib
 import datetime as dt
+import http.client
 import ipaddress
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +16,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from collector.config import TlsConfig
 from tests.conformance.daemon import Daemon, running
 from tests.conformance.wire import Connection, call, succeeded
 from tests.support.otlp import request, span, trace_id
+from tests.support.webserver import serving
 
 
 @dataclass(frozen=True)
@@ -162,3 +171,21 @@ def test_files_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
         running(tmp_path / "data", settings(wrong, None)),
     ):
         pass
+
+
+def test_the_web_port_and_a_client_that_never_shakes_hands(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "authority")
+    pair = authority.issue("server")
+
+    async def hello(_: Request) -> Response:
+        return Response("hello")
+
+    with contextlib.ExitStack() as stack:
+        tls = TlsConfig(cert_file=pair.cert, key_file=pair.key)
+        web = stack.enter_context(serving(Starlette(routes=[Route("/", hello)]), tls))
+        stack.enter_context(socket.create_connection(("127.0.0.1", web.port)))
+        context = ssl.create_default_context(cafile=str(authority.file))
+        asking = http.client.HTTPSConnection("localhost", web.port, timeout=10, context=context)
+        stack.callback(asking.close)
+        asking.request("GET", "/")
+        assert asking.getresponse().read() == b"hello"

@@ -48,10 +48,11 @@ class Web:
 
 
 @contextlib.contextmanager
-def serving(app: Starlette) -> Iterator[Web]:
+def serving(app: Starlette, tls: TlsConfig | None = None) -> Iterator[Web]:
     """Serve `app` from a thread for the time of the context."""
     sock = listen("127.0.0.1:0", "a test")
-    server = http_server(app, TlsConfig(), read_header_timeout=10, read_timeout=10, idle_timeout=10)
+    limits = {"most": 100, "read_header_timeout": 10, "read_timeout": 10, "idle_timeout": 10}
+    server = http_server(app, tls or TlsConfig(), "a test", **limits)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
     port = sock.getsockname()[1]
     thread.start()
@@ -60,3 +61,4 @@ def serving(app: Starlette) -> Iterator[Web]:
     finally:
         server.should_exit = True
         thread.join(30)
+        assert not thread.is_alive(), "the server does not stop"

@@ -792,3 +792,71 @@ def test_draining_answers_what_has_begun_and_takes_no_more() -> None:
     heard = list(frames(client.server.out()))
     assert heard[0] == (GOAWAY, 0, 0, struct.pack(">II", whole, 0))
     assert {stream for kind, _, stream, _ in heard if kind == HEADERS} == {begun, whole}
+
+
+_ALL = struct.pack(">II", (1 << 31) - 1, 0)
+
+
+def _announced(server: Any) -> bytes:
+    """The PING with which the server asks whether it was heard, in its announcement that the end is near."""
+    server.announce_end()
+    said = list(frames(server.out()))
+    assert [(kind, flags, stream) for kind, flags, stream, _ in said] == [(GOAWAY, 0, 0), (PING, 0, 0)]
+    assert said[0][3] == _ALL
+    return said[1][3]
+
+
+def test_calls_sent_before_the_end_was_heard_are_taken() -> None:
+    server = greeted()
+    feed(server, call_bytes(1, plain_block(), b"x"))
+    asked = _announced(server)
+    assert (server.ending, server.draining) == (True, False)
+    assert [event[:2] for event in feed(server, call_bytes(3, plain_block(), b"x"))] == [(CALL, 3)]
+    # What is behind the answer to the PING was sent by a client that knew better.
+    assert feed(server, frame(PING, ACK, payload=asked) + call_bytes(5, plain_block(), b"x")) == []
+    assert server.draining
+    assert list(frames(server.out())) == [(GOAWAY, 0, 0, struct.pack(">II", 3, 0))]
+    server.answer(1, b"")
+    server.answer(3, b"")
+    assert {stream for kind, _, stream, _ in frames(server.out()) if kind == HEADERS} == {1, 3}
+
+
+def test_only_the_answer_to_its_own_ping_says_that_the_end_was_heard() -> None:
+    server = greeted()
+    server.ping()
+    (_, _, _, other) = next(frames(server.out()))
+    asked = _announced(server)
+    feed(server, frame(PING, ACK, payload=other) + frame(PING, ACK, payload=bytes(8)) + frame(PING, payload=asked))
+    assert not server.draining
+    feed(server, frame(PING, ACK, payload=asked))
+    assert server.draining
+
+
+def test_an_end_that_nobody_announced_is_not_heard_of() -> None:
+    other = greeted()
+    server = greeted()
+    feed(server, frame(PING, ACK, payload=_announced(other)))
+    assert not server.ending
+    assert server.out() == b""
+
+
+def test_the_end_is_said_once() -> None:
+    server = greeted()
+    _announced(server)
+    server.announce_end()
+    assert server.out() == b""
+    server.drain()
+    server.drain()
+    assert [kind for kind, *_ in frames(server.out())] == [GOAWAY]
+    server.announce_end()
+    assert server.out() == b""
+
+
+def test_the_end_is_announced_behind_the_greeting() -> None:
+    server = made()
+    server.announce_end()
+    events = feed(server, PREFACE + frame(SETTINGS) + call_bytes(1, plain_block(), b"x"))
+    assert [event[:2] for event in events] == [(CALL, 1)]
+    kinds = [kind for kind, *_ in frames(server.out())]
+    assert kinds[0] == SETTINGS
+    assert kinds.index(GOAWAY) < kinds.index(PING)

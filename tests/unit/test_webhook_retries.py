@@ -16,6 +16,8 @@ CHANCE = st.floats(0, 1, exclude_max=True)
 def test_the_schedule_is_that_of_standard_webhooks() -> None:
     plain = [next_delay(failures, None, lambda: 0.5) for failures in range(1, len(DELAYS) + 2)]
     assert plain == [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400, None]
+    # The last line of the specification's table: the time since the first attempt.
+    assert timedelta(seconds=sum(DELAYS)) == timedelta(hours=75, minutes=35, seconds=5)
 
 
 @given(st.integers(1, len(DELAYS)), st.none() | st.floats(0, 10**9), CHANCE)

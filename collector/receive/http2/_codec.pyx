@@ -61,9 +61,11 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         bool send(uint32_t, Bytes) except +
         void refuse(uint32_t, Bytes, const vector[pair[string, string]]&) except +
         void ping() except +
+        void announce_end() except +
         void drain() except +
         size_t calls()
         bool ended()
+        bool ending()
         bool draining()
         bool greeted()
         bool unfinished()
@@ -178,6 +180,10 @@ cdef class Codec:
         """Ask whether the client is there; whatever comes then says so."""
         self._session.get().ping()
 
+    def announce_end(self):
+        """Ask the client to make no more calls. Those it sends before it hears are taken, then `drain` follows by itself."""
+        self._session.get().announce_end()
+
     def drain(self):
         """Take no more calls, and say so; those begun go on."""
         self._session.get().drain()
@@ -198,7 +204,13 @@ cdef class Codec:
         return self._session.get().ended()
 
     @property
+    def ending(self):
+        """Whether the client is asked to make no more calls, or none is taken any more."""
+        return self._session.get().ending()
+
+    @property
     def draining(self):
+        """Whether no more calls are taken."""
         return self._session.get().draining()
 
     @property

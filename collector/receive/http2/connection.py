@@ -17,6 +17,8 @@ from collector.receive.http2._codec import Codec
 log = structlog.get_logger("spanmeter.grpc")
 
 _LINGER_SECONDS = 2.0
+# A client that is asked to make no more calls has so long to say that it heard: what it sends until then is taken.
+_FAREWELL_SECONDS = 1.0
 _NEVER = float("inf")
 _HTTP1 = b"GET ", b"POST ", b"PUT ", b"HEAD ", b"OPTIONS "
 _NOT_HTTP1 = (
@@ -96,6 +98,7 @@ class Connection(asyncio.BufferedProtocol):
         self._blocked_since = _NEVER  # from when on its windows have not taken all answers
         self._pinged = _NEVER  # when the client was asked whether it is there
         self._deadline = _NEVER
+        self._patient_until = _NEVER  # for so long calls are taken from a client that was asked to make no more
         self._opened = self._heard = self._idle_since = 0.0
         # Clients that came together do not all have to come again together: gRPC's proposal A9.
         age = port.keepalive.server_parameters.max_connection_age
@@ -194,6 +197,8 @@ class Connection(asyncio.BufferedProtocol):
         if now >= min(self._deadline, self._unread_until, self._blocked_since + timeout) or stalled:
             self.abort()
             return
+        if now >= self._patient_until:
+            self._refuse_more()
         self._calls.tick(now)
         if not self._deaf and self._unread_until == _NEVER:
             self._keep_alive(now)
@@ -212,7 +217,7 @@ class Connection(asyncio.BufferedProtocol):
             self._idle_since = now
         elif server.max_connection_idle and now >= self._idle_since + server.max_connection_idle:
             self.shut_down()
-        if now >= self._opened + self._oldest and not self.codec.draining:
+        if now >= self._opened + self._oldest and not self.codec.ending:
             self.shut_down()
             if server.max_connection_age_grace:
                 self._deadline = now + server.max_connection_age_grace
@@ -220,7 +225,17 @@ class Connection(asyncio.BufferedProtocol):
     # -- the end --------------------------------------------------------------------------------------------------
 
     def shut_down(self) -> None:
+        """End once the calls are answered that the client sends before it hears that it should make no more."""
+        if self._deaf:
+            self._refuse_more()
+        elif not self.codec.ending:
+            self.codec.announce_end()
+            self._patient_until = self._port.now() + _FAREWELL_SECONDS
+            self.flush_soon()
+
+    def _refuse_more(self) -> None:
         """End once the calls begun are answered."""
+        self._patient_until = _NEVER
         self.codec.drain()
         self.flush_soon()
 

@@ -155,19 +155,27 @@ class Session {
         end(found, std::move(block));
     }
 
-    void ping() {
-        put_head(out_, 8, PING, 0, 0);
-        out_.append("spanmetr", 8);
+    void ping() { put_ping("spanmetr"); }
+
+    // Ask the peer to make no more calls (RFC 9113 section 6.8). Those that it sends before it hears are taken; that it has
+    // heard, its answer to a PING behind the words says, and then `drain` follows by itself.
+    void announce_end() {
+        if (ending()) return;
+        announced_ = true;
+        put_goaway(LAST_STREAM, NO_ERROR, "");
+        put_ping(FAREWELL);
     }
 
     // Take no more calls; those begun go on.
     void drain() {
-        if (!draining_ && !ended_) put_goaway(NO_ERROR, "");
+        if (!draining_ && !ended_) put_goaway(last_, NO_ERROR, "");
         draining_ = true;
     }
 
     size_t calls() const { return streams_.size(); }
     bool ended() const { return ended_; }
+    // The peer is asked to make no more calls, or none is taken any more.
+    bool ending() const { return announced_ || draining_ || ended_; }
     bool draining() const { return draining_; }
     // The peer's windows do not take all that is answered.
     bool blocked() const {
@@ -703,7 +711,10 @@ class Session {
         if (id_) broken(PROTOCOL_ERROR, "PING on a stream");
         if (payload.size() != 8) broken(FRAME_SIZE_ERROR, "a PING frame of a wrong size");
         count_idle();
-        if (flags_ & ACK) return;
+        if (flags_ & ACK) {
+            if (announced_ && payload == FAREWELL) drain();
+            return;
+        }
         put_head(out_, 8, PING, ACK, 0);
         out_.append(payload);
         const double interval =
@@ -802,14 +813,19 @@ class Session {
     }
 
     void fail(Code code, const char* why) {
-        put_goaway(code, why);
+        put_goaway(last_, code, why);
         ended_ = true;
         why_ = why;
     }
 
-    void put_goaway(Code code, Bytes why) {
+    void put_ping(Bytes payload) {
+        put_head(out_, payload.size(), PING, 0, 0);
+        out_.append(payload);
+    }
+
+    void put_goaway(uint32_t last, Code code, Bytes why) {
         put_head(out_, 8 + why.size(), GOAWAY, 0, 0);
-        put32(out_, last_);
+        put32(out_, last);
         put32(out_, code);
         out_.append(why);
     }
@@ -818,6 +834,7 @@ class Session {
     static constexpr size_t MOST_CREDENTIALS = 4;
     static constexpr size_t MOST_SETTINGS = 64;
     static constexpr size_t KEPT = 4096;
+    static constexpr Bytes FAREWELL = "farewell";
 
     const Rules rules_;
     HeaderDecoder decoder_;
@@ -849,7 +866,7 @@ class Session {
     bool answered_ = false, pinged_ = false;
     double pinged_at_ = 0;
     int strikes_ = 0;
-    bool greeted_ = false, draining_ = false, ended_ = false;
+    bool greeted_ = false, announced_ = false, draining_ = false, ended_ = false;
     Bytes why_;
 };
 
