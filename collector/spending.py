@@ -164,6 +164,7 @@ class Spending:
 
     def _count(self, store: Store, facts: Iterable[SpanFact]) -> None:
         now = self._clock.time_ns()
+        self._ledger.advance(now)
         self._leases = frozenset(self._open_leases())
         # A daemon that died after it had stored these rows has told nobody; they change nothing this time.
         self._attribution.mention(self._unsure, self._untold, now)
@@ -231,6 +232,7 @@ class Spending:
         """Load the periods that are of interest whatever arrives: the current ones and those before."""
         now = self._clock.time_ns()
         self._ledger.keep(self._rules)
+        self._ledger.advance(now)
         for rule in self._rules:
             starts = _starts_at(rule, now)
             self._take_over(rule, starts, exact_spend(store, rule, starts))
@@ -257,6 +259,7 @@ class Spending:
             self._attribution.use(rules)
             if self._met:
                 self._ledger.keep(rules)
+                self._ledger.advance(now)
             for name, sums in exact.items():
                 rule = rules.by_name(name)
                 self._take_over(rule, _starts_at(rule, now), sums)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from collector.app import enricher
 from collector.billing import Billing
+from collector.budgets.account import OTHER
 from collector.budgets.facts import NOTHING, Amount
-from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
+from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
 from collector.config import Config, PricingConfig

@@ -1,0 +1,3 @@
+from collections.abc import Iterable
+
+def leave_out(objects: Iterable[object]) -> None: ...
