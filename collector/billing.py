@@ -17,6 +17,7 @@ from collector.enrich import Enricher, Judgement, Reading, RecentTraces
 from collector.enrich.seen import SpanKey, TraceKey, Verdicts
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
 from collector.model.columns import TEXT
+from collector.model.keys import trace_keys
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -50,9 +51,10 @@ class Judged:
 
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
-        spans = self.spans
-        keys = zip(spans.column("Project").to_pylist(), spans.column("TraceId").to_pylist(), strict=True)
-        return {*keys, *(trace for trace, _ in self.judgement.revise)}
+        found = {trace for trace, _ in self.judgement.revise}
+        for reading in self._readings:
+            found.update(trace_keys(reading.spans))
+        return found
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""

@@ -22,6 +22,7 @@ from collector.budgets.rules import Rule, Rules
 from collector.config import ATTRIBUTE
 from collector.model.budgets import Scope
 from collector.model.clock import Clock
+from collector.model.keys import trace_keys
 from collector.model.money import picodollars_of_sum
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -40,6 +41,10 @@ _LEASES_NS = 7 * _DAY_NS
 
 # Keys go to a server as URL parameters, which it bounds to a megabyte.
 _KEYS_AT_ONCE = 1_000
+
+# What is read from the store becomes objects in pieces, as no other thread runs while a piece does.
+_ROWS_AT_ONCE = 10_000
+_SUMS_AT_ONCE = 500
 
 
 class Feed:
@@ -211,7 +216,7 @@ class Spending:
                 "attribute_keys": attributes,
             }
             table = store.query(named_query("budget_trace_facts"), parameters)
-            for batch in table.to_batches():
+            for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
                 facts += span_facts(batch, self._rules.wanted)
         return facts
 
@@ -222,8 +227,7 @@ class Spending:
         if self._met is store:
             return
         table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
-        keys = zip(table.column("Project").to_pylist(), table.column("TraceId").to_pylist(), strict=True)
-        self._attribution.remember(keys)
+        self._attribution.remember(trace_keys(table))
         self._build(store)
         self._attribution.use_leases(self._lease_spend(store))
         self._met = store
@@ -326,8 +330,9 @@ def spend_by(
 
 def _asked(store: Store, parameters: Mapping[str, Any]) -> dict[int, dict[Scope, Amount]]:
     found: dict[int, dict[Scope, Amount]] = {}
-    for row in store.query(named_query("budget_spend"), parameters).to_pylist():
-        found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
+    for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS_AT_ONCE):
+        for row in batch.to_pylist():
+            found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
     return found
 
 

@@ -25,7 +25,8 @@ class Account:
     """For whoever holds the ledger's lock; each call is short. `fingerprint` is what the rule counts.
 
     `size` is the number of sums. `waiting`: it is not built yet, and nothing is counted. `seen` has, while someone
-    compares the account with the store, the amounts that each sum had since, by start and scope.
+    compares the account with the store, the amounts that each sum had since, by start and scope. So many more sums are
+    `granted` without a look at the room there is.
     """
 
     fingerprint: str
@@ -33,6 +34,7 @@ class Account:
     others: Scope
     periods: dict[int, Cells] = field(default_factory=dict)
     size: int = 0
+    granted: int = 0
     waiting: bool = False
     loads: int = 0
     seen: dict[tuple[int, Scope], list[Amount]] | None = None

@@ -5,10 +5,9 @@ is held for longer than some hundred sums take: checks ask while a batch is coun
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -32,31 +31,35 @@ _MOST_PICO = 2**63 - 1
 _Read = TypeVar("_Read")
 
 
-# Calls that are matched alike and lie in the same periods: added (1) or taken back (-1).
-Portion = list[tuple[int, SpanFact]]
+class Portion(NamedTuple):
+    """Calls that are matched alike and lie in the same periods: added (sign 1) or taken back (-1)."""
+
+    sign: int
+    calls: list[SpanFact]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Posted:
     """What a write has added to one sum, and by which calls, in the order in which they count."""
 
     before: Amount
     after: Amount
-    portions: Sequence[Portion]
+    portions: list[Portion]
 
     @property
     def last(self) -> SpanFact:
-        return self.portions[-1][-1][1]
+        return self.portions[-1].calls[-1]
 
     def crossing(self, is_over: Callable[[Amount], bool]) -> SpanFact:
         """The call after which the sum was over a line; the last one, where it was over it before or is not."""
         if is_over(self.before) or not is_over(self.after):
             return self.last
         total = self.before
-        for sign, call in chain.from_iterable(self.portions):
-            total = total.plus(call.amount, sign)
-            if is_over(total):
-                return call
+        for portion in self.portions:
+            for call in portion.calls:
+                total = total.plus(call.amount, portion.sign)
+                if is_over(total):
+                    return call
         return self.last
 
 
@@ -175,16 +178,14 @@ class Ledger:
         Both are NOTHING while the period waits to be loaded.
         """
         account = self._accounts[rule.name]
-        if start not in account.periods and isinstance(rule.schedule, Calendar):
+        cells = account.periods.get(start)
+        if cells is None and isinstance(rule.schedule, Calendar):
             return NOTHING, NOTHING
-        if scope not in account.periods.get(start, ()) and self._room(account) <= 0:
-            self._fold(account, start)
+        known = scope if cells and scope in cells else self._place(account, cells or {}, scope, start)
         with self._lock:
             if not account.open(start):
                 return NOTHING, NOTHING
-            cells = account.periods[start]
-            known = self._place(account, cells, scope)
-            before = cells.get(known, NOTHING)
+            before = account.periods[start].get(known, NOTHING)
             after = before.plus(amount)
             account.put(start, known, after)
             if account.seen is not None:
@@ -199,6 +200,8 @@ class Ledger:
         """Take over what the store says of a period or step; the scopes whose sum was another."""
         account = self._accounts[rule.name]
         account.loads += 1
+        for other in self._accounts.values():
+            other.granted = 0
         before = account.periods.get(start)
         differing = [] if before is None else _differing(_as_kept(account, exact, before), before)
         if isinstance(rule.schedule, Calendar):
@@ -302,11 +305,19 @@ class Ledger:
         common = self._max_values - self._share * len(self._accounts) - beyond
         return max(0, self._share - account.size) + common
 
-    def _place(self, account: Account, cells: Cells, scope: Scope) -> Scope:
-        """The scope itself, or the one it shares a sum with. Once some share one, all that come later do."""
-        if scope in cells or (account.others not in cells and self._room(account) > 0):
+    def _place(self, account: Account, cells: Cells, scope: Scope, start: int) -> Scope:
+        """Where a new scope is counted: by itself, or with others. Once some share a sum, all that come later do."""
+        if account.others in cells:
+            return account.others
+        if account.granted:
+            account.granted -= 1
             return scope
-        return account.others
+        room = self._room(account)
+        if room <= 0:
+            self._fold(account, start)
+            room = self._room(account)
+        account.granted = max(0, room) // (4 * len(self._accounts))
+        return scope if room > 0 else account.others
 
     def _fold(self, account: Account, start: int) -> None:
         """Make room in the periods before `start`: of these only some scopes, which spent most, stay apart."""
