@@ -6,6 +6,7 @@ twice changes nothing.
 """
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -45,6 +46,14 @@ _KEYS_AT_ONCE = 1_000
 # What is read from the store becomes objects in pieces, as no other thread runs while a piece does.
 _ROWS_AT_ONCE = 10_000
 _SUMS_AT_ONCE = 500
+
+# So often what new rules have to count is asked for without a pause of writing.
+_ATTEMPTS = 2
+
+# Periods that were over for so long when they were found right are compared again when something was counted in them,
+# and each so-many-th time: another replica may have stored late spans.
+_LATE_NS = 3_600 * 1_000_000_000
+_ALL_EVERY = 6
 
 
 class Feed:
@@ -125,6 +134,7 @@ class Spending:
         self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
         self._met: Store | None = None
         self._corrections = 0
+        self._writes = self._rounds = 0
 
     def readings(self) -> Iterator[Reading]:
         """For /metrics."""
@@ -146,6 +156,7 @@ class Spending:
             return
         with self._lock:
             self._meet(store)
+            self._writes += 1
             traces = set(keys())
             forgotten = self._attribution.forgotten(traces)
             self._load(store, forgotten)
@@ -196,9 +207,9 @@ class Spending:
         self._load_missing(store)
 
     def _load_missing(self, store: Store) -> None:
-        for name, starts in self._untold.missing.items():
-            if rule := self._rules.find(name):
-                self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
+        wanted = ((self._rules.find(name), sorted(starts)) for name, starts in self._untold.missing.items())
+        for several in _families((rule, starts) for rule, starts in wanted if rule):
+            self._take_over(several, family_spend(store, several))
         self._attribution.shrink()
 
     def _load(self, store: Store, keys: Sequence[TraceKey]) -> None:
@@ -237,9 +248,9 @@ class Spending:
         now = self._clock.time_ns()
         self._ledger.keep(self._rules)
         self._ledger.advance(now)
-        for rule in self._rules:
-            starts = _starts_at(rule, now)
-            self._take_over(rule, starts, exact_spend(store, rule, starts))
+        for several in _families((rule, _starts_at(rule, now)) for rule in self._rules):
+            self._take_over(several, family_spend(store, several))
+            self._trust(several, now)
         self._ledger.ready = True
 
     def start(self, store: Store) -> None:
@@ -252,49 +263,109 @@ class Spending:
 
         Raises Unavailable when the store does not say what a new rule has to count; then nothing has changed.
         """
-        with self._lock:
-            now = self._clock.time_ns()
-            exact = {}
-            if self._met:
-                for rule in rules:
-                    if not self._ledger.has(rule):
-                        exact[rule.name] = exact_spend(self._met, rule, _starts_at(rule, now))
-            self._rules = rules
-            self._attribution.use(rules)
-            if self._met:
-                self._ledger.keep(rules)
-                self._ledger.advance(now)
-            for name, sums in exact.items():
-                rule = rules.by_name(name)
-                self._take_over(rule, _starts_at(rule, now), sums)
+        for _ in range(_ATTEMPTS):
+            with self._lock:
+                writes, store = self._writes, self._met
+                new = self._new(rules)
+            found = [(several, family_spend(store, several)) for several in new] if store else []
+            with self._lock:
+                if (writes, store) == (self._writes, self._met):
+                    self._switch(rules, found)
+                    return
+        with self._lock:  # rows are stored all the time: have them wait
+            met = self._met
+            self._switch(rules, [(several, family_spend(met, several)) for several in self._new(rules)] if met else [])
+
+    def _new(self, rules: Rules) -> "list[_Family]":
+        """The rules of which nothing is counted yet."""
+        now = self._clock.time_ns()
+        return _families((rule, _starts_at(rule, now)) for rule in rules if not self._ledger.has(rule))
+
+    def _switch(self, rules: Rules, found: "Iterable[tuple[_Family, _Spent]]") -> None:
+        self._rules = rules
+        self._attribution.use(rules)
+        if self._met:
+            self._ledger.keep(rules)
+            self._ledger.advance(self._clock.time_ns())
+        for several, exact in found:
+            self._take_over(several, exact)
 
     def reconcile(self) -> Iterator[str]:
-        """Compare each rule with the store, and correct it; the rules that were wrong. Raises Unavailable."""
-        for rule in self._rules:
-            with self._lock:  # for one rule at a time, so that the drain goes on between
-                known = self._met and self._rules.find(rule.name) is rule
-                wrong = known and self._met and self._correct(self._met, rule)
-            if wrong:
-                yield rule.name
+        """Compare the rules with the store, and correct them; those that were wrong. Raises Unavailable.
 
-    def _correct(self, store: Store, rule: Rule) -> bool:
-        self._ledger.forget([rule], self._clock.time_ns())
-        starts = sorted({*self._ledger.kept(rule), *_starts_at(rule, self._clock.time_ns())})
-        differing = self._take_over(rule, starts, exact_spend(store, rule, starts))
-        if differing:
-            self._corrections += 1
-            hint = "Where several replicas write one store, this is what the others have stored."
-            log.warning(
-                "A budget's spend was not what the store says; corrected.", budget=rule.name, hint=hint, **differing
+        Nobody waits while the store answers: a sum is right if it was, at some time since the question, what the
+        answer says. Only a family of rules in which one seems wrong is looked at again with all writers waiting.
+        """
+        self._rounds += 1
+        if self._rounds % _ALL_EVERY == 0:
+            self._ledger.trust_none()
+        rules = self._rules
+        for family in rules.families:
+            several = [rules.rules[place] for place in family]
+            if not self._seems_right(several):
+                yield from self._corrected(several)
+
+    def _seems_right(self, rules: Sequence[Rule]) -> bool:
+        with self._lock:  # no write is under way: all that is stored is counted
+            store, now = self._met, self._clock.time_ns()
+            wanted = self._to_compare(rules, now)
+            if store is None or not wanted:
+                return True
+            self._ledger.watch(rules)
+        try:
+            exact = family_spend(store, wanted)
+            with self._lock:  # every write that the answer may know of is counted
+                pass
+            right = all(
+                self._ledger.is_or_was(rule, start, exact[rule.name].get(start, {}))
+                for rule, starts in wanted
+                for start in {*starts, *exact[rule.name]}
             )
-        return bool(differing)
+            if right:
+                with self._lock:
+                    self._trust(self._still(wanted), now)
+            return right
+        finally:
+            self._ledger.unwatch(rules)
 
-    def _take_over(
-        self, rule: Rule, starts: Iterable[int], exact: Mapping[int, Mapping[Scope, Amount]]
-    ) -> dict[str, Any]:
+    def _corrected(self, rules: Sequence[Rule]) -> Iterator[str]:
+        with self._lock:
+            store, now = self._met, self._clock.time_ns()
+            wanted = self._to_compare(rules, now)
+            exact = family_spend(store, wanted) if store and wanted else {}
+            wrong = {rule.name: self._take_over([(rule, starts)], exact) for rule, starts in wanted}
+            self._trust(wanted, now)
+        for name, differing in wrong.items():
+            if differing:
+                self._corrections += 1
+                hint = "Where several replicas write one store, this is what the others have stored."
+                log.warning(
+                    "A budget's spend was not what the store says; corrected.", budget=name, hint=hint, **differing
+                )
+                yield name
+
+    def _to_compare(self, rules: Iterable[Rule], now: int) -> "_Family":
+        """What is to be compared of those rules that are still in force."""
+        current = [rule for rule in rules if self._rules.find(rule.name) is rule]
+        self._ledger.forget(current, now)
+        every = self._rounds % _ALL_EVERY == 0
+        return [(rule, sorted({*self._ledger.unsure(rule), *_lately(rule, now, every=every)})) for rule in current]
+
+    def _still(self, wanted: "_Family") -> "_Family":
+        return [(rule, starts) for rule, starts in wanted if self._rules.find(rule.name) is rule]
+
+    def _trust(self, wanted: "_Family", now: int) -> None:
+        for rule, starts in wanted:
+            self._ledger.trust(rule, (start for start in starts if _end_of(rule, start) < now - _LATE_NS))
+
+    def _take_over(self, wanted: "_Family", exact: "_Spent") -> dict[str, Any]:
         """Make what the store says the ledger's; what differed: how many scopes, and one of them."""
-        loaded = ((start, self._ledger.load(rule, start, exact.get(start, {}))) for start in starts)
-        differing = [(start, scope) for start, scopes in loaded for scope in scopes]
+        differing = [
+            (start, scope)
+            for rule, starts in wanted
+            for start in sorted({*starts, *exact[rule.name]})
+            for scope in self._ledger.load(rule, start, exact[rule.name].get(start, {}))
+        ]
         return {"scopes": len(differing), "first": differing[0]} if differing else {}
 
     def _lease_spend(self, store: Store) -> dict[str, LeaseSpend]:
@@ -304,6 +375,73 @@ class Spending:
         since = self._clock.time_ns() - _LEASES_NS
         table = store.query(named_query("budget_lease_spend"), {"since": since, "leases": sorted(self._leases)})
         return {row["Lease"]: LeaseSpend(_amount(row), bool(row["Finished"])) for row in table.to_pylist()}
+
+
+_Family = list[tuple[Rule, Sequence[int]]]
+_Spent = Mapping[str, Mapping[int, Mapping[Scope, Amount]]]
+
+
+def _families(wanted: Iterable[tuple[Rule, Sequence[int]]]) -> list[_Family]:
+    """Rules that count the same calls in the same scopes, together."""
+    families: dict[str, _Family] = {}
+    for rule, starts in wanted:
+        families.setdefault(rule.family, []).append((rule, starts))
+    return list(families.values())
+
+
+def family_spend(store: Store, wanted: Sequence[tuple[Rule, Sequence[int]]]) -> _Spent:
+    """What the store says was spent in some periods or steps of rules of one family, by name, start and scope.
+
+    One scan for all of them. Of a window, also all steps from the first to the last are told. Raises Unavailable.
+    """
+    schedules = _Schedules()
+    for rule, starts in wanted:
+        schedules.add(rule, starts)
+    found: dict[str, dict[int, dict[Scope, Amount]]] = {rule.name: {} for rule, _ in wanted}
+    parameters = _parameters(wanted[0][0], {}, None) | schedules.parameters()
+    for number, start, scope, amount in _asked(store, parameters):
+        for name, period in schedules.counted_in(number, start):
+            cells = found[name].setdefault(period, {})
+            cells[scope] = cells[scope].plus(amount) if scope in cells else amount
+    return found
+
+
+class _Schedules:
+    """Several schedules in one question. Calendars are one: their periods are put together from what lies between the
+    boundaries of all of them."""
+
+    def __init__(self) -> None:
+        self._periods: list[tuple[str, Period]] = []
+        self._windows: dict[tuple[int, int, int], list[str]] = {}  # step, since, until
+        self._between: dict[int, list[tuple[str, int]]] = {}
+        self._of_window: list[list[str]] = []
+
+    def add(self, rule: Rule, starts: Sequence[int]) -> None:
+        schedule = rule.schedule
+        if isinstance(schedule, Calendar):
+            self._periods += ((rule.name, schedule.at(start)) for start in starts)
+        else:
+            window = schedule.step_ns, starts[0], starts[-1] + schedule.step_ns
+            self._windows.setdefault(window, []).append(rule.name)
+
+    def parameters(self) -> dict[str, Any]:
+        """As `budget_spend` has them."""
+        self._of_window = list(self._windows.values())
+        steps, sinces, untils = map(list, zip(*self._windows, strict=True)) if self._windows else ([], [], [])
+        bounds = sorted({moment for _, period in self._periods for moment in (period.start, period.end)})
+        if bounds:
+            steps, sinces, untils = [*steps, 0], [*sinces, bounds[0]], [*untils, bounds[-1]]
+        for name, period in self._periods:
+            for start in bounds[bisect_left(bounds, period.start) : bisect_left(bounds, period.end)]:
+                self._between.setdefault(start, []).append((name, period.start))
+        span = {"since": min(sinces), "until": max(untils)}
+        return {"steps": steps, "sinces": sinces, "untils": untils, "starts": bounds[:-1] or [0], **span}
+
+    def counted_in(self, number: int, start: int) -> Iterable[tuple[str, int]]:
+        """The rules, and the starts of their periods, in which a sum of the answer counts."""
+        if number <= len(self._of_window):
+            return [(name, start) for name in self._of_window[number - 1]]
+        return self._between.get(start, ())
 
 
 def exact_spend(
@@ -317,23 +455,31 @@ def exact_spend(
 
     `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
     """
-    return _asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts))
+    return _by_start(_asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts)))
 
 
 def spend_by(
     store: Store, rule: Rule, where: Mapping[str, str], per: Sequence[str], period: Period
 ) -> dict[Scope, Amount]:
     """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
-    span = {"starts": [period.start], "step": 0, "since": period.start, "until": period.end}
-    return _asked(store, _parameters(rule, where, per) | span).get(period.start, {})
+    span = _one_schedule([period.start], 0, period.start, period.end)
+    return _by_start(_asked(store, _parameters(rule, where, per) | span)).get(period.start, {})
 
 
-def _asked(store: Store, parameters: Mapping[str, Any]) -> dict[int, dict[Scope, Amount]]:
+def _by_start(sums: Iterable[tuple[int, int, Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
     found: dict[int, dict[Scope, Amount]] = {}
-    for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS_AT_ONCE):
-        for row in batch.to_pylist():
-            found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
+    for _, start, scope, amount in sums:
+        found.setdefault(start, {})[scope] = amount
     return found
+
+
+def _asked(store: Store, parameters: Mapping[str, Any]) -> Iterator[tuple[int, int, Scope, Amount]]:
+    """The number of the schedule, the start of the period or step, the scope and what was spent."""
+    for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS_AT_ONCE):
+        names = ("Schedule", "PeriodStart", "Scope", "Cost", "Tokens", "Calls", "Unpriced")
+        columns = (batch.column(name).to_pylist() for name in names)
+        for number, start, scope, cost, tokens, calls, unpriced in zip(*columns, strict=True):
+            yield number, start, tuple(scope), Amount(picodollars_of_sum(cost), int(tokens), calls, unpriced)
 
 
 def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:
@@ -352,14 +498,30 @@ def _amount(row: Mapping[str, Any]) -> Amount:
     return Amount(picodollars_of_sum(row["Cost"]), int(row["Tokens"]), row["Calls"], row["Unpriced"])
 
 
-def _starts_at(rule: Rule, now: int) -> list[int]:
+def _starts_at(rule: Rule, now: int) -> Sequence[int]:
     """The periods to know at any time: the current one and the one before; of a window, every step."""
     schedule = rule.schedule
     if isinstance(schedule, Calendar):
         current = schedule.at(now)
         return [schedule.before(current).start, current.start]
     window = schedule.window(now)
-    return list(range(window.start, window.end + _DAY_NS, schedule.step_ns))
+    return range(window.start, window.end + _DAY_NS, schedule.step_ns)
+
+
+def _lately(rule: Rule, now: int, *, every: bool) -> Sequence[int]:
+    """The periods that others may have written to, with `every` also late; of a window the first and the last step."""
+    schedule = rule.schedule
+    starts = _starts_at(rule, now)
+    if isinstance(schedule, Calendar):
+        return starts if every else starts[-1:]
+    first = starts[0] if every else max(starts[0], schedule.bucket(now - _LATE_NS))
+    return first, starts[-1]
+
+
+def _end_of(rule: Rule, start: int) -> int:
+    """The end of the period or step that begins at `start`."""
+    schedule = rule.schedule
+    return schedule.at(start).end if isinstance(schedule, Calendar) else start + schedule.step_ns
 
 
 def _span_of(rule: Rule, starts: Sequence[int]) -> dict[str, Any]:
@@ -367,9 +529,12 @@ def _span_of(rule: Rule, starts: Sequence[int]) -> dict[str, Any]:
     schedule = rule.schedule
     if isinstance(schedule, Calendar):
         periods = _adjoining(schedule, starts[0], starts[-1])
-        until = schedule.after(schedule.at(starts[-1])).start
-        return {"starts": periods, "step": 0, "since": starts[0], "until": until}
-    return {"starts": [0], "step": schedule.step_ns, "since": starts[0], "until": starts[-1] + schedule.step_ns}
+        return _one_schedule(periods, 0, starts[0], schedule.at(starts[-1]).end)
+    return _one_schedule([0], schedule.step_ns, starts[0], starts[-1] + schedule.step_ns)
+
+
+def _one_schedule(starts: list[int], step: int, since: int, until: int) -> dict[str, Any]:
+    return {"starts": starts, "steps": [step], "sinces": [since], "untils": [until], "since": since, "until": until}
 
 
 def _adjoining(schedule: Calendar, first: int, last: int) -> list[int]:

@@ -24,9 +24,10 @@ _AT_ONCE = 250
 class Account:
     """For whoever holds the ledger's lock; each call is short. `fingerprint` is what the rule counts.
 
-    `size` is the number of sums. `waiting`: it is not built yet, and nothing is counted. `seen` has, while someone
-    compares the account with the store, the amounts that each sum had since, by start and scope. So many more sums are
-    `granted` without a look at the room there is.
+    `size` is the number of sums; so many more are `granted` without a look at the room there is. `seen` has, while
+    someone compares the account with the store, the amounts that each sum had since, by start and scope; `loads` counts
+    what was taken over from the store meanwhile. `sure` are the periods and steps that need no comparing: they were
+    found right when late spans were hardly to be expected any more, and nothing was counted in them since.
     """
 
     fingerprint: str
@@ -35,9 +36,9 @@ class Account:
     periods: dict[int, Cells] = field(default_factory=dict)
     size: int = 0
     granted: int = 0
-    waiting: bool = False
     loads: int = 0
     seen: dict[tuple[int, Scope], list[Amount]] | None = None
+    sure: set[int] = field(default_factory=set)
     begin: int = 0  # of the first step that is kept
     end: int = 0  # of the window
     totals: Cells = field(default_factory=dict)
@@ -132,6 +133,7 @@ class Account:
     def drop(self, start: int) -> Cells:
         """Keep a calendar period no longer; its sums."""
         cells = self.periods.pop(start)
+        self.sure.discard(start)
         self.size -= len(cells)
         return cells
 
@@ -179,6 +181,7 @@ class Account:
         if not cells:
             del self.periods[start]
             self.sharing.pop(start, None)
+            self.sure.discard(start)
             self.begin = start + _step(self.schedule)
 
 

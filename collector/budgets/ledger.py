@@ -141,23 +141,16 @@ class Ledger:
 
     # -- rules ----------------------------------------------------------------------------------------------------
 
-    def keep(self, rules: Iterable[Rule], *, waiting: bool = False) -> None:
-        """Have an account for each of `rules` and for no other; a rule that counts the same calls keeps its own.
-
-        New ones count nothing while they are `waiting`: until `counts` is called.
-        """
+    def keep(self, rules: Iterable[Rule]) -> None:
+        """Have an account for each of `rules` and for no other; a rule that counts the same calls keeps its own."""
         accounts, before = {}, self._accounts
         for rule in rules:
             old = before.get(rule.name)
             same = old and old.fingerprint == rule.fingerprint
-            new = Account(rule.fingerprint, rule.schedule, (OTHER,) * len(rule.per), waiting=waiting)
+            new = Account(rule.fingerprint, rule.schedule, (OTHER,) * len(rule.per))
             accounts[rule.name] = old if old and same else new
         self._share = self._max_values // (2 * max(1, len(accounts)))
         self._accounts = accounts
-
-    def counts(self, rule: Rule) -> None:
-        """What the store has of a rule is loaded: calls are counted from now on."""
-        self._accounts[rule.name].waiting = False
 
     def has(self, rule: Rule) -> bool:
         """Whether there is an account of what this rule counts."""
@@ -165,10 +158,13 @@ class Ledger:
         return account is not None and account.fingerprint == rule.fingerprint
 
     def start_of(self, rule: Rule, ns: int, now: int) -> int | None:
-        """The start of the period or step that holds a moment; None when it is out of the horizon, or not to count."""
-        if self._accounts[rule.name].waiting:
-            return None
-        return horizon(rule, ns, now)
+        """The start of the period or step that holds a moment; None when it is long over, or not soon to come."""
+        schedule = rule.schedule
+        if isinstance(schedule, Rolling):
+            start = schedule.bucket(ns)
+            return start if schedule.window(now).start <= start <= now + _DAY_NS else None
+        period = schedule.at(ns)
+        return period.start if now - HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -190,6 +186,7 @@ class Ledger:
             account.put(start, known, after)
             if account.seen is not None:
                 account.seen.setdefault((start, known), [before]).append(after)
+            account.sure.discard(start)
         return before, after
 
     def is_loaded(self, rule: Rule, start: int) -> bool:
@@ -238,7 +235,7 @@ class Ledger:
                 continue
             first = schedule.before(schedule.at(now)).start
             for start in list(account.periods):
-                if start < first or horizon(rule, start, now) is None:
+                if start < first or self.start_of(rule, start, now) is None:
                     with self._lock:
                         cells = account.drop(start)
                     discard(cells)
@@ -265,6 +262,11 @@ class Ledger:
 
     # -- comparing ------------------------------------------------------------------------------------------------
 
+    def unsure(self, rule: Rule) -> list[int]:
+        """The starts of the kept periods or steps that are to be compared with the store, in order."""
+        account = self._accounts[rule.name]
+        return sorted(set(account.periods).difference(account.sure))
+
     def watch(self, rules: Iterable[Rule]) -> None:
         """Remember from now on what each sum was, for `is_or_was`; until `unwatch`."""
         for rule in rules:
@@ -275,6 +277,19 @@ class Ledger:
         for rule in rules:
             if account := self._accounts.get(rule.name):
                 account.seen = None
+
+    def trust(self, rule: Rule, starts: Iterable[int]) -> None:
+        """These periods or steps are over and were found right: unless they changed since `watch`, they are sure."""
+        account = self._accounts[rule.name]
+        with self._lock:
+            changed = {start for start, _ in account.seen or ()}
+            account.sure.update(start for start in starts if start in account.periods and start not in changed)
+
+    def trust_none(self) -> None:
+        """Have everything compared again."""
+        with self._lock:
+            for account in self._accounts.values():
+                account.sure.clear()
 
     def is_or_was(self, rule: Rule, start: int, exact: Mapping[Scope, Amount]) -> bool:
         """Whether each sum of a period or step is what the store said, or was it at some time since `watch`.
@@ -334,16 +349,6 @@ class Ledger:
     def _bounded(self, account: Account, exact: Mapping[Scope, Amount], before: Cells, room: int) -> Cells:
         most = len(before) + room
         return dict(exact) if len(exact) <= most else _dearest(account, exact, before, most)
-
-
-def horizon(rule: Rule, ns: int, now: int) -> int | None:
-    """The start of the period or step that holds a moment; None when it is long over, or not soon to come."""
-    schedule = rule.schedule
-    if isinstance(schedule, Rolling):
-        start = schedule.bucket(ns)
-        return start if schedule.window(now).start <= start <= now + _DAY_NS else None
-    period = schedule.at(ns)
-    return period.start if now - HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
 
 
 def _dearest(account: Account, sums: Mapping[Scope, Amount], before: Cells, most: int) -> Cells:
