@@ -18,6 +18,7 @@ import structlog
 from collector.budgets.attribution import Attribution
 from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, Wanted, span_facts
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
+from collector.budgets.memory import discard, leave_out
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Rules
 from collector.config import ATTRIBUTE
@@ -324,6 +325,7 @@ class Spending:
             if right:
                 with self._lock:
                     self._trust(self._still(wanted), now)
+            _let_go(exact)
             return right
         finally:
             self._ledger.unwatch(rules)
@@ -359,13 +361,14 @@ class Spending:
             self._ledger.trust(rule, (start for start in starts if _end_of(rule, start) < now - _LATE_NS))
 
     def _take_over(self, wanted: "_Family", exact: "_Spent") -> dict[str, Any]:
-        """Make what the store says the ledger's; what differed: how many scopes, and one of them."""
+        """Make what the store says the ledger's, which uses it up; what differed: how many scopes, and one of them."""
         differing = [
             (start, scope)
             for rule, starts in wanted
             for start in sorted({*starts, *exact[rule.name]})
             for scope in self._ledger.load(rule, start, exact[rule.name].get(start, {}))
         ]
+        _let_go({rule.name: exact[rule.name] for rule, _ in wanted})
         return {"scopes": len(differing), "first": differing[0]} if differing else {}
 
     def _lease_spend(self, store: Store) -> dict[str, LeaseSpend]:
@@ -378,7 +381,7 @@ class Spending:
 
 
 _Family = list[tuple[Rule, Sequence[int]]]
-_Spent = Mapping[str, Mapping[int, Mapping[Scope, Amount]]]
+_Spent = Mapping[str, dict[int, dict[Scope, Amount]]]
 
 
 def _families(wanted: Iterable[tuple[Rule, Sequence[int]]]) -> list[_Family]:
@@ -404,6 +407,12 @@ def family_spend(store: Store, wanted: Sequence[tuple[Rule, Sequence[int]]]) -> 
             cells = found[name].setdefault(period, {})
             cells[scope] = cells[scope].plus(amount) if scope in cells else amount
     return found
+
+
+def _let_go(exact: _Spent) -> None:
+    for periods in exact.values():
+        for sums in periods.values():
+            discard(sums)
 
 
 class _Schedules:
@@ -477,9 +486,10 @@ def _asked(store: Store, parameters: Mapping[str, Any]) -> Iterator[tuple[int, i
     """The number of the schedule, the start of the period or step, the scope and what was spent."""
     for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS_AT_ONCE):
         names = ("Schedule", "PeriodStart", "Scope", "Cost", "Tokens", "Calls", "Unpriced")
-        columns = (batch.column(name).to_pylist() for name in names)
-        for number, start, scope, cost, tokens, calls, unpriced in zip(*columns, strict=True):
-            yield number, start, tuple(scope), Amount(picodollars_of_sum(cost), int(tokens), calls, unpriced)
+        numbers, starts, scopes, costs, *counts = (batch.column(name).to_pylist() for name in names)
+        amounts = list(map(Amount, map(picodollars_of_sum, costs), map(int, counts[0]), *counts[1:]))
+        leave_out(amounts)
+        yield from zip(numbers, starts, map(tuple, scopes), amounts, strict=True)
 
 
 def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:

@@ -5,6 +5,7 @@ up every step that is kept, `future` those that begin at `end` or later. A scope
 `totals` without `future`. The window moves on sum by sum, so that it may be asked in between.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from collector.budgets.facts import NOTHING, Amount
@@ -54,27 +55,26 @@ class Account:
         return cells.get(self.others, NOTHING) if amount is None else amount
 
     def in_window(self, scope: Scope, window: Period) -> Amount:
-        """What a scope has spent in a window, or in a later one that was asked for before."""
-        amount = self.totals.get(scope, NOTHING)
-        if scope in self.future:
-            amount = amount.plus(self.future[scope], -1)
-        for start in self._steps(self.begin, window.start):  # that were not moved out yet
-            amount = amount.plus(self.periods[start].get(scope, NOTHING), -1)
-        for start in self._entering(window):
-            amount = amount.plus(self.ahead[start].get(scope, NOTHING))
+        """What a scope has spent in a window, or in a later one that was asked for before, with all it shares with."""
+        (amount,) = self.apart((scope,), window)
         for start in self.sharing:
             if window.start <= start < max(window.end, self.end) and scope not in self.periods[start]:
                 amount = amount.plus(self.periods[start].get(self.others, NOTHING))
         return amount
 
-    def window_of_all(self, window: Period) -> Cells:
-        """What each scope has spent in a window, or in a later one that was asked for before."""
-        found = self.totals.copy()
-        left = [self.periods[start] for start in self._steps(self.begin, window.start)]
-        for sign, several in ((-1, [self.future, *left]), (1, [self.ahead[start] for start in self._entering(window)])):
-            for cells in several:
-                for scope, amount in cells.items():
-                    _add(found, scope, amount, sign)
+    def apart(self, scopes: Iterable[Scope], window: Period) -> list[Amount]:
+        """What is counted for each scope alone in such a window."""
+        adding = [self.totals, *(self.ahead[start] for start in self._entering(window))]
+        # Steps that were not moved out yet are still in the totals.
+        taking = [self.future, *(self.periods[start] for start in self._steps(self.begin, window.start))]
+        found = []
+        for scope in scopes:
+            amount = NOTHING
+            for sign, several in ((1, adding), (-1, taking)):
+                for cells in several:
+                    if scope in cells:
+                        amount = amount.plus(cells[scope], sign)
+            found.append(amount)
         return found
 
     def _entering(self, window: Period) -> list[int]:
