@@ -6,8 +6,7 @@ twice changes nothing.
 """
 
 import threading
-from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,26 +15,23 @@ import pyarrow as pa
 import structlog
 
 from collector.budgets.attribution import Attribution
-from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, Wanted, span_facts
+from collector.budgets.facts import LEASE_ATTRIBUTE, SpanFact, TraceKey, Wanted, span_facts
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.memory import discard, leave_out
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.memory import discard
+from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
-from collector.config import ATTRIBUTE
-from collector.model.budgets import Scope
 from collector.model.clock import Clock
 from collector.model.keys import trace_keys
-from collector.model.money import picodollars_of_sum
 from collector.store.client import Store
 from collector.store.sql import named_query
 from collector.store.writer import Rows, insert_spans
+from collector.stored_sums import Family, Spent, amount_of, families, family_spend
 from collector.telemetry import Reading
 
 log = structlog.get_logger("spanmeter.spending")
 
 _DAY_NS = 86_400 * 1_000_000_000
 _ENVIRONMENT = ("deployment.environment.name", "deployment.environment")
-_OF_RUNS = frozenset({"agent", "feature", "user", "conversation"})
 _REMEMBERED_TRACES = 200_000
 
 # A lease's run began no longer ago than this.
@@ -46,7 +42,6 @@ _KEYS_AT_ONCE = 1_000
 
 # What is read from the store becomes objects in pieces, as no other thread runs while a piece does.
 _ROWS_AT_ONCE = 10_000
-_SUMS_AT_ONCE = 500
 
 # So often what new rules have to count is asked for without a pause of writing.
 _ATTEMPTS = 2
@@ -209,7 +204,7 @@ class Spending:
 
     def _load_missing(self, store: Store) -> None:
         wanted = ((self._rules.find(name), sorted(starts)) for name, starts in self._untold.missing.items())
-        for several in _families((rule, starts) for rule, starts in wanted if rule):
+        for several in families((rule, starts) for rule, starts in wanted if rule):
             self._take_over(several, family_spend(store, several))
         self._attribution.shrink()
 
@@ -249,7 +244,7 @@ class Spending:
         now = self._clock.time_ns()
         self._ledger.keep(self._rules)
         self._ledger.advance(now)
-        for several in _families((rule, _starts_at(rule, now)) for rule in self._rules):
+        for several in families((rule, _starts_at(rule, now)) for rule in self._rules):
             self._take_over(several, family_spend(store, several))
             self._trust(several, now)
         self._ledger.ready = True
@@ -277,12 +272,12 @@ class Spending:
             met = self._met
             self._switch(rules, [(several, family_spend(met, several)) for several in self._new(rules)] if met else [])
 
-    def _new(self, rules: Rules) -> "list[_Family]":
+    def _new(self, rules: Rules) -> list[Family]:
         """The rules of which nothing is counted yet."""
         now = self._clock.time_ns()
-        return _families((rule, _starts_at(rule, now)) for rule in rules if not self._ledger.has(rule))
+        return families((rule, _starts_at(rule, now)) for rule in rules if not self._ledger.has(rule))
 
-    def _switch(self, rules: Rules, found: "Iterable[tuple[_Family, _Spent]]") -> None:
+    def _switch(self, rules: Rules, found: Iterable[tuple[Family, Spent]]) -> None:
         self._rules = rules
         self._attribution.use(rules)
         if self._met:
@@ -295,7 +290,8 @@ class Spending:
         """Compare the rules with the store, and correct them; those that were wrong. Raises Unavailable.
 
         Nobody waits while the store answers: a sum is right if it was, at some time since the question, what the
-        answer says. Only a family of rules in which one seems wrong is looked at again with all writers waiting.
+        answer says. Only a family of rules in which one seems wrong, or scopes that shared a sum can be parted, is
+        looked at again with all writers waiting.
         """
         self._rounds += 1
         if self._rounds % _ALL_EVERY == 0:
@@ -322,19 +318,20 @@ class Spending:
                 for rule, starts in wanted
                 for start in {*starts, *exact[rule.name]}
             )
-            if right:
-                with self._lock:
-                    self._trust(self._still(wanted), now)
             _let_go(exact)
-            return right
+            with self._lock:
+                still = [(rule, starts) for rule, starts in wanted if self._rules.find(rule.name) is rule]
+                if right:
+                    self._trust(still, now)
+                return right and not any(self._ledger.may_part(rule, starts) for rule, starts in still)
         finally:
             self._ledger.unwatch(rules)
 
     def _corrected(self, rules: Sequence[Rule]) -> Iterator[str]:
         with self._lock:
-            store, now = self._met, self._clock.time_ns()
-            wanted = self._to_compare(rules, now)
-            exact = family_spend(store, wanted) if store and wanted else {}
+            now = self._clock.time_ns()
+            wanted = self._to_compare(rules, now) if self._met else []
+            exact = family_spend(self._met, wanted) if self._met and wanted else {}
             wrong = {rule.name: self._take_over([(rule, starts)], exact) for rule, starts in wanted}
             self._trust(wanted, now)
         for name, differing in wrong.items():
@@ -346,21 +343,18 @@ class Spending:
                 )
                 yield name
 
-    def _to_compare(self, rules: Iterable[Rule], now: int) -> "_Family":
+    def _to_compare(self, rules: Iterable[Rule], now: int) -> Family:
         """What is to be compared of those rules that are still in force."""
         current = [rule for rule in rules if self._rules.find(rule.name) is rule]
         self._ledger.forget(current, now)
         every = self._rounds % _ALL_EVERY == 0
         return [(rule, sorted({*self._ledger.unsure(rule), *_lately(rule, now, every=every)})) for rule in current]
 
-    def _still(self, wanted: "_Family") -> "_Family":
-        return [(rule, starts) for rule, starts in wanted if self._rules.find(rule.name) is rule]
-
-    def _trust(self, wanted: "_Family", now: int) -> None:
+    def _trust(self, wanted: Family, now: int) -> None:
         for rule, starts in wanted:
             self._ledger.trust(rule, (start for start in starts if _end_of(rule, start) < now - _LATE_NS))
 
-    def _take_over(self, wanted: "_Family", exact: "_Spent") -> dict[str, Any]:
+    def _take_over(self, wanted: Family, exact: Spent) -> dict[str, Any]:
         """Make what the store says the ledger's, which uses it up; what differed: how many scopes, and one of them."""
         differing = [
             (start, scope)
@@ -377,135 +371,7 @@ class Spending:
             return {}
         since = self._clock.time_ns() - _LEASES_NS
         table = store.query(named_query("budget_lease_spend"), {"since": since, "leases": sorted(self._leases)})
-        return {row["Lease"]: LeaseSpend(_amount(row), bool(row["Finished"])) for row in table.to_pylist()}
-
-
-_Family = list[tuple[Rule, Sequence[int]]]
-_Spent = Mapping[str, dict[int, dict[Scope, Amount]]]
-
-
-def _families(wanted: Iterable[tuple[Rule, Sequence[int]]]) -> list[_Family]:
-    """Rules that count the same calls in the same scopes, together."""
-    families: dict[str, _Family] = {}
-    for rule, starts in wanted:
-        families.setdefault(rule.family, []).append((rule, starts))
-    return list(families.values())
-
-
-def family_spend(store: Store, wanted: Sequence[tuple[Rule, Sequence[int]]]) -> _Spent:
-    """What the store says was spent in some periods or steps of rules of one family, by name, start and scope.
-
-    One scan for all of them. Of a window, also all steps from the first to the last are told. Raises Unavailable.
-    """
-    schedules = _Schedules()
-    for rule, starts in wanted:
-        schedules.add(rule, starts)
-    found: dict[str, dict[int, dict[Scope, Amount]]] = {rule.name: {} for rule, _ in wanted}
-    parameters = _parameters(wanted[0][0], {}, None) | schedules.parameters()
-    for number, start, scope, amount in _asked(store, parameters):
-        for name, period in schedules.counted_in(number, start):
-            cells = found[name].setdefault(period, {})
-            cells[scope] = cells[scope].plus(amount) if scope in cells else amount
-    return found
-
-
-def _let_go(exact: _Spent) -> None:
-    for periods in exact.values():
-        for sums in periods.values():
-            discard(sums)
-
-
-class _Schedules:
-    """Several schedules in one question. Calendars are one: their periods are put together from what lies between the
-    boundaries of all of them."""
-
-    def __init__(self) -> None:
-        self._periods: list[tuple[str, Period]] = []
-        self._windows: dict[tuple[int, int, int], list[str]] = {}  # step, since, until
-        self._between: dict[int, list[tuple[str, int]]] = {}
-        self._of_window: list[list[str]] = []
-
-    def add(self, rule: Rule, starts: Sequence[int]) -> None:
-        schedule = rule.schedule
-        if isinstance(schedule, Calendar):
-            self._periods += ((rule.name, schedule.at(start)) for start in starts)
-        else:
-            window = schedule.step_ns, starts[0], starts[-1] + schedule.step_ns
-            self._windows.setdefault(window, []).append(rule.name)
-
-    def parameters(self) -> dict[str, Any]:
-        """As `budget_spend` has them."""
-        self._of_window = list(self._windows.values())
-        steps, sinces, untils = map(list, zip(*self._windows, strict=True)) if self._windows else ([], [], [])
-        bounds = sorted({moment for _, period in self._periods for moment in (period.start, period.end)})
-        if bounds:
-            steps, sinces, untils = [*steps, 0], [*sinces, bounds[0]], [*untils, bounds[-1]]
-        for name, period in self._periods:
-            for start in bounds[bisect_left(bounds, period.start) : bisect_left(bounds, period.end)]:
-                self._between.setdefault(start, []).append((name, period.start))
-        span = {"since": min(sinces), "until": max(untils)}
-        return {"steps": steps, "sinces": sinces, "untils": untils, "starts": bounds[:-1] or [0], **span}
-
-    def counted_in(self, number: int, start: int) -> Iterable[tuple[str, int]]:
-        """The rules, and the starts of their periods, in which a sum of the answer counts."""
-        if number <= len(self._of_window):
-            return [(name, start) for name in self._of_window[number - 1]]
-        return self._between.get(start, ())
-
-
-def exact_spend(
-    store: Store,
-    rule: Rule,
-    starts: Sequence[int],
-    where: Mapping[str, str] | None = None,
-    per: Sequence[str] | None = None,
-) -> dict[int, dict[Scope, Amount]]:
-    """What the store says was spent, by start and scope, in all periods or steps from the first start to the last.
-
-    `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
-    """
-    return _by_start(_asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts)))
-
-
-def spend_by(
-    store: Store, rule: Rule, where: Mapping[str, str], per: Sequence[str], period: Period
-) -> dict[Scope, Amount]:
-    """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
-    span = _one_schedule([period.start], 0, period.start, period.end)
-    return _by_start(_asked(store, _parameters(rule, where, per) | span)).get(period.start, {})
-
-
-def _by_start(sums: Iterable[tuple[int, int, Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
-    found: dict[int, dict[Scope, Amount]] = {}
-    for _, start, scope, amount in sums:
-        found.setdefault(start, {})[scope] = amount
-    return found
-
-
-def _asked(store: Store, parameters: Mapping[str, Any]) -> Iterator[tuple[int, int, Scope, Amount]]:
-    """The number of the schedule, the start of the period or step, the scope and what was spent."""
-    for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS_AT_ONCE):
-        names = ("Schedule", "PeriodStart", "Scope", "Cost", "Tokens", "Calls", "Unpriced")
-        numbers, starts, scopes, costs, *counts = (batch.column(name).to_pylist() for name in names)
-        amounts = list(map(Amount, map(picodollars_of_sum, costs), map(int, counts[0]), *counts[1:]))
-        leave_out(amounts)
-        yield from zip(numbers, starts, map(tuple, scopes), amounts, strict=True)
-
-
-def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:
-    """A rule as parameters of `budget_spend`."""
-    parameters = rule.sql_parameters(where) | {"value_keys": list(rule.attribute_keys)}
-    if per is not None:
-        parameters["per"] = list(per)
-    names = {*rule.match, *where, *parameters["per"]}
-    return parameters | {
-        "by_run": int(not names.isdisjoint(_OF_RUNS)),
-        "by_attributes": int(any(name == "environment" or name.startswith(ATTRIBUTE) for name in names)),
-    }
-
-
-def _amount(row: Mapping[str, Any]) -> Amount:
-    return Amount(picodollars_of_sum(row["Cost"]), int(row["Tokens"]), row["Calls"], row["Unpriced"])
+        return {row["Lease"]: LeaseSpend(amount_of(row), bool(row["Finished"])) for row in table.to_pylist()}
 
 
 def _starts_at(rule: Rule, now: int) -> Sequence[int]:
@@ -534,22 +400,7 @@ def _end_of(rule: Rule, start: int) -> int:
     return schedule.at(start).end if isinstance(schedule, Calendar) else start + schedule.step_ns
 
 
-def _span_of(rule: Rule, starts: Sequence[int]) -> dict[str, Any]:
-    """The time that `starts` cover, as parameters of `budget_spend`."""
-    schedule = rule.schedule
-    if isinstance(schedule, Calendar):
-        periods = _adjoining(schedule, starts[0], starts[-1])
-        return _one_schedule(periods, 0, starts[0], schedule.at(starts[-1]).end)
-    return _one_schedule([0], schedule.step_ns, starts[0], starts[-1] + schedule.step_ns)
-
-
-def _one_schedule(starts: list[int], step: int, since: int, until: int) -> dict[str, Any]:
-    return {"starts": starts, "steps": [step], "sinces": [since], "untils": [until], "since": since, "until": until}
-
-
-def _adjoining(schedule: Calendar, first: int, last: int) -> list[int]:
-    """The starts of every period from that of `first` to that of `last`."""
-    starts = [first]
-    while starts[-1] < last:
-        starts.append(schedule.after(schedule.at(starts[-1])).start)
-    return starts
+def _let_go(exact: Spent) -> None:
+    for periods in exact.values():
+        for sums in periods.values():
+            discard(sums)

@@ -25,6 +25,8 @@ HORIZON_NS = 35 * _DAY_NS
 # Where there is no room, periods that are over keep one in so many of their sums apart, and no fewer than this.
 _FOLDED = 4
 _FEWEST = 16
+# They are parted once so large a part of all room is free.
+_PARTED = 10
 _AT_ONCE = 250
 _MOST_PICO = 2**63 - 1
 
@@ -319,6 +321,13 @@ class Ledger:
         return seen is not None and amount in seen.get((start, scope), ())
 
     # -- bounds ---------------------------------------------------------------------------------------------------
+
+    def may_part(self, rule: Rule, starts: Iterable[int]) -> bool:
+        """Whether scopes share a sum in one of these periods or steps, though there is room: `load` parts them."""
+        account = self._accounts[rule.name]
+        if not account.others or self._room(account) * _PARTED <= self._max_values:
+            return False
+        return any(account.others in account.periods.get(start, ()) for start in starts)
 
     def _room(self, account: Account) -> int:
         """How many more sums an account may have."""

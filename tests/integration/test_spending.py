@@ -22,10 +22,11 @@ from collector.enrich import Enricher, RecentTraces
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.reprice import Selection, apply
-from collector.spending import Spending, exact_spend
+from collector.spending import Spending
 from collector.store import Store
 from collector.store.sql import named_query
 from collector.store.writer import by_day
+from collector.stored_sums import exact_spend
 from tests.integration.test_reprice import ALL
 from tests.support.calls import OVERRIDES, PRICES, Call, envelope
 from tests.support.clock import FakeClock
@@ -253,6 +254,12 @@ def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
     (cells,) = bench.kept(rule).values()
     assert set(cells) == {("u7",), ("u6",), ("u5",), (OTHER,)}, "from the store, those that spent most are kept"
     assert bench.ledger.spend(rule, ("u1",), NOW) == cells[OTHER,]
+    assert list(bench.spending.reconcile()) == []
+    bench.deliver([Call(3, 1, NOW + 3, 9, user="u3"), Call(7, 1, NOW + 7, 8, user="u7")])
+    assert list(bench.spending.reconcile()) == [], "what shares a sum is compared as one"
+    bench.ledger._max_values = 1_000
+    assert list(bench.spending.reconcile()) == [], "and parted where there is room, which corrects nothing"
+    bench.assert_equal()
 
 
 def test_a_failed_insert_counts_nothing_and_a_repeated_one_once(store: Store) -> None:
@@ -329,7 +336,7 @@ class _Meanwhile:
     def __init__(self, store: Store, work: Callable[[], None], *, before: bool) -> None:
         self.questions = 0
         self._query, self._work, self._before = store.query, work, before
-        store.query = self  # type: ignore[method-assign,assignment]
+        store.query = self  # type: ignore[method-assign]
         self._store = store
 
     def __call__(self, statement: str, parameters: Mapping[str, Any]) -> Any:
@@ -408,7 +415,7 @@ def test_periods_that_are_long_over_are_compared_once(store: Store) -> None:
             asked.append(int(parameters["since"]))
         return query(statement, parameters)
 
-    store.query = noted  # type: ignore[method-assign,assignment]
+    store.query = noted  # type: ignore[method-assign]
     rounds = []
     for _ in range(6):
         asked.clear()
