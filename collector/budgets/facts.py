@@ -31,6 +31,7 @@ _RUN_COLUMNS = {"agent": "AgentName", "feature": "Feature", "user": "UserId", "c
 _CALL_COLUMNS = {"project": "Project", "service": "ServiceName", "provider": "Provider", **_RUN_COLUMNS}
 _CODES_END = 2**62
 _AT_ONCE = 1_000
+_FACTS_AT_ONCE = 250
 
 
 class Amount(NamedTuple):
@@ -187,8 +188,8 @@ def _facts(
     # As SpanFact._make does, without a call in Python for each; in pieces, between which other threads may run.
     spans = zip(*columns, strict=True)
     facts: list[SpanFact] = []
-    for _ in range(0, rows, _AT_ONCE):
-        some = list(map(partial(tuple.__new__, SpanFact), islice(spans, _AT_ONCE)))
+    for _ in range(0, rows, _FACTS_AT_ONCE):
+        some = list(map(partial(tuple.__new__, SpanFact), islice(spans, _FACTS_AT_ONCE)))
         leave_out(some)
         leave_out([fact[1] for fact in some])
         facts += some
