@@ -116,6 +116,19 @@ def test_time_releases_what_nobody_settled() -> None:
     assert book.ids(10) == [lease(2).id, lease(3).id]
 
 
+def test_leases_that_expire_all_at_once_are_freed_some_at_a_time() -> None:
+    """A check frees some and goes on; meanwhile too much is set aside, never too little."""
+    book = LeaseBook()
+    unlimited = MONEY._replace(limit=10**9)
+    for number in range(250):
+        book.reserve(lease(number, 2, expires_ns=10), [unlimited], nothing, 0)
+    left = [book.reserved(MONEY.budget, MONEY.scope, 10) for _ in range(4)]
+    assert left == [300, 100, 0, 0]
+    book.reserve(lease(300, 2, expires_ns=20), [unlimited], nothing, 10)
+    assert book.get(lease(300).id, 19)
+    assert book.get(lease(300).id, 20) is None
+
+
 def test_the_leases_of_a_project_are_those_that_are_open() -> None:
     book = LeaseBook()
     for number in range(1, 6):
