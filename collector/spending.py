@@ -305,7 +305,7 @@ class Spending:
     def _seems_right(self, rules: Sequence[Rule]) -> bool:
         with self._lock:  # no write is under way: all that is stored is counted
             store, now = self._met, self._clock.time_ns()
-            wanted = self._to_compare(rules, now)
+            wanted = self._to_compare(rules, now) if store else []
             if store is None or not wanted:
                 return True
             self._ledger.watch(rules)

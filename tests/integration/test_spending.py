@@ -370,6 +370,15 @@ def test_the_ledger_is_compared_while_rows_are_written(store: Store, before: boo
     bench.assert_equal()
 
 
+def test_before_the_ledger_is_built_nothing_is_compared(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    waiting = Spending(bench.rules, Ledger(1_000), bench.clock, lambda: (), bench.hear)
+    assert list(waiting.reconcile()) == []
+    waiting.use(rules_of(*BUDGETS[:2]))
+    waiting.start(store)
+    assert list(waiting.reconcile()) == []
+
+
 def test_a_wrong_sum_is_corrected_while_rows_are_written(store: Store) -> None:
     bench = Bench(store, rules_of(BUDGETS[0]), RIGHT)
     bench.deliver([Call(1, 1, NOW, 1000)])
