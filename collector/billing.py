@@ -17,6 +17,7 @@ from collector.enrich import Enricher, Judgement, Reading, RecentTraces
 from collector.enrich.seen import SpanKey, TraceKey, Verdicts
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
 from collector.model.columns import TEXT
+from collector.model.keys import trace_keys
 from collector.model.money import PriceStatus
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -25,8 +26,6 @@ from collector.store.writer import Insert, insert_spans, insert_versions
 log = structlog.get_logger("spanmeter.billing")
 
 _REMEMBERED_TRACES = 200_000
-
-_PIECE = 1_000
 
 # Keys go to a server as URL parameters, which it bounds to a megabyte.
 _KEYS_AT_ONCE = 1_000
@@ -51,10 +50,7 @@ class Judged:
 
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
-        traces = {trace for trace, _ in self.judgement.revise}
-        for part in _pieces(self.spans.select(["Project", "TraceId"])):
-            traces.update(zip(*(column.to_pylist() for column in part.columns), strict=True))
-        return traces
+        return {*trace_keys(self.spans), *(trace for trace, _ in self.judgement.revise)}
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""
@@ -66,11 +62,6 @@ class Judged:
             self.unpriced += _unpriced(batch)
             yield batch
             begin = end
-
-
-def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in pieces, between which other threads get their turn: requests wait while lists are made of arrays."""
-    return (batch.slice(begin, _PIECE) for begin in range(0, batch.num_rows, _PIECE))
 
 
 def _unpriced(batch: pa.RecordBatch) -> Counter[str]:

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import structlog
 
 from collector.alerting import Alerting
+from collector.budgets.account import OTHER
 from collector.budgets.events import State
-from collector.budgets.ledger import OTHER, Changes, Ledger
+from collector.budgets.ledger import Changes, Ledger
 from collector.budgets.rules import Rules, Unit
 from collector.config import Config
 from collector.enforcement import Enforcement
@@ -155,6 +156,7 @@ class Budgeting:
     def _tick(self) -> None:
         self._lagging = self._health()
         if self.ledger.ready:
+            self.ledger.advance(self._clock.time_ns())
             self._alerting.tick()
 
     def _reconcile(self) -> None:

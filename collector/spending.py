@@ -6,7 +6,7 @@ twice changes nothing.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,24 +15,23 @@ import pyarrow as pa
 import structlog
 
 from collector.budgets.attribution import Attribution
-from collector.budgets.facts import LEASE_ATTRIBUTE, Amount, SpanFact, TraceKey, Wanted, span_facts
+from collector.budgets.facts import LEASE_ATTRIBUTE, SpanFact, TraceKey, Wanted, span_facts
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.memory import discard
+from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
-from collector.config import ATTRIBUTE
-from collector.model.budgets import Scope
 from collector.model.clock import Clock
-from collector.model.money import picodollars_of_sum
+from collector.model.keys import trace_keys
 from collector.store.client import Store
 from collector.store.sql import named_query
 from collector.store.writer import Rows, insert_spans
+from collector.stored_sums import Family, Spent, amount_of, families, family_spend
 from collector.telemetry import Reading
 
 log = structlog.get_logger("spanmeter.spending")
 
 _DAY_NS = 86_400 * 1_000_000_000
 _ENVIRONMENT = ("deployment.environment.name", "deployment.environment")
-_OF_RUNS = frozenset({"agent", "feature", "user", "conversation"})
 _REMEMBERED_TRACES = 200_000
 
 # A lease's run began no longer ago than this.
@@ -40,6 +39,17 @@ _LEASES_NS = 7 * _DAY_NS
 
 # Keys go to a server as URL parameters, which it bounds to a megabyte.
 _KEYS_AT_ONCE = 1_000
+
+# What is read from the store becomes objects in pieces, as no other thread runs while a piece does.
+_ROWS_AT_ONCE = 10_000
+
+# So often what new rules have to count is asked for without a pause of writing.
+_ATTEMPTS = 2
+
+# Periods that were over for so long when they were found right are compared again when something was counted in them,
+# and each so-many-th time: another replica may have stored late spans.
+_LATE_NS = 3_600 * 1_000_000_000
+_ALL_EVERY = 6
 
 
 class Feed:
@@ -120,6 +130,7 @@ class Spending:
         self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
         self._met: Store | None = None
         self._corrections = 0
+        self._writes = self._rounds = 0
 
     def readings(self) -> Iterator[Reading]:
         """For /metrics."""
@@ -141,6 +152,7 @@ class Spending:
             return
         with self._lock:
             self._meet(store)
+            self._writes += 1
             traces = set(keys())
             forgotten = self._attribution.forgotten(traces)
             self._load(store, forgotten)
@@ -164,6 +176,7 @@ class Spending:
 
     def _count(self, store: Store, facts: Iterable[SpanFact]) -> None:
         now = self._clock.time_ns()
+        self._ledger.advance(now)
         self._leases = frozenset(self._open_leases())
         # A daemon that died after it had stored these rows has told nobody; they change nothing this time.
         self._attribution.mention(self._unsure, self._untold, now)
@@ -190,9 +203,9 @@ class Spending:
         self._load_missing(store)
 
     def _load_missing(self, store: Store) -> None:
-        for name, starts in self._untold.missing.items():
-            if rule := self._rules.find(name):
-                self._take_over(rule, starts, exact_spend(store, rule, sorted(starts)))
+        wanted = ((self._rules.find(name), sorted(starts)) for name, starts in self._untold.missing.items())
+        for several in families((rule, starts) for rule, starts in wanted if rule):
+            self._take_over(several, family_spend(store, several))
         self._attribution.shrink()
 
     def _load(self, store: Store, keys: Sequence[TraceKey]) -> None:
@@ -210,7 +223,7 @@ class Spending:
                 "attribute_keys": attributes,
             }
             table = store.query(named_query("budget_trace_facts"), parameters)
-            for batch in table.to_batches():
+            for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
                 facts += span_facts(batch, self._rules.wanted)
         return facts
 
@@ -221,8 +234,7 @@ class Spending:
         if self._met is store:
             return
         table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
-        keys = zip(table.column("Project").to_pylist(), table.column("TraceId").to_pylist(), strict=True)
-        self._attribution.remember(keys)
+        self._attribution.remember(trace_keys(table))
         self._build(store)
         self._attribution.use_leases(self._lease_spend(store))
         self._met = store
@@ -231,9 +243,10 @@ class Spending:
         """Load the periods that are of interest whatever arrives: the current ones and those before."""
         now = self._clock.time_ns()
         self._ledger.keep(self._rules)
-        for rule in self._rules:
-            starts = _starts_at(rule, now)
-            self._take_over(rule, starts, exact_spend(store, rule, starts))
+        self._ledger.advance(now)
+        for several in families((rule, _starts_at(rule, now)) for rule in self._rules):
+            self._take_over(several, family_spend(store, several))
+            self._trust(several, now)
         self._ledger.ready = True
 
     def start(self, store: Store) -> None:
@@ -246,48 +259,110 @@ class Spending:
 
         Raises Unavailable when the store does not say what a new rule has to count; then nothing has changed.
         """
-        with self._lock:
-            now = self._clock.time_ns()
-            exact = {}
-            if self._met:
-                for rule in rules:
-                    if not self._ledger.has(rule):
-                        exact[rule.name] = exact_spend(self._met, rule, _starts_at(rule, now))
-            self._rules = rules
-            self._attribution.use(rules)
-            if self._met:
-                self._ledger.keep(rules)
-            for name, sums in exact.items():
-                rule = rules.by_name(name)
-                self._take_over(rule, _starts_at(rule, now), sums)
+        for _ in range(_ATTEMPTS):
+            with self._lock:
+                writes, store = self._writes, self._met
+                new = self._new(rules)
+            found = [(several, family_spend(store, several)) for several in new] if store else []
+            with self._lock:
+                if (writes, store) == (self._writes, self._met):
+                    self._switch(rules, found)
+                    return
+        with self._lock:  # rows are stored all the time: have them wait
+            met = self._met
+            self._switch(rules, [(several, family_spend(met, several)) for several in self._new(rules)] if met else [])
+
+    def _new(self, rules: Rules) -> list[Family]:
+        """The rules of which nothing is counted yet."""
+        now = self._clock.time_ns()
+        return families((rule, _starts_at(rule, now)) for rule in rules if not self._ledger.has(rule))
+
+    def _switch(self, rules: Rules, found: Iterable[tuple[Family, Spent]]) -> None:
+        self._rules = rules
+        self._attribution.use(rules)
+        if self._met:
+            self._ledger.keep(rules)
+            self._ledger.advance(self._clock.time_ns())
+        for several, exact in found:
+            self._take_over(several, exact)
 
     def reconcile(self) -> Iterator[str]:
-        """Compare each rule with the store, and correct it; the rules that were wrong. Raises Unavailable."""
-        for rule in self._rules:
-            with self._lock:  # for one rule at a time, so that the drain goes on between
-                known = self._met and self._rules.find(rule.name) is rule
-                wrong = known and self._met and self._correct(self._met, rule)
-            if wrong:
-                yield rule.name
+        """Compare the rules with the store, and correct them; those that were wrong. Raises Unavailable.
 
-    def _correct(self, store: Store, rule: Rule) -> bool:
-        self._ledger.forget([rule], self._clock.time_ns())
-        starts = sorted({*self._ledger.kept(rule), *_starts_at(rule, self._clock.time_ns())})
-        differing = self._take_over(rule, starts, exact_spend(store, rule, starts))
-        if differing:
-            self._corrections += 1
-            hint = "Where several replicas write one store, this is what the others have stored."
-            log.warning(
-                "A budget's spend was not what the store says; corrected.", budget=rule.name, hint=hint, **differing
+        Nobody waits while the store answers: a sum is right if it was, at some time since the question, what the
+        answer says. Only a family of rules in which one seems wrong, or scopes that shared a sum can be parted, is
+        looked at again with all writers waiting.
+        """
+        self._rounds += 1
+        if self._rounds % _ALL_EVERY == 0:
+            self._ledger.trust_none()
+        rules = self._rules
+        for family in rules.families:
+            several = [rules.rules[place] for place in family]
+            if not self._seems_right(several):
+                yield from self._corrected(several)
+
+    def _seems_right(self, rules: Sequence[Rule]) -> bool:
+        with self._lock:  # no write is under way: all that is stored is counted
+            store, now = self._met, self._clock.time_ns()
+            wanted = self._to_compare(rules, now) if store else []
+            if store is None or not wanted:
+                return True
+            self._ledger.watch(rules)
+        try:
+            exact = family_spend(store, wanted)
+            with self._lock:  # every write that the answer may know of is counted
+                pass
+            right = all(
+                self._ledger.is_or_was(rule, start, exact[rule.name].get(start, {}))
+                for rule, starts in wanted
+                for start in {*starts, *exact[rule.name]}
             )
-        return bool(differing)
+            _let_go(exact)
+            with self._lock:
+                still = [(rule, starts) for rule, starts in wanted if self._rules.find(rule.name) is rule]
+                if right:
+                    self._trust(still, now)
+                return right and not any(self._ledger.may_part(rule, starts) for rule, starts in still)
+        finally:
+            self._ledger.unwatch(rules)
 
-    def _take_over(
-        self, rule: Rule, starts: Iterable[int], exact: Mapping[int, Mapping[Scope, Amount]]
-    ) -> dict[str, Any]:
-        """Make what the store says the ledger's; what differed: how many scopes, and one of them."""
-        loaded = ((start, self._ledger.load(rule, start, exact.get(start, {}))) for start in starts)
-        differing = [(start, scope) for start, scopes in loaded for scope in scopes]
+    def _corrected(self, rules: Sequence[Rule]) -> Iterator[str]:
+        with self._lock:
+            now = self._clock.time_ns()
+            wanted = self._to_compare(rules, now) if self._met else []
+            exact = family_spend(self._met, wanted) if self._met and wanted else {}
+            wrong = {rule.name: self._take_over([(rule, starts)], exact) for rule, starts in wanted}
+            self._trust(wanted, now)
+        for name, differing in wrong.items():
+            if differing:
+                self._corrections += 1
+                hint = "Where several replicas write one store, this is what the others have stored."
+                log.warning(
+                    "A budget's spend was not what the store says; corrected.", budget=name, hint=hint, **differing
+                )
+                yield name
+
+    def _to_compare(self, rules: Iterable[Rule], now: int) -> Family:
+        """What is to be compared of those rules that are still in force."""
+        current = [rule for rule in rules if self._rules.find(rule.name) is rule]
+        self._ledger.forget(current, now)
+        every = self._rounds % _ALL_EVERY == 0
+        return [(rule, sorted({*self._ledger.unsure(rule), *_lately(rule, now, every=every)})) for rule in current]
+
+    def _trust(self, wanted: Family, now: int) -> None:
+        for rule, starts in wanted:
+            self._ledger.trust(rule, (start for start in starts if _end_of(rule, start) < now - _LATE_NS))
+
+    def _take_over(self, wanted: Family, exact: Spent) -> dict[str, Any]:
+        """Make what the store says the ledger's, which uses it up; what differed: how many scopes, and one of them."""
+        differing = [
+            (start, scope)
+            for rule, starts in wanted
+            for start in sorted({*starts, *exact[rule.name]})
+            for scope in self._ledger.load(rule, start, exact[rule.name].get(start, {}))
+        ]
+        _let_go({rule.name: exact[rule.name] for rule, _ in wanted})
         return {"scopes": len(differing), "first": differing[0]} if differing else {}
 
     def _lease_spend(self, store: Store) -> dict[str, LeaseSpend]:
@@ -296,77 +371,36 @@ class Spending:
             return {}
         since = self._clock.time_ns() - _LEASES_NS
         table = store.query(named_query("budget_lease_spend"), {"since": since, "leases": sorted(self._leases)})
-        return {row["Lease"]: LeaseSpend(_amount(row), bool(row["Finished"])) for row in table.to_pylist()}
+        return {row["Lease"]: LeaseSpend(amount_of(row), bool(row["Finished"])) for row in table.to_pylist()}
 
 
-def exact_spend(
-    store: Store,
-    rule: Rule,
-    starts: Sequence[int],
-    where: Mapping[str, str] | None = None,
-    per: Sequence[str] | None = None,
-) -> dict[int, dict[Scope, Amount]]:
-    """What the store says was spent, by start and scope, in all periods or steps from the first start to the last.
-
-    `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
-    """
-    return _asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts))
-
-
-def spend_by(
-    store: Store, rule: Rule, where: Mapping[str, str], per: Sequence[str], period: Period
-) -> dict[Scope, Amount]:
-    """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
-    span = {"starts": [period.start], "step": 0, "since": period.start, "until": period.end}
-    return _asked(store, _parameters(rule, where, per) | span).get(period.start, {})
-
-
-def _asked(store: Store, parameters: Mapping[str, Any]) -> dict[int, dict[Scope, Amount]]:
-    found: dict[int, dict[Scope, Amount]] = {}
-    for row in store.query(named_query("budget_spend"), parameters).to_pylist():
-        found.setdefault(row["PeriodStart"], {})[tuple(row["Scope"])] = _amount(row)
-    return found
-
-
-def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:
-    """A rule as parameters of `budget_spend`."""
-    parameters = rule.sql_parameters(where) | {"value_keys": list(rule.attribute_keys)}
-    if per is not None:
-        parameters["per"] = list(per)
-    names = {*rule.match, *where, *parameters["per"]}
-    return parameters | {
-        "by_run": int(not names.isdisjoint(_OF_RUNS)),
-        "by_attributes": int(any(name == "environment" or name.startswith(ATTRIBUTE) for name in names)),
-    }
-
-
-def _amount(row: Mapping[str, Any]) -> Amount:
-    return Amount(picodollars_of_sum(row["Cost"]), int(row["Tokens"]), row["Calls"], row["Unpriced"])
-
-
-def _starts_at(rule: Rule, now: int) -> list[int]:
+def _starts_at(rule: Rule, now: int) -> Sequence[int]:
     """The periods to know at any time: the current one and the one before; of a window, every step."""
     schedule = rule.schedule
     if isinstance(schedule, Calendar):
         current = schedule.at(now)
         return [schedule.before(current).start, current.start]
     window = schedule.window(now)
-    return list(range(window.start, window.end + _DAY_NS, schedule.step_ns))
+    return range(window.start, window.end + _DAY_NS, schedule.step_ns)
 
 
-def _span_of(rule: Rule, starts: Sequence[int]) -> dict[str, Any]:
-    """The time that `starts` cover, as parameters of `budget_spend`."""
+def _lately(rule: Rule, now: int, *, every: bool) -> Sequence[int]:
+    """The periods that others may have written to, with `every` also late; of a window the first and the last step."""
     schedule = rule.schedule
+    starts = _starts_at(rule, now)
     if isinstance(schedule, Calendar):
-        periods = _adjoining(schedule, starts[0], starts[-1])
-        until = schedule.after(schedule.at(starts[-1])).start
-        return {"starts": periods, "step": 0, "since": starts[0], "until": until}
-    return {"starts": [0], "step": schedule.step_ns, "since": starts[0], "until": starts[-1] + schedule.step_ns}
+        return starts if every else starts[-1:]
+    first = starts[0] if every else max(starts[0], schedule.bucket(now - _LATE_NS))
+    return first, starts[-1]
 
 
-def _adjoining(schedule: Calendar, first: int, last: int) -> list[int]:
-    """The starts of every period from that of `first` to that of `last`."""
-    starts = [first]
-    while starts[-1] < last:
-        starts.append(schedule.after(schedule.at(starts[-1])).start)
-    return starts
+def _end_of(rule: Rule, start: int) -> int:
+    """The end of the period or step that begins at `start`."""
+    schedule = rule.schedule
+    return schedule.at(start).end if isinstance(schedule, Calendar) else start + schedule.step_ns
+
+
+def _let_go(exact: Spent) -> None:
+    for periods in exact.values():
+        for sums in periods.values():
+            discard(sums)

@@ -120,7 +120,7 @@ class Attribution:
 
     def mention(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
         """Name in `changes` everything the calls of these traces count in, though nothing of it changes."""
-        postings = Postings(self._rules.rules, self._ledger, now)
+        postings = Postings(self._rules, self._ledger, now)
         for key in keys:
             if trace := self._traces.get(key):
                 self._post_all(trace, 0, changes, postings)
@@ -132,7 +132,7 @@ class Attribution:
         The traces that memory cannot tell the run's values of any more: `replace` them by what is stored.
         """
         unclear: set[TraceKey] = set()
-        postings = Postings(self._rules.rules, self._ledger, now)
+        postings = Postings(self._rules, self._ledger, now)
         by_trace: dict[TraceKey, list[SpanFact]] = {}
         for fact in facts:
             by_trace.setdefault(fact.trace, []).append(fact)
@@ -154,7 +154,7 @@ class Attribution:
 
     def replace(self, keys: Iterable[TraceKey], facts: Iterable[SpanFact], changes: Changes, now: int) -> None:
         """Post the difference between what was known of these traces and what is stored of them."""
-        postings = Postings(self._rules.rules, self._ledger, now)
+        postings = Postings(self._rules, self._ledger, now)
         old = {key: self._traces[key] for key in keys}
         for key in old:
             self._calls -= len(self._traces[key].calls)
@@ -196,9 +196,8 @@ class Attribution:
         spans = {fact.key: fact for fact in facts}
         if len(spans) < len(facts):
             return False
-        for fact in facts:
-            if fact.says is not SILENT:
-                trace.hear(fact)
+        for fact in _first_to_say(facts):
+            trace.hear(fact)
         trace.calls = {key: fact for key, fact in spans.items() if fact.calls}
         self._calls += len(trace.calls)
         self._post_all(trace, 1, changes, postings)
@@ -276,14 +275,26 @@ class Attribution:
             changes.leases[lease] = self._leases[lease] = LeaseSpend(amount, spent.finished)
 
     def _matching(self, dimensions: Dimensions) -> tuple[tuple[int, Scope], ...]:
-        """The rules that count a call, by their place, and in whose budget."""
+        """The families of rules that count a call, by their place, and in whose budget."""
         found = self._matches.get(dimensions)
         if found is None:
             if len(self._matches) >= _MATCHES_KEPT:
                 self._matches.clear()
-            scopes = ((place, rule.scope_of(dimensions)) for place, rule in enumerate(self._rules.rules))
-            found = self._matches[dimensions] = tuple((place, scope) for place, scope in scopes if scope is not None)
+            found = self._matches[dimensions] = tuple(self._rules.families_of(dimensions))
         return found
+
+
+def _first_to_say(facts: Iterable[SpanFact]) -> Iterable[SpanFact]:
+    """Of the spans that say the same of their run, the earliest; spans of a batch share one object for it."""
+    first: dict[int, SpanFact] = {}
+    for fact in facts:
+        says = fact.says
+        if says is SILENT:
+            continue
+        earliest = first.get(id(says))
+        if earliest is None or (fact.start, fact.key) < (earliest.start, earliest.key):
+            first[id(says)] = fact
+    return first.values()
 
 
 def _filled(call: SpanFact, values: RunValues) -> Dimensions:

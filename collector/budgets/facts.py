@@ -1,6 +1,6 @@
 """What budgets need of enriched rows: the calls that count, and the spans that say something of their whole run."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -30,6 +30,7 @@ _RUN_COLUMNS = {"agent": "AgentName", "feature": "Feature", "user": "UserId", "c
 _CALL_COLUMNS = {"project": "Project", "service": "ServiceName", "provider": "Provider", **_RUN_COLUMNS}
 _CODES_END = 2**62
 _AT_ONCE = 1_000
+_FACTS_AT_ONCE = 250
 
 
 class Amount(NamedTuple):
@@ -129,7 +130,7 @@ class _Coded(NamedTuple):
 _NOTHING_SAID = [""]
 
 
-def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Iterable[str] = frozenset()) -> list[SpanFact]:
+def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Collection[str] = frozenset()) -> list[SpanFact]:
     """The facts in a batch of enriched rows: its calls, what is billed no longer, and what says something of its run.
 
     Attributes are taken from the span, else from its resource. `also` are ids of spans to include whatever they say:
@@ -145,7 +146,7 @@ def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Iterable[str] = froz
     for column in said.values():
         relevant |= column.says()
     if also:
-        relevant |= _mask(pc.is_in(batch.column("SpanId"), pa.array(list(also), TEXT)))
+        relevant |= _mask(pc.is_in(batch.column("SpanId"), _column_of(also)))
     rows = np.flatnonzero(relevant)
     if not len(rows):
         return []
@@ -186,8 +187,9 @@ def _facts(
     # As SpanFact._make does, without a call in Python for each; in pieces, between which other threads may run.
     spans = zip(*columns, strict=True)
     facts: list[SpanFact] = []
-    for _ in range(0, rows, _AT_ONCE):
-        facts += map(partial(tuple.__new__, SpanFact), islice(spans, _AT_ONCE))
+    for _ in range(0, rows, _FACTS_AT_ONCE):
+        some = list(map(partial(tuple.__new__, SpanFact), islice(spans, _FACTS_AT_ONCE)))
+        facts += some
     return facts
 
 
@@ -270,11 +272,22 @@ def _unpriced(batch: pa.RecordBatch, status: _Coded) -> _Mask:
 
 def _coded(column: pa.Array) -> _Coded:
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    return _Coded(coded.indices.to_numpy(zero_copy_only=False).astype(np.int64), coded.dictionary.to_pylist())
+    return _Coded(coded.indices.to_numpy(zero_copy_only=False).astype(np.int64), _texts(coded.dictionary))
 
 
 def _texts(column: pa.Array) -> list[str]:
-    return column.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return] # of texts
+    """The texts of a column; made in pieces, as no other thread runs while a piece is."""
+    texts: list[str] = []
+    for begin in range(0, len(column), _AT_ONCE):
+        texts += column.slice(begin, _AT_ONCE).to_numpy(zero_copy_only=False).tolist()
+    return texts
+
+
+def _column_of(texts: Collection[str]) -> pa.ChunkedArray:
+    """Texts as a column; likewise made in pieces."""
+    rest = iter(texts)
+    parts = [pa.array(islice(rest, _AT_ONCE), TEXT) for _ in range(0, len(texts), _AT_ONCE)]
+    return pa.chunked_array(parts, TEXT)
 
 
 def _mask(column: pa.Array) -> _Mask:

@@ -14,6 +14,9 @@ from typing import NamedTuple
 from collector.model.budgets import Scope
 from collector.model.leases import Lease, LeaseState
 
+# Leases that were granted at once expire at once.
+_AT_ONCE = 100
+
 
 class Claim(NamedTuple):
     """One hard budget that a run counts in. `limit` is in tokens or else in picodollars."""
@@ -53,11 +56,11 @@ class LeaseBook:
             self._expire(now_ns)
             return self._of_project[project]
 
-    def leases(self, now_ns: int) -> list[Lease]:
-        """Every open lease."""
+    def ids(self, now_ns: int) -> list[str]:
+        """Those of every open lease."""
         with self._lock:
             self._expire(now_ns)
-            return [entry.lease for entry in self._entries.values()]
+            return list(self._entries)
 
     def reserve(
         self, lease: Lease, claims: Sequence[Claim], spend: Callable[[Claim], int], now_ns: int
@@ -83,14 +86,15 @@ class LeaseBook:
         """The scopes of a budget in which something is set aside."""
         with self._lock:
             self._expire(now_ns)
-            return [scope for name, scope in self._reserved if name == budget]
+            reserved = list(self._reserved)
+        return [scope for name, scope in reserved if name == budget]
 
     def get(self, lease_id: str, now_ns: int) -> Lease | None:
         """An open lease."""
         with self._lock:
             self._expire(now_ns)
             entry = self._entries.get(lease_id)
-            return entry.lease if entry else None
+            return entry.lease if entry and entry.lease.expires_ns > now_ns else None
 
     def settled(
         self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished_ns: int | None = None
@@ -195,7 +199,10 @@ class LeaseBook:
                 del self._reserved[key]
 
     def _expire(self, now_ns: int) -> None:
-        while self._expiries and self._expiries[0][0] <= now_ns:
+        """Free what leases hold whose time has passed: of some, as others wait; the next call frees those left."""
+        for _ in range(_AT_ONCE):
+            if not self._expiries or self._expiries[0][0] > now_ns:
+                return
             _, lease_id = heapq.heappop(self._expiries)
             entry = self._entries.get(lease_id)
             if entry and entry.lease.expires_ns <= now_ns:

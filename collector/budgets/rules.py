@@ -64,10 +64,12 @@ class Rule:
     webhooks: tuple[str, ...] = ()
     attribute_keys: tuple[str, ...] = ()
     _scope: Callable[[Dimensions], Scope | None] = field(init=False, repr=False, compare=False)
+    family: str = field(init=False, repr=False, compare=False)
     fingerprint: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_scope", _scope_reader(self.match, self.per, self.attribute_keys))
+        object.__setattr__(self, "family", self._of_family())
         object.__setattr__(self, "fingerprint", self._digest())
 
     def __hash__(self) -> int:
@@ -122,6 +124,14 @@ class Rule:
             "per": list(self.per),
         }
 
+    def _of_family(self) -> str:
+        """Names which calls are counted, and how they are divided."""
+        match = {
+            name: sorted({value.translate(_LOWER) for value in values} if name == "model" else set(values))
+            for name, values in self.match.items()
+        }
+        return json.dumps([match, list(self.per)], sort_keys=True)
+
     def _digest(self) -> str:
         """Names what is counted, in any process: rules that differ in limits or reactions only have the same."""
         schedule = self.schedule
@@ -129,18 +139,15 @@ class Rule:
             times: list[Any] = ["rolling", schedule.length_ns]
         else:
             times = [schedule.kind.value, str(schedule.timezone), schedule.week_start, schedule.month_day]
-        match = {
-            name: sorted({value.translate(_LOWER) for value in values} if name == "model" else set(values))
-            for name, values in self.match.items()
-        }
-        text = json.dumps([self.unit.value, times, match, list(self.per)], sort_keys=True)
+        text = f"{json.dumps([self.unit.value, times])}{self.family}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class Rules:
     """Every rule, in the order of the configuration.
 
-    `attribute_keys`: of a call's attributes, the ones that matter. `wanted`: all that is asked of a span.
+    `attribute_keys`: of a call's attributes, the ones that matter. `wanted`: all that is asked of a span. `families`:
+    the rules, by their places, that count the same calls in the same scopes, if in other periods.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -150,6 +157,10 @@ class Rules:
         names = {name for rule in self.rules for name in (*rule.match, *rule.per)}
         self.wanted = Wanted(frozenset(names.intersection(DIMENSIONS)), self.attribute_keys)
         self._by_name = {rule.name: rule for rule in self.rules}
+        families: dict[str, list[int]] = {}
+        for place, rule in enumerate(self.rules):
+            families.setdefault(rule.family, []).append(place)
+        self.families = tuple(map(tuple, families.values()))
         for rule in self.rules:
             if attribute_keys((*rule.match, *rule.per)) and rule.attribute_keys != self.attribute_keys:
                 raise ValueError(f"the rule {rule.name} reads {rule.attribute_keys}, not {self.attribute_keys}")
@@ -172,6 +183,13 @@ class Rules:
     def find(self, name: str) -> Rule | None:
         """The rule of that name, if there is one."""
         return self._by_name.get(name)
+
+    def families_of(self, call: Dimensions) -> Iterator[tuple[int, Scope]]:
+        """The families that count a call, by their place, and in whose budget."""
+        for number, (place, *_) in enumerate(self.families):
+            scope = self.rules[place].scope_of(call)
+            if scope is not None:
+                yield number, scope
 
     def matching(self, call: Dimensions) -> Iterator[tuple[Rule, Scope]]:
         """The rules that count a call, and in whose budget each does."""

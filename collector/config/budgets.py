@@ -319,5 +319,8 @@ class EnforcementConfig(Section):
 class LedgerConfig(Section):
     reconcile_interval: Duration = setting("10m", "Compare the ledger with the store this often.", ge=1)
     max_values: int = setting(
-        100_000, "Values of `per` kept apart in a budget and period; further ones share one.", ge=1, le=10_000_000
+        500_000,
+        "Sums kept apart, of all budgets, values of `per` and periods; further values share one.",
+        ge=1,
+        le=10_000_000,
     )

@@ -7,8 +7,8 @@ from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Unit
 from collector.budgets.views import Share
 from collector.model.budgets import Scope
-from collector.spending import exact_spend, spend_by
 from collector.store.client import Store
+from collector.stored_sums import exact_spend, spend_by
 
 _DIVIDED_BY = ("feature", "model")
 

@@ -1,13 +1,18 @@
--- What one budget has spent, by period and scope: the exact answer that the ledger is built from and compared with.
+-- What budgets that count the same calls have spent, by period and scope: the exact answer that the ledger is built from
+-- and compared with.
 --
--- `starts` are the ascending starts (Unix nanoseconds) of periods from `since` to `until`; with a `step` above 0, periods
--- are steps of so many nanoseconds instead.
+-- They may have several schedules, by which each call is counted: schedule N has periods from `sinces[N]` to `untils[N]`
+-- (Unix nanoseconds), steps of `steps[N]` nanoseconds, or with 0 there periods that begin at `starts`, which ascend.
+-- `since` and `until` are the earliest and the latest of them.
 -- A call without an agent, feature, user or conversation has its run's: the earliest that a span of the run names, at
 -- most a week before `since` or after `until`. `by_run` and `by_attributes` are 0 for budgets that do not ask for these;
 -- `value_keys` are the attributes that some budget asks for, `attribute_keys` and `attribute_values` those this one wants.
 SELECT
-    if({step:Int64} > 0,
-        call.StartNano - call.StartNano % greatest({step:Int64}, 1),
+    arrayJoin(arrayFilter(
+        (number, first, end) -> call.StartNano >= first AND call.StartNano < end,
+        arrayEnumerate({sinces:Array(Int64)}), {sinces:Array(Int64)}, {untils:Array(Int64)})) AS Schedule,
+    if({steps:Array(Int64)}[Schedule] > 0,
+        call.StartNano - call.StartNano % greatest({steps:Array(Int64)}[Schedule], 1),
         roundDown(call.StartNano, {starts:Array(Int64)})) AS PeriodStart,
     arrayMap(name -> leftUTF8(multiIf(
         name = 'project', toString(call.Project),
@@ -84,4 +89,4 @@ WHERE (empty({match_environment:Array(String)})
                 AND value = leftUTF8(call.Values[indexOf({value_keys:Array(String)}, wanted)], 200),
             {attribute_keys:Array(String)}, {attribute_values:Array(String)}),
         {attribute_keys:Array(String)})
-GROUP BY PeriodStart, Scope
+GROUP BY Schedule, PeriodStart, Scope

@@ -1,7 +1,8 @@
 """The ledger equals the exact query, and both equal what adding up by hand gives, whatever happens to the spans."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from collector.app import enricher
 from collector.billing import Billing
+from collector.budgets.account import OTHER
 from collector.budgets.facts import NOTHING, Amount
-from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
+from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
 from collector.config import Config, PricingConfig
@@ -20,9 +22,11 @@ from collector.enrich import Enricher, RecentTraces
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.reprice import Selection, apply
-from collector.spending import Spending, exact_spend
+from collector.spending import Spending
 from collector.store import Store
+from collector.store.sql import named_query
 from collector.store.writer import by_day
+from collector.stored_sums import exact_spend
 from tests.integration.test_reprice import ALL
 from tests.support.calls import OVERRIDES, PRICES, Call, envelope
 from tests.support.clock import FakeClock
@@ -250,6 +254,12 @@ def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
     (cells,) = bench.kept(rule).values()
     assert set(cells) == {("u7",), ("u6",), ("u5",), (OTHER,)}, "from the store, those that spent most are kept"
     assert bench.ledger.spend(rule, ("u1",), NOW) == cells[OTHER,]
+    assert list(bench.spending.reconcile()) == []
+    bench.deliver([Call(3, 1, NOW + 3, 9, user="u3"), Call(7, 1, NOW + 7, 8, user="u7")])
+    assert list(bench.spending.reconcile()) == [], "what shares a sum is compared as one"
+    bench.ledger._max_values = 1_000
+    assert list(bench.spending.reconcile()) == [], "and parted where there is room, which corrects nothing"
+    bench.assert_equal()
 
 
 def test_a_failed_insert_counts_nothing_and_a_repeated_one_once(store: Store) -> None:
@@ -317,6 +327,115 @@ def test_a_wrong_sum_is_corrected(store: Store) -> None:
     bench.ledger.add(rule, (), _start(rule, NOW), Amount(5, 5, 1, 0))
     assert bench.kept(rule) != bench.exact(rule)
     assert list(bench.spending.reconcile()) == ["all"]
+    bench.assert_equal()
+
+
+class _Meanwhile:
+    """Has something done while the store answers what budgets have spent: before it looks, or before it is heard."""
+
+    def __init__(self, store: Store, work: Callable[[], None], *, before: bool) -> None:
+        self.questions = 0
+        self._query, self._work, self._before = store.query, work, before
+        store.query = self  # type: ignore[method-assign]
+        self._store = store
+
+    def __call__(self, statement: str, parameters: Mapping[str, Any]) -> Any:
+        if statement != named_query("budget_spend"):
+            return self._query(statement, parameters)
+        self.questions += 1
+        answer = None if self._before else self._query(statement, parameters)
+        # In a thread of its own: whoever asks holds nothing that a writer needs.
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(self._work).result(timeout=30)
+        return self._query(statement, parameters) if self._before else answer
+
+    def end(self) -> None:
+        self._store.query = self._query  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_ledger_is_compared_while_rows_are_written(store: Store, before: bool) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    bench.deliver([Call(trace=1, span=1, start_ns=NOW, tokens=500, feature="a", user="u1")])
+    numbers = itertools.count(2)
+
+    def write() -> None:
+        number = next(numbers)
+        bench.deliver([Call(number, number, NOW + number, 100 * number, feature="a", user=f"u{number % 3}")])
+
+    meanwhile = _Meanwhile(store, write, before=before)
+    assert list(bench.spending.reconcile()) == []
+    meanwhile.end()
+    assert meanwhile.questions == len(bench.rules.families), "nothing seemed wrong, and was looked at again"
+    bench.assert_equal()
+
+
+def test_before_the_ledger_is_built_nothing_is_compared(store: Store) -> None:
+    bench = Bench(store, rules_of(*BUDGETS), RIGHT)
+    waiting = Spending(bench.rules, Ledger(1_000), bench.clock, lambda: (), bench.hear)
+    assert list(waiting.reconcile()) == []
+    waiting.use(rules_of(*BUDGETS[:2]))
+    waiting.start(store)
+    assert list(waiting.reconcile()) == []
+
+
+def test_a_wrong_sum_is_corrected_while_rows_are_written(store: Store) -> None:
+    bench = Bench(store, rules_of(BUDGETS[0]), RIGHT)
+    bench.deliver([Call(1, 1, NOW, 1000)])
+    rule = bench.rules.by_name("all")
+    bench.ledger.add(rule, (), _start(rule, NOW), Amount(5, 5, 1, 0))
+    work = [lambda: bench.deliver([Call(2, 1, NOW, 70)])]
+    meanwhile = _Meanwhile(store, lambda: work.pop()() if work else None, before=True)
+    assert list(bench.spending.reconcile()) == ["all"]
+    meanwhile.end()
+    bench.assert_equal()
+
+
+@pytest.mark.parametrize("busy", [1, 2, 3])
+def test_new_rules_count_what_is_written_while_the_store_is_asked(store: Store, busy: int) -> None:
+    """Writers wait for the answer only where something was written each time before."""
+    bench = Bench(store, rules_of(BUDGETS[0]), RIGHT)
+    bench.deliver([Call(1, 1, NOW, 1000, user="u1")])
+    numbers = itertools.count(2)
+
+    def write() -> None:
+        number = next(numbers)
+        if number <= 1 + busy and number <= 3:
+            bench.deliver([Call(number, 1, NOW, 10 * number, user="u1")])
+
+    meanwhile = _Meanwhile(store, write, before=False)
+    bench.use(rules_of(BUDGETS[0], BUDGETS[2]))
+    meanwhile.end()
+    assert meanwhile.questions == min(busy, 2) + 1
+    bench.assert_equal()
+    assert bench.kept(bench.rules.by_name("hour"))
+
+
+def test_periods_that_are_long_over_are_compared_once(store: Store) -> None:
+    bench = Bench(store, rules_of(BUDGETS[2], BUDGETS[3]), RIGHT)
+    other = Bench(store, rules_of(*BUDGETS), RIGHT)
+    bench.deliver([Call(1, 1, NOW, 1000)])
+    bench.clock.advance(3 * 3600)
+    asked: list[int] = []
+    query = store.query
+
+    def noted(statement: str, parameters: Mapping[str, Any]) -> Any:
+        if statement == named_query("budget_spend"):
+            asked.append(int(parameters["since"]))
+        return query(statement, parameters)
+
+    store.query = noted  # type: ignore[method-assign]
+    rounds = []
+    for _ in range(6):
+        asked.clear()
+        assert list(bench.spending.reconcile()) == []
+        rounds.append(list(asked))
+    assert min(rounds[0]) <= NOW, "it is over since the start"
+    assert all(since > NOW for later in rounds[1:5] for since in later)
+    assert min(rounds[5]) <= NOW, "now and then all is compared again"
+    other.deliver([Call(2, 1, NOW, 500)])
+    bench.deliver([Call(3, 1, NOW, 7)])
+    assert list(bench.spending.reconcile()), "what has changed is compared again"
     bench.assert_equal()
 
 

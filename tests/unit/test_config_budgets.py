@@ -409,7 +409,7 @@ def test_defaults() -> None:
         900,
         86_400,
     )
-    assert (config.ledger.reconcile_interval, config.ledger.max_values) == (600, 100_000)
+    assert (config.ledger.reconcile_interval, config.ledger.max_values) == (600, 500_000)
     month = BudgetConfig.model_validate({"name": "m", "limit_usd": 1, "period": "month"})
     assert month.longest <= config.store.ttl == 35 * 86_400
 

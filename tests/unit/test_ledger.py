@@ -1,0 +1,243 @@
+"""The ledger by itself: windows that are asked while they move on, and what happens when there is no room."""
+
+import threading
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.budgets.account import OTHER, Account, Cells
+from collector.budgets.facts import NOTHING, Amount
+from collector.budgets.ledger import Ledger
+from collector.budgets.periods import Rolling
+from collector.budgets.rules import Rule, Rules
+from collector.config import Config
+
+HOUR = 3_600 * 10**9
+NOW = 1_774_744_200_000_000_000
+STEP = 60 * 10**9  # of a window of 24 hours
+
+
+def rules_of(*budgets: dict[str, Any]) -> Rules:
+    budgets = tuple({"limit_usd": 1, **budget} for budget in budgets)
+    return Rules.from_config(Config.model_validate({"budgets": list(budgets), "store": {"ttl": "0s"}}))
+
+
+def ledger_of(rules: Rules, max_values: int) -> Ledger:
+    ledger = Ledger(max_values)
+    ledger.keep(rules)
+    ledger.advance(NOW)
+    for rule in rules:
+        if not isinstance(rule.schedule, Rolling):
+            ledger.load(rule, rule.schedule.at(NOW).start, {})
+    return ledger
+
+
+def start_now(ledger: Ledger, rule: Rule) -> int:
+    start = ledger.start_of(rule, NOW, NOW)
+    assert start is not None
+    return start
+
+
+def cost(pico: int) -> Amount:
+    return Amount(pico, 2 * pico, 1, 0)
+
+
+spends = st.tuples(st.integers(-1_500, 1_500), st.sampled_from("abcde"), st.integers(1, 100))
+passing = st.tuples(st.just("later"), st.integers(1, 400))
+
+
+@given(st.lists(spends | passing, max_size=60), st.data())
+def test_a_window_is_right_at_every_moment_of_its_moving_on(steps: list[Any], data: st.DataObject) -> None:
+    """Whether all of it was moved on, some or nothing, by whoever asks with an older or a newer clock."""
+    (rule,) = rules_of({"name": "w", "period": "24h", "per": ["user"]})
+    schedule = rule.schedule
+    assert isinstance(schedule, Rolling)
+    account = Account(rule.fingerprint, schedule, (OTHER,))
+    spent: Counter[tuple[int, str]] = Counter()
+    now = NOW
+    for step in steps:
+        if step[0] == "later":
+            now += step[1] * STEP
+        else:
+            after, user, pico = step
+            start = schedule.bucket(NOW + after * STEP)
+            if schedule.window(now).start <= start <= now + 24 * HOUR and account.open(start):
+                before = account.periods[start].get((user,), NOTHING)
+                account.put(start, (user,), before.plus(cost(pico)))
+                spent[start, user] += pico
+        for _ in range(data.draw(st.integers(0, 3))):
+            account.advance(schedule.window(now))
+        window = schedule.window(now)
+        for user in "abcde":
+            expected = sum(pico for (start, who), pico in spent.items() if who == user and start in window)
+            assert account.in_window((user,), window).pico == expected
+    while not account.advance(schedule.window(now)):
+        pass
+    sums = sum(map(len, account.periods.values())) + len(account.totals) + len(account.future)
+    assert account.size == sums + sum(map(len, account.ahead.values()))
+    assert all(schedule.window(now).start <= start for start in account.periods)
+
+
+def test_a_window_with_many_scopes_moves_on_bit_by_bit() -> None:
+    (rule,) = rules_of({"name": "w", "period": "24h", "per": ["user"]})
+    schedule = rule.schedule
+    assert isinstance(schedule, Rolling)
+    account = Account(rule.fingerprint, schedule, (OTHER,))
+    while not account.advance(schedule.window(NOW)):
+        pass
+    start = schedule.bucket(NOW)
+    account.open(start)
+    for number in range(3_000):
+        account.put(start, (f"u{number}",), cost(1))
+    later = schedule.window(NOW + 25 * HOUR)
+    moves = 0
+    while not account.advance(later):
+        moves += 1
+        assert account.in_window(("u7",), later) == NOTHING
+    assert moves >= 3_000 / 250
+    assert account.size == 0
+
+
+def test_the_bound_is_of_all_rules_and_periods_together() -> None:
+    rules = rules_of(
+        {"name": "month", "period": "month", "per": ["user"]},
+        {"name": "day", "period": "day", "per": ["user"]},
+        {"name": "window", "period": "24h", "per": ["user"]},
+        {"name": "feature", "period": "month", "per": ["feature"]},
+        {"name": "everyone", "period": "month"},
+    )
+    ledger = ledger_of(rules, 100_000)
+    many = [rules.by_name(name) for name in ("month", "day", "window")]
+    for number in range(120_000):
+        for rule in many:
+            ledger.add(rule, (f"u{number}",), start_now(ledger, rule), cost(1))
+    for number in range(5_000):
+        ledger.add(rules.by_name("feature"), (f"f{number}",), start_now(ledger, rules.by_name("feature")), cost(3))
+    ledger.add(rules.by_name("everyone"), (), start_now(ledger, rules.by_name("everyone")), cost(4))
+    others = 2 * len(rules.rules)
+    assert ledger.size() <= 100_000 + others
+
+    for rule in many:
+        period = rule.schedule.window(NOW) if isinstance(rule.schedule, Rolling) else rule.schedule.at(NOW)
+        kept = ledger.scopes(rule, period)
+        shared = kept.pop((OTHER,))
+        assert set(kept.values()) == {cost(1)}, "a scope that is apart is exact"
+        assert shared.pico + len(kept) == 120_000, "and nothing is lost"
+        assert ledger.spend(rule, ("u0",), NOW) == cost(1)
+        assert ledger.spend(rule, ("u119999",), NOW) == shared, "one that shares is told what all of them spent"
+        assert ledger.spend(rule, ("never seen",), NOW) == shared
+        assert ledger.known_as(rule, ("u119999",), period) == (OTHER,)
+        assert ledger.known_as(rule, ("u0",), period) == ("u0",)
+    feature = ledger.scopes(rules.by_name("feature"), rules.by_name("feature").schedule.at(NOW))  # type: ignore[union-attr]
+    assert len(feature) == 5_000, "a rule with few scopes has its part of the room"
+    assert (OTHER,) not in feature
+    assert ledger.spend(rules.by_name("everyone"), (), NOW) == cost(4)
+
+
+def test_what_a_scope_took_back_is_taken_from_the_sum_it_was_counted_in() -> None:
+    """Also when there is room again by then."""
+    (rule,) = rules_of({"name": "month", "period": "month", "per": ["user"]})
+    ledger = ledger_of(Rules([rule]), 4)
+    start = start_now(ledger, rule)
+    for number in range(10):
+        ledger.add(rule, (f"u{number}",), start, cost(number + 1))
+    shared = ledger.spend(rule, ("u9",), NOW)
+    assert shared.pico == sum(range(5, 11))
+    ledger._max_values = 1_000
+    ledger.add(rule, ("u9",), start, NOTHING.plus(cost(10), -1))
+    assert ledger.spend(rule, ("u9",), NOW).pico == shared.pico - 10
+    exact: Cells = {(f"u{number}",): cost(number + 1) for number in range(9)}
+    assert ledger.load(rule, start, exact) == [], "sharing a sum is not being wrong"
+    assert ledger.cells(rule, start) == exact, "and with room, each has its own again"
+
+
+def test_a_new_period_takes_its_room_from_the_one_before() -> None:
+    rules = rules_of({"name": "day", "period": "day", "per": ["user"]})
+    rule = rules.by_name("day")
+    ledger = ledger_of(rules, 1_000)
+    yesterday, today = start_now(ledger, rule), start_now(ledger, rule) + 24 * HOUR
+    for number in range(1_000):
+        ledger.add(rule, (f"u{number}",), yesterday, cost(number))
+    ledger.load(rule, today, {})
+    for number in range(500):
+        ledger.add(rule, (f"u{number}",), today, cost(number))
+    assert ledger.cells(rule, today) == {(f"u{number}",): cost(number) for number in range(500)}
+    before = ledger.cells(rule, yesterday)
+    shared = before.pop((OTHER,))
+    assert before == {(f"u{number}",): cost(number) for number in range(1_000 - len(before), 1_000)}, "the dearest"
+    assert shared.pico + sum(amount.pico for amount in before.values()) == sum(range(1_000))
+    assert ledger.size() <= 1_001
+
+
+def test_from_the_store_those_that_spent_most_are_kept_apart() -> None:
+    (rule,) = rules_of({"name": "month", "period": "month", "per": ["user"]})
+    ledger = Ledger(1_000)
+    ledger.keep([rule])
+    start = start_now(ledger, rule)
+    exact: Cells = {(f"u{number}",): cost(number) for number in range(150_000)}
+    ledger.load(rule, start, exact)
+    kept = ledger.cells(rule, start)
+    assert kept.pop((OTHER,)).pico == sum(range(149_000))
+    assert kept == {(f"u{number}",): cost(number) for number in range(149_000, 150_000)}
+
+
+def test_a_reader_never_sees_a_period_half_replaced() -> None:
+    """Checks read without a lock, while what the store says is taken over."""
+    (rule,) = rules_of({"name": "month", "period": "month", "per": ["user"]})
+    ledger = Ledger(10_000)
+    ledger.keep([rule])
+    start = start_now(ledger, rule)
+    exact: Cells = {(f"u{number}",): cost(number + 1) for number in range(2_000)}
+    ledger.load(rule, start, exact)
+    wrong: list[Amount] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            amount = ledger.spend(rule, ("u7",), NOW)
+            if amount != cost(8):
+                wrong.append(amount)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(200):
+        ledger.load(rule, start, exact)
+    done.set()
+    reader.join()
+    assert not wrong
+
+
+def test_what_was_found_right_is_compared_again_once_it_changes() -> None:
+    (rule,) = rules_of({"name": "day", "period": "day", "per": ["user"]})
+    ledger = ledger_of(Rules([rule]), 100)
+    start = start_now(ledger, rule)
+    assert ledger.unsure(rule) == [start]
+    ledger.watch([rule])
+    ledger.trust(rule, [start])
+    assert ledger.unsure(rule) == []
+    ledger.add(rule, ("u",), start, cost(1))
+    assert ledger.unsure(rule) == [start]
+    ledger.trust(rule, [start])
+    assert ledger.unsure(rule) == [start], "it changed while it was compared"
+    ledger.unwatch([rule])
+
+
+def test_a_sum_is_right_if_it_was_what_the_store_says_while_it_was_asked() -> None:
+    (rule,) = rules_of({"name": "day", "period": "day", "per": ["user"]})
+    ledger = ledger_of(Rules([rule]), 100)
+    start = start_now(ledger, rule)
+    ledger.add(rule, ("u",), start, cost(1))
+    ledger.add(rule, ("v",), start, cost(5))
+    ledger.watch([rule])
+    for _ in range(2):
+        ledger.add(rule, ("u",), start, cost(1))
+    for pico in (1, 2, 3):
+        assert ledger.is_or_was(rule, start, {("u",): Amount(pico, 2 * pico, pico, 0), ("v",): cost(5)})
+    wrong: list[Cells] = [{("u",): cost(3)}, {("u",): cost(1)}, {("u",): cost(1), ("v",): cost(6)}]
+    for exact in wrong:
+        assert not ledger.is_or_was(rule, start, exact)
+    ledger.load(rule, start, {})
+    assert not ledger.is_or_was(rule, start, {}), "what was taken over meanwhile may be older or newer"
+    ledger.unwatch([rule])
