@@ -92,7 +92,8 @@ class Daemon:
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Future[None] | None = None  # kept, or it would be collected while it runs
         directory = config.directory
-        self._spool = Spool(directory / "spool", config.spool, self._clock)
+        spooling = config.spool.suiting(embedded=config.store.embedded)
+        self._spool = Spool(directory / "spool", spooling, self._clock)
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
         self._pricing = config.pricing

@@ -35,7 +35,7 @@ _FIRST_PAUSE = 0.25
 _ADOPT_SECONDS = 5.0
 
 # Rows are decoded and enriched in parts of about this many bytes: small enough for the processor's caches, and for
-# memory to be used again rather than asked for anew. A segment of the default size is one part.
+# memory to be used again rather than asked for anew. With a server, a segment of the default size is one part.
 _PART_BYTES = 16 * 1024 * 1024
 
 # More poison in one segment than this (or a tenth of its rows) stops the drain rather than fill the dead letter.

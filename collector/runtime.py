@@ -7,14 +7,12 @@ import gc
 import resource
 import sys
 import time
+from collections.abc import Mapping
 
-import pyarrow as pa
-
-# glibc's mallopt(3). An arena a thread, its default, keeps freed buffers of each thread apart. A segment's buffers are
-# freed together and soon asked for anew: what went back to the kernel meanwhile would be a page fault for each page.
-# 32 MiB is the most that its documentation lets the second be.
+# glibc's mallopt(3). An arena a thread, its default, keeps freed buffers of each thread apart.
 _ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -8, -3, -1
-_ALLOCATOR = {_ARENA_MAX: 1, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 128 << 20}
+# 32 MiB is the most that the documentation lets the first be.
+_KEEP = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 128 << 20}
 
 # Requests, batches and what budgets remember leave no cycles, and nothing else runs while they are looked for: so that
 # is done seldom, and in no more than this part of the time.
@@ -34,13 +32,16 @@ def settle_down() -> None:
     gc.freeze()
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()
-    # One allocator for all buffers: what one stage frees, the next one uses.
-    pa.set_memory_pool(pa.system_memory_pool())
     _may_open_more_files()
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on glibc there is none, and no need
-    if mallopt:
-        for option, value in _ALLOCATOR.items():
-            mallopt(option, value)
+    _set_allocator({_ARENA_MAX: 1})
+
+
+def keep_freed_memory() -> None:
+    """Let the buffers of a segment, which are freed together and soon asked for anew, cost no page faults.
+
+    Up to 128 MiB stay with the process. With the embedded engine, whose memory is its own, that buys little.
+    """
+    _set_allocator(_KEEP)
 
 
 async def collect_cycles(seconds: float = _COLLECT_SECONDS) -> None:
@@ -51,6 +52,13 @@ async def collect_cycles(seconds: float = _COLLECT_SECONDS) -> None:
         started = time.perf_counter()
         gc.collect()
         pause = max(seconds, (time.perf_counter() - started) / _COLLECT_SHARE)
+
+
+def _set_allocator(options: Mapping[int, int]) -> None:
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # elsewhere than on glibc there is none, and no need
+    if mallopt:
+        for option, value in options.items():
+            mallopt(option, value)
 
 
 def _may_open_more_files() -> None:

@@ -36,7 +36,8 @@ class Worker:
         target = config.directory / "spool"
         own = share(target, number)
         elsewhere = Elsewhere(target, own, clock)
-        self._spool = Spool(own, config.spool, clock, elsewhere.bytes)
+        spooling = config.spool.suiting(embedded=config.store.embedded)
+        self._spool = Spool(own, spooling, clock, elsewhere.bytes)
         sync_directory(target)  # a folder that was just made must not go in a power cut with what is acknowledged in it
         self._intake = Intake(config, self._spool, clock, self._metrics)
         # What any of them has spooled before this start lies with the daemon now.

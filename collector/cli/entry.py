@@ -22,7 +22,7 @@ from collector.config import render_example
 from collector.errors import ConfigError, SpanmeterError, StartError
 from collector.model.clock import SystemClock
 from collector.model.principal import Scope
-from collector.runtime import settle_down
+from collector.runtime import keep_freed_memory, settle_down
 from collector.spool import DeadLetter
 from collector.spool.spool import put_segment
 from collector.store import migrate, open_store
@@ -94,6 +94,8 @@ def _serve(options: argparse.Namespace) -> int:
     config = config_of(options)
     set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
     settle_down()
+    if not config.store.embedded:
+        keep_freed_memory()
 
     async def run() -> None:
         await Daemon(config, reload=lambda: config_of(options)).run()

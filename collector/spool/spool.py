@@ -253,9 +253,9 @@ class Spool:
             size, spans, expanded = size + active.size, spans + active.spans, expanded + active.expanded
         config = self._config
         return (
-            size >= config.segment_max_bytes
+            size >= config.segment_bytes
             or spans >= config.segment_max_spans
-            or expanded >= _MOST_EXPANSION * config.segment_max_bytes
+            or expanded >= _MOST_EXPANSION * config.segment_bytes
         )
 
     def _write(self, chunk: list[_Pending], size: int, spans: int, expanded: int) -> None:
