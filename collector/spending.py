@@ -286,7 +286,8 @@ class Spending:
         self, rule: Rule, starts: Iterable[int], exact: Mapping[int, Mapping[Scope, Amount]]
     ) -> dict[str, Any]:
         """Make what the store says the ledger's; what differed: how many scopes, and one of them."""
-        loaded = ((start, self._ledger.load(rule, start, exact.get(start, {}))) for start in starts)
+        latest_first = sorted(starts, reverse=True)  # where there is room for some sums only
+        loaded = ((start, self._ledger.load(rule, start, exact.get(start, {}))) for start in latest_first)
         differing = [(start, scope) for start, scopes in loaded for scope in scopes]
         return {"scopes": len(differing), "first": differing[0]} if differing else {}
 
@@ -345,13 +346,13 @@ def _amount(row: Mapping[str, Any]) -> Amount:
 
 
 def _starts_at(rule: Rule, now: int) -> list[int]:
-    """The periods to know at any time: the current one and the one before; of a window, every step."""
+    """The periods to know at any time: the current one and the one before; of windows, every step that is kept."""
     schedule = rule.schedule
     if isinstance(schedule, Calendar):
         current = schedule.at(now)
         return [schedule.before(current).start, current.start]
-    window = schedule.window(now)
-    return list(range(window.start, window.end + _DAY_NS, schedule.step_ns))
+    kept = schedule.kept(now)
+    return list(range(kept.start, kept.end + _DAY_NS, schedule.step_ns))
 
 
 def _span_of(rule: Rule, starts: Sequence[int]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A rolling window is the sum of its steps; a calendar period is one sum.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -76,7 +76,7 @@ class _Account:
     """The sums of one rule, by start of period or step. `fingerprint` is what the rule counted when they were made.
 
     `totals` are those of the steps in `window`, None until a rolling window was first asked for. `size` is the number
-    of sums in `periods`.
+    of sums in `periods`. Steps before `whole_from` may lack sums.
     """
 
     fingerprint: str
@@ -84,6 +84,7 @@ class _Account:
     size: int = 0
     window: Period | None = None
     totals: _Cells = field(default_factory=dict)
+    whole_from: int = 0
 
     def count(self, start: int, scope: Scope, amount: Amount, sign: int = 1) -> None:
         """Add to the window's total, where the step is in it."""
@@ -107,6 +108,11 @@ class _Account:
     def drop(self, start: int) -> None:
         self.put(start, {})
         del self.periods[start]
+
+    def forget_before(self, start: int) -> None:
+        for older in [step for step in self.periods if step < start]:
+            self.drop(older)
+        self.whole_from = max(self.whole_from, start)
 
     def roll(self, window: Period, step: int) -> None:
         """Make `totals` those of another window."""
@@ -162,9 +168,14 @@ class Ledger:
 
     def known_as(self, rule: Rule, scope: Scope, period: Period) -> Scope:
         """The scope whose sum a scope's spend is in: itself, or the one that stands for those beyond the bounds."""
-        kept = self.scopes(rule, period) if isinstance(rule.schedule, Rolling) else self.cells(rule, period.start)
-        others = (OTHER,) * len(scope)
-        return others if scope not in kept and others in kept else scope
+        account = self._accounts.get(rule.name)
+        if account is None:
+            return scope
+        with self._lock:
+            totals = self._totals(account, rule.schedule, period) if isinstance(rule.schedule, Rolling) else None
+            kept = account.periods.get(period.start, {}) if totals is None else totals
+            others = (OTHER,) * len(scope)
+            return others if scope not in kept and others in kept else scope
 
     def scopes(self, rule: Rule, period: Period) -> dict[Scope, Amount]:
         """Every scope that spent something in a period or window."""
@@ -177,18 +188,43 @@ class Ledger:
             totals = self._totals(account, rule.schedule, period)
             if totals is not None:
                 return totals.copy()
-            found: _Cells = {}
-            for start, cells in account.periods.items():
-                for scope, amount in cells.items() if start in period else ():
+        found: _Cells = {}
+        for start in list(account.periods):
+            with self._lock:  # for a step at a time, so that others may read between
+                for scope, amount in account.periods.get(start, {}).items() if start in period else ():
                     found[scope] = found.get(scope, NOTHING).plus(amount)
+        return found
+
+    def steps(self, rule: Rule, scopes: Collection[Scope], period: Period) -> dict[Scope, list[tuple[int, Amount]]]:
+        """What each of these scopes has spent in each step of a stretch of time, without steps of nothing."""
+        found: dict[Scope, list[tuple[int, Amount]]] = {scope: [] for scope in scopes}
+        account = self._accounts.get(rule.name)
+        if account is None:
             return found
+        others = (OTHER,) * len(rule.per)
+        for start in list(account.periods):
+            if start not in period:
+                continue
+            with self._lock:  # for a step at a time, so that others may read between
+                cells = account.periods.get(start, {})
+                few = cells if len(cells) < len(found) and others not in cells else found
+                for scope in few:
+                    amount = self._of(account, cells, scope) if scope in found else NOTHING
+                    if amount != NOTHING:
+                        found[scope].append((start, amount))
+        return found
+
+    def whole_from(self, rule: Rule, now: int) -> int:
+        """The first step of a rolling window's rule from which on all are known."""
+        schedule, account = rule.schedule, self._accounts.get(rule.name)
+        assert isinstance(schedule, Rolling)
+        return max(schedule.kept(now).start, account.whole_from if account else 0)
 
     def size(self) -> int:
         """How many sums are kept."""
         return sum(account.size for account in list(self._accounts.values()))
 
-    @staticmethod
-    def _totals(account: _Account, schedule: Rolling, window: Period) -> _Cells | None:
+    def _totals(self, account: _Account, schedule: Rolling, window: Period) -> _Cells | None:
         """The sums of a window, unless a later one was asked for before."""
         if account.window and window.end < account.window.end:
             return None
@@ -196,6 +232,8 @@ class Ledger:
             return None
         if window != account.window:
             account.roll(window, schedule.step_ns)
+            if account.size >= self._max_sums:
+                account.forget_before(window.start)  # what counts against a limit comes before what once did
         return account.totals
 
     def _of(self, account: _Account, cells: _Cells, scope: Scope) -> Amount:
@@ -228,7 +266,7 @@ class Ledger:
         schedule = rule.schedule
         if isinstance(schedule, Rolling):
             start = schedule.bucket(ns)
-            return start if schedule.window(now).start <= start <= now + _DAY_NS else None
+            return start if schedule.kept(now).start <= start <= now + _DAY_NS else None
         period = schedule.at(ns)
         return period.start if now - HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
 

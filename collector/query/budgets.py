@@ -32,9 +32,20 @@ class StoredSpend:
         """
         fixed = {**where, "project": project} if project else where
         spent = spend_by(self._store(), rule, fixed, _DIVIDED_BY, period)
-        shares = [Share(feature, model, amount) for (feature, model), amount in spent.items()]
-        shares.sort(key=lambda share: (-_value(rule, share.amount), share.feature, share.model))
-        return shares[:limit]
+        return _most(rule, [Share(feature, model, amount) for (feature, model), amount in spent.items()], limit)
+
+    def top(self, rule: Rule, scopes: Collection[Scope], period: Period, limit: int) -> Mapping[Scope, Sequence[Share]]:
+        """The breakdown of each of these scopes, of all projects: one question, however many they are."""
+        if len(scopes) == 1:
+            (only,) = scopes
+            return {only: self.breakdown(rule, "", dict(zip(rule.per, only, strict=True)), period, limit)}
+        shares: dict[Scope, list[Share]] = {scope: [] for scope in scopes}
+        for (*scope, feature, model), amount in spend_by(
+            self._store(), rule, {}, (*rule.per, *_DIVIDED_BY), period
+        ).items():
+            if tuple(scope) in shares:
+                shares[tuple(scope)].append(Share(feature, model, amount))
+        return {scope: _most(rule, several, limit) for scope, several in shares.items()}
 
     def history(self, rule: Rule, where: Mapping[str, str], periods: Sequence[Period]) -> Sequence[Amount]:
         """What was spent in each of `periods`, which follow each other, oldest first."""
@@ -45,6 +56,10 @@ class StoredSpend:
             return [spend_by(store, rule, where, (), period).get((), NOTHING) for period in periods]
         found = exact_spend(self._store(), rule, [period.start for period in periods], where, ())
         return [found.get(period.start, {}).get((), NOTHING) for period in periods]
+
+
+def _most(rule: Rule, shares: Sequence[Share], limit: int) -> Sequence[Share]:
+    return sorted(shares, key=lambda share: (-_value(rule, share.amount), share.feature, share.model))[:limit]
 
 
 def _value(rule: Rule, amount: Amount) -> int:

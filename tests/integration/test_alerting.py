@@ -28,7 +28,6 @@ class Told(Bench):
 
     def __init__(self, store: Store, rules: Rules, directory: Path) -> None:
         self.directory = directory
-        self.described: list[Any] = []
         self.woken = 0
         self.outbox: Outbox | None = None
         super().__init__(store, rules, RIGHT)
@@ -44,15 +43,11 @@ class Told(Bench):
         self.spending._told = self.changes.append
 
     def another_alerting(self, outbox: Outbox) -> Alerting:
-        return Alerting(self.rules, self.ledger, outbox, self.clock, self._describe, self._wake)
+        return Alerting(self.rules, self.ledger, outbox, self.clock, self._wake, "http://spend")
 
     def use(self, rules: Rules) -> None:
         super().use(rules)
         self.alerting.use(rules)
-
-    def _describe(self, state: Any) -> dict[str, Any]:
-        self.described.append(state)
-        return {"top": []}
 
     def _wake(self) -> None:
         self.woken += 1
@@ -121,7 +116,7 @@ def test_each_line_is_told_once(bench: Any) -> None:
     assert Decimal(half.data["spend"]) == Decimal(3 * 2 * CENT + 6).scaleb(-6)
     assert half.data["limit"] == "0.100000000000"
     assert half.data["late"] is False
-    assert half.data["top"] == []
+    assert half.data["url"] == "http://spend/api/v1/budgets/b"
     assert told.woken == 3
 
 
@@ -302,13 +297,6 @@ def test_a_feature_named_at_the_end_counts(bench: Any) -> None:
     assert [scope for _, scope, _ in told.lines()] == [("",)]
     told.deliver([Call(trace=1, span=1, start_ns=NOW, feature="paid")])
     assert ("b", ("paid",), "1") in told.lines()
-
-
-def test_many_scopes_at_once_ask_the_store_for_a_few(bench: Any) -> None:
-    told = bench(budget(per=["user"]))
-    told.deliver([cents(number, 20, user=f"u{number}") for number in range(1, 61)])
-    assert len(told.told_of(EventType.BREACHED)) == 60
-    assert len(told.described) <= 20
 
 
 def test_tokens_are_a_limit_too(bench: Any) -> None:
