@@ -65,7 +65,8 @@ class Budgeting:
         self._endpoints = endpoints(config)
         self._client = Client()
         self._sender = Sender(self.outbox, self._client, clock, metrics)
-        self._alerting = Alerting(rules, self.ledger, self.outbox, clock, self._recorded, config.web.link)
+        link = config.web.link
+        self._alerting = Alerting(rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps)
         self._describing = Describing(rules, self.outbox, clock, self.stored.top, self._sender.wake)
         self._undescribed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -128,7 +129,11 @@ class Budgeting:
             await asyncio.to_thread(self.spending.use, rules)
             self.enforcement.reload(rules, config.enforcement)
             self._describing.use(rules)
-            await asyncio.to_thread(self._alerting.use, rules)
+            try:
+                await asyncio.to_thread(self._alerting.use, rules)
+            except Unavailable as error:
+                self._undecided = True
+                log.warning("What the new budgets say is told when the ledger is compared next.", why=str(error))
 
     async def _describe(self) -> None:
         """Describe events as they come, and once in a while those that could not be."""

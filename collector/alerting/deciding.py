@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from collector.alerting.forecasts import Forecasts
 from collector.alerting.record import Outbox, Record
-from collector.alerting.windows import Found, Touched, Windows
+from collector.alerting.windows import Earlier, Found, Touched, Windows
 from collector.budgets.events import State, events, reset
 from collector.budgets.ledger import HORIZON_NS, Changes, Ledger, Posted
 from collector.budgets.periods import Calendar, Period, Rolling
@@ -24,16 +24,26 @@ class Alerting:
     """Decides what to tell. `told` is called by whoever writes the ledger, `tick` when time may have passed a line."""
 
     def __init__(
-        self, rules: Rules, ledger: Ledger, outbox: Outbox, clock: Clock, recorded: Callable[[], None], link: str = ""
+        self,
+        rules: Rules,
+        ledger: Ledger,
+        outbox: Outbox,
+        clock: Clock,
+        recorded: Callable[[], None],
+        link: str,
+        earlier: Earlier,
     ) -> None:
-        """`recorded` is called when the outbox has new events; they say that `link` is where the web port is."""
+        """`recorded` is called when the outbox has new events; they say that `link` is where the web port is.
+
+        `earlier` is asked, not upon changes, what was spent before the steps that the ledger keeps.
+        """
         self._rules = rules
         self._ledger = ledger
         self._clock = clock
         self._link = link
         self._lock = threading.Lock()
         self._record = Record(outbox, recorded)
-        self._windows = Windows(ledger, self._record.told)
+        self._windows = Windows(ledger, self._record.told, earlier)
         self._forecasts = Forecasts(ledger)
         self._periods: dict[str, Period] = {}
 

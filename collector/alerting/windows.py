@@ -1,19 +1,24 @@
 """What rolling windows lead to. Whoever looks at the same calls finds the same crossings, now or in an hour."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from collector.budgets.events import State, crossed
 from collector.budgets.facts import Amount
-from collector.budgets.ledger import Ledger, Posted
+from collector.budgets.ledger import HORIZON_NS, OTHER, Ledger, Posted
 from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Rules
-from collector.budgets.windows import Crossing, levels, look
+from collector.budgets.windows import Crossing, StepSums, levels, look, times_over
 from collector.model.budgets import BudgetEvent, Line, Scope
 
 # The lines on record are gone through once in a while, so many at a time.
 _VISIT_EVERY_NS = 60 * 1_000_000_000
 _LINES_AT_ONCE = 500
+# Of so many crossings in a rule it is asked when they were, where that is longer ago than what is kept.
+_ASKED = 100
+
+# What a scope has spent in steps, by their start, as the store says.
+Earlier = Callable[[Rule, Scope, Sequence[int]], Mapping[int, Mapping[Scope, Amount]]]
 _LONGEST_MEMORY_NS = 86_400 * 1_000_000_000
 
 
@@ -37,8 +42,9 @@ class Found:
 class Windows:
     """Not thread-safe. `told` are the lines on record, with the step told of last; its owner keeps it up to date."""
 
-    def __init__(self, ledger: Ledger, told: Mapping[Line, int]) -> None:
+    def __init__(self, ledger: Ledger, told: Mapping[Line, int], earlier: Earlier) -> None:
         self._ledger = ledger
+        self._earlier = earlier
         self._told = told
         # The latest step at which spend was seen to be over a line that was told of.
         self._seen_over: dict[Line, int] = {}
@@ -55,7 +61,7 @@ class Windows:
         """Find what the sums as they are lead to; `ended`: also where spend is under the line again."""
         spent = self._ledger.scopes(rule, schedule.kept(now) if ended else schedule.window(now))
         scopes = [scope for scope, amount in spent.items() if _reaches_some(rule, scope, amount)]
-        self._look_at(rule, schedule, scopes, now, found, ended=ended)
+        self._look_at(rule, schedule, scopes, now, found, ended=ended, asking=_ASKED)
 
     def passed(self, rule: Rule, schedule: Rolling, now: int, found: Found) -> None:
         """Find what time alone leads to: steps have come to which calls were dated ahead."""
@@ -121,6 +127,7 @@ class Windows:
         posted: Mapping[Scope, Posted] | None = None,
         *,
         ended: bool = True,
+        asking: int = 0,
     ) -> None:
         if not scopes:
             return
@@ -130,8 +137,12 @@ class Windows:
         sums = self._ledger.steps(rule, scopes, Period(whole, step + schedule.step_ns))
         for scope in scopes:
             seen = look(rule, schedule, scope, sums[scope], self._told, since, now)
-            for crossing in seen.crossings:
+            for crossed_line in seen.crossings:
+                crossing = crossed_line
                 if ended or step in crossing.over:
+                    if crossing.over.start == since and asking:
+                        asking -= 1
+                        crossing = self._begun(rule, schedule, crossing, sums[scope], whole, now)
                     state = self._state(rule, schedule, scope, crossing, now)
                     found.events.append(crossed(state, crossing, schedule.step_ns, (posted or {}).get(scope)))
             for line, told in seen.told.items():
@@ -141,6 +152,25 @@ class Windows:
                     found.told[line] = told
             for line in seen.over:
                 self._seen_over[line] = step
+
+    def _begun(
+        self, rule: Rule, schedule: Rolling, crossing: Crossing, sums: StepSums, whole: int, now: int
+    ) -> Crossing:
+        """The crossing by the step in which its time over the line began, further back than what is kept."""
+        scope, last, sums = crossing.line.scope, crossing.over.end, list(sums)
+        (level,) = (level for level in levels(rule, scope) if level.line_of(rule, scope) == crossing.line)
+        over, horizon = crossing.over, now - HORIZON_NS
+        while OTHER not in scope and whole > horizon:
+            starts = range(whole - schedule.length_ns, whole, schedule.step_ns)
+            whole = starts[0]
+            earlier = self._earlier(rule, scope, starts)
+            sums += [(start, cells[scope]) for start, cells in earlier.items() if start in starts and scope in cells]
+            values = [(start, level.measure(rule, amount)) for start, amount in sums]
+            since = whole + schedule.length_ns - schedule.step_ns
+            (over,) = (time for time in times_over(values, schedule, level.needed, since, now) if last - 1 in time)
+            if over.start > since:
+                break
+        return replace(crossing, over=over)
 
     def _state(self, rule: Rule, schedule: Rolling, scope: Scope, crossing: Crossing, now: int) -> State:
         """The window now, or where spend is under the line again, the one that crossed it."""

@@ -47,6 +47,10 @@ class StoredSpend:
                 shares[tuple(scope)].append(Share(feature, model, amount))
         return {scope: _most(rule, several, limit) for scope, several in shares.items()}
 
+    def steps(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> Mapping[int, Mapping[Scope, Amount]]:
+        """What a scope has spent in steps of a rolling window's rule, by their ascending starts."""
+        return exact_spend(self._store(), rule, starts, dict(zip(rule.per, scope, strict=True)))
+
     def history(self, rule: Rule, where: Mapping[str, str], periods: Sequence[Period]) -> Sequence[Amount]:
         """What was spent in each of `periods`, which follow each other, oldest first."""
         if not periods:

@@ -1,0 +1,143 @@
+"""Who spent most is added to an event before it is sent: off the way of those who decide, and not at any price."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.alerting import Describing
+from collector.budgets.rules import Rules
+from collector.config import Config
+from collector.errors import Reason, Unavailable
+from collector.model.budgets import EventType
+from collector.query.budgets import StoredSpend
+from collector.store import Store
+from tests.integration.test_alerting import CENT, Told, budget, cents, made
+from tests.integration.test_spending import rules_of
+from tests.unit.test_outbox import OPS
+
+__all__ = ["made"]  # a fixture
+
+
+class Described(Told):
+    """A bench whose events are for an endpoint, and are described when the test says so."""
+
+    def restart(self) -> None:
+        super().restart()
+        assert self.outbox
+        self.outbox.configure({"ops": OPS})
+        self.asked = 0
+        self.released = 0
+        self.stored = StoredSpend(self._opened)
+        self.describing = Describing(self.rules, self.outbox, self.clock, self.stored.top, self._release)
+
+    def _opened(self) -> Store:
+        self.asked += 1
+        return self.store
+
+    def _release(self) -> None:
+        self.released += 1
+
+    def due(self) -> list[dict[str, Any]]:
+        """The data of what may be sent now, as it is sent."""
+        assert self.outbox
+        return [json.loads(one.body)["data"] for one in self.outbox.deliveries.claim("ops", 1000, 60)]
+
+    def without_top(self) -> float:
+        assert self.outbox
+        ((_, _, _, count),) = self.outbox.readings()
+        return count
+
+
+@pytest.fixture
+def described(store: Store, tmp_path: Path, made: list[Told]) -> Any:
+    def make(**settings: Any) -> Described:
+        said = {"budgets": [budget(webhooks=["ops"], **settings)], "store": {"ttl": "0s"}}
+        hook = {"url": "https://hooks.example.com", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+        rules = Rules.from_config(Config.model_validate(said | {"webhooks": {"ops": hook}}))
+        bench = Described(store, rules, tmp_path)
+        made.append(bench)
+        return bench
+
+    return make
+
+
+@pytest.mark.parametrize("period", ["day", "24h"])
+def test_an_event_waits_for_its_top_contributors(described: Any, period: str) -> None:
+    told = described(period=period)
+    told.deliver([cents(1, 2, feature="search"), cents(2, 4, feature="checkout")])
+    assert told.due() == [], "nobody has been asked yet"
+    told.describing.work()
+    assert told.released
+    (data,) = told.due()
+    spent = [f"{(amount * CENT + number) / 1e6:.12f}" for number, amount in ((2, 4), (1, 2))]
+    assert data["top"] == [
+        {"feature": "checkout", "model": "small-model", "spend": spent[0], "calls": 1},
+        {"feature": "search", "model": "small-model", "spend": spent[1], "calls": 1},
+    ]
+    assert told.without_top() == 0
+    told.describing.work()
+    assert told.due() == []
+
+
+def test_many_scopes_at_once_are_one_question(described: Any) -> None:
+    told = described(per=["user", "feature"])
+    told.deliver([cents(number, 20, user=f"u{number}", feature="f") for number in range(1, 41)])
+    told.describing.work()
+    bodies = told.due()
+    assert len(bodies) == 3 * 40
+    assert told.asked == 1
+    assert all([entry["feature"] for entry in data["top"]] == ["f"] for data in bodies)
+    assert {data["top"][0]["spend"] for data in bodies} == {data["spend"] for data in bodies}
+
+
+def test_what_the_store_does_not_say_in_time_is_sent_without_and_counted(described: Any) -> None:
+    told = described()
+    told.deliver([cents(1, 6)])
+
+    def refuse() -> Store:
+        raise Unavailable(Reason.STORE, "The store is away.")
+
+    told.stored._store = refuse
+    told.describing.work()
+    assert told.due() == []
+    told.clock.advance(0.7)
+    (data,) = told.due()
+    assert data["top"] is None
+    assert data["spend"] > "0.05"
+    assert told.without_top() == 1
+    told.stored._store = told._opened
+    told.describing.work()
+    assert told.outbox.undescribed(10) == [], "it stays as it was sent"
+    assert told.told()[0].data["top"] is None
+
+
+def test_a_daemon_that_died_before_it_asked_asks_at_its_start(described: Any) -> None:
+    told = described()
+    told.deliver([cents(1, 6)])
+    told.restart()
+    told.describing.work()
+    assert told.due()[0]["top"]
+
+
+def test_what_nobody_can_say_any_more_is_sent_without(described: Any) -> None:
+    told = described(per=["feature"])
+    told.deliver([cents(1, 6)])
+    told.describing.use(rules_of(budget(name="another")))
+    told.describing.work()
+    assert [data["top"] for data in told.due()] == [None]
+    assert told.asked == 0
+
+
+def test_a_reset_is_sent_at_once(described: Any) -> None:
+    told = described()
+    told.deliver([cents(1, 6)])
+    told.describing.work()
+    assert len(told.due()) == 1
+    told.clock.advance(2 * 86_400)
+    told.alerting.tick()
+    data = told.due()[-1]
+    assert "top" not in data
+    assert data["url"] == "http://spend/api/v1/budgets/b"
+    assert told.told()[-1].type is EventType.RESET
