@@ -202,9 +202,7 @@ class Ledger:
         if account is None:
             return found
         others = (OTHER,) * len(rule.per)
-        for start in list(account.periods):
-            if start not in period:
-                continue
+        for start in self._starts(rule, account, period):
             with self._lock:  # for a step at a time, so that others may read between
                 cells = account.periods.get(start, {})
                 few = cells if len(cells) < len(found) and others not in cells else found
@@ -213,6 +211,15 @@ class Ledger:
                     if amount != NOTHING:
                         found[scope].append((start, amount))
         return found
+
+    @staticmethod
+    def _starts(rule: Rule, account: _Account, period: Period) -> Iterable[int]:
+        """The starts of the steps in a stretch of time."""
+        assert isinstance(rule.schedule, Rolling)
+        span = range(period.start, period.end, rule.schedule.step_ns)
+        if len(span) < len(account.periods):
+            return span
+        return [start for start in list(account.periods) if start in period]
 
     def whole_from(self, rule: Rule, now: int) -> int:
         """The first step of a rolling window's rule from which on all are known."""

@@ -219,7 +219,7 @@ def test_a_forecast_comes_with_time_alone(bench: Any) -> None:
     told.alerting.tick()
     forecasts = told.told_of(EventType.FORECAST)
     assert len(forecasts) == len(told.told()) == 1201
-    assert {event.data["breach_at"][:13] for event in forecasts} == {"2026-03-31T09"}
+    assert {event.data["breach_at"][:13] for event in forecasts} == {"2026-03-31T10"}
     told.restart()
     assert len(told.told()) == 1201
 
