@@ -1,20 +1,24 @@
 """Who spent most is added to an event before it is sent: off the way of those who decide, and not at any price."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector.alerting import Describing
+from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rules
+from collector.budgets.views import top
 from collector.config import Config
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import EventType
 from collector.query.budgets import StoredSpend
 from collector.store import Store
 from tests.integration.test_alerting import CENT, Told, budget, cents, made
-from tests.integration.test_spending import rules_of
+from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
+from tests.support.calls import Call
 from tests.unit.test_outbox import OPS
 
 __all__ = ["made"]  # a fixture
@@ -61,6 +65,27 @@ def described(store: Store, tmp_path: Path, made: list[Told]) -> Any:
         return bench
 
     return make
+
+
+@pytest.mark.parametrize("period", ["day", "24h"])
+def test_the_ledger_knows_who_spent_most_as_the_store_does(store: Store, period: str) -> None:
+    plain = replace(rules_of(budget(period=period, per=["user"], unpriced="ignore")).by_name("b"), webhooks=("ops",))
+    bench = Bench(store, Rules([plain]).with_breakdowns(), RIGHT)
+    stored = StoredSpend(lambda: store)
+    bench.deliver([cents(number, number % 7, user=f"u{number % 2}", feature=f"f{number % 6}") for number in range(40)])
+    bench.deliver([cents(50, 900, span=2, parent=1, user="u0")])
+    bench.deliver([Call(trace=50, span=1, start_ns=NOW, feature="named at the end")])
+    scopes, rule = {("u0",), ("u1",)}, bench.rules.by_name("b")
+    now = bench.clock.now_ns
+    when = rule.schedule.at(now) if isinstance(rule.schedule, Calendar) else rule.schedule.window(now)
+    known = top(bench.ledger, rule, scopes, when, 5)
+    assert known is not None
+    assert {scope: list(shares) for scope, shares in known.items()} == stored.top(rule, scopes, when, 5)
+    assert known[("u0",)][0].feature == "named at the end"
+    assert top(bench.ledger, rule, {("nobody",)}, when, 5) is None
+    bench.max_values = 3
+    bench.restart()
+    assert top(bench.ledger, rule, scopes, when, 5) is None, "some of it is among others"
 
 
 @pytest.mark.parametrize("period", ["day", "24h"])
