@@ -5,21 +5,20 @@ drain -> spending (the ledger) -> alerting -> outbox -> sender
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from collector.alerting import Alerting, Describing
 from collector.budgets.ledger import Changes, Ledger
-from collector.budgets.periods import Period
-from collector.budgets.rules import Rule, Rules
-from collector.budgets.views import Share, top
+from collector.budgets.rules import Rules
+from collector.budgets.views import top
 from collector.config import Config
 from collector.enforcement import Enforcement
 from collector.errors import Unavailable
 from collector.lease_store import LeaseStore
-from collector.model.budgets import Scope
 from collector.model.clock import Clock
 from collector.query.budgets import StoredSpend
 from collector.spending import Spending
@@ -68,9 +67,11 @@ class Budgeting:
         self._endpoints = endpoints(config)
         self._client = Client()
         self._sender = Sender(self.outbox, self._client, clock, metrics)
-        link = config.web.link
-        self._alerting = Alerting(rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps)
-        self._describing = Describing(rules, self.outbox, clock, self._top, self._sender.wake)
+        link, known = config.web.link, partial(top, self.ledger)
+        self._alerting = Alerting(
+            rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps, known
+        )
+        self._describing = Describing(rules, self.outbox, clock, self.stored.top, self._sender.wake)
         self._undescribed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.spending = Spending(rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._told)
@@ -184,13 +185,6 @@ class Budgeting:
         self._sender.wake()
         if self._loop:
             self._loop.call_soon_threadsafe(self._undescribed.set)
-
-    def _top(
-        self, rule: Rule, scopes: Collection[Scope], period: Period, limit: int
-    ) -> Mapping[Scope, Sequence[Share]]:
-        """Who spent most: as the ledger knows at once, or else by asking the store."""
-        known = top(self.ledger, rule, scopes, period, limit)
-        return self.stored.top(rule, scopes, period, limit) if known is None else known
 
     def _tick(self) -> None:
         self._lagging = self._health()

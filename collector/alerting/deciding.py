@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import quote
 
+from collector.alerting.describing import Known, with_top
 from collector.alerting.forecasts import Forecasts
 from collector.alerting.record import Outbox, Record
 from collector.alerting.windows import Earlier, Found, Touched, Windows
@@ -32,11 +33,14 @@ class Alerting:
         recorded: Callable[[], None],
         link: str,
         earlier: Earlier,
+        known: Known,
     ) -> None:
         """`recorded` is called when the outbox has new events; they say that `link` is where the web port is.
 
-        `earlier` is asked, not upon changes, what was spent before the steps that the ledger keeps.
+        `earlier` is asked, not upon changes, what was spent before the steps that the ledger keeps. `known`
+        says who spent most, where that takes no time.
         """
+        self._known = known
         self._rules = rules
         self._ledger = ledger
         self._clock = clock
@@ -151,10 +155,11 @@ class Alerting:
         return found
 
     def _write(self, found: Found) -> None:
-        self._record.write([self._completed(event) for event in found.events], found.told)
+        events = with_top(self._rules, [self._completed(event) for event in found.events], self._known)
+        self._record.write(events, found.told)
 
     def _completed(self, event: BudgetEvent) -> BudgetEvent:
-        """With where to look; and with nobody as those who spent most, as long as the store has not been asked."""
+        """With where to look; and with nobody as those who spent most, as long as nobody has been asked."""
         data = {**event.data, "url": f"{self._link}/api/v1/budgets/{quote(event.budget, safe='')}"}
         return replace(event, data=data if event.described else {**data, "top": None})
 

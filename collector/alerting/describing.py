@@ -1,6 +1,7 @@
 """What only the store knows of an event, added to it after it is durable and before it is sent."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -23,6 +24,8 @@ _GIVEN_UP_AFTER_NS = 60 * 1_000_000_000
 
 # What was spent most on in a period, for each of some scopes of a rule. Blocking; raises Unavailable.
 Top = Callable[[Rule, Collection[Scope], Period, int], Mapping[Scope, Sequence[Share]]]
+# The same, as far as it is known without asking the store: at once, or None.
+Known = Callable[[Rule, Collection[Scope], Period, int], Mapping[Scope, Sequence[Share]] | None]
 
 
 class Undescribed(Protocol):
@@ -54,14 +57,10 @@ class Describing:
 
     def work(self) -> None:
         """Describe what waits. While the store does not answer, it is asked again, until events are too old for it."""
-        groups: dict[tuple[Rule, Period], list[BudgetEvent]] = {}
-        for event in self._outbox.undescribed(_AT_ONCE):
-            rule = self._rules.find(event.budget)
-            # Of a rule that is no more or that divides by other dimensions now, nobody can say any more.
-            if rule and len(rule.per) == len(event.scope):
-                groups.setdefault((rule, _period(rule, event)), []).append(event)
-            else:
-                self._outbox.describe({event.id: {}})
+        waiting = self._outbox.undescribed(_AT_ONCE)
+        groups = _by_period(self._rules, waiting)
+        told = {event.id for events in groups.values() for event in events}
+        self._outbox.describe({event.id: {} for event in waiting if event.id not in told})
         for (rule, period), events in groups.items():
             try:
                 self._describe(rule, period, events)
@@ -76,6 +75,30 @@ class Describing:
         shares = self._top(rule, scopes, period, _CONTRIBUTORS) if scopes else {}
         tops = {scope: [_entry(rule, share) for share in shares.get(scope, ())] for scope in scopes}
         self._outbox.describe({event.id: {"top": tops.get(event.scope)} for event in events})
+
+
+def with_top(rules: Rules, events: Sequence[BudgetEvent], known: Known) -> list[BudgetEvent]:
+    """The events, described where what is to be said of them is known at once."""
+    tops: dict[str, list[dict[str, Any]]] = {}
+    waiting = [event for event in events if not event.described and OTHER not in event.scope]
+    for (rule, period), several in _by_period(rules, waiting).items():
+        shares = known(rule, {event.scope for event in several}, period, _CONTRIBUTORS)
+        for event in several if shares is not None else ():
+            tops[event.id] = [_entry(rule, share) for share in (shares or {})[event.scope]]
+    return [
+        replace(event, data={**event.data, "top": tops[event.id]}, described=True) if event.id in tops else event
+        for event in events
+    ]
+
+
+def _by_period(rules: Rules, events: Iterable[BudgetEvent]) -> dict[tuple[Rule, Period], list[BudgetEvent]]:
+    """Without events of rules that are no more or divide by other dimensions now: of these nobody can say any more."""
+    groups: dict[tuple[Rule, Period], list[BudgetEvent]] = {}
+    for event in events:
+        rule = rules.find(event.budget)
+        if rule and len(rule.per) == len(event.scope):
+            groups.setdefault((rule, _period(rule, event)), []).append(event)
+    return groups
 
 
 def _period(rule: Rule, event: BudgetEvent) -> Period:

@@ -79,6 +79,8 @@ class Outbox:
 
     def describe(self, more: Mapping[str, Mapping[str, Any]]) -> None:
         """Add to the data of events, by id, and let them go. Those that were sent by now stay as they are."""
+        if not more:
+            return
         with self._database.transaction() as connection:
             for event_id, values in more.items():
                 for row in connection.execute("SELECT data FROM events WHERE id = ? AND described = 0", (event_id,)):

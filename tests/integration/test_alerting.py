@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from collector.alerting import Alerting
 from collector.budgets.facts import Amount
 from collector.budgets.ledger import Changes
 from collector.budgets.rules import Rule, Rules
+from collector.budgets.views import top
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import BudgetEvent, EventType, Scope
 from collector.spending import exact_spend
@@ -46,7 +48,8 @@ class Told(Bench):
         self.spending._told = self.changes.append
 
     def another_alerting(self, outbox: Outbox) -> Alerting:
-        return Alerting(self.rules, self.ledger, outbox, self.clock, self._wake, "http://spend", self._earlier)
+        known = partial(top, self.ledger)
+        return Alerting(self.rules, self.ledger, outbox, self.clock, self._wake, "http://spend", self._earlier, known)
 
     def _earlier(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
         self.asked_back += 1

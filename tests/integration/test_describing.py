@@ -106,6 +106,17 @@ def test_an_event_waits_for_its_top_contributors(described: Any, period: str) ->
     assert told.due() == []
 
 
+def test_what_the_ledger_knows_is_said_at_once(described: Any) -> None:
+    told = described(per=["user"])
+    told.rules = told.rules.with_breakdowns()
+    told.restart()
+    told.deliver([cents(1, 6, user="u", feature="search")])
+    data = [data for data in told.due() if data["budget"] == "b"]
+    assert [[entry["feature"] for entry in one["top"]] for one in data] == [["search"]]
+    assert data[0]["top"][0]["spend"] == data[0]["spend"]
+    assert told.asked == 0
+
+
 def test_many_scopes_at_once_are_one_question(described: Any) -> None:
     told = described(per=["user", "feature"])
     told.deliver([cents(number, 20, user=f"u{number}", feature="f") for number in range(1, 41)])
