@@ -143,7 +143,7 @@ class Windows:
                     if crossing.over.start == since and asking:
                         asking -= 1
                         crossing = self._begun(rule, schedule, crossing, sums[scope], whole, now)
-                    state = self._state(rule, schedule, scope, crossing, now)
+                    state = self._state(rule, schedule, crossed_line, now)
                     found.events.append(crossed(state, crossing, schedule.step_ns, (posted or {}).get(scope)))
             for line, told in seen.told.items():
                 if told is None:
@@ -172,9 +172,9 @@ class Windows:
                 break
         return replace(crossing, over=over)
 
-    def _state(self, rule: Rule, schedule: Rolling, scope: Scope, crossing: Crossing, now: int) -> State:
-        """The window now, or where spend is under the line again, the one that crossed it."""
-        over = crossing.over
+    def _state(self, rule: Rule, schedule: Rolling, crossing: Crossing, now: int) -> State:
+        """The window now, or where spend is under the line again, the one that crossed it as far as steps are kept."""
+        over, scope = crossing.over, crossing.line.scope
         window = schedule.window(now if now in over else over.start)
         return State(rule, scope, window, self._ledger.spend_in(rule, scope, window), now)
 
