@@ -135,11 +135,13 @@ def _under_load(server: Measured, rate: float, seconds: float, url: str, body: A
 def webhooks(rate: float) -> Figures:
     """Seconds from the acknowledgement of the span that breaches until the receiver has the event."""
     arrived: dict[str, float] = {}
+    without_top: list[bool] = []
 
     def take(received: Received, _: int) -> Reply:
         event = received.verify()
         if event["type"] == "budget.breached" and event["data"]["budget"] == "tiny":
             arrived.setdefault(event["data"]["scope"]["feature"], time.monotonic())
+            without_top.append(event["data"]["top"] is None)
         return Reply()
 
     tiny = {"name": "tiny", "limit_tokens": 1, "period": "day", "per": ["feature"], "webhooks": ["ops"]}
@@ -151,8 +153,10 @@ def webhooks(rate: float) -> Figures:
             _wait(lambda: arrived.keys() >= acknowledged.keys(), hooks)
     taken = [arrived[feature] - at for feature, at in acknowledged.items()]
     p50, p99, most = (float(np.percentile(taken, part)) for part in (50, 99, 100))
-    print(table(["breaches", "spans/s", "p50 s", "p99 s", "max s"], [[len(taken), rate, *map(_two, (p50, p99, most))]]))
-    return {"breaches": len(taken), "spans_per_s": rate, "p50_s": p50, "p99_s": p99, "max_s": most}
+    row = [len(taken), rate, *map(_two, (p50, p99, most)), sum(without_top)]
+    print(table(["breaches", "spans/s", "p50 s", "p99 s", "max s", "without top"], [row]))
+    figures = {"breaches": len(taken), "spans_per_s": rate, "p50_s": p50, "p99_s": p99, "max_s": most}
+    return figures | {"without_top": sum(without_top)}
 
 
 def _breaching(server: Measured, rate: float) -> dict[str, float]:

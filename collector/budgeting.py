@@ -6,23 +6,20 @@ drain -> spending (the ledger) -> alerting -> outbox -> sender
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import structlog
 
-from collector.alerting import Alerting
-from collector.budgets.account import OTHER
-from collector.budgets.events import State
+from collector.alerting import Alerting, Describing
 from collector.budgets.ledger import Changes, Ledger
-from collector.budgets.rules import Rules, Unit
+from collector.budgets.rules import Rules
+from collector.budgets.views import top
 from collector.config import Config
 from collector.enforcement import Enforcement
 from collector.errors import Unavailable
 from collector.lease_store import LeaseStore
 from collector.model.clock import Clock
-from collector.model.money import usd
 from collector.query.budgets import StoredSpend
 from collector.spending import Spending
 from collector.store.client import Store
@@ -37,7 +34,6 @@ log = structlog.get_logger("spanmeter.budgets")
 LEASES_FILE = "leases.db"
 _TICK_SECONDS = 1.0
 _COPY_SECONDS = 5.0
-_CONTRIBUTORS = 5
 
 
 class Budgeting:
@@ -69,24 +65,32 @@ class Budgeting:
         self._endpoints = endpoints(config)
         self._client = Client()
         self._sender = Sender(self.outbox, self._client, clock, metrics)
-        self._alerting = Alerting(rules, self.ledger, self.outbox, clock, self._describe, self._sender.wake)
-        self.spending = Spending(rules, self.ledger, clock, self.enforcement.open_leases, self._told)
+        link, known = config.web.link, partial(top, self.ledger)
+        self._alerting = Alerting(
+            rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps, known
+        )
+        self._describing = Describing(rules, self.outbox, clock, self.stored.top, self._sender.wake)
+        self._undescribed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.spending = Spending(rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._told)
         self._reconcile_interval = config.ledger.reconcile_interval
-        self._public_url = config.web.link
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._undecided = False
         metrics.watch(self.enforcement.readings)
         metrics.watch(self.spending.readings)
+        metrics.watch(self.outbox.readings)
 
     # -- running --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Send, look at the clock, reconcile and copy until `stop`. Failures of the store are tried again."""
+        self._loop = asyncio.get_running_loop()
         await self._configured()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sender.run())
             tasks.create_task(self._every(_TICK_SECONDS, self._tick))
+            tasks.create_task(self._describe())
             tasks.create_task(self._every(_COPY_SECONDS, self._copy))
             tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
 
@@ -104,6 +108,7 @@ class Budgeting:
     def stop(self) -> None:
         """Have `run` end; what is not sent yet stays in the outbox."""
         self._stopping.set()
+        self._undescribed.set()
         self._sender.stop()
 
     def close(self) -> None:
@@ -123,19 +128,39 @@ class Budgeting:
         async with self._reloading:
             await self._sender.configure(receivers)
             self._endpoints = receivers
-            await asyncio.to_thread(self.spending.use, rules)
+            await asyncio.to_thread(self.spending.use, rules.with_breakdowns())
             self.enforcement.reload(rules, config.enforcement)
-            await asyncio.to_thread(self._alerting.use, rules)
+            self._describing.use(rules)
+            try:
+                await asyncio.to_thread(self._alerting.use, rules)
+            except Unavailable as error:
+                self._undecided = True
+                log.warning("What the new budgets say is told when the ledger is compared next.", why=str(error))
+
+    async def _describe(self) -> None:
+        """Describe events as they come, and once in a while those that could not be."""
+        while not self._stopping.is_set():
+            self._undescribed.clear()
+            if self.ledger.ready:
+                await self._once(self._describing.work)
+            try:
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._undescribed.wait()
+            except TimeoutError:
+                pass
 
     async def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stopping.is_set():
-            try:
-                await asyncio.to_thread(work)
-            except Unavailable as error:
-                log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
-            except Exception:  # a defect must not end the daemon: the next time may do
-                log.exception("Budgets could not be kept up; it will be tried again.")
+            await self._once(work)
             await self._pause(seconds)
+
+    async def _once(self, work: Callable[[], object]) -> None:
+        try:
+            await asyncio.to_thread(work)
+        except Unavailable as error:
+            log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
+        except Exception:  # a defect must not end the daemon: the next time may do
+            log.exception("Budgets could not be kept up; it will be tried again.")
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -152,6 +177,12 @@ class Budgeting:
             (lease, spent.amount.pico, spent.amount.tokens, spent.finished) for lease, spent in changes.leases.items()
         )
         self._alerting.told(changes)
+
+    def _recorded(self) -> None:
+        """The outbox has new events: some may go at once, others are to be described first."""
+        self._sender.wake()
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._undescribed.set)
 
     def _tick(self) -> None:
         self._lagging = self._health()
@@ -187,26 +218,3 @@ class Budgeting:
         finally:
             writer.close()
         self.outbox.copier.copied(copies.marks)
-
-    def _describe(self, state: State) -> dict[str, Any]:
-        """What an event says besides sums: who spent most, and where to look."""
-        where = dict(zip(state.rule.per, state.scope, strict=True))
-        more: dict[str, Any] = {"url": f"{self._public_url}/api/v1/budgets/{quote(state.rule.name, safe='')}"}
-        if OTHER in state.scope:
-            return more
-        try:
-            shares = self.stored.breakdown(state.rule, "", where, state.period, _CONTRIBUTORS)
-        except Unavailable as error:
-            log.warning("An event does not say who spent most.", budget=state.rule.name, why=str(error))
-            return more
-        dollars = state.rule.unit is Unit.USD
-        top = [
-            {
-                "feature": share.feature,
-                "model": share.model,
-                "spend": f"{usd(share.amount.pico):f}" if dollars else str(share.amount.tokens),
-                "calls": share.amount.calls,
-            }
-            for share in shares
-        ]
-        return {"top": top, **more}

@@ -359,7 +359,8 @@ class Spending:
         differing = [
             (start, scope)
             for rule, starts in wanted
-            for start in sorted({*starts, *exact[rule.name]})
+            # The latest first, where there is not room for all.
+            for start in sorted({*starts, *exact[rule.name]}, reverse=True)
             for scope in self._ledger.load(rule, start, exact[rule.name].get(start, {}))
         ]
         _let_go({rule.name: exact[rule.name] for rule, _ in wanted})
@@ -375,13 +376,13 @@ class Spending:
 
 
 def _starts_at(rule: Rule, now: int) -> Sequence[int]:
-    """The periods to know at any time: the current one and the one before; of a window, every step."""
+    """The periods to know at any time: the current one and the one before; of windows, every step that is kept."""
     schedule = rule.schedule
     if isinstance(schedule, Calendar):
         current = schedule.at(now)
         return [schedule.before(current).start, current.start]
-    window = schedule.window(now)
-    return range(window.start, window.end + _DAY_NS, schedule.step_ns)
+    kept = schedule.kept(now)
+    return range(kept.start, kept.end + _DAY_NS, schedule.step_ns)
 
 
 def _lately(rule: Rule, now: int, *, every: bool) -> Sequence[int]:

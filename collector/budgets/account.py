@@ -1,8 +1,9 @@
 """The sums of one budget: by start of period or step, and by scope.
 
 A calendar period is one sum a scope. A rolling window is the sum of its steps, and is kept beside them: `totals` adds
-up every step that is kept, `future` those that begin at `end` or later. A scope's spend in the window up to `end` is
-`totals` without `future`. The window moves on sum by sum, so that it may be asked in between.
+up every step from the window's first on, `future` those that begin at `end` or later. A scope's spend in the window up
+to `end` is `totals` without `future`. The window moves on sum by sum, so that it may be asked in between. Steps that it
+has left are kept in `past` for some time, so that it is known what earlier windows held.
 """
 
 from collections.abc import Iterable
@@ -39,14 +40,34 @@ class Account:
     loads: int = 0
     seen: dict[tuple[int, Scope], list[Amount]] | None = None
     sure: set[int] = field(default_factory=set)
-    begin: int = 0  # of the first step that is kept
+    begin: int = 0  # of the first step of `periods`, of which some sums may be in `past` already
     end: int = 0  # of the window
     totals: Cells = field(default_factory=dict)
     future: Cells = field(default_factory=dict)
     ahead: dict[int, Cells] = field(default_factory=dict)  # the sums in `future`, by step
-    sharing: dict[int, None] = field(default_factory=dict)  # steps in which scopes share a sum
+    sharing: dict[int, None] = field(default_factory=dict)  # steps of `periods` in which scopes share a sum
+    past: dict[int, Cells] = field(default_factory=dict)
+    whole_from: int = 0  # of the first step that may not lack sums
 
     # -- reading --------------------------------------------------------------------------------------------------
+
+    def at(self, start: int) -> Cells:
+        """The sums of a period or step."""
+        cells, past = self.periods.get(start), self.past.get(start)
+        if cells is None or past is None:
+            return cells or past or {}
+        return past | cells
+
+    def starts(self) -> list[int]:
+        """The periods or steps that are kept."""
+        return [*self.periods, *(start for start in list(self.past) if start not in self.periods)]
+
+    def steps_in(self, period: Period) -> Iterable[int]:
+        """The steps that are kept of a stretch of time, and maybe others."""
+        span = range(period.start, period.end, _step(self.schedule))
+        if len(span) < len(self.periods) + len(self.past):
+            return span
+        return sorted(start for start in self.starts() if start in period)
 
     def found(self, cells: Cells, scope: Scope) -> Amount:
         """What a scope has spent; the sum of all that share one, where it does."""
@@ -54,7 +75,12 @@ class Account:
         return cells.get(self.others, NOTHING) if amount is None else amount
 
     def in_window(self, scope: Scope, window: Period) -> Amount:
-        """What a scope has spent in a window, or in a later one that was asked for before, with all it shares with."""
+        """What a scope has spent in a window, with all it shares with."""
+        if window.end < self.end or window.start < self.begin:
+            amount = NOTHING
+            for start in self.steps_in(window):
+                amount = amount.plus(self.found(self.at(start), scope))
+            return amount
         if (self.begin, self.end) == (window.start, window.end) and not self.ahead and not self.sharing:
             return self.totals.get(scope, NOTHING)  # nothing is being moved, as nearly always
         (amount,) = self.apart((scope,), window)
@@ -94,7 +120,9 @@ class Account:
 
     def put(self, start: int, scope: Scope, after: Amount | None) -> None:
         """Have another sum in a period or step that is kept, or with None no sum."""
-        cells = self.periods[start]
+        left = self.past.get(start)
+        gone = left is not None and (start < self.begin or scope in left)
+        cells = left if left is not None and gone else self.periods[start]
         before = cells.get(scope, NOTHING)
         if after is None:
             if cells.pop(scope, None) is not None:
@@ -102,7 +130,7 @@ class Account:
         else:
             self.size += scope not in cells
             cells[scope] = after
-        if isinstance(self.schedule, Rolling):
+        if isinstance(self.schedule, Rolling) and not gone:
             self._put_step(start, scope, (after or NOTHING).plus(before, -1), gone=after is None)
 
     def _put_step(self, start: int, scope: Scope, more: Amount, *, gone: bool) -> None:
@@ -117,10 +145,13 @@ class Account:
             self.size += _add(self.ahead.setdefault(start, {}), scope, more)
 
     def open(self, start: int) -> bool:
-        """Keep a period or step; False for a step that the window has left."""
+        """Keep a period or step; False for a step that is kept no longer."""
         if isinstance(self.schedule, Rolling) and start < self.begin:
-            return False
-        self.periods.setdefault(start, {})
+            if start < self.whole_from:
+                return False
+            self.past.setdefault(start, {})
+        else:
+            self.periods.setdefault(start, {})
         return True
 
     def replace(self, start: int, cells: Cells) -> Cells | None:
@@ -141,6 +172,7 @@ class Account:
 
     def advance(self, window: Period) -> bool:
         """Move the window on by some sums; whether it is there."""
+        assert isinstance(self.schedule, Rolling)
         if self.end < window.end:
             step = _step(self.schedule)
             if self.end and self._enter(self.end - step):
@@ -155,7 +187,7 @@ class Account:
             self._leave(min(leaving))
             return False
         self.begin = max(self.begin, window.start)
-        return True
+        return self._expired(window.start - self.schedule.memory_ns)
 
     def _enter(self, start: int) -> bool:
         """Move some sums of a step out of `future`; False when there are none."""
@@ -171,18 +203,42 @@ class Account:
         return True
 
     def _leave(self, start: int) -> None:
-        """Drop some sums of the first step that is kept; at last the step."""
+        """Move some sums of the window's first step into `past`."""
         cells = self.periods[start]
+        past = self.past.setdefault(start, {})
         self.begin = start
         for _ in range(min(_AT_ONCE, len(cells))):
             scope, amount = cells.popitem()
-            self.size -= 1
+            past[scope] = amount
             self.size += _add(self.totals, scope, amount, -1)
         if not cells:
             del self.periods[start]
             self.sharing.pop(start, None)
-            self.sure.discard(start)
             self.begin = start + _step(self.schedule)
+
+    def _expired(self, limit: int) -> bool:
+        """Drop some sums of steps before `limit`; whether there are none left."""
+        if limit <= self.whole_from:
+            return True
+        for start in [start for start in self.past if start < limit]:
+            cells = self.past[start]
+            for _ in range(min(_AT_ONCE, len(cells))):
+                cells.popitem()
+                self.size -= 1
+            if cells:
+                return False
+            del self.past[start]
+            self.sure.discard(start)
+        self.whole_from = limit
+        return True
+
+    def forget_past(self) -> list[Cells]:
+        """Keep no steps that the window has left; their sums."""
+        past, self.past = self.past, {}
+        self.size -= sum(map(len, past.values()))
+        self.sure.difference_update(past)
+        self.whole_from = max([self.whole_from, *(start + _step(self.schedule) for start in past)])
+        return list(past.values())
 
 
 def _step(schedule: Schedule) -> int:

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 from collector.budgets.facts import Amount, SpanFact
 from collector.budgets.forecast import forecast
 from collector.budgets.ledger import Posted
-from collector.budgets.periods import Calendar, Period, Rolling
+from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Unit, Unpriced
+from collector.budgets.windows import Crossing
 from collector.model.budgets import BudgetEvent, EventType, Scope, event_id
 from collector.model.money import usd
 
 # A forecast needs so much of the period and of the limit behind it.
-_FORECAST_FROM = Decimal("0.1")
+FORECAST_FROM = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class State:
     @property
     def late(self) -> bool:
         """Whether the period has ended."""
-        return isinstance(self.rule.schedule, Calendar) and self.period.end <= self.now
+        return self.period.end <= self.now
 
     def reached(self, fraction: Decimal) -> bool:
         """Whether spend is at or over a fraction of the limit. Nothing spent reaches nothing, not even a limit of 0."""
@@ -61,12 +62,9 @@ def lines_reached(state: State) -> Iterator[tuple[EventType, str]]:
         yield EventType.BREACHED, "1"
 
 
-def events(state: State, posted: Posted | None, named: Period | None = None) -> Iterator[BudgetEvent]:
-    """Everything there is to tell of a state, told before or not. `posted` led to it.
-
-    The events are told once for each period, or once for each period `named` instead.
-    """
-    period = named or state.period
+def events(state: State, posted: Posted | None) -> Iterator[BudgetEvent]:
+    """Everything there is to tell of a calendar period's state, told before or not. `posted` led to it."""
+    period = state.period
     for kind, fraction in lines_reached(state):
         crossed = _crossing(state, Decimal(fraction), posted)
         yield _event(state, period, kind, fraction, {"fraction": fraction, "crossed_by": crossed})
@@ -74,6 +72,16 @@ def events(state: State, posted: Posted | None, named: Period | None = None) -> 
         yield _event(state, period, EventType.UNPRICED, "", {"crossed_by": _by(posted.last if posted else None)})
     if outlook := _outlook(state):
         yield _event(state, period, EventType.FORECAST, "", outlook)
+
+
+def crossed(state: State, crossing: Crossing, step_ns: int, posted: Posted | None) -> BudgetEvent:
+    """A rolling window has crossed a line. The event is named by the first step over it: whoever sees it, and when."""
+    first = crossing.over.start
+    by = _by(posted.last if posted else None)
+    more: dict[str, Any] = {"over_since": _local(state.rule, first), "crossed_by": by}
+    if crossing.fraction:
+        more["fraction"] = crossing.fraction
+    return _event(state, Period(first, first + step_ns), crossing.line.type, crossing.fraction, more)
 
 
 def reset(state: State, ended: Period) -> BudgetEvent:
@@ -97,6 +105,7 @@ def _event(state: State, period: Period, kind: EventType, fraction: str, more: d
         period_start=start,
         period_end=period.end,
         threshold=fraction,
+        described=kind is EventType.RESET,
     )
 
 
@@ -130,8 +139,8 @@ def _number(unit: Unit, value: int) -> str:
 
 def _crossing(state: State, fraction: Decimal, posted: Posted | None) -> dict[str, str] | None:
     """The span whose amount crossed a line, where that is known: the first after which the sum was over it."""
-    if posted is None or isinstance(state.rule.schedule, Rolling):  # whose sums are of steps
-        return _by(posted.last if posted else None)
+    if posted is None:
+        return None
     line = state.limit * fraction
     dollars = state.rule.unit is Unit.USD
     return _by(posted.crossing(lambda sum_: (sum_.pico if dollars else sum_.tokens) >= line))
@@ -149,7 +158,7 @@ def _outlook(state: State) -> dict[str, Any] | None:
     if not isinstance(state.rule.schedule, Calendar) or state.late or state.reached(Decimal(1)):
         return None
     whole, elapsed = state.period.end - state.period.start, state.now - state.period.start
-    if elapsed < whole * _FORECAST_FROM or not state.reached(_FORECAST_FROM):
+    if elapsed < whole * FORECAST_FROM or not state.reached(FORECAST_FROM):
         return None
     outlook = forecast(state.value, state.limit, state.period.start, state.period.end, state.now)
     if outlook is None or outlook.breach_ns is None:

@@ -5,7 +5,7 @@ is held for longer than some hundred sums take: checks ask while a batch is coun
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -140,7 +140,33 @@ class Ledger:
             some = scopes[begin : begin + _AT_ONCE]
             with self._lock:
                 found.update(zip(some, account.apart(some, period), strict=True))
+        for start in [start for start in list(account.past) if start in period]:
+            with self._lock:  # for a step at a time, so that others may read between
+                for scope, amount in account.past.get(start, {}).items():
+                    found[scope] = found.get(scope, NOTHING).plus(amount)
         return {scope: amount for scope, amount in found.items() if amount != NOTHING}
+
+    def steps(self, rule: Rule, scopes: Collection[Scope], period: Period) -> dict[Scope, list[tuple[int, Amount]]]:
+        """What each of these scopes has spent in each step of a stretch of time, without steps of nothing."""
+        found: dict[Scope, list[tuple[int, Amount]]] = {scope: [] for scope in scopes}
+        account = self._accounts.get(rule.name)
+        if account is None:
+            return found
+        for start in account.steps_in(period):
+            with self._lock:  # for a step at a time, so that others may read between
+                cells = account.at(start)
+                few = cells if len(cells) < len(found) and account.others not in cells else found
+                for scope in few:
+                    amount = account.found(cells, scope) if scope in found else NOTHING
+                    if amount != NOTHING:
+                        found[scope].append((start, amount))
+        return found
+
+    def whole_from(self, rule: Rule, now: int) -> int:
+        """The first step of a rolling window's rule from which on all are known."""
+        schedule, account = rule.schedule, self._accounts.get(rule.name)
+        assert isinstance(schedule, Rolling)
+        return max(schedule.kept(now).start, account.whole_from if account else 0)
 
     def size(self) -> int:
         """How many sums are kept."""
@@ -169,7 +195,7 @@ class Ledger:
         schedule = rule.schedule
         if isinstance(schedule, Rolling):
             start = schedule.bucket(ns)
-            return start if schedule.window(now).start <= start <= now + _DAY_NS else None
+            return start if schedule.kept(now).start <= start <= now + _DAY_NS else None
         period = schedule.at(ns)
         return period.start if now - HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
 
@@ -181,14 +207,15 @@ class Ledger:
         Both are NOTHING while the period waits to be loaded.
         """
         account = self._accounts[rule.name]
-        cells = account.periods.get(start)
-        if cells is None and isinstance(rule.schedule, Calendar):
+        if start not in account.periods and isinstance(rule.schedule, Calendar):
             return NOTHING, NOTHING
-        known = scope if cells and scope in cells else self._place(account, cells or {}, scope, start)
+        with self._lock:
+            cells = account.at(start)
+        known = scope if scope in cells else self._place(account, cells, scope, start)
         with self._lock:
             if not account.open(start):
                 return NOTHING, NOTHING
-            before = account.periods[start].get(known, NOTHING)
+            before = account.at(start).get(known, NOTHING)
             after = before.plus(amount)
             account.put(start, known, after)
             if account.seen is not None:
@@ -206,7 +233,8 @@ class Ledger:
         account.loads += 1
         for other in self._accounts.values():
             other.granted = 0
-        before = account.periods.get(start)
+        with self._lock:
+            before = account.at(start) if start in account.periods or start in account.past else None
         differing = [] if before is None else _differing(_as_kept(account, exact, before), before)
         if isinstance(rule.schedule, Calendar):
             cells = self._bounded(account, exact, before or {}, self._room(account))
@@ -222,7 +250,7 @@ class Ledger:
         with self._lock:
             if not account.open(start):
                 return
-            kept = account.periods[start]
+            kept = account.at(start)
         before = _copy(kept)
         changes: list[tuple[Scope, Amount | None]] = [(scope, None) for scope in before if scope not in cells]
         changes += [(scope, amount) for scope, amount in cells.items() if before.get(scope) != amount]
@@ -261,18 +289,23 @@ class Ledger:
 
     def cells(self, rule: Rule, start: int) -> dict[Scope, Amount]:
         """The sums of one period or step."""
-        return _read(self._accounts[rule.name], start, _copy)
+        account = self._accounts[rule.name]
+        if isinstance(rule.schedule, Calendar):
+            return _read(account, start, _copy)
+        with self._lock:
+            cells = account.at(start)
+        return _copy(cells)
 
     def kept(self, rule: Rule) -> Iterator[int]:
         """The starts of the periods or steps that are kept."""
-        yield from list(self._accounts[rule.name].periods)
+        yield from self._accounts[rule.name].starts()
 
     # -- comparing ------------------------------------------------------------------------------------------------
 
     def unsure(self, rule: Rule) -> list[int]:
         """The starts of the kept periods or steps that are to be compared with the store, in order."""
         account = self._accounts[rule.name]
-        return sorted(set(account.periods).difference(account.sure))
+        return sorted(set(account.starts()).difference(account.sure))
 
     def watch(self, rules: Iterable[Rule]) -> None:
         """Remember from now on what each sum was, for `is_or_was`; until `unwatch`."""
@@ -290,7 +323,8 @@ class Ledger:
         account = self._accounts[rule.name]
         with self._lock:
             changed = {start for start, _ in account.seen or ()}
-            account.sure.update(start for start in starts if start in account.periods and start not in changed)
+            kept = set(account.starts())
+            account.sure.update(start for start in starts if start in kept and start not in changed)
 
     def trust_none(self) -> None:
         """Have everything compared again."""
@@ -306,7 +340,8 @@ class Ledger:
         account = self._accounts.get(rule.name)
         if account is None or account.seen is None or account.loads:
             return False
-        cells = account.periods.get(start, {})
+        with self._lock:
+            cells = account.at(start)
         stored = _as_kept(account, exact, cells)
         if any(not self._was(account, cells, start, scope, amount) for scope, amount in stored.items()):
             return False
@@ -326,7 +361,7 @@ class Ledger:
         account = self._accounts[rule.name]
         if not account.others or self._room(account) * _PARTED <= self._max_values:
             return False
-        return any(account.others in account.periods.get(start, ()) for start in starts)
+        return any(account.others in account.at(start) for start in starts)
 
     def _room(self, account: Account) -> int:
         """How many more sums an account may have."""
@@ -349,8 +384,15 @@ class Ledger:
         return scope if room > 0 else account.others
 
     def _fold(self, account: Account, start: int) -> None:
-        """Make room in the periods before `start`: of these only some scopes, which spent most, stay apart."""
+        """Make room in the periods before `start`: of these only some scopes, which spent most, stay apart.
+
+        What windows held once goes first: what counts against a limit comes before it.
+        """
         if isinstance(account.schedule, Rolling):
+            with self._lock:
+                past = account.forget_past()
+            for cells in past:
+                discard(cells)
             return
         for earlier, cells in list(account.periods.items()):
             if earlier < start and len(cells) > _FEWEST and self._room(account) <= 0:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 _SECOND = 1_000_000_000
 _HOUR = 3600
+_DAY_NS = 86_400 * _SECOND
 _STEPS = 1440
 # Most spans of a batch are of the current period, late ones of a few before it.
 _REMEMBERED = 8
@@ -121,10 +122,14 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """The last `length_ns` (whole seconds), which move on in steps of at least 1/1440 of it that divide it evenly."""
+    """The last `length_ns` (whole seconds), which move on in steps of at least 1/1440 of it that divide it evenly.
+
+    `memory_ns` is for how long it is known after which step a window held how much: a day, but no longer than a window.
+    """
 
     length_ns: int
     step_ns: int = field(init=False)
+    memory_ns: int = field(init=False)
 
     def __post_init__(self) -> None:
         seconds, rest = divmod(self.length_ns, _SECOND)
@@ -134,6 +139,7 @@ class Rolling:
         while seconds % step:
             step += 1
         object.__setattr__(self, "step_ns", step * _SECOND)
+        object.__setattr__(self, "memory_ns", min(self.length_ns, _DAY_NS - _DAY_NS % self.step_ns))
 
     def bucket(self, ns: int) -> int:
         """The start of the step that holds an instant."""
@@ -143,6 +149,11 @@ class Rolling:
         """The window that ends with the step of `now_ns`."""
         end = self.bucket(now_ns) + self.step_ns
         return Period(end - self.length_ns, end)
+
+    def kept(self, now_ns: int) -> Period:
+        """The steps of all windows of the last `memory_ns`."""
+        window = self.window(now_ns)
+        return Period(window.start - self.memory_ns, window.end)
 
 
 Schedule = Calendar | Rolling

@@ -6,7 +6,7 @@ import json
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -24,6 +24,10 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 # An RE2 expression that matches nothing, not even "": every call has one model.
 _NO_MODEL = "(?s)^$."
+
+
+# What contributors are told apart by.
+DIVIDED_BY = ("feature", "model")
 
 
 class Unit(StrEnum):
@@ -170,6 +174,12 @@ class Rules:
         keys = attribute_keys(name for budget in config.budgets for name in (*budget.match, *budget.per))
         return cls(_rule(budget, keys) for budget in config.budgets)
 
+    def with_breakdowns(self) -> "Rules":
+        """With a rule beside each that tells someone: what it counts, divided by feature and model as well."""
+        taken = {rule.name for rule in self.rules}
+        divided = (breakdown_of(rule) for rule in self.rules if rule.webhooks)
+        return Rules([*self.rules, *(rule for rule in divided if rule.name not in taken)])
+
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
 
@@ -197,6 +207,12 @@ class Rules:
             scope = rule.scope_of(call)
             if scope is not None:
                 yield rule, scope
+
+
+def breakdown_of(rule: Rule) -> Rule:
+    """The rule that divides what another counts by feature and model; nothing is ever told of it."""
+    name = f"{rule.name} (by feature and model)"
+    return replace(rule, name=name, per=(*rule.per, *DIVIDED_BY), limits={}, hard=False, webhooks=())
 
 
 def attribute_keys(names: Iterable[str]) -> tuple[str, ...]:

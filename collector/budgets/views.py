@@ -4,9 +4,11 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+from collector.budgets.account import OTHER
 from collector.budgets.facts import Amount
+from collector.budgets.ledger import Ledger
 from collector.budgets.periods import Calendar, Period
-from collector.budgets.rules import Rule, Unit
+from collector.budgets.rules import Rule, Unit, breakdown_of
 from collector.model.budgets import Scope
 
 _MILLION = 1_000_000
@@ -77,3 +79,31 @@ def periods_before(rule: Rule, period: Period, count: int) -> list[Period]:
         else:
             found.append(Period(last.start - schedule.length_ns, last.start))
     return found[::-1]
+
+
+def most(rule: Rule, shares: Iterable[Share], limit: int) -> Sequence[Share]:
+    """Those on which most was spent, in the rule's unit; most first."""
+
+    def rank(share: Share) -> tuple[int, str, str]:
+        spent = share.amount.tokens if rule.unit is Unit.TOKENS else share.amount.pico
+        return -spent, share.feature, share.model
+
+    return heapq.nsmallest(limit, shares, key=rank)
+
+
+def top(
+    ledger: Ledger, rule: Rule, scopes: Collection[Scope], period: Period, limit: int
+) -> Mapping[Scope, Sequence[Share]] | None:
+    """The dearest features and models of scopes that have calls, by the rule's breakdown; None where it is not kept."""
+    divided = breakdown_of(rule)
+    if not ledger.has(divided) or not ledger.ready:
+        return None
+    shares: dict[Scope, list[Share]] = {scope: [] for scope in scopes}
+    for (*of, feature, model), amount in ledger.scopes(divided, period).items():
+        if feature == OTHER:
+            return None
+        if (scope := tuple(of)) in shares and amount.calls:
+            shares[scope].append(Share(feature, model, amount))
+    if not all(shares.values()):
+        return None
+    return {scope: most(rule, several, limit) for scope, several in shares.items()}

@@ -42,7 +42,8 @@ class BudgetEvent:
     """One thing to tell, once. `data` is JSON with money as decimal strings; `webhooks` are endpoints by name.
 
     `scope`, `period_start`, `period_end` (Unix ns) and `threshold` are what its id was made of: by them a later
-    decision asks what has fired. 0 is "no period", as for a test.
+    decision asks what has fired. 0 is "no period", as for a test. `described` is False while `data` lacks what only
+    the store knows.
     """
 
     id: str
@@ -55,10 +56,14 @@ class BudgetEvent:
     period_start: int = 0
     period_end: int = 0
     threshold: str = ""
+    described: bool = True
 
 
 class Line(NamedTuple):
-    """What a rolling window's spend is over or under: a threshold, the limit, or the first call without a price."""
+    """What a rolling window's spend is over or under: a threshold, the limit, or the first call without a price.
+
+    `threshold` is a fraction and its limit, "0.5 of 1000"; "" for calls without a price.
+    """
 
     budget: str
     scope: Scope

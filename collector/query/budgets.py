@@ -4,13 +4,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.periods import Calendar, Period
-from collector.budgets.rules import Rule, Unit
-from collector.budgets.views import Share
+from collector.budgets.rules import DIVIDED_BY, Rule
+from collector.budgets.views import Share, most
 from collector.model.budgets import Scope
 from collector.store.client import Store
 from collector.stored_sums import exact_spend, spend_by
-
-_DIVIDED_BY = ("feature", "model")
 
 
 class StoredSpend:
@@ -31,10 +29,25 @@ class StoredSpend:
         `where` fixes values of dimensions. Of one project's calls, or of all with "".
         """
         fixed = {**where, "project": project} if project else where
-        spent = spend_by(self._store(), rule, fixed, _DIVIDED_BY, period)
-        shares = [Share(feature, model, amount) for (feature, model), amount in spent.items()]
-        shares.sort(key=lambda share: (-_value(rule, share.amount), share.feature, share.model))
-        return shares[:limit]
+        spent = spend_by(self._store(), rule, fixed, DIVIDED_BY, period)
+        return most(rule, [Share(feature, model, amount) for (feature, model), amount in spent.items()], limit)
+
+    def top(self, rule: Rule, scopes: Collection[Scope], period: Period, limit: int) -> Mapping[Scope, Sequence[Share]]:
+        """The breakdown of each of these scopes, of all projects: one question, however many they are."""
+        if len(scopes) == 1:
+            (only,) = scopes
+            return {only: self.breakdown(rule, "", dict(zip(rule.per, only, strict=True)), period, limit)}
+        shares: dict[Scope, list[Share]] = {scope: [] for scope in scopes}
+        for (*scope, feature, model), amount in spend_by(
+            self._store(), rule, {}, (*rule.per, *DIVIDED_BY), period
+        ).items():
+            if tuple(scope) in shares:
+                shares[tuple(scope)].append(Share(feature, model, amount))
+        return {scope: most(rule, several, limit) for scope, several in shares.items()}
+
+    def steps(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> Mapping[int, Mapping[Scope, Amount]]:
+        """What a scope has spent in steps of a rolling window's rule, by their ascending starts."""
+        return exact_spend(self._store(), rule, starts, dict(zip(rule.per, scope, strict=True)))
 
     def history(self, rule: Rule, where: Mapping[str, str], periods: Sequence[Period]) -> Sequence[Amount]:
         """What was spent in each of `periods`, which follow each other, oldest first."""
@@ -45,7 +58,3 @@ class StoredSpend:
             return [spend_by(store, rule, where, (), period).get((), NOTHING) for period in periods]
         found = exact_spend(self._store(), rule, [period.start for period in periods], where, ())
         return [found.get(period.start, {}).get((), NOTHING) for period in periods]
-
-
-def _value(rule: Rule, amount: Amount) -> int:
-    return amount.tokens if rule.unit is Unit.TOKENS else amount.pico

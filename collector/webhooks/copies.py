@@ -111,7 +111,7 @@ SELECT
     created_ns AS CreatedAt,
     webhooks AS Webhooks,
     data AS Data
-FROM events WHERE copied = 0 ORDER BY seq LIMIT ?
+FROM events WHERE copied = 0 AND described = 1 ORDER BY seq LIMIT ?
 """
 _ATTEMPTS = """
 SELECT

@@ -77,7 +77,7 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
             disabled_at INTEGER,
             reason TEXT NOT NULL DEFAULT ''
         )""",
-        # The lines of rolling windows that spend is over, and has been told of.
+        # The lines of rolling windows that were told of.
         """CREATE TABLE lines_over (
             budget TEXT NOT NULL,
             scope TEXT NOT NULL,
@@ -85,6 +85,14 @@ _VERSIONS: tuple[tuple[str, ...], ...] = (
             threshold TEXT NOT NULL,
             PRIMARY KEY (budget, scope, type, threshold)
         ) WITHOUT ROWID""",
+    ),
+    # The start of the step that was told of last; the threshold of a line is with the limit now.
+    (
+        "DELETE FROM lines_over",
+        "ALTER TABLE lines_over ADD COLUMN step INTEGER NOT NULL DEFAULT 0",
+        # 0 while an event lacks what only the store knows.
+        "ALTER TABLE events ADD COLUMN described INTEGER NOT NULL DEFAULT 1",
+        "CREATE INDEX events_to_describe ON events (seq) WHERE described = 0",
     ),
 )
 

@@ -74,7 +74,7 @@ class Deliveries:
     def __init__(
         self, database: Database, clock: Clock, late_body: Callable[[sqlite3.Connection, str, str], bytes]
     ) -> None:
-        """`late_body` renders an event (by id) for an endpoint that was unknown when it was recorded."""
+        """`late_body` renders an event (by id) for an endpoint: one that was unknown, or a body that was not ready."""
         self._database = database
         self._clock = clock
         self._late_body = late_body
@@ -90,11 +90,18 @@ class Deliveries:
                 connection.execute("DELETE FROM endpoints WHERE name = ?", (name,))
             self._hold_and_release(connection)
 
-    def queue(self, connection: sqlite3.Connection, event_id: str, bodies: Mapping[str, bytes | None]) -> None:
-        """Add one delivery an endpoint within the caller's transaction."""
+    def queue(
+        self, connection: sqlite3.Connection, event_id: str, bodies: Mapping[str, bytes | None], wait_ns: int = 0
+    ) -> None:
+        """Add one delivery an endpoint within the caller's transaction, due in `wait_ns`."""
         now = self._clock.time_ns()
         for name, body in bodies.items():
-            connection.execute(_QUEUE, {"event": event_id, "endpoint": name, "body": body, "now": now})
+            row = {"event": event_id, "endpoint": name, "body": body, "now": now, "due": now + wait_ns}
+            connection.execute(_QUEUE, row)
+
+    def hasten(self, connection: sqlite3.Connection, event_id: str) -> None:
+        """What waits for its first attempt is due now, within the caller's transaction."""
+        connection.execute(_HASTEN, {"event": event_id, "now": self._clock.time_ns()})
 
     def claim(self, endpoint: str, limit: int, lease: float) -> list[Delivery]:
         """Take up to `limit` due deliveries of an endpoint; no one else gets them for `lease` seconds."""
@@ -234,8 +241,9 @@ SELECT
     :body,
     CASE WHEN :endpoint IN (SELECT name FROM endpoints WHERE disabled_at IS NULL) THEN 'pending' ELSE 'held' END,
     :now,
-    :now
+    :due
 """
+_HASTEN = "UPDATE deliveries SET next_at = min(next_at, :now) WHERE event_id = :event AND tries = 0"
 _DUE = """
 SELECT id FROM deliveries WHERE endpoint = ? AND state = 'pending' AND next_at <= ? AND claimed_until <= ? LIMIT ?
 """

@@ -5,11 +5,14 @@ Recording an event twice changes nothing, so whoever decides may crash and decid
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from collector.model.budgets import BudgetEvent, EventType, Line, Scope
 from collector.model.clock import Clock
+from collector.telemetry import Reading
 from collector.webhooks.copies import Copier
 from collector.webhooks.database import Database, storable
 from collector.webhooks.deliveries import Attempt, Deliveries
@@ -20,6 +23,8 @@ _DAY = 86_400 * 10**9
 _LONGEST_PERIOD = 366 * _DAY
 # Longer than a late span is counted in a period that has ended (budgets.ledger): what fired must be known till then.
 RETENTION_SECONDS = 40 * 86_400.0
+# What the store knows of an event is waited for so long: it has to be on its way within two seconds of the span.
+_DESCRIBED_WITHIN_NS = 600_000_000
 FILE = "webhooks.db"  # in the data directory
 
 
@@ -38,6 +43,7 @@ class Outbox:
         self._clock = clock
         self._retention_ns = int(retention * 1e9)
         self._templates: Mapping[str, str] = {}
+        self._sent_undescribed = 0
         self.deliveries = Deliveries(self._database, clock, self._late_body)
         self.copier = Copier(self._database)
 
@@ -46,23 +52,47 @@ class Outbox:
         self._templates = {endpoint.name: endpoint.template for endpoint in endpoints.values()}
         self.deliveries.configure(endpoints)
 
-    def record(self, events: Iterable[BudgetEvent], over: Iterable[Line] = ()) -> list[BudgetEvent]:
+    def record(
+        self, events: Iterable[BudgetEvent], told: Mapping[Line, int | None] = MappingProxyType({})
+    ) -> list[BudgetEvent]:
         """Make events and their deliveries durable, all or none; those that were not known before.
 
-        With them the lines that spend is `over` now. Raises Unavailable when the disk refuses; nothing is recorded
-        then.
+        With them the steps that speak for lines of rolling windows from now on; None, that no step does. Raises
+        Unavailable when the disk refuses; nothing is recorded then.
         """
         rows = [(event, self._row(event), self._bodies(event)) for event in events]
-        if not rows:
+        if not rows and not told:
             return []
         new = []
         with self._database.transaction() as connection:
-            connection.executemany(_INSERT_LINE, map(_line_row, over))
+            kept = {line: step for line, step in told.items() if step is not None}
+            connection.executemany(_DELETE_LINE, [_line_row(line) for line in told if line not in kept])
+            connection.executemany(_PUT_LINE, [(*_line_row(line), step) for line, step in kept.items()])
             for event, row, bodies in rows:
                 if connection.execute(_INSERT_EVENT, row).rowcount:
-                    self.deliveries.queue(connection, event.id, bodies)
+                    self.deliveries.queue(connection, event.id, bodies, 0 if event.described else _DESCRIBED_WITHIN_NS)
                     new.append(event)
         return new
+
+    def undescribed(self, limit: int) -> list[BudgetEvent]:
+        """Events that lack what only the store knows, oldest first."""
+        return [_event(row) for row in self._database.rows(_UNDESCRIBED, (limit,))]
+
+    def describe(self, more: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add to the data of events, by id, and let them go. Those that were sent by now stay as they are."""
+        if not more:
+            return
+        with self._database.transaction() as connection:
+            for event_id, values in more.items():
+                for row in connection.execute("SELECT data FROM events WHERE id = ? AND described = 0", (event_id,)):
+                    data = json.dumps(json.loads(row["data"]) | dict(values), default=str)
+                    connection.execute("UPDATE events SET data = ?, described = 1 WHERE id = ?", (data, event_id))
+                    self.deliveries.hasten(connection, event_id)
+
+    def readings(self) -> Iterator[Reading]:
+        """For /metrics."""
+        text = "Events sent without their top contributors: the store did not say in time."
+        yield "counter", "spanmeter_webhooks_events_without_top", text, self._sent_undescribed
 
     def note_test(self, event: BudgetEvent, endpoint: Endpoint, body: bytes, attempt: Attempt) -> None:
         """Log a test that has been sent: whatever came of it, it is not sent again."""
@@ -78,36 +108,35 @@ class Outbox:
         period = (event.period_start, event.period_end)
         webhooks = json.dumps(event.webhooks)
         head = (event.id, event.type.value, storable(event.budget), scope, *period, event.threshold)
-        return (*head, event.created_ns, data, webhooks, keep_from)
+        return (*head, event.created_ns, data, webhooks, keep_from, int(event.described))
 
     def _bodies(self, event: BudgetEvent) -> dict[str, bytes | None]:
         return {name: self._body(event, name) for name in event.webhooks}
 
     def _body(self, event: BudgetEvent, endpoint: str) -> bytes | None:
-        """None for an endpoint that is not configured, or not yet: its template is unknown."""
+        """None while an event is not described, and while an endpoint is not configured: its template is unknown."""
         template = self._templates.get(endpoint)
-        return None if template is None else render(event, template)
+        return None if template is None or not event.described else render(event, template)
 
     def _late_body(self, connection: sqlite3.Connection, event_id: str, endpoint: str) -> bytes:
-        """The body of what was recorded before its endpoint was configured."""
+        """The body of what was recorded before it was described, or its endpoint configured."""
         (row,) = connection.execute("SELECT * FROM events WHERE id = ?", (event_id,))
+        if not row["described"]:
+            # It waits no longer; from now on it is the same for all endpoints.
+            connection.execute("UPDATE events SET described = 1 WHERE id = ?", (event_id,))
+            self._sent_undescribed += 1
         return render(_event(row), self._templates.get(endpoint, STANDARD))
 
     def has(self, event_id: str) -> bool:
         """Whether the event has been recorded."""
         return bool(self._database.rows("SELECT 1 FROM events WHERE id = ?", (event_id,)))
 
-    def over(self) -> set[Line]:
-        """The lines that spend is over, as last recorded."""
+    def told(self) -> dict[Line, int]:
+        """For each line of a rolling window the step (Unix ns) that was told of last."""
         return {
-            Line(row["budget"], tuple(json.loads(row["scope"])), EventType(row["type"]), row["threshold"])
+            Line(row["budget"], tuple(json.loads(row["scope"])), EventType(row["type"]), row["threshold"]): row["step"]
             for row in self._database.rows("SELECT * FROM lines_over")
         }
-
-    def fallen(self, lines: Iterable[Line]) -> None:
-        """Spend is under these lines again. Raises Unavailable."""
-        with self._database.transaction() as connection:
-            connection.executemany(_DELETE_LINE, map(_line_row, lines))
 
     def events(self, budget: str | None = None, limit: int = 100) -> list[BudgetEvent]:
         """The latest events, newest first, of one budget or of all."""
@@ -135,12 +164,14 @@ class Outbox:
 
 _INSERT_EVENT = """
 INSERT OR IGNORE INTO events
-    (id, type, budget, scope, period_start, period_end, threshold, created_ns, data, webhooks, keep_from)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (id, type, budget, scope, period_start, period_end, threshold, created_ns, data, webhooks, keep_from,
+     described)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_INSERT_LINE = "INSERT OR IGNORE INTO lines_over (budget, scope, type, threshold) VALUES (?, ?, ?, ?)"
+_PUT_LINE = "INSERT OR REPLACE INTO lines_over (budget, scope, type, threshold, step) VALUES (?, ?, ?, ?, ?)"
 _DELETE_LINE = "DELETE FROM lines_over WHERE budget = ? AND scope = ? AND type = ? AND threshold = ?"
 _OF_BUDGET = "SELECT * FROM events WHERE budget = ? ORDER BY seq DESC LIMIT ?"
+_UNDESCRIBED = "SELECT * FROM events WHERE described = 0 ORDER BY seq LIMIT ?"
 _CROSSED = """
 SELECT DISTINCT period_start, period_end, scope FROM events
 WHERE budget = ? AND period_start >= ? AND type IN ('budget.threshold_reached', 'budget.breached')
@@ -164,4 +195,5 @@ def _event(row: sqlite3.Row) -> BudgetEvent:
         period_start=row["period_start"],
         period_end=row["period_end"],
         threshold=row["threshold"],
+        described=bool(row["described"]),
     )

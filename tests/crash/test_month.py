@@ -1,4 +1,5 @@
 """A month of spans, DST changes and ends of months in three time zones, told to a real receiver: each event exactly once.
+Of calendar periods, and of rolling windows each time they cross a line anew.
 
 Meanwhile the daemon is killed at random moments, the receiver fails in every way but 410, and spans come twice, late,
 and before their run says what it was for. `SPANMETER_SEED` repeats a run's moments; `SPANMETER_KILLS` is how many.
@@ -11,7 +12,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from tests.support.daemon import wait_until
 from tests.support.exporters import HttpExporter
 from tests.support.flaky import LIBRARY, FlakyReceiver, clock_of_library
 from tests.support.month import BUDGETS, SECOND, Books, Budget, Key, Step, script
+from tests.support.month_windows import LENGTHS, STEPS, WINDOWS, Line, Time, WindowBooks
 from tests.support.scripted_daemon import ScriptClock, ScriptedDaemon
 from tests.support.webhooks import SECRET
 
@@ -89,6 +91,7 @@ class Month:
 
     def __init__(self, daemon: ScriptedDaemon, clock: ScriptClock, receiver: FlakyReceiver) -> None:
         self.books = Books(BUDGETS)
+        self.windows = WindowBooks(WINDOWS)
         self.spans_sent = 0
         self._daemon = daemon
         self._clock = clock
@@ -112,6 +115,7 @@ class Month:
         ended = self._clock.time_ns()
         assert ended - began < _STEP_SECONDS * SECOND, "the machine is too slow for the script"
         self.books.step(step, began, ended)
+        self.windows.step(step, began, ended)
 
     def settle(self) -> None:
         """Wait until the spool is empty: a segment leaves it once what it led to is decided."""
@@ -137,6 +141,18 @@ class Month:
                 period = budget.period_at(int(datetime.fromisoformat(past["start"]).timestamp()))
                 spent = sum(self._sums(budget, period).values())
                 assert Decimal(past["spend"]) == spent, (budget.name, past)
+
+    def assert_spend_of_windows(self) -> None:
+        """The web port answers what the script has spent in each window, which may move on meanwhile."""
+        for budget in WINDOWS:
+            before = self._in_window(budget)
+            answer = self._daemon.get(f"/api/v1/budgets/{budget.name}?limit=1000")
+            assert answer, self._daemon.log_tail()
+            assert _states(budget, json.loads(answer)["budget"]["states"]) in (before, self._in_window(budget))
+
+    def _in_window(self, budget: Budget) -> dict[tuple[str, ...], Decimal]:
+        spent = self.windows.spend(budget, self._clock.time_ns() // SECOND)
+        return {scope: Decimal(budget.amount(amount)) for scope, amount in spent.items()}
 
     def _sums(self, budget: Budget, period: tuple[int, int]) -> dict[tuple[str, ...], Decimal]:
         sums = {
@@ -183,7 +199,7 @@ def daemon(tmp_path: Path, clock: ScriptClock, receiver: FlakyReceiver) -> Itera
         "ledger": {"reconcile_interval": "5s"},
         "pricing": {"overrides": OVERRIDES},
         "webhooks": {"ops": hook},
-        "budgets": [budget.settings("ops") for budget in BUDGETS],
+        "budgets": [budget.settings("ops") for budget in (*BUDGETS, *WINDOWS)],
     }
     daemon = ScriptedDaemon(tmp_path / "data", tmp_path / "clock", settings)
     yield daemon
@@ -214,36 +230,53 @@ def test_every_event_of_a_month_is_told_once(
     wait_until(daemon.is_ready, 60, "readiness")
     month.settle()
     month.assert_spend()
+    month.assert_spend_of_windows()
 
     receiver.faulty = False
     receiver.up()
     clock.move_to(clock.time_ns() + int(_UNTIL_ALL_IS_SENT.total_seconds()) * SECOND)
     expected = set(month.books.expected) | set(month.books.resets(clock.time_ns()))
-    wait_until(lambda: expected <= set(_by_key(receiver)) and _waiting(daemon) == 0, 60, "the last delivery")
+    wait_until(lambda: expected <= set(_by_key(receiver)[0]) and _waiting(daemon) == 0, 60, "the last delivery")
     assert daemon.end(signal.SIGTERM) == 0, daemon.log_tail()
     month.close()
 
-    taken = _by_key(receiver)
+    taken, of_windows = _by_key(receiver)
     with capsys.disabled():
-        kinds = Counter(key.kind for key in taken)
+        bodies = list(map(json.loads, receiver.taken.values()))
+        kinds = Counter(body["type"] for body in bodies)
+        without = sum(body["data"].get("top", ()) is None for body in bodies)
         print(
             f"\n{KILLS} SIGKILLs (seed {seed}), {len(steps)} steps, {len(month.books.spans)} spans sent as "
             f"{month.spans_sent}; receiver answered {dict(receiver.outcomes)}, {receiver.repeats} repeats of "
-            f"{len(receiver.taken)} events: {dict(kinds)}"
+            f"{len(receiver.taken)} events: {dict(kinds)}; of windows {sum(map(len, of_windows.values()))}, "
+            f"without top {without}"
         )
     assert receiver.mistakes == []
-    assert len(taken) == len(receiver.taken), "two ids for one event"
+    assert len(taken) + sum(map(len, of_windows.values())) == len(receiver.taken), "two ids for one event"
     _assert_forecasts(month.books, taken)
     told = {key: body for key, body in taken.items() if key.kind != "budget.forecast"}
     assert expected - set(told) == set(), "missing"
     assert set(told) - expected == set(), "too many"
     _assert_facts(month.books, told, clock.time_ns())
+    _assert_windows(month.windows, of_windows)
     assert "was not what the store says" not in daemon.log.read_text()
 
 
-def _by_key(receiver: FlakyReceiver) -> dict[Key, dict[str, Any]]:
-    """What was told, by what it is about."""
-    return {_key(body): body for body in map(json.loads, list(receiver.taken.values()))}
+def _by_key(
+    receiver: FlakyReceiver,
+) -> tuple[dict[Key, dict[str, Any]], dict[Line, list[dict[str, Any]]]]:
+    """What was told, by what it is about; and of windows by their lines."""
+    periods: dict[Key, dict[str, Any]] = {}
+    windows: defaultdict[Line, list[dict[str, Any]]] = defaultdict(list)
+    names = {budget.name for budget in WINDOWS}
+    for body in map(json.loads, list(receiver.taken.values())):
+        data = body["data"]
+        if data["budget"] in names:
+            line = Line(body["type"], data["budget"], tuple(data["scope"].values()), data.get("fraction", ""))
+            windows[line].append(body)
+        else:
+            periods[_key(body)] = body
+    return periods, windows
 
 
 def _key(body: dict[str, Any]) -> Key:
@@ -297,3 +330,33 @@ def _assert_facts(books: Books, told: dict[Key, dict[str, Any]], until: int) -> 
             limit = Decimal(budget.amount(budget.limit_of(key.scope)))
             assert Decimal(data["limit"]) == limit
             assert Decimal(data["spend"]) >= limit * Decimal(key.fraction), key
+
+
+def _assert_windows(books: WindowBooks, told: dict[Line, list[dict[str, Any]]]) -> None:
+    """Each time over a line is told of once, by the step in which it began as far as was known."""
+    assert {line: len(bodies) for line, bodies in told.items()} == {
+        line: len(times) for line, times in books.expected.items()
+    }
+    for line, times in books.expected.items():
+        bodies = sorted(told[line], key=_over_since)
+        for time_over, body in zip(sorted(times, key=lambda one: one.start), bodies, strict=True):
+            _assert_window(line, time_over, body)
+
+
+def _over_since(body: dict[str, Any]) -> int:
+    return int(datetime.fromisoformat(body["data"]["over_since"]).timestamp())
+
+
+def _assert_window(line: Line, over: Time, body: dict[str, Any]) -> None:
+    data, since = body["data"], _over_since(body)
+    assert over.start <= since < over.end, line
+    assert over.earliest - 1000 <= _decided_at(body) <= over.latest, line
+    assert data["late"] is (over.end * SECOND <= over.earliest), line
+    start, end = (int(datetime.fromisoformat(data["period"][name]).timestamp()) for name in ("start", "end"))
+    (budget,) = (budget for budget in WINDOWS if budget.name == line.budget)
+    length, step = LENGTHS[budget.period], STEPS[budget.period]
+    assert end - start == length
+    assert (end - step == since) if data["late"] else (0 <= end * SECOND - _decided_at(body) <= step * SECOND), line
+    if line.fraction:
+        limit = Decimal(budget.amount(budget.limit_of(line.scope)))
+        assert Decimal(data["spend"]) >= limit * Decimal(line.fraction), line

@@ -1,18 +1,22 @@
 """What is told of budgets: each line once a period, whatever is repeated, restarted or late."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collector.alerting import Alerting
+from collector.budgets.facts import Amount
 from collector.budgets.ledger import Changes
-from collector.budgets.rules import Rules
+from collector.budgets.rules import Rule, Rules
+from collector.budgets.views import top
 from collector.errors import Reason, Unavailable
-from collector.model.budgets import BudgetEvent, EventType
+from collector.model.budgets import BudgetEvent, EventType, Scope
 from collector.store import Store
+from collector.stored_sums import exact_spend
 from collector.webhooks.outbox import Outbox
 from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
 from tests.support.calls import Call
@@ -28,8 +32,8 @@ class Told(Bench):
 
     def __init__(self, store: Store, rules: Rules, directory: Path) -> None:
         self.directory = directory
-        self.described: list[Any] = []
         self.woken = 0
+        self.asked_back = 0
         self.outbox: Outbox | None = None
         super().__init__(store, rules, RIGHT)
 
@@ -44,22 +48,23 @@ class Told(Bench):
         self.spending._told = self.changes.append
 
     def another_alerting(self, outbox: Outbox) -> Alerting:
-        return Alerting(self.rules, self.ledger, outbox, self.clock, self._describe, self._wake)
+        known = partial(top, self.ledger)
+        return Alerting(self.rules, self.ledger, outbox, self.clock, self._wake, "http://spend", self._earlier, known)
+
+    def _earlier(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
+        self.asked_back += 1
+        return exact_spend(self.store, rule, starts, dict(zip(rule.per, scope, strict=True)))
 
     def use(self, rules: Rules) -> None:
         super().use(rules)
         self.alerting.use(rules)
-
-    def _describe(self, state: Any) -> dict[str, Any]:
-        self.described.append(state)
-        return {"top": []}
 
     def _wake(self) -> None:
         self.woken += 1
 
     def told(self) -> list[BudgetEvent]:
         assert self.outbox
-        return self.outbox.events(limit=1000)[::-1]
+        return self.outbox.events(limit=5000)[::-1]
 
     def told_of(self, kind: EventType) -> list[BudgetEvent]:
         return [event for event in self.told() if event.type is kind]
@@ -121,7 +126,7 @@ def test_each_line_is_told_once(bench: Any) -> None:
     assert Decimal(half.data["spend"]) == Decimal(3 * 2 * CENT + 6).scaleb(-6)
     assert half.data["limit"] == "0.100000000000"
     assert half.data["late"] is False
-    assert half.data["top"] == []
+    assert half.data["url"] == "http://spend/api/v1/budgets/b"
     assert told.woken == 3
 
 
@@ -197,6 +202,29 @@ def test_a_forecast_is_told_once_before_the_breach(bench: Any) -> None:
     assert len(forecasts) == 1
     assert Decimal(forecasts[0].data["projected"]) > Decimal("0.10")
     assert forecasts[0].data["breach_at"].startswith("2026-04-01T00:59:5"), "twice the time is twice the spend"
+
+
+def test_a_forecast_comes_with_time_alone(bench: Any) -> None:
+    told = bench(budget(warn_at=[0.99], period="week", per=["user"]))
+    told.max_values = 5_000
+    told.restart()
+    told.clock.advance(24.5 * 3600)  # Monday, an hour in
+    start = told.clock.now_ns
+    told.deliver([cents(number, 5, user=f"u{number}", start_ns=start) for number in range(1, 1202)])
+    told.deliver([cents(2000, 0, user="thrifty", start_ns=start)])
+    told.clock.advance(15.5 * 3600)
+    told.alerting.tick()
+    assert told.told() == []
+    told.clock.advance(3600)  # more than a tenth of the week
+    told.alerting.tick()
+    assert 0 < len(told.told_of(EventType.FORECAST)) <= 1000, "so many at a time"
+    told.alerting.tick()
+    told.alerting.tick()
+    forecasts = told.told_of(EventType.FORECAST)
+    assert len(forecasts) == len(told.told()) == 1201
+    assert {event.data["breach_at"][:13] for event in forecasts} == {"2026-03-31T10"}
+    told.restart()
+    assert len(told.told()) == 1201
 
 
 @pytest.mark.parametrize(("unpriced", "events"), [("warn", 1), ("block", 1), ("ignore", 0)])
@@ -302,13 +330,6 @@ def test_a_feature_named_at_the_end_counts(bench: Any) -> None:
     assert [scope for _, scope, _ in told.lines()] == [("",)]
     told.deliver([Call(trace=1, span=1, start_ns=NOW, feature="paid")])
     assert ("b", ("paid",), "1") in told.lines()
-
-
-def test_many_scopes_at_once_ask_the_store_for_a_few(bench: Any) -> None:
-    told = bench(budget(per=["user"]))
-    told.deliver([cents(number, 20, user=f"u{number}") for number in range(1, 61)])
-    assert len(told.told_of(EventType.BREACHED)) == 60
-    assert len(told.described) <= 20
 
 
 def test_tokens_are_a_limit_too(bench: Any) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from itertools import product
 from typing import Any
 
 from hypothesis import given
@@ -63,21 +64,25 @@ def test_a_window_is_right_at_every_moment_of_its_moving_on(steps: list[Any], da
         else:
             after, user, pico = step
             start = schedule.bucket(NOW + after * STEP)
-            if schedule.window(now).start <= start <= now + 24 * HOUR and account.open(start):
-                before = account.periods[start].get((user,), NOTHING)
+            if schedule.kept(now).start <= start <= now + 24 * HOUR and account.open(start):
+                before = account.at(start).get((user,), NOTHING)
                 account.put(start, (user,), before.plus(cost(pico)))
                 spent[start, user] += pico
         for _ in range(data.draw(st.integers(0, 3))):
             account.advance(schedule.window(now))
-        window = schedule.window(now)
-        for user in "abcde":
+        earlier = schedule.window(now - data.draw(st.integers(0, 1_440)) * STEP)
+        for window, user in product((schedule.window(now), earlier), "abcde"):
             expected = sum(pico for (start, who), pico in spent.items() if who == user and start in window)
             assert account.in_window((user,), window).pico == expected
+        for start, user in spent:
+            if start in schedule.kept(now):
+                assert account.at(start)[user,].pico == spent[start, user]
     while not account.advance(schedule.window(now)):
         pass
-    sums = sum(map(len, account.periods.values())) + len(account.totals) + len(account.future)
-    assert account.size == sums + sum(map(len, account.ahead.values()))
+    steps_of = (*account.periods.values(), *account.past.values(), *account.ahead.values())
+    assert account.size == sum(map(len, steps_of)) + len(account.totals) + len(account.future)
     assert all(schedule.window(now).start <= start for start in account.periods)
+    assert all(schedule.kept(now).start <= start < schedule.window(now).start for start in account.past)
 
 
 def test_a_window_with_many_scopes_moves_on_bit_by_bit() -> None:
@@ -96,6 +101,12 @@ def test_a_window_with_many_scopes_moves_on_bit_by_bit() -> None:
     while not account.advance(later):
         moves += 1
         assert account.in_window(("u7",), later) == NOTHING
+    assert moves >= 3_000 / 250
+    assert not account.totals
+    assert account.size == 3_000, "kept for a day more"
+    moves = 0
+    while not account.advance(schedule.window(NOW + 49 * HOUR)):
+        moves += 1
     assert moves >= 3_000 / 250
     assert account.size == 0
 

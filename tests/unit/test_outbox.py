@@ -73,14 +73,14 @@ def test_what_was_crossed_in_time_is_found_by_period(outbox: Outbox) -> None:
 
 
 def test_lines_of_windows_are_remembered_with_their_events(tmp_path: Path, clock: FakeClock) -> None:
-    lines = {Line("b", ("x", "é"), EventType.BREACHED, "1"), Line("b", ("x", "é"), EventType.FORECAST, "")}
+    line, other = Line("b", ("x", "é"), EventType.BREACHED, "1 of 5"), Line("b", ("x", "é"), EventType.UNPRICED, "")
     outbox = Outbox(tmp_path / "webhooks.db", clock)
-    outbox.record([an_event()], lines)
+    outbox.record([an_event()], {line: 60, other: 120})
     outbox.close()
     outbox = Outbox(tmp_path / "webhooks.db", clock)
-    assert outbox.over() == lines
-    outbox.fallen(sorted(lines)[:1])
-    assert outbox.over() == set(sorted(lines)[1:])
+    assert outbox.told() == {line: 60, other: 120}
+    outbox.record([], {line: 180, other: None})
+    assert outbox.told() == {line: 180}
     outbox.close()
 
 
