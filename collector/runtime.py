@@ -16,7 +16,7 @@ _KEEP = {_MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 128 << 20}
 
 # Requests, batches and what budgets remember leave no cycles, and nothing else runs while they are looked for: so that
 # is done seldom, and in no more than this part of the time.
-_COLLECT_SECONDS = 60.0
+_COLLECT_SECONDS = 600.0
 _COLLECT_SHARE = 0.001
 
 # The drain's thread computes for tens of milliseconds; so long at most does a request wait for it, each time it has to.

@@ -74,6 +74,12 @@ class Account:
         amount = cells.get(scope)
         return cells.get(self.others, NOTHING) if amount is None else amount
 
+    def at_once(self, scope: Scope, window: Period) -> Amount | None:
+        """`in_window` for who does not hold the lock; None while sums are moved or shared, which is seldom."""
+        if (self.begin, self.end) == (window.start, window.end) and not self.ahead and not self.sharing:
+            return self.totals.get(scope, NOTHING)
+        return None
+
     def in_window(self, scope: Scope, window: Period) -> Amount:
         """What a scope has spent in a window, with all it shares with."""
         if window.end < self.end or window.start < self.begin:
@@ -81,8 +87,6 @@ class Account:
             for start in self.steps_in(window):
                 amount = amount.plus(self.found(self.at(start), scope))
             return amount
-        if (self.begin, self.end) == (window.start, window.end) and not self.ahead and not self.sharing:
-            return self.totals.get(scope, NOTHING)  # nothing is being moved, as nearly always
         (amount,) = self.apart((scope,), window)
         for start in self.sharing:
             if window.start <= start < max(window.end, self.end) and scope not in self.periods[start]:

@@ -116,8 +116,11 @@ class Ledger:
             return NOTHING
         if isinstance(rule.schedule, Calendar):
             return _read(account, period.start, lambda cells: account.found(cells, scope))
-        with self._lock:
-            return account.in_window(scope, period)
+        amount = account.at_once(scope, period)
+        if amount is None:
+            with self._lock:
+                amount = account.in_window(scope, period)
+        return amount
 
     def known_as(self, rule: Rule, scope: Scope, period: Period) -> Scope:
         """The scope whose sum a scope's spend is in: itself, or the one that stands for those without room."""

@@ -74,6 +74,7 @@ def test_a_window_is_right_at_every_moment_of_its_moving_on(steps: list[Any], da
         for window, user in product((schedule.window(now), earlier), "abcde"):
             expected = sum(pico for (start, who), pico in spent.items() if who == user and start in window)
             assert account.in_window((user,), window).pico == expected
+            assert account.at_once((user,), window) in (None, account.in_window((user,), window))
         for start, user in spent:
             if start in schedule.kept(now):
                 assert account.at(start)[user,].pico == spent[start, user]
