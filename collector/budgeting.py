@@ -187,8 +187,11 @@ class Budgeting:
     def _tick(self) -> None:
         self._lagging = self._health()
         if self.ledger.ready:
-            self.ledger.advance(self._clock.time_ns())
-            self._alerting.tick()
+            try:
+                self._alerting.tick()
+            except Exception:  # what it found is found no more: all is decided when the ledger is compared next
+                self._undecided = True
+                raise
 
     def _reconcile(self) -> None:
         """Correct the ledger, and decide on what was corrected, also when not every budget could be compared."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import structlog
 
 from collector.budgets.account import OTHER
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule, Rules, Unit
 from collector.budgets.views import Share
 from collector.errors import Unavailable
@@ -82,7 +82,9 @@ def with_top(rules: Rules, events: Sequence[BudgetEvent], known: Known) -> list[
     tops: dict[str, list[dict[str, Any]]] = {}
     waiting = [event for event in events if not event.described and OTHER not in event.scope]
     for (rule, period), several in _by_period(rules, waiting).items():
-        shares = known(rule, {event.scope for event in several}, period, _CONTRIBUTORS)
+        # What an earlier window held is for the store to say.
+        late = isinstance(rule.schedule, Rolling) and several[0].data.get("late")
+        shares = None if late else known(rule, {event.scope for event in several}, period, _CONTRIBUTORS)
         for event in several if shares is not None else ():
             tops[event.id] = [_entry(rule, share) for share in (shares or {})[event.scope]]
     return [

@@ -133,9 +133,8 @@ class Windows:
         if not scopes:
             return
         step = schedule.bucket(now)
-        whole = self._ledger.whole_from(rule, now)
+        whole, sums = self._known(rule, scopes, step + schedule.step_ns, now)
         since = min(step, whole + schedule.length_ns - schedule.step_ns)
-        sums = self._ledger.steps(rule, scopes, Period(whole, step + schedule.step_ns))
         for scope in scopes:
             seen = look(rule, schedule, scope, sums[scope], self._told, since, now)
             for crossed_line in seen.crossings:
@@ -153,6 +152,14 @@ class Windows:
                     found.told[line] = told
             for line in seen.over:
                 self._seen_over[line] = step
+
+    def _known(self, rule: Rule, scopes: Collection[Scope], end: int, now: int) -> tuple[int, Mapping[Scope, StepSums]]:
+        """The first step from which on all are known, and what these scopes have spent in each up to `end`."""
+        while True:
+            whole = self._ledger.whole_from(rule, now)
+            sums = self._ledger.steps(rule, scopes, Period(whole, end))
+            if self._ledger.whole_from(rule, now) == whole:  # else the drain has given up steps meanwhile
+                return whole, sums
 
     def _begun(
         self, rule: Rule, schedule: Rolling, crossing: Crossing, sums: StepSums, whole: int, now: int

@@ -60,7 +60,7 @@ class Account:
 
     def starts(self) -> list[int]:
         """The periods or steps that are kept."""
-        return [*self.periods, *(start for start in list(self.past) if start not in self.periods)]
+        return list(dict.fromkeys([*self.periods, *self.past]))  # in this order: steps move from one to the other
 
     def steps_in(self, period: Period) -> Iterable[int]:
         """The steps that are kept of a stretch of time, and maybe others."""
@@ -143,10 +143,10 @@ class Account:
                 self.sharing.pop(start, None)
             else:
                 self.sharing[start] = None
-        self.size += _add(self.totals, scope, more)
-        if start >= self.end:
-            self.size += _add(self.future, scope, more)
+        if start >= self.end:  # first: `at_once` must not take it for spent
             self.size += _add(self.ahead.setdefault(start, {}), scope, more)
+            self.size += _add(self.future, scope, more)
+        self.size += _add(self.totals, scope, more)
 
     def open(self, start: int) -> bool:
         """Keep a period or step; False for a step that is kept no longer."""
@@ -238,7 +238,8 @@ class Account:
 
     def forget_past(self) -> list[Cells]:
         """Keep no steps that the window has left; their sums."""
-        past, self.past = self.past, {}
+        past = {start: cells for start, cells in self.past.items() if start not in self.periods}
+        self.past = {start: cells for start, cells in self.past.items() if start in self.periods}  # half moved
         self.size -= sum(map(len, past.values()))
         self.sure.difference_update(past)
         self.whole_from = max([self.whole_from, *(start + _step(self.schedule) for start in past)])

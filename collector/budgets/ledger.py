@@ -292,7 +292,9 @@ class Ledger:
 
     def cells(self, rule: Rule, start: int) -> dict[Scope, Amount]:
         """The sums of one period or step."""
-        account = self._accounts[rule.name]
+        account = self._accounts.get(rule.name)
+        if account is None:
+            return {}
         if isinstance(rule.schedule, Calendar):
             return _read(account, start, _copy)
         with self._lock:
@@ -343,6 +345,8 @@ class Ledger:
         account = self._accounts.get(rule.name)
         if account is None or account.seen is None or account.loads:
             return False
+        if start < account.whole_from:
+            return True  # it is not kept
         with self._lock:
             cells = account.at(start)
         stored = _as_kept(account, exact, cells)
@@ -437,7 +441,7 @@ def _as_kept(account: Account, exact: Mapping[Scope, Amount], cells: Cells) -> M
 
 def _differing(stored: Mapping[Scope, Amount], before: Cells) -> list[Scope]:
     found = [scope for scope, amount in stored.items() if before.get(scope, NOTHING) != amount]
-    return found + [scope for scope, amount in before.items() if scope not in stored and amount != NOTHING]
+    return found + [scope for scope, amount in list(before.items()) if scope not in stored and amount != NOTHING]
 
 
 def _read(account: Account, start: int, reading: Callable[[Cells], _Read]) -> _Read:

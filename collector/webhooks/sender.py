@@ -96,6 +96,7 @@ class Sender:
             return
         lease = endpoint.timeout + _LEASE_MARGIN
         claimed = await self._patiently(lambda: self._deliveries.claim(endpoint.name, free, lease))
+        endpoint = self._endpoints.get(endpoint.name, endpoint)  # as it was configured meanwhile
         for delivery in claimed or ():
             if delivery.id not in self._under_way:
                 task = asyncio.create_task(self._deliver(endpoint, delivery))

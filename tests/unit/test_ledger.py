@@ -253,3 +253,28 @@ def test_a_sum_is_right_if_it_was_what_the_store_says_while_it_was_asked() -> No
     ledger.load(rule, start, {})
     assert not ledger.is_or_was(rule, start, {}), "what was taken over meanwhile may be older or newer"
     ledger.unwatch([rule])
+
+
+def test_giving_up_the_past_keeps_a_step_that_is_half_moved() -> None:
+    (rule,) = rules_of({"name": "w", "period": "24h", "per": ["user"]})
+    schedule = rule.schedule
+    assert isinstance(schedule, Rolling)
+    account = Account(rule.fingerprint, schedule, (OTHER,))
+    while not account.advance(schedule.window(NOW)):
+        pass
+    start = schedule.bucket(NOW)
+    account.open(start)
+    for number in range(300):
+        account.put(start, (f"u{number}",), cost(1))
+    later = schedule.window(NOW + 24 * HOUR)
+    while start not in account.past:
+        account.advance(later)
+    assert start in account.periods, "half moved"
+    account.forget_past()
+    assert len(account.at(start)) == 300
+    while not account.advance(later):
+        pass
+    assert len(account.past[start]) == account.size == 300
+    assert account.whole_from <= start
+    assert [len(cells) for cells in account.forget_past()] == [300]
+    assert (account.size, account.open(start)) == (0, False)
