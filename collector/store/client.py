@@ -4,7 +4,6 @@ Only an insert differs: a server is sent an Arrow stream, the engine reads the b
 Clients are not shared between threads: one writes (the drain's), and each query takes a reader of its own from a pool.
 """
 
-import importlib
 import io
 import itertools
 import queue
@@ -84,8 +83,6 @@ class Store:
         if engine:
             bound_allocator()
             _use_scratch(self._path / "scratch")
-            # The engine loads it for its first insert, and requests would wait half a second for that.
-            importlib.import_module("pandas")
             options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
         return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
 
