@@ -63,7 +63,7 @@ class Account:
         return list(dict.fromkeys([*self.periods, *self.past]))  # in this order: steps move from one to the other
 
     def steps_in(self, period: Period) -> Iterable[int]:
-        """The steps that are kept of a stretch of time, and maybe others."""
+        """The steps of a stretch of time that are kept, and maybe others of it."""
         span = range(period.start, period.end, _step(self.schedule))
         if len(span) < len(self.periods) + len(self.past):
             return span
@@ -89,12 +89,12 @@ class Account:
             return amount
         (amount,) = self.apart((scope,), window)
         for start in self.sharing:
-            if window.start <= start < max(window.end, self.end) and scope not in self.periods[start]:
+            if start in window and scope not in self.periods[start]:
                 amount = amount.plus(self.periods[start].get(self.others, NOTHING))
         return amount
 
     def apart(self, scopes: Iterable[Scope], window: Period) -> list[Amount]:
-        """What is counted for each scope alone in such a window."""
+        """What is counted for each scope alone in the window that is kept, or in one that it is moved on to."""
         adding = [self.totals, *(self.ahead[start] for start in self._entering(window))]
         # Steps that were not moved out yet are still in the totals.
         taking = [self.future, *(self.periods[start] for start in self._steps(self.begin, window.start))]

@@ -91,6 +91,15 @@ def most(rule: Rule, shares: Iterable[Share], limit: int) -> Sequence[Share]:
     return heapq.nsmallest(limit, shares, key=rank)
 
 
+def shares_of(scopes: Collection[Scope], sums: Mapping[Scope, Amount]) -> dict[Scope, list[Share]]:
+    """Of sums by scope, feature and model, those of each of these scopes."""
+    shares: dict[Scope, list[Share]] = {scope: [] for scope in scopes}
+    for (*of, feature, model), amount in sums.items():
+        if (scope := tuple(of)) in shares:
+            shares[scope].append(Share(feature, model, amount))
+    return shares
+
+
 def top(
     ledger: Ledger, rule: Rule, scopes: Collection[Scope], period: Period, limit: int
 ) -> Mapping[Scope, Sequence[Share]] | None:
@@ -98,12 +107,10 @@ def top(
     divided = breakdown_of(rule)
     if not ledger.has(divided) or not ledger.ready:
         return None
-    shares: dict[Scope, list[Share]] = {scope: [] for scope in scopes}
-    for (*of, feature, model), amount in ledger.scopes(divided, period).items():
-        if feature == OTHER:
-            return None
-        if (scope := tuple(of)) in shares and amount.calls:
-            shares[scope].append(Share(feature, model, amount))
+    sums = ledger.scopes(divided, period)
+    if any(feature == OTHER for *_, feature, _ in sums):
+        return None
+    shares = shares_of(scopes, {scope: amount for scope, amount in sums.items() if amount.calls})
     if not all(shares.values()):
         return None
     return {scope: most(rule, several, limit) for scope, several in shares.items()}

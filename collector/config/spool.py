@@ -36,5 +36,6 @@ class SpoolConfig(Section):
 
     def suiting(self, *, embedded: bool) -> "SpoolConfig":
         """These settings, with the default that suits the store where `segment_max_bytes` is not set."""
-        size = self.segment_max_bytes or (_EMBEDDED_SEGMENT if embedded else _SERVER_SEGMENT)
-        return self.model_copy(update={"segment_max_bytes": ByteSize(size)})
+        if embedded or self.segment_max_bytes:
+            return self
+        return self.model_copy(update={"segment_max_bytes": ByteSize(_SERVER_SEGMENT)})

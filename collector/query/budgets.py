@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import DIVIDED_BY, Rule
-from collector.budgets.views import Share, most
+from collector.budgets.views import Share, most, shares_of
 from collector.model.budgets import Scope
 from collector.store.client import Store
 from collector.stored_sums import exact_spend, spend_by
@@ -37,12 +37,7 @@ class StoredSpend:
         if len(scopes) == 1:
             (only,) = scopes
             return {only: self.breakdown(rule, "", dict(zip(rule.per, only, strict=True)), period, limit)}
-        shares: dict[Scope, list[Share]] = {scope: [] for scope in scopes}
-        for (*scope, feature, model), amount in spend_by(
-            self._store(), rule, {}, (*rule.per, *DIVIDED_BY), period
-        ).items():
-            if tuple(scope) in shares:
-                shares[tuple(scope)].append(Share(feature, model, amount))
+        shares = shares_of(scopes, spend_by(self._store(), rule, {}, (*rule.per, *DIVIDED_BY), period))
         return {scope: most(rule, several, limit) for scope, several in shares.items()}
 
     def steps(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> Mapping[int, Mapping[Scope, Amount]]:

@@ -86,7 +86,8 @@ def test_a_window_is_right_at_every_moment_of_its_moving_on(steps: list[Any], da
     assert all(schedule.kept(now).start <= start < schedule.window(now).start for start in account.past)
 
 
-def test_a_window_with_many_scopes_moves_on_bit_by_bit() -> None:
+def window_with(users: int) -> tuple[Account, Rolling]:
+    """24 hours in which so many users spent something just now."""
     (rule,) = rules_of({"name": "w", "period": "24h", "per": ["user"]})
     schedule = rule.schedule
     assert isinstance(schedule, Rolling)
@@ -95,8 +96,13 @@ def test_a_window_with_many_scopes_moves_on_bit_by_bit() -> None:
         pass
     start = schedule.bucket(NOW)
     account.open(start)
-    for number in range(3_000):
+    for number in range(users):
         account.put(start, (f"u{number}",), cost(1))
+    return account, schedule
+
+
+def test_a_window_with_many_scopes_moves_on_bit_by_bit() -> None:
+    account, schedule = window_with(3_000)
     later = schedule.window(NOW + 25 * HOUR)
     moves = 0
     while not account.advance(later):
@@ -256,16 +262,8 @@ def test_a_sum_is_right_if_it_was_what_the_store_says_while_it_was_asked() -> No
 
 
 def test_giving_up_the_past_keeps_a_step_that_is_half_moved() -> None:
-    (rule,) = rules_of({"name": "w", "period": "24h", "per": ["user"]})
-    schedule = rule.schedule
-    assert isinstance(schedule, Rolling)
-    account = Account(rule.fingerprint, schedule, (OTHER,))
-    while not account.advance(schedule.window(NOW)):
-        pass
+    account, schedule = window_with(300)
     start = schedule.bucket(NOW)
-    account.open(start)
-    for number in range(300):
-        account.put(start, (f"u{number}",), cost(1))
     later = schedule.window(NOW + 24 * HOUR)
     while start not in account.past:
         account.advance(later)
