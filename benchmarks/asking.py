@@ -1,7 +1,7 @@
 """Asks a daemon the same JSON question at a rate, or all at once, from a process of its own.
 
 Times are from the moment a question was due until its answer was read. `late` says how late this process itself was
-to send: on a busy machine it waits for a processor as the daemon does.
+to send: on a busy machine it waits for a processor as the daemon does. `answer` is what is left: from sending on.
 """
 
 import argparse
@@ -61,23 +61,26 @@ async def _ask(address: str, request: bytes, rate: float, count: int, connection
     free: asyncio.Queue[_Connection] = asyncio.Queue()
     for _ in range(connections):
         free.put_nowait((await loop.create_connection(_Connection, host, int(port)))[1])
-    taken, late, allowed, failures = [], [], 0, 0
+    taken, late, answer, allowed, failures = [], [], [], 0, 0
     begin = time.monotonic() + 0.1
 
     async def one(due: float) -> None:
         nonlocal allowed, failures
         await asyncio.sleep(due - time.monotonic())
         connection = await free.get()
-        late.append(time.monotonic() - due)
+        sent = time.monotonic()
         status, body = await connection.ask(request)
-        taken.append(time.monotonic() - due)
+        answered = time.monotonic()
+        late.append(sent - due)
+        answer.append(answered - sent)
+        taken.append(answered - due)
         free.put_nowait(connection)
         failures += status >= 300
         allowed += status < 300 and bool(json.loads(body).get("allowed", True))
 
     await asyncio.gather(*(one(begin + (number / rate if rate else 0)) for number in range(count)))
     figures: Figures = {"asked": count, "allowed": allowed, "failures": failures}
-    for name, seconds in (("ms", taken), ("late_ms", late)):
+    for name, seconds in (("ms", taken), ("late_ms", late), ("answer_ms", answer)):
         for part in (50, 95, 99, 100):
             figures[f"{name}_p{part}"] = float(np.percentile(seconds, part)) * 1e3
     return figures

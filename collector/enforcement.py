@@ -48,7 +48,7 @@ class Spend(Protocol):
     @property
     def ready(self) -> bool: ...
 
-    def spend(self, rule: Rule, scope: Scope, now_ns: int, /) -> Amount: ...
+    def spend_in(self, rule: Rule, scope: Scope, period: Period, /) -> Amount: ...
 
     def scopes(self, rule: Rule, period: Period, /) -> Mapping[Scope, Amount]: ...
 
@@ -113,11 +113,12 @@ class Enforcement:
 
     def standing(self, rule: Rule, scope: Scope, now_ns: int, spent: Amount | None = None) -> Standing:
         """How a budget stands for a scope; with `spent`, the ledger is not asked. Any thread may ask."""
-        amount = self._spent(rule, scope, now_ns) if spent is None else spent
+        period = period_at(rule, now_ns)
+        amount = self._spent(rule, scope, period) if spent is None else spent
         return Standing(
             rule=rule,
             scope=scope,
-            period=period_at(rule, now_ns),
+            period=period,
             spend=amount.tokens if rule.unit is Unit.TOKENS else amount.pico,
             reserved=self._book.reserved(rule.name, scope, now_ns),
             limit=rule.limit_of(scope),
@@ -150,8 +151,8 @@ class Enforcement:
         attributes = (said.get(ATTRIBUTE + key, "")[:LONGEST_VALUE] for key in self._rules.attribute_keys)
         return Dimensions(project=project, **values, attributes=tuple(attributes))
 
-    def _spent(self, rule: Rule, scope: Scope, now_ns: int) -> Amount:
-        return self._ledger.spend(rule, scope, now_ns) if self._ledger.ready else NOTHING
+    def _spent(self, rule: Rule, scope: Scope, period: Period) -> Amount:
+        return self._ledger.spend_in(rule, scope, period) if self._ledger.ready else NOTHING
 
     def _counted(self, decision: Decision) -> Decision:
         self._allowed += decision.allowed
@@ -264,7 +265,8 @@ class Enforcement:
             raise Unavailable(Reason.BUSY, f"There are {_MOST_LEASES} open leases, the most there can be.")
 
         def spend(claim: Claim) -> int:
-            amount = self._spent(self._rules.by_name(claim.budget), claim.scope, now_ns)
+            rule = self._rules.by_name(claim.budget)
+            amount = self._spent(rule, claim.scope, period_at(rule, now_ns))
             return amount.tokens if claim.in_tokens else amount.pico
 
         return self._book.reserve(lease, self._claims_of(lease), spend, now_ns)

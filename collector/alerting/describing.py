@@ -13,7 +13,7 @@ from collector.budgets.views import Share
 from collector.errors import Unavailable
 from collector.model.budgets import BudgetEvent, Scope
 from collector.model.clock import Clock
-from collector.model.money import usd
+from collector.model.money import usd_text
 
 log = structlog.get_logger("spanmeter.budgets")
 
@@ -114,6 +114,6 @@ def _entry(rule: Rule, share: Share) -> dict[str, Any]:
     return {
         "feature": share.feature,
         "model": share.model,
-        "spend": f"{usd(share.amount.pico):f}" if rule.unit is Unit.USD else str(share.amount.tokens),
+        "spend": usd_text(share.amount.pico) if rule.unit is Unit.USD else str(share.amount.tokens),
         "calls": share.amount.calls,
     }

@@ -18,7 +18,7 @@ from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Unit, Unpriced
 from collector.budgets.windows import Crossing
 from collector.model.budgets import BudgetEvent, EventType, Scope, event_id
-from collector.model.money import usd
+from collector.model.money import usd_text
 
 # A forecast needs so much of the period and of the limit behind it.
 FORECAST_FROM = Decimal("0.1")
@@ -134,7 +134,7 @@ def state_json(state: State) -> dict[str, Any]:
 
 
 def _number(unit: Unit, value: int) -> str:
-    return f"{usd(value):f}" if unit is Unit.USD else str(value)
+    return usd_text(value) if unit is Unit.USD else str(value)
 
 
 def _crossing(state: State, fraction: Decimal, posted: Posted | None) -> dict[str, str] | None:

@@ -78,6 +78,8 @@ class LeaseBook:
 
     def reserved(self, budget: str, scope: Scope, now_ns: int) -> int:
         """What open leases set aside in a budget, in its unit."""
+        if not self._entries:
+            return 0
         with self._lock:
             self._expire(now_ns)
             return self._reserved.get((budget, scope), 0)

@@ -99,13 +99,6 @@ class Ledger:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def spend(self, rule: Rule, scope: Scope, now: int) -> Amount:
-        """What counts against the limit now: of the current period, or of the window that ends now."""
-        schedule = rule.schedule
-        if isinstance(schedule, Calendar):
-            return self.spend_in(rule, scope, schedule.at(now))
-        return self.spend_in(rule, scope, schedule.window(now))
-
     def spend_in(self, rule: Rule, scope: Scope, period: Period) -> Amount:
         """What was spent in a period, or in a window that ends now. Nothing where it is not kept.
 

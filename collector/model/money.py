@@ -5,6 +5,7 @@ Amounts are added as exact integers or ratios and rounded once, at the end, half
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 
 PICODOLLARS_PER_USD = 10**12
 
@@ -53,6 +54,16 @@ def picodollars_of_sum(total: str) -> int:
 def usd(pico: int) -> Decimal:
     """Picodollars as USD with 12 decimals, exactly, whatever the thread's decimal context."""
     return Decimal(f"{pico}E-12")
+
+
+# Who asks about budgets is told the same limits and sums over and over.
+@lru_cache(maxsize=10_000)
+def usd_text(pico: int) -> str:
+    """Picodollars as USD with 12 decimals, in digits: 1.250000000000."""
+    if pico < 0:
+        return f"-{usd_text(-pico)}"
+    digits = str(pico).zfill(13)
+    return f"{digits[:-12]}.{digits[-12:]}"
 
 
 def fits(pico: int) -> bool:

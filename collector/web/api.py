@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.admit.auth import Gate
@@ -17,6 +17,7 @@ from collector.model.refusals import http_status, retry_after
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
 from collector.reprice import Outcome, Selection, outcome_json
+from collector.web.bodies import JsonAnswer
 from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 
@@ -42,23 +43,23 @@ def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcom
         wanted = _runs_wanted(request)
         rows = rows_json(await asyncio.to_thread(query.runs, principal, wanted))
         more = f"{rows[-1]['Start']}-{rows[-1]['TraceId']}" if len(rows) == wanted.limit else None
-        return JSONResponse({"runs": rows, "next": more})
+        return JsonAnswer({"runs": rows, "next": more})
 
     async def spend(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
         since, until = _period(request)
         by = _dimension(request)
         rows = rows_json(await asyncio.to_thread(query.spend, principal, by, since, until))
-        return JSONResponse({"by": by.value, "spend": rows})
+        return JsonAnswer({"by": by.value, "spend": rows})
 
     async def unpriced(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
-        return JSONResponse({"models": rows_json(await asyncio.to_thread(query.unpriced, principal))})
+        return JsonAnswer({"models": rows_json(await asyncio.to_thread(query.unpriced, principal))})
 
     async def price_again(request: Request) -> Response:
         gate.admit(request.headers.items(), Scope.ADMIN)
         selection, dry_run = _selection(await _json_object(request))
-        return JSONResponse(outcome_json(await asyncio.to_thread(reprice, selection, dry_run)))
+        return JsonAnswer(outcome_json(await asyncio.to_thread(reprice, selection, dry_run)))
 
     return [
         Route("/api/v1/prices/unpriced", unpriced),
@@ -72,12 +73,12 @@ def routes(query: Query, gate: Gate, reprice: Callable[[Selection, bool], Outcom
 
 def _trace_response(query: Query, principal: Principal, trace_id: str) -> Response:
     spans = _found(spans_json(query.trace(principal, trace_id)), principal, trace_id)
-    return JSONResponse({"trace_id": trace_id.lower(), "spans": spans})
+    return JsonAnswer({"trace_id": trace_id.lower(), "spans": spans})
 
 
 def _run_response(query: Query, principal: Principal, trace_id: str) -> Response:
     spans = _found(spans_json(query.run_spans(principal, trace_id)), principal, trace_id)
-    return JSONResponse(run_json(trace_id.lower(), spans))
+    return JsonAnswer(run_json(trace_id.lower(), spans))
 
 
 def _found(spans: list[dict[str, Any]], principal: Principal, trace_id: str) -> list[dict[str, Any]]:
@@ -180,4 +181,4 @@ async def error_response(_: Request, error: Exception) -> Response:
     after = retry_after(error)
     body = {"error": {"reason": reason.value, "message": str(error)}}
     headers = {"retry-after": after} if after else {}
-    return JSONResponse(body, status_code=http_status(error), headers=headers)
+    return JsonAnswer(body, status_code=http_status(error), headers=headers)

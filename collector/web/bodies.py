@@ -1,4 +1,4 @@
-"""Bounded JSON bodies: numbers exact, unknown fields refused with the nearest known one."""
+"""JSON in and out: bounded bodies, numbers exact, unknown fields refused with the nearest known one."""
 
 import difflib
 import json
@@ -6,11 +6,20 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import orjson
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from collector.errors import Reason, Rejected
 
 _MOST_BYTES = 64 * 1024
+
+
+class JsonAnswer(JSONResponse):
+    """An answer in JSON. Nothing else runs while it is written: a run of 10,000 spans has tens of megabytes."""
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
 
 
 async def json_object(request: Request) -> dict[str, Any]:

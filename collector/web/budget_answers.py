@@ -10,7 +10,7 @@ from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Unit
 from collector.model.budgets import Scope
 from collector.model.leases import Lease
-from collector.model.money import usd
+from collector.model.money import usd_text
 from collector.web.budget_questions import HEADER
 
 _PRINTABLE = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"
@@ -18,7 +18,7 @@ _PRINTABLE = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"
 
 def amount(value: int, unit: Unit) -> str:
     """USD with 12 decimals, or whole tokens."""
-    return str(value) if unit is Unit.TOKENS else format(usd(value), "f")
+    return str(value) if unit is Unit.TOKENS else usd_text(value)
 
 
 def fraction(part: int, whole: int) -> str:
@@ -59,14 +59,15 @@ def standing_json(standing: Standing) -> dict[str, Any]:
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
+    budgets = [standing_json(standing) for standing in decision.budgets]
     return {
         "allowed": decision.allowed,
         "reason": decision.reason.value if decision.reason else None,
         "message": decision.message or None,
-        "budget": standing_json(decision.budget) if decision.budget else None,
+        "budget": budgets[decision.budgets.index(decision.budget)] if decision.budget else None,
         "retry_after_seconds": decision.retry_after,
         "degraded": decision.degraded or None,
-        "budgets": [standing_json(standing) for standing in decision.budgets],
+        "budgets": budgets,
     }
 
 

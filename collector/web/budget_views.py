@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.admit.auth import Gate
@@ -27,7 +27,7 @@ from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Scope as Values
 from collector.model.clock import Clock
 from collector.model.principal import Principal, Scope
-from collector.web.bodies import known_only
+from collector.web.bodies import JsonAnswer, known_only
 from collector.web.budget_answers import amount, period_json, scope_json, standing_json
 
 _BUDGETS_A_PAGE = 20
@@ -48,12 +48,12 @@ def routes(enforcement: Enforcement, stored: StoredSpend, gate: Gate, clock: Clo
 
     async def listed(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
-        return JSONResponse(await asyncio.to_thread(views.listed, principal, dict(request.query_params)))
+        return JsonAnswer(await asyncio.to_thread(views.listed, principal, dict(request.query_params)))
 
     async def one(request: Request) -> Response:
         principal = gate.admit(request.headers.items(), Scope.TRACES_READ)
         name, query = request.path_params["name"], dict(request.query_params)
-        return JSONResponse(await asyncio.to_thread(views.one, principal, name, query))
+        return JsonAnswer(await asyncio.to_thread(views.one, principal, name, query))
 
     return [Route("/api/v1/budgets", listed), Route("/api/v1/budgets/{name:path}", one)]
 

@@ -5,7 +5,7 @@ never takes an outage for a verdict; `authorize`, whose callers read only the st
 """
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
@@ -13,7 +13,7 @@ from starlette.types import Scope as AsgiScope
 from collector.admit.auth import Gate
 from collector.enforcement import Enforcement, Granted
 from collector.model.principal import Principal, Scope
-from collector.web.bodies import json_object, known_only
+from collector.web.bodies import JsonAnswer, json_object, known_only
 from collector.web.budget_answers import decision_headers, decision_json, lease_json, retry_header
 from collector.web.budget_questions import estimate_of, run_of_headers, run_of_json, seconds_of
 
@@ -29,7 +29,7 @@ def routes(enforcement: Enforcement, gate: Gate) -> list[Route]:
     async def check(request: Request) -> Response:
         principal = admitted(request)
         decision = enforcement.check(run_of_json(principal.project, await json_object(request)))
-        return JSONResponse(decision_json(decision), headers=retry_header(decision))
+        return JsonAnswer(decision_json(decision), headers=retry_header(decision))
 
     async def take(request: Request) -> Response:
         principal = admitted(request)
@@ -38,20 +38,20 @@ def routes(enforcement: Enforcement, gate: Gate) -> list[Route]:
         answer = await enforcement.lease(run, seconds_of("ttl_seconds", body.get("ttl_seconds")))
         if isinstance(answer, Granted):
             told = {**decision_json(answer.decision), "lease": lease_json(answer.lease)}
-            return JSONResponse(told, status_code=201, headers={"location": f"/api/v1/leases/{answer.lease.id}"})
-        return JSONResponse({**decision_json(answer), "lease": None}, headers=retry_header(answer))
+            return JsonAnswer(told, status_code=201, headers={"location": f"/api/v1/leases/{answer.lease.id}"})
+        return JsonAnswer({**decision_json(answer), "lease": None}, headers=retry_header(answer))
 
     async def lease(request: Request) -> Response:
         principal, lease_id = admitted(request), request.path_params["lease_id"]
         found = enforcement.release if request.method == "DELETE" else enforcement.find
-        return JSONResponse({"lease": lease_json(await found(principal.project, lease_id))})
+        return JsonAnswer({"lease": lease_json(await found(principal.project, lease_id))})
 
     async def settle(request: Request) -> Response:
         principal, lease_id = admitted(request), request.path_params["lease_id"]
         body = await json_object(request)
         known_only(body, ("spent_usd", "spent_tokens"))
         spent = estimate_of(body, "spent_usd", "spent_tokens")
-        return JSONResponse({"lease": lease_json(await enforcement.end(principal.project, lease_id, spent))})
+        return JsonAnswer({"lease": lease_json(await enforcement.end(principal.project, lease_id, spent))})
 
     authorize = _Authorize(enforcement, gate)
     return [
@@ -82,5 +82,5 @@ class _Authorize:
         keys = self._enforcement.rules.attribute_keys
         decision = self._enforcement.check(run_of_headers(principal.project, request.headers, query, keys))
         status = 200 if decision.allowed else 403
-        answer = JSONResponse(decision_json(decision), status, headers=decision_headers(decision))
+        answer = JsonAnswer(decision_json(decision), status, headers=decision_headers(decision))
         await answer(scope, receive, send)

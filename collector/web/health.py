@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+
+from collector.web.bodies import JsonAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,13 @@ def routes(metrics_text: Callable[[], Awaitable[bytes]], readiness: Callable[[],
     """The operational routes; they need no token."""
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JsonAnswer({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
         state = readiness()
         if state.ready:
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready", "reason": state.reason}, status_code=503)
+            return JsonAnswer({"status": "ready"})
+        return JsonAnswer({"status": "not ready", "reason": state.reason}, status_code=503)
 
     async def metrics(_: Request) -> Response:
         return Response(await metrics_text(), media_type=CONTENT_TYPE_LATEST)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from collector.alerting import Alerting
+from collector.budgets.decisions import period_at
 from collector.budgets.facts import Amount
 from collector.budgets.ledger import Changes
 from collector.budgets.rules import Rule, Rules
@@ -300,7 +301,8 @@ def test_what_a_reload_cannot_ask_changes_nothing(bench: Any) -> None:
     with pytest.raises(Unavailable):
         told.use(rules_of(budget(match={"service": "shop"})))
     told.store.query = query
-    assert told.ledger.spend(rules_of(budget()).by_name("b"), (), NOW).tokens == 4 * CENT + 1
+    rule = rules_of(budget()).by_name("b")
+    assert told.ledger.spend_in(rule, (), period_at(rule, NOW)).tokens == 4 * CENT + 1
     told.deliver([cents(2, 2)])
     assert told.lines() == [("b", (), "0.5")]
 

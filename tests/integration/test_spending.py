@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from collector.app import enricher
 from collector.billing import Billing
 from collector.budgets.account import OTHER
+from collector.budgets.decisions import period_at
 from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.periods import Calendar
@@ -253,7 +254,7 @@ def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
     bench.restart()
     (cells,) = bench.kept(rule).values()
     assert set(cells) == {("u7",), ("u6",), ("u5",), (OTHER,)}, "from the store, those that spent most are kept"
-    assert bench.ledger.spend(rule, ("u1",), NOW) == cells[OTHER,]
+    assert bench.ledger.spend_in(rule, ("u1",), period_at(rule, NOW)) == cells[OTHER,]
     assert list(bench.spending.reconcile()) == []
     bench.deliver([Call(3, 1, NOW + 3, 9, user="u3"), Call(7, 1, NOW + 7, 8, user="u7")])
     assert list(bench.spending.reconcile()) == [], "what shares a sum is compared as one"

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.budgets.account import OTHER, Account, Cells
+from collector.budgets.decisions import period_at
 from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.ledger import Ledger
 from collector.budgets.periods import Rolling
@@ -143,15 +144,17 @@ def test_the_bound_is_of_all_rules_and_periods_together() -> None:
         shared = kept.pop((OTHER,))
         assert set(kept.values()) == {cost(1)}, "a scope that is apart is exact"
         assert shared.pico + len(kept) == 120_000, "and nothing is lost"
-        assert ledger.spend(rule, ("u0",), NOW) == cost(1)
-        assert ledger.spend(rule, ("u119999",), NOW) == shared, "one that shares is told what all of them spent"
-        assert ledger.spend(rule, ("never seen",), NOW) == shared
+        assert ledger.spend_in(rule, ("u0",), period_at(rule, NOW)) == cost(1)
+        assert ledger.spend_in(rule, ("u119999",), period_at(rule, NOW)) == shared, (
+            "one that shares is told what all of them spent"
+        )
+        assert ledger.spend_in(rule, ("never seen",), period_at(rule, NOW)) == shared
         assert ledger.known_as(rule, ("u119999",), period) == (OTHER,)
         assert ledger.known_as(rule, ("u0",), period) == ("u0",)
     feature = ledger.scopes(rules.by_name("feature"), rules.by_name("feature").schedule.at(NOW))  # type: ignore[union-attr]
     assert len(feature) == 5_000, "a rule with few scopes has its part of the room"
     assert (OTHER,) not in feature
-    assert ledger.spend(rules.by_name("everyone"), (), NOW) == cost(4)
+    assert ledger.spend_in(rules.by_name("everyone"), (), period_at(rules.by_name("everyone"), NOW)) == cost(4)
 
 
 def test_what_a_scope_took_back_is_taken_from_the_sum_it_was_counted_in() -> None:
@@ -161,11 +164,11 @@ def test_what_a_scope_took_back_is_taken_from_the_sum_it_was_counted_in() -> Non
     start = start_now(ledger, rule)
     for number in range(10):
         ledger.add(rule, (f"u{number}",), start, cost(number + 1))
-    shared = ledger.spend(rule, ("u9",), NOW)
+    shared = ledger.spend_in(rule, ("u9",), period_at(rule, NOW))
     assert shared.pico == sum(range(5, 11))
     ledger._max_values = 1_000
     ledger.add(rule, ("u9",), start, NOTHING.plus(cost(10), -1))
-    assert ledger.spend(rule, ("u9",), NOW).pico == shared.pico - 10
+    assert ledger.spend_in(rule, ("u9",), period_at(rule, NOW)).pico == shared.pico - 10
     exact: Cells = {(f"u{number}",): cost(number + 1) for number in range(9)}
     assert ledger.load(rule, start, exact) == [], "sharing a sum is not being wrong"
     assert ledger.cells(rule, start) == exact, "and with room, each has its own again"
@@ -214,7 +217,7 @@ def test_a_reader_never_sees_a_period_half_replaced() -> None:
 
     def read() -> None:
         while not done.is_set():
-            amount = ledger.spend(rule, ("u7",), NOW)
+            amount = ledger.spend_in(rule, ("u7",), period_at(rule, NOW))
             if amount != cost(8):
                 wrong.append(amount)
 
