@@ -26,9 +26,10 @@ _SERVER_SETTINGS = {
     "max_concurrent_queries": 100,
 }
 
-# Thresholds that ClickHouse checks against the size of the pool above, and a bound on the largest merge.
+# Thresholds that ClickHouse checks against the size of the pool above, and a bound on the largest merge: a part of a
+# gigabyte holds two million spans, and merging it once more costs as much as it took to receive and insert them.
 _MERGE_SETTINGS = {
-    "max_bytes_to_merge_at_max_space_in_pool": 10 << 30,
+    "max_bytes_to_merge_at_max_space_in_pool": 1 << 30,
     "number_of_free_entries_in_pool_to_lower_max_size_of_merge": 1,
     "number_of_free_entries_in_pool_to_execute_mutation": 1,
     "number_of_free_entries_in_pool_to_execute_optimize_entire_partition": 1,
@@ -44,7 +45,7 @@ _MERGE_SETTINGS = {
 _COMPRESSION = """
     <compression>
         <case>
-            <min_part_size>1073741824</min_part_size>
+            <min_part_size>268435456</min_part_size>
             <min_part_size_ratio>0</min_part_size_ratio>
             <method>zstd</method>
             <level>1</level>

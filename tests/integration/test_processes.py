@@ -95,13 +95,13 @@ def test_workers_killed_under_load(daemon: DaemonProcess, say: Callable[[str], N
     daemon.start()
     daemon.wait_until_ready()
     senders = sending(daemon.grpc, daemon.http, 6, pause=0.01)
-    for number in range(4):
+    for number in range(3):
         time.sleep(moments.uniform(0.3, 1.5))
         moments.choice(workers(daemon)).kill()
         wait_until(lambda number=number: daemon.metric("spanmeter_worker_restarts_total") > number, 30, "a restart")  # type: ignore[misc]
         daemon.wait_until_ready()
     result = settled(daemon, senders)
-    say(f"4 SIGKILLs of a worker, {retries(senders)} retried sends: {result}")
+    say(f"3 SIGKILLs of a worker, {retries(senders)} retried sends: {result}")
     result.assert_exact(raw=False)
 
 
@@ -112,14 +112,14 @@ def test_the_daemon_killed_under_load(daemon: DaemonProcess, say: Callable[[str]
     moments = random.Random()
     daemon.start()
     senders = sending(daemon.grpc, daemon.http, 6, pause=0.01)
-    for _ in range(5):
+    for _ in range(3):
         daemon.wait_for_ports()
         time.sleep(moments.uniform(0.3, 2.5))
         daemon.kill()
         daemon.start()
     daemon.wait_until_ready()
     result = settled(daemon, senders)
-    say(f"5 SIGKILLs of the daemon, {retries(senders)} retried sends: {result}")
+    say(f"3 SIGKILLs of the daemon, {retries(senders)} retried sends: {result}")
     result.assert_exact(raw=False)
 
 
