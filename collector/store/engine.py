@@ -7,6 +7,9 @@ from pathlib import Path
 # insert or a merge has freed goes back to the system after a second, not ten.
 _ALLOCATOR = "narenas:2,percpu_arena:disabled,dirty_decay_ms:1000,muzzy_decay_ms:0,oversize_threshold:67108864"
 
+# One merge at a time for every two cores: more would keep inserts and requests waiting, and each holds 100 MiB.
+_MERGING = min(4, max(1, (os.cpu_count() or 2) // 2))
+
 # Values in bytes unless the name says otherwise. chDB's defaults (5 GiB caches, 16 background threads) suit servers.
 _SERVER_SETTINGS = {
     "mark_cache_size": 32 << 20,
@@ -16,7 +19,7 @@ _SERVER_SETTINGS = {
     "index_uncompressed_cache_size": 0,
     "mmap_cache_size": 64,
     "compiled_expression_cache_size": 4 << 20,
-    "background_pool_size": 2,
+    "background_pool_size": _MERGING,
     "background_merges_mutations_concurrency_ratio": 1,
     "background_schedule_pool_size": 4,
     "background_fetches_pool_size": 1,
