@@ -8,7 +8,6 @@ tell more than wall time where the machine is shared. With --keep the store is m
 """
 
 import argparse
-import json
 import random
 import re
 import statistics
@@ -39,7 +38,9 @@ from collector.config import StoreConfig
 from collector.model.principal import Principal, Scope
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
+from collector.runtime import settle_down
 from collector.store import Store, migrate, open_store
+from collector.web.bodies import JsonAnswer
 from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--only", default="", help="Questions whose name this regular expression finds.")
     options = parser.parse_args()
+    settle_down()
     with _directory(options.keep) as directory:
         new = not any(directory.iterdir())
         store = open_store(StoreConfig(ttl=0), directory)
@@ -197,13 +199,11 @@ def _rows(query: Query, principal: Principal, trace_id: str) -> Ask:
 
 
 def _spans(query: Query, principal: Principal, trace_id: str) -> Ask:
-    return lambda: json.dumps(spans_json(query.trace(principal, trace_id)), ensure_ascii=False).encode()
+    return lambda: JsonAnswer(spans_json(query.trace(principal, trace_id))).body
 
 
 def _document(query: Query, principal: Principal, trace_id: str) -> Ask:
-    return lambda: json.dumps(
-        run_json(trace_id, spans_json(query.run_spans(principal, trace_id))), ensure_ascii=False
-    ).encode()
+    return lambda: JsonAnswer(run_json(trace_id, spans_json(query.run_spans(principal, trace_id)))).body
 
 
 def _spend(query: Query, principal: Principal, by: Dimension, days: int) -> Ask:
