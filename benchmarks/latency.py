@@ -3,7 +3,8 @@
     python -m benchmarks.latency [--transport grpc] [--rate 10000] [--seconds 60]
 
 Probes, spans of their own, are sent beside the load and asked for every tenth of a second. What the questions cost the
-daemon is part of its load, and their own duration part of the figure.
+daemon is part of its load, and their own duration part of the figure. The first span of a new daemon, for which the
+engine loads parts of itself, is sent before the load and told by itself.
 """
 
 import http.client
@@ -28,14 +29,14 @@ _PROBERS = 3
 _PAUSE = 0.1
 _GOAL_SECONDS = 2.0
 _PATIENCE = 120.0
+_SPAN = Template(Writer().request(1, 1000))
 
 
 def _probe_until(over: threading.Event, server: Measured) -> list[float]:
     """Send one span after the other; how long each took to be seen."""
-    template = Template(Writer().request(1, 1000))
     taken = []
     while not over.is_set():
-        taken.append(_probe(server, template.fresh(time.time_ns())))
+        taken.append(_probe(server))
     return taken
 
 
@@ -49,7 +50,8 @@ def post(server: Measured, body: bytes) -> None:
         raise RuntimeError(f"a probe was answered {status}")
 
 
-def _probe(server: Measured, body: bytes) -> float:
+def _probe(server: Measured) -> float:
+    body = _SPAN.fresh(time.time_ns())
     post(server, body)
     acknowledged = time.monotonic()
     trace_id = _trace_id(body)
@@ -108,9 +110,10 @@ def main() -> None:
     options = arguments.parse_args()
     shape = Shape(options.transport, options.spans)
     with daemon(options.set) as server:
-        figures = visible(server, shape, seconds=options.seconds, rate=options.rate)
-    row = [f"{figures[name]:.2f}" for name in ("visible_p50_s", "visible_p99_s", "visible_max_s")]
-    head = ["load", "spans/s", "probes", "p50 s", "p99 s", "max s"]
+        first = _probe(server)
+        figures = {"first_s": first} | visible(server, shape, seconds=options.seconds, rate=options.rate)
+    row = [f"{figures[name]:.2f}" for name in ("visible_p50_s", "visible_p99_s", "visible_max_s", "first_s")]
+    head = ["load", "spans/s", "probes", "p50 s", "p99 s", "max s", "first span of all s"]
     print(table(head, [[shape.name, f"{figures['visible_load_per_s']:,.0f}", figures["visible_probes"], *row]]))
     kept = figures["visible_p99_s"] <= _GOAL_SECONDS
     print(f"p99 <= {_GOAL_SECONDS:g} s: {'yes' if kept else 'no'}")

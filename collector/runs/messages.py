@@ -101,7 +101,8 @@ class Draft:
             for item in content:
                 self.read(item)
         elif isinstance(content, dict):
-            if not any(read(self, content) for read in (_call, _result, _reasoning, _text)):
+            known = _call(self, content) or _result(self, content) or _reasoning(self, content) or _text(self, content)
+            if not known:
                 self.say(_media(content), _kind(content) or "other")
         elif content is not None:
             self.say(content)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 
 from collector.model.facts import Kind
 from collector.runs.calls import Call, calls
@@ -16,6 +17,7 @@ from collector.runs.toolspans import arguments, call_id, result
 from collector.runs.tree import Tree
 
 _OWNERS = frozenset({Kind.AGENT.value, Kind.TOOL.value})
+_start = attrgetter("start")
 _WORDS = re.compile(r"[\W_]+")
 
 
@@ -132,19 +134,14 @@ class _Draft:
     call: Call
     owner: str
     actions: list[Action] = field(default_factory=list)
-    waiting: list[ToolCall] = field(default_factory=list)
+    waiting: list[ToolCall] = field(init=False)
+    start: int = field(init=False)
+    end: int = field(init=False)  # the earliest of its reports: a wrapper may outlast the call
 
     def __post_init__(self) -> None:
         self.waiting = list(self.call.messages.calls)
-
-    @property
-    def start(self) -> int:
-        return self.call.outermost.start
-
-    @property
-    def end(self) -> int:
-        """The earliest end of its reports: a wrapper may outlast the call."""
-        return min(report.end for report in self.call.reports)
+        self.start = self.call.outermost.start
+        self.end = min(report.end for report in self.call.reports)
 
     @property
     def may_have_asked(self) -> bool:
@@ -205,10 +202,6 @@ class _Finder:
             if above.kind in _OWNERS:
                 return
             yield above
-
-
-def _start(draft: _Draft) -> int:
-    return draft.start
 
 
 def _latest(drafts: Sequence[_Draft], at: int) -> _Draft | None:

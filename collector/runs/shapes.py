@@ -39,10 +39,10 @@ def conversation(value: Any, role: str) -> list[Message]:
         return _listed(value, role)
     if not isinstance(value, dict):
         return [_said(value, role)] if isinstance(value, str) and value else []
-    told = next((value[key] for key in _TOLD if isinstance(value.get(key), str | list | dict)), None)
-    if told is not None and not _is_message(value):
-        return [*system_messages(value), *conversation(told, "user")]
     if not _is_message(value):
+        told = next((value[key] for key in _TOLD if isinstance(value.get(key), str | list | dict)), None)
+        if told is not None:
+            return [*system_messages(value), *conversation(told, "user")]
         answered = next((value[key] for key in _ANSWERED if isinstance(value.get(key), list | str)), None)
         if answered is not None:
             return conversation(answered, "assistant")
