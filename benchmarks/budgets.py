@@ -2,9 +2,10 @@
 
     python -m benchmarks.budgets [--part cpu] [--part check] [--part webhook] [--part leases] [--seconds 20]
 
-Of every part the daemon has an embedded store. `cpu` compares 0, 1 and 20 budgets in alternation, for traces that come
-whole in one request and for long ones that come piece by piece. `check` asks 200 times a second what the same process
-could answer at once, beside rates of ingest; `/healthz` at the same rate tells what the machine and the server add.
+Of every part the daemon has an embedded store. `cpu` compares 0, 1 and 20 budgets, and 20 that tell a webhook, in
+alternation, for traces that come whole in one request and for long ones that come piece by piece. `check` asks 200 times
+a second what the same process could answer at once, beside rates of ingest; `/healthz` at the same rate tells what the
+machine and the server add.
 """
 
 import json
@@ -66,28 +67,35 @@ def settings(rules: list[dict[str, Any]], **more: Any) -> list[str]:
 
 
 def cpu(rounds: int, requests: int) -> Figures:
-    """CPU us a span of the process tree, by shape and number of budgets."""
+    """CPU us a span of the process tree, by shape and budgets."""
     found: Figures = {}
-    for _ in range(rounds):
-        for name, shape in _SHAPES.items():
-            for count in (0, 1, 20):
-                figures = _cpu_round(shape, count, requests)
-                found.setdefault(name, {}).setdefault(str(count), []).append(figures["cpu_us_per_span"])
-                print(f"{name}, {count} budgets: {figures['cpu_us_per_span']:.1f} us/span", flush=True)
+    with receiver() as hooks:
+        ops = {"ops": {"url": hooks.url, "secret": SECRET, "allow_private": True}}
+        telling = [{**rule, "webhooks": ["ops"]} for rule in budgets(20)]
+        compared = {
+            **{str(count): settings(budgets(count)) for count in (0, 1, 20)},
+            "20 with webhooks": settings(telling, webhooks=ops),
+        }
+        for _ in range(rounds):
+            for name, shape in _SHAPES.items():
+                for which, values in compared.items():
+                    figures = _cpu_round(shape, values, requests)
+                    found.setdefault(name, {}).setdefault(which, []).append(figures["cpu_us_per_span"])
+                    print(f"{name}, {which} budgets: {figures['cpu_us_per_span']:.1f} us/span", flush=True)
     rows = [
         [
             name,
-            *(spread(by_count[count]) for count in ("0", "1", "20")),
-            *(f"{np.median(by_count[count]) / np.median(by_count['0']):.2f}" for count in ("1", "20")),
+            *(spread(costs) for costs in by_budgets.values()),
+            f"{np.median(by_budgets['20']) / np.median(by_budgets['0']):.2f}",
         ]
-        for name, by_count in found.items()
+        for name, by_budgets in found.items()
     ]
-    print(table(["CPU us/span", "no budgets", "1", "20", "1 / none", "20 / none"], rows))
+    print(table(["CPU us/span, budgets", *compared, "20 / none"], rows))
     return found
 
 
-def _cpu_round(shape: Shape, count: int, requests: int) -> Figures:
-    with daemon(settings(budgets(count))) as server, sender(shape) as load:
+def _cpu_round(shape: Shape, values: list[str], requests: int) -> Figures:
+    with daemon(values) as server, sender(shape) as load:
         one_round(server, load, shape, max(1, requests // 10))
         return one_round(server, load, shape, requests)
 
