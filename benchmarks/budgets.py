@@ -4,8 +4,8 @@
 
 Of every part the daemon has an embedded store. `cpu` compares 0, 1 and 20 budgets, and 20 that tell a webhook, in
 alternation, for traces that come whole in one request and for long ones that come piece by piece. `check` asks 200
-times a second what the same process could answer at once, beside rates of ingest; `/healthz` at the same rate tells what
-the machine and the server add.
+times a second what the same process could answer at once, beside rates of ingest; `/healthz` at the same rate tells
+what the machine and the server add.
 """
 
 import json
