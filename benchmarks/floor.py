@@ -16,10 +16,10 @@ import threading
 import time
 from typing import Any, Final
 
-import psutil
 import uvloop
 
 from benchmarks.load import Shape, sender
+from benchmarks.processes import Tree
 from benchmarks.report import parser, table, write
 
 _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
@@ -91,10 +91,11 @@ def served(directory: str, connections: int, requests: int) -> float:
     ):
         assert process.stdout is not None
         load.open(f"127.0.0.1:{process.stdout.readline().strip()}", requests)
-        before = _cpu(process.pid)
+        tree = Tree(process.pid)
+        before = tree.cpu_seconds()
         load.start()
         sent = load.finish()
-        cost = (_cpu(process.pid) - before) / int(sent["acknowledged"])
+        cost = (tree.cpu_seconds() - before) / int(sent["acknowledged"])
         process.kill()
     return cost * 1e6
 
@@ -108,11 +109,6 @@ def synced(directory: str) -> float:
         os.write(file, record)
         os.fdatasync(file)
     return (time.thread_time() - before) / _SYNCS * 1e6
-
-
-def _cpu(pid: int) -> float:
-    times = psutil.Process(pid).cpu_times()
-    return float(times.user + times.system)
 
 
 def main() -> None:

@@ -29,15 +29,19 @@ _PROBERS = 3
 _PAUSE = 0.1
 _GOAL_SECONDS = 2.0
 _PATIENCE = 120.0
-_SPAN = Template(Writer().request(1, 1000))
 
 
 def _probe_until(over: threading.Event, server: Measured) -> list[float]:
     """Send one span after the other; how long each took to be seen."""
+    template = _template()  # its own: a template writes each request into one buffer
     taken = []
     while not over.is_set():
-        taken.append(_probe(server))
+        taken.append(_probe(server, template))
     return taken
+
+
+def _template() -> Template:
+    return Template(Writer().request(1, 1000))
 
 
 def post(server: Measured, body: bytes) -> None:
@@ -50,8 +54,8 @@ def post(server: Measured, body: bytes) -> None:
         raise RuntimeError(f"a probe was answered {status}")
 
 
-def _probe(server: Measured) -> float:
-    body = _SPAN.fresh(time.time_ns())
+def _probe(server: Measured, template: Template) -> float:
+    body = template.fresh(time.time_ns())
     post(server, body)
     acknowledged = time.monotonic()
     trace_id = _trace_id(body)
@@ -110,7 +114,7 @@ def main() -> None:
     options = arguments.parse_args()
     shape = Shape(options.transport, options.spans)
     with daemon(options.set) as server:
-        first = _probe(server)
+        first = _probe(server, _template())
         figures = {"first_s": first} | visible(server, shape, seconds=options.seconds, rate=options.rate)
     row = [f"{figures[name]:.2f}" for name in ("visible_p50_s", "visible_p99_s", "visible_max_s", "first_s")]
     head = ["load", "spans/s", "probes", "p50 s", "p99 s", "max s", "first span of all s"]

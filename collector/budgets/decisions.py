@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule, Unit, Unpriced
 from collector.model.budgets import Scope
-from collector.model.money import usd
+from collector.model.money import usd_text
 
 _SECOND = 10**9
 
@@ -140,7 +139,7 @@ def period_at(rule: Rule, now_ns: int) -> Period:
 
 def told(amount: int, unit: Unit) -> str:
     """An amount for people: `12.5 USD`, `1000 tokens`."""
-    return f"{amount} tokens" if unit is Unit.TOKENS else f"{_shortest(usd(amount))} USD"
+    return f"{amount} tokens" if unit is Unit.TOKENS else f"{usd_text(amount).rstrip('0').rstrip('.')} USD"
 
 
 def iso(ns: int, rule: Rule) -> str:
@@ -152,11 +151,6 @@ def iso(ns: int, rule: Rule) -> str:
 @lru_cache(maxsize=1_000)
 def _local(second: int, zone: str) -> str:
     return datetime.fromtimestamp(second, ZoneInfo(zone)).isoformat()
-
-
-def _shortest(amount: Decimal) -> str:
-    text = format(amount, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _named(standing: Standing) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.model.money import MAX_PICODOLLARS, fits, nearest, picodollars, settle, usd
+from collector.model.money import MAX_PICODOLLARS, fits, nearest, picodollars, settle, usd, usd_text
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,8 @@ def test_lines_add_up_to_the_rounded_total(shares: dict[str, int], denominator: 
     assert sum(lines.values()) == total
     assert lines.keys() == shares.keys()
     assert all(abs(lines[name] - Fraction(shares[name], denominator)) < 1 for name in shares)
+
+
+@given(st.integers(-(10**30), 10**30))
+def test_money_as_text_has_the_digits_of_the_decimal(pico: int) -> None:
+    assert usd_text(pico) == format(usd(pico), "f")
