@@ -14,7 +14,7 @@ from benchmarks import corpus
 from collector.admit._scan import scan
 from collector.decode import _kernel, reference
 from collector.model.envelope import Envelope, Signal
-from collector.model.otlp import REQUESTS, parse
+from collector.wire.otlp import REQUESTS, parse
 from tests.support import captured
 
 _SPANS = 4096

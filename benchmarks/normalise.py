@@ -8,7 +8,7 @@ import sys
 import time
 
 from collector.config import schema_root
-from collector.enrich.conventions import Conventions, load
+from collector.enrich.conventions.reader import Conventions, load
 from collector.model.facts import SpanView
 from tests.support.captured import CASES, spans
 

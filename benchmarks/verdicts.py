@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from collector.enrich import _traces, traces
-from collector.enrich.seen import SEEN_SCHEMA
+from collector.enrich.billed import _traces, traces
+from collector.enrich.billed.schema import SEEN_SCHEMA
 
 _CHAIN = 50_000
 _PYTHON_SHARE = 10  # Python is given a tenth of the spans

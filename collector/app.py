@@ -15,29 +15,30 @@ from starlette.applications import Starlette
 from collector import __version__, decode, enrich
 from collector.admit import validate
 from collector.admit.auth import Gate
-from collector.billing import Billing
-from collector.budgeting import Budgeting
+from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import installed_catalogue, keep_fresh
+from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.config import AuthConfig, Config, PricingConfig, is_loopback, schema_root
 from collector.drain import Drain
 from collector.enrich import Enricher, RecentTraces, conventions
-from collector.enrich.catalog import Catalogue
+from collector.enrich.prices.catalogue import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
-from collector.intake import Intake, spool_readings
 from collector.model.clock import Clock, SystemClock
-from collector.pricefeed import installed_catalogue, keep_fresh
+from collector.net import http2
+from collector.net.asgi.server import Listener, http_server
+from collector.net.sockets import listen
 from collector.query.service import Query
-from collector.receive import http2
-from collector.receive.server import Listener, http_server, listen
-from collector.reprice import Outcome, Selection, apply, compare
+from collector.receive.receiver import Intake, spool_readings
 from collector.runtime import collect_cycles
-from collector.spending import Feed, Keys
+from collector.spending.budgeting import Budgeting
+from collector.spending.feed import Feed, Keys
 from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
 from collector.telemetry import Metrics, Reading, expose
 from collector.web import api, budget_views, budgets, health
 from collector.web.health import Readiness
-from collector.workers import Workers
+from collector.workers.supervisor import Workers
 
 log = structlog.get_logger("spanmeter")
 

@@ -15,12 +15,12 @@ from itertools import islice
 import pyarrow as pa
 import structlog
 
-from collector.billing import Billing
+from collector.billing.across_batches import Billing
 from collector.decode import decode, one_span
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
-from collector.spending import Writing, uncounted
+from collector.spending.feed import Writing, uncounted
 from collector.spool import DeadLetter, Segment, Spool
 from collector.spool.segment import Damage
 from collector.spool.spool import segments_in

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collector.errors import Reason, Rejected
-from collector.model.otlp import MAX_DEPTH
+from collector.wire.otlp import MAX_DEPTH
 
 _HEX_FIELDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 _CONTAINERS = frozenset({"ArrayValue", "KeyValueList"})

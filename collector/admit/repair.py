@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.errors import Reason, Rejected
-from collector.model.otlp import MAX_DEPTH
+from collector.wire.otlp import MAX_DEPTH
 
 _MAX_FIELDS = 100_000
 _MAX_VARINT = 10

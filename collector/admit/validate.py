@@ -7,7 +7,7 @@ from typing import Any
 from collector.admit import otlp_json, repair
 from collector.errors import Reason, Rejected
 from collector.model.envelope import Encoding, Receipt, Signal
-from collector.model.otlp import REQUESTS, parse, parse_checked, valid_ids
+from collector.wire.otlp import REQUESTS, parse, parse_checked, valid_ids
 
 try:
     from collector.admit._scan import scan

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from collector.budgets.facts import SILENT, RunValues, SpanFact, SpanKey, TraceKey
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.postings import Postings
+from collector.budgets.posting import Postings
 from collector.budgets.rules import Rules
+from collector.budgets.span_facts import SILENT, RunValues, SpanFact, SpanKey, TraceKey
 from collector.model.budgets import Dimensions, Scope
-from collector.model.recently import RecentlyMet
+from collector.model.recent_keys import RecentlyMet
 
 _MATCHES_KEPT = 50_000
 _NAMES = len(RunValues._fields)

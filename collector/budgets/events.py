@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collector.budgets.facts import Amount, SpanFact
 from collector.budgets.forecast import forecast
 from collector.budgets.ledger import Posted
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Unit, Unpriced
+from collector.budgets.span_facts import Amount, SpanFact
 from collector.budgets.windows import Crossing
 from collector.model.budgets import BudgetEvent, EventType, Scope, event_id
 from collector.model.money import usd_text

@@ -11,12 +11,12 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from collector.budgets.account import OTHER, Account, Cells
-from collector.budgets.facts import NOTHING, Amount, SpanFact
-from collector.budgets.memory import discard
+from collector.budgets.ledger_account import OTHER, Account, Cells
 from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule
+from collector.budgets.span_facts import NOTHING, Amount, SpanFact
 from collector.model.budgets import Scope
+from collector.slices import discard
 
 _DAY_NS = 86_400 * 1_000_000_000
 # Periods that ended no longer ago than this, or begin within a day, are counted; broken clocks name others.

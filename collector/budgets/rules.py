@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collector.budgets.facts import Wanted
 from collector.budgets.periods import Calendar, Kind, Rolling, Schedule
+from collector.budgets.span_facts import Wanted
 from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Config
 from collector.model.budgets import Dimensions, Scope
 from collector.model.money import PICODOLLARS_PER_USD

@@ -4,11 +4,11 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from collector.budgets.account import OTHER
-from collector.budgets.facts import Amount
 from collector.budgets.ledger import Ledger
+from collector.budgets.ledger_account import OTHER
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import Rule, Unit, breakdown_of
+from collector.budgets.span_facts import Amount
 from collector.model.budgets import Scope
 
 _MILLION = 1_000_000

@@ -12,9 +12,9 @@ from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
 
-from collector.budgets.facts import Amount
 from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Unit, Unpriced
+from collector.budgets.span_facts import Amount
 from collector.model.budgets import EventType, Line, Scope
 
 # What was spent in steps, by their start.

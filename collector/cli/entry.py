@@ -13,7 +13,6 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
-from collector.channel import inherited
 from collector.cli import money, webhooks
 from collector.cli.check import summary
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
@@ -27,7 +26,8 @@ from collector.spool import DeadLetter
 from collector.spool.spool import put_segment
 from collector.store import migrate, open_store
 from collector.telemetry import set_up_logs
-from collector.worker import run_worker
+from collector.workers.channel import inherited
+from collector.workers.worker import run_worker
 
 OK, FAILED, BAD_CONFIG, CANNOT_START = 0, 1, 2, 3
 

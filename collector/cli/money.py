@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from collector.app import enricher
+from collector.billing.price_refresh import installed_catalogue
+from collector.billing.reprice import Selection, apply, compare, outcome_json
 from collector.cli.daemon import ask, web_address
-from collector.cli.moments import moment
 from collector.cli.options import config_of
+from collector.cli.times import moment
 from collector.config import Config
-from collector.enrich import pricelist
-from collector.enrich.catalog import Catalogue
+from collector.enrich.prices import pricelist
+from collector.enrich.prices.catalogue import Catalogue
 from collector.errors import ConfigError, StartError
-from collector.pricefeed import installed_catalogue
-from collector.reprice import Selection, apply, compare, outcome_json
-from collector.spool.files import lock_directory
+from collector.files import lock_directory
 from collector.store import Store, migrate, open_store
 from collector.store.sql import named_query
 

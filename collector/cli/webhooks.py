@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from collector.cli.moments import moment
 from collector.cli.options import config_of
+from collector.cli.times import moment
 from collector.config import Config
 from collector.errors import ConfigError, Reason, Rejected, StartError
 from collector.model.budgets import BudgetEvent, EventType

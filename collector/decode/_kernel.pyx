@@ -17,7 +17,7 @@ from collector.decode import reference
 from collector.errors import Reason, Rejected
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS, MAP
 from collector.model.envelope import Signal
-from collector.model.otlp import REQUESTS, parse_checked
+from collector.wire.otlp import REQUESTS, parse_checked
 
 
 cdef extern from "<string_view>" namespace "std" nogil:

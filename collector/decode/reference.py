@@ -9,7 +9,7 @@ from collector.decode import anyvalue
 from collector.decode.builder import ListColumn, MapColumn, MapListColumn
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS, NANOSECONDS, TEXT
 from collector.model.envelope import Envelope, Signal
-from collector.model.otlp import REQUESTS, parse_checked, valid_ids
+from collector.wire.otlp import REQUESTS, parse_checked, valid_ids
 
 _KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _STATUS = ("Unset", "Ok", "Error")

@@ -5,13 +5,13 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from collector.enrich.catalog import Catalogue
-from collector.enrich.conventions import Conventions
+from collector.enrich.billed.schema import Verdicts
+from collector.enrich.conventions.reader import Conventions
+from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.rowwise import RowEnricher
-from collector.enrich.seen import Verdicts
 
 try:
-    from collector.enrich.columnwise import ColumnEnricher
+    from collector.enrich.columns.columnwise import ColumnEnricher
 except ImportError:  # nothing was compiled
     NATIVE = False
 else:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.enrich.seen import SEEN_SCHEMA, ends
+from collector.enrich.billed.schema import SEEN_SCHEMA, ends
 from collector.model.columns import ENRICHED_COLUMNS, MAP
 from collector.model.facts import Facts, Kind, SpanView
 from collector.model.usage import Usage

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from collector.enrich.catalog import Catalogue
-from collector.enrich.conventions import Conventions
-from collector.enrich.pricing import price
+from collector.enrich.billed.schema import Verdicts
+from collector.enrich.conventions.reader import Conventions
+from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.prices.pricing import price
 from collector.enrich.rows import Charge, seen_spans, views, with_enriched
-from collector.enrich.seen import Verdicts
 from collector.model.facts import Facts, Kind
 from collector.model.money import PriceStatus, usd
 

@@ -6,8 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.enrich.billed.schema import SEEN_SCHEMA
 from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS
-from collector.enrich.seen import SEEN_SCHEMA
 from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
 from collector.model.facts import Kind
 from collector.model.money import PriceStatus

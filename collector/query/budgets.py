@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.periods import Calendar, Period
 from collector.budgets.rules import DIVIDED_BY, Rule
+from collector.budgets.span_facts import NOTHING, Amount
 from collector.budgets.views import Share, most, shares_of
 from collector.model.budgets import Scope
+from collector.query.spend_queries import exact_spend, spend_by
 from collector.store.client import Store
-from collector.stored_sums import exact_spend, spend_by
 
 
 class StoredSpend:

@@ -18,14 +18,14 @@ from collector.config import GrpcConfig
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
 from collector.model.principal import Principal
+from collector.net.http2 import Event, Fault, Kind
+from collector.net.http2._codec import Codec
+from collector.net.http2.connection import Connection
+from collector.net.port import Port
+from collector.net.tls import tls_context
 from collector.receive.answers import success_body
-from collector.receive.http2 import Event, Fault, Kind
-from collector.receive.http2._codec import Codec
-from collector.receive.http2.connection import Connection
 from collector.receive.inflate import inflate, known
-from collector.receive.port import Port
 from collector.receive.status import status, wire
-from collector.receive.tls import tls_context
 
 log = structlog.get_logger("spanmeter.grpc")
 

@@ -13,15 +13,15 @@ from collector.accept import Acceptor
 from collector.config import HttpConfig
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
+from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal
-from collector.model.refusals import http_status, retry_after
+from collector.net.http1.connection import Connection
+from collector.net.port import Port
+from collector.net.tls import tls_context
 from collector.receive.answers import date_line, http_response, success_body
-from collector.receive.connection import Connection
 from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
-from collector.receive.port import Port
 from collector.receive.status import error_body
-from collector.receive.tls import tls_context
 
 log = structlog.get_logger("spanmeter.http")
 

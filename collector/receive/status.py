@@ -16,7 +16,7 @@ from google.rpc.status_pb2 import Status
 
 from collector.errors import Reason, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding
-from collector.model.refusals import HTTP_STATUS, OTHER_HTTP_STATUS
+from collector.model.http_status import HTTP_STATUS, OTHER_HTTP_STATUS
 
 
 @dataclass(frozen=True, slots=True)

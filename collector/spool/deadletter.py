@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.errors import Reason, Unavailable
+from collector.files import sync_directory, write_durably
 from collector.model.envelope import Envelope
-from collector.spool.files import sync_directory, write_durably
 
 
 @dataclass(frozen=True, slots=True)

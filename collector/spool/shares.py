@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from collector.errors import StartError
+from collector.files import lock_directory
 from collector.model.clock import Clock
-from collector.spool.files import lock_directory
 
 _SEGMENTS = "*.seg"
 _SHARES = "worker-*"

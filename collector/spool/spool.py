@@ -20,10 +20,10 @@ import structlog
 
 from collector.config import SpoolConfig
 from collector.errors import Reason, Unavailable
+from collector.files import lock_directory, sync_directory, write_all, write_durably
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
 from collector.spool.delivery import Delivery
-from collector.spool.files import lock_directory, sync_directory, write_all, write_durably
 from collector.spool.segment import (
     FRAME_SIZE,
     HEADER,

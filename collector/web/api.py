@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.admit.auth import Gate
+from collector.billing.reprice import Outcome, Selection, outcome_json
 from collector.errors import Reason, Rejected, SpanmeterError
+from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal, Scope
-from collector.model.refusals import http_status, retry_after
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
-from collector.reprice import Outcome, Selection, outcome_json
 from collector.web.bodies import JsonAnswer
 from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json

@@ -6,9 +6,9 @@ from typing import Any
 
 from collector.budgets.decisions import Estimate
 from collector.config import ATTRIBUTE
-from collector.enforcement import FIELDS, Run
 from collector.errors import Reason, Rejected
 from collector.model.money import picodollars
+from collector.spending.enforcement import FIELDS, Run
 from collector.web.bodies import known_only
 
 HEADER = "x-spanmeter-"

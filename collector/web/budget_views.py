@@ -17,16 +17,16 @@ from starlette.routing import Route
 
 from collector.admit.auth import Gate
 from collector.budgets.decisions import Standing, iso, period_at
-from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.forecast import forecast
 from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Unit
+from collector.budgets.span_facts import NOTHING, Amount
 from collector.budgets.views import Place, StoredSpend, page, periods_before, selected
-from collector.enforcement import Enforcement
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Scope as Values
 from collector.model.clock import Clock
 from collector.model.principal import Principal, Scope
+from collector.spending.enforcement import Enforcement
 from collector.web.bodies import JsonAnswer, known_only
 from collector.web.budget_answers import amount, period_json, scope_json, standing_json
 

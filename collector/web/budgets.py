@@ -11,8 +11,8 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from collector.admit.auth import Gate
-from collector.enforcement import Enforcement, Granted
 from collector.model.principal import Principal, Scope
+from collector.spending.enforcement import Enforcement, Granted
 from collector.web.bodies import JsonAnswer, json_object, known_only
 from collector.web.budget_answers import decision_headers, decision_json, lease_json, retry_header
 from collector.web.budget_questions import estimate_of, run_of_headers, run_of_json, seconds_of

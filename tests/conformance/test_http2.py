@@ -21,7 +21,7 @@ from backports import zstd
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from collector.receive import http2
+from collector.net import http2
 from tests.conformance.conftest import READER, WRITER
 from tests.conformance.daemon import MIB, Daemon, running
 from tests.conformance.wire import call, channel, frame, is_closed_within

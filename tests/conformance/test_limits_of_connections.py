@@ -13,7 +13,7 @@ import grpc
 import psutil
 import pytest
 
-from collector.receive import http2
+from collector.net import http2
 from tests.conformance.daemon import Daemon, running
 from tests.conformance.wire import call, is_closed_within, post, succeeded
 from tests.support.daemon import wait_until

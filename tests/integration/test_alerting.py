@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from collector.alerting import Alerting
 from collector.budgets.decisions import period_at
-from collector.budgets.facts import Amount
 from collector.budgets.ledger import Changes
 from collector.budgets.rules import Rule, Rules
+from collector.budgets.span_facts import Amount
 from collector.budgets.views import top
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import BudgetEvent, EventType, Scope
+from collector.query.spend_queries import exact_spend
+from collector.spending.alerting import Alerting
 from collector.store import Store
-from collector.stored_sums import exact_spend
 from collector.webhooks.outbox import Outbox
 from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
 from tests.support.calls import Call

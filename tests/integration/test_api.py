@@ -10,13 +10,13 @@ from starlette.applications import Starlette
 
 from collector.admit.auth import Gate, hash_token
 from collector.app import enricher
-from collector.billing import Billing
+from collector.billing.across_batches import Billing
+from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.config import AuthConfig, PricingConfig
 from collector.enrich import RecentTraces
 from collector.errors import SpanmeterError
 from collector.model.principal import ANONYMOUS
 from collector.query.service import Query
-from collector.reprice import Outcome, Selection, apply, compare
 from collector.store import Store
 from collector.web import api
 from collector.web.run import run_json

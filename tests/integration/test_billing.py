@@ -14,11 +14,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.admit.validate import validate_traces
 from collector.app import enricher
-from collector.billing import Billing
+from collector.billing.across_batches import Billing
 from collector.config import PricingConfig
 from collector.decode import decode, one_span
 from collector.enrich import RecentTraces
-from collector.enrich.pricing import price
+from collector.enrich.prices.pricing import price
 from collector.model.envelope import Encoding, Envelope
 from collector.model.money import usd
 from collector.model.principal import ANONYMOUS

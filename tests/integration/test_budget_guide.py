@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 
 from collector.admit.auth import Gate
 from collector.config import AuthConfig
-from collector.enforcement import Run
 from collector.errors import SpanmeterError
 from collector.model.money import picodollars
+from collector.spending.enforcement import Run
 from collector.web import api, budgets
 from tests.support.budgets import MONTH, Desk
 from tests.support.webserver import Web, serving

@@ -9,10 +9,10 @@ from starlette.applications import Starlette
 
 from collector.admit.auth import Gate, hash_token
 from collector.config import AuthConfig, EnforcementConfig
-from collector.enforcement import Enforcement
 from collector.errors import Reason, SpanmeterError, Unavailable
-from collector.lease_store import LeaseStore
 from collector.query.budgets import StoredSpend
+from collector.spending.enforcement import Enforcement
+from collector.spending.lease_store import LeaseStore
 from collector.store import Store
 from collector.web import api, budget_views, budgets
 from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of

@@ -10,15 +10,15 @@ from starlette.applications import Starlette
 
 from collector.admit.auth import Gate, hash_token
 from collector.budgets.decisions import Estimate
-from collector.budgets.facts import Amount
 from collector.budgets.periods import Period
 from collector.budgets.rules import Rule
+from collector.budgets.span_facts import Amount
 from collector.budgets.views import Share
 from collector.config import AuthConfig
-from collector.enforcement import Run
 from collector.errors import Reason, SpanmeterError, Unavailable
 from collector.model.budgets import Scope
 from collector.model.money import picodollars
+from collector.spending.enforcement import Run
 from collector.web import api, budget_views, budgets
 from tests.support.budgets import Desk
 from tests.support.clock import FakeClock

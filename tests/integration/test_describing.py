@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from collector.alerting import Describing
 from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rules
 from collector.budgets.views import top
@@ -15,6 +14,7 @@ from collector.config import Config
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import EventType
 from collector.query.budgets import StoredSpend
+from collector.spending.alerting import Describing
 from collector.store import Store
 from tests.integration.test_alerting import CENT, Told, budget, cents, made
 from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of

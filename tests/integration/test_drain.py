@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from collector import drain
 from collector.app import enricher
-from collector.billing import Billing
+from collector.billing.across_batches import Billing
 from collector.cli import main
 from collector.config import PricingConfig, SpoolConfig, StoreConfig
 from collector.decode import decode

@@ -13,10 +13,10 @@ import pytest
 
 from collector.budgets.decisions import Decision, Estimate, Refusal
 from collector.config import EnforcementConfig
-from collector.enforcement import Granted, Run
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.leases import Lease, LeaseState
 from collector.model.money import picodollars
+from collector.spending.enforcement import Granted, Run
 from tests.support.budgets import MONTH, Desk, rules
 
 DAY = {"name": "day", "limit_usd": 1, "period": "day", "hard": True}
@@ -332,7 +332,7 @@ KILLED = """
     import asyncio, sys
     from pathlib import Path
     from collector.budgets.decisions import Estimate
-    from collector.enforcement import Granted, Run
+    from collector.spending.enforcement import Granted, Run
     from tests.support.budgets import MONTH, Desk
 
     desk = Desk(Path(sys.argv[1]), {**MONTH, "limit_usd": 1000})

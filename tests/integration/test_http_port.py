@@ -15,7 +15,7 @@ from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits
 from collector.config import AuthConfig, DedupeConfig, HttpConfig, SpoolConfig
 from collector.model.clock import SystemClock
-from collector.receive.connection import Connection
+from collector.net.http1.connection import Connection
 from collector.receive.http import OtlpHttp
 from collector.spool import Delivery, Spool
 from collector.telemetry import Metrics

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from collector.app import enricher
-from collector.billing import Billing
+from collector.billing.across_batches import Billing
+from collector.billing.reprice import Selection, apply, compare, outcome_json
 from collector.config import PricingConfig
 from collector.enrich import Enricher, RecentTraces
-from collector.reprice import Selection, apply, compare, outcome_json
 from collector.store import Store
 from tests.integration.test_billing import captured
 from tests.support import stored
@@ -88,6 +88,6 @@ def test_pages_meet_every_call_once(store: Store, monkeypatch: pytest.MonkeyPatc
     deliver(store, "pydantic-ai-native", priced_by())
     deliver(store, "oi-openai", priced_by())
     whole = compare(store, priced_by(), ALL)
-    monkeypatch.setattr("collector.reprice._PAGE", 3)
+    monkeypatch.setattr("collector.billing.reprice._PAGE", 3)
     assert outcome_json(compare(store, priced_by(), ALL)) == outcome_json(whole)
     assert sum(model.calls for model in whole.models.values()) > 10

@@ -10,24 +10,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.app import enricher
-from collector.billing import Billing
-from collector.budgets.account import OTHER
+from collector.billing.across_batches import Billing
+from collector.billing.reprice import Selection, apply
 from collector.budgets.decisions import period_at
-from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
+from collector.budgets.ledger_account import OTHER
 from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rule, Rules
+from collector.budgets.span_facts import NOTHING, Amount
 from collector.config import Config, PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
-from collector.reprice import Selection, apply
-from collector.spending import Spending
+from collector.query.spend_queries import exact_spend
+from collector.spending.feed import Spending
 from collector.store import Store
 from collector.store.sql import named_query
 from collector.store.writer import by_day
-from collector.stored_sums import exact_spend
 from tests.integration.test_reprice import ALL
 from tests.support.calls import OVERRIDES, PRICES, Call, envelope
 from tests.support.clock import FakeClock

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from collector.budgets.facts import Amount
 from collector.budgets.ledger import Ledger
 from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rules
+from collector.budgets.span_facts import Amount
 from collector.config import Config, EnforcementConfig
-from collector.enforcement import Enforcement
-from collector.lease_store import LeaseStore
 from collector.model.budgets import Dimensions
 from collector.model.money import picodollars
+from collector.spending.enforcement import Enforcement
+from collector.spending.lease_store import LeaseStore
 from tests.support.clock import FakeClock
 
 MONTH = {"name": "month", "limit_usd": 10, "period": "month", "hard": True}

@@ -11,7 +11,7 @@ from collector.admit import otlp_json
 from collector.decode import decode
 from collector.model.envelope import Envelope, Signal
 from collector.model.facts import SpanView
-from collector.model.otlp import REQUESTS
+from collector.wire.otlp import REQUESTS
 
 ROOT = Path(__file__).parents[1] / "fixtures" / "otlp"
 CASES = sorted(path.parent.name for path in ROOT.glob("*/truth.json"))

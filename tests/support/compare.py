@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from collector.config import schema_root
-from collector.enrich.content import content_of
-from collector.enrich.conventions import Conventions, load
-from collector.enrich.usage import INCONSISTENT
+from collector.enrich.conventions.content import content_of
+from collector.enrich.conventions.reader import Conventions, load
+from collector.enrich.conventions.usage import INCONSISTENT
 from collector.model.facts import Facts, Kind, SpanView
 from tests.support.captured import Captured, spans, truth
 

@@ -67,4 +67,4 @@ def _slowly(body: bytes) -> Validated:
 
 
 def codec() -> Any:
-    return pytest.importorskip("collector.receive.http2._codec", exc_type=ImportError).Codec
+    return pytest.importorskip("collector.net.http2._codec", exc_type=ImportError).Codec

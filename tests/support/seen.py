@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from collector.enrich.seen import SEEN_SCHEMA, Judgement, SpanKey, TraceKey
-from collector.enrich.traces import SeenSpan
-from collector.enrich.verdicts import Report
+from collector.enrich.billed.rules import Report
+from collector.enrich.billed.schema import SEEN_SCHEMA, Judgement, SpanKey, TraceKey
+from collector.enrich.billed.traces import SeenSpan
 
 
 def span_id(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from collector.billing import Billing
+from collector.billing.across_batches import Billing
 from collector.decode import decode
 from collector.model.envelope import Envelope
 from collector.store import Store

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from starlette.applications import Starlette
 
 from collector.config import TlsConfig
-from collector.receive.server import http_server, listen
+from collector.net.asgi.server import http_server
+from collector.net.sockets import listen
 
 
 class Answer(NamedTuple):

@@ -14,8 +14,8 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from collector.receive.accepting import Accepting
-from collector.receive.server import listen
+from collector.net.accepting import Accepting
+from collector.net.sockets import listen
 
 _LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.budgets.facts import Amount
 from collector.budgets.periods import Period, Rolling
+from collector.budgets.span_facts import Amount
 from collector.budgets.windows import levels, look, times_over, untold
 from collector.model.budgets import Line
 from tests.support.budgets import rules

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.config import PricingConfig, load
-from collector.enrich import catalog, pricelist
-from collector.enrich.catalog import Catalogue
-from collector.enrich.names import spellings
+from collector.enrich.prices import catalogue as catalog
+from collector.enrich.prices import pricelist
+from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.prices.model_names import spellings
 from collector.errors import ConfigError
 
 CATALOGUE = Catalogue.bundled()

@@ -14,13 +14,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.config import PricingConfig, schema_root
 from collector.decode import decode
 from collector.enrich import Enricher, conventions
-from collector.enrich.catalog import Catalogue
+from collector.enrich.conventions.values import source
+from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.rowwise import RowEnricher
-from collector.enrich.values import source
 from collector.model.envelope import Envelope
 from tests.support.captured import CASES, payloads
 
-columnwise = pytest.importorskip("collector.enrich.columnwise", reason="the native modules are not compiled")
+columnwise = pytest.importorskip("collector.enrich.columns.columnwise", reason="the native modules are not compiled")
 
 CONVENTIONS = conventions.load(schema_root())
 PRICING = PricingConfig.model_validate(

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.config import schema_root
-from collector.enrich.content import content_of
-from collector.enrich.conventions import Conventions, load
-from collector.enrich.families import load_families, load_providers
-from collector.enrich.recipes import known_keys
+from collector.enrich.conventions.content import content_of
+from collector.enrich.conventions.families import load_families, load_providers
+from collector.enrich.conventions.reader import Conventions, load
+from collector.enrich.conventions.recipes import known_keys
 from collector.errors import ConfigError
 from collector.model.facts import Facts, Kind, SpanView
 
@@ -192,8 +192,8 @@ def test_a_dictionary_printed_by_python_is_read() -> None:
 
 
 def test_caches_of_the_senders_words_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.enrich.conventions._MOST_SHAPES", 3)
-    monkeypatch.setattr("collector.enrich.providers._MOST_NAMES", 3)
+    monkeypatch.setattr("collector.enrich.conventions.reader._MOST_SHAPES", 3)
+    monkeypatch.setattr("collector.enrich.conventions.providers._MOST_NAMES", 3)
     conventions = Conventions(CONVENTIONS.families, PROVIDERS)
     for number in range(10):
         for name in (f"p{number}", f"p{number}" * 200):

@@ -10,7 +10,7 @@ from collector.decode import one_span, reference
 from collector.errors import Reason, Rejected
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS
 from collector.model.envelope import Envelope
-from collector.model.otlp import MAX_DEPTH
+from collector.wire.otlp import MAX_DEPTH
 from tests.support import generated
 from tests.support.native import Decode, kernel
 from tests.support.otlp import (

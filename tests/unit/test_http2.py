@@ -13,7 +13,7 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.receive.http2 import Fault, Kind
+from collector.net.http2 import Fault, Kind
 from tests.support.http2 import (
     ACK,
     CALL,

@@ -13,7 +13,7 @@ from collector.decode import reference
 from collector.errors import Reason, Rejected
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS
 from collector.model.envelope import Envelope
-from collector.model.otlp import MAX_DEPTH
+from collector.wire.otlp import MAX_DEPTH
 from tests.support import captured, generated, odd
 from tests.support.native import check_decode, check_scan, envelopes, kernel, scan
 from tests.support.otlp import any_value, field_bytes, nested_request, request, span, varint, wrapped

@@ -15,8 +15,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from collector.budgets.leases import Claim, LeaseBook
 from collector.errors import StartError
-from collector.lease_store import LeaseStore
 from collector.model.leases import Lease, LeaseState
+from collector.spending.lease_store import LeaseStore
 
 MONEY = Claim("month", (), 100, in_tokens=False)
 TOKENS = Claim("day", ("checkout",), 1_000, in_tokens=True)

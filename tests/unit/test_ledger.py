@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.budgets.account import OTHER, Account, Cells
 from collector.budgets.decisions import period_at
-from collector.budgets.facts import NOTHING, Amount
 from collector.budgets.ledger import Ledger
+from collector.budgets.ledger_account import OTHER, Account, Cells
 from collector.budgets.periods import Rolling
 from collector.budgets.rules import Rule, Rules
+from collector.budgets.span_facts import NOTHING, Amount
 from collector.config import Config
 
 HOUR = 3_600 * 10**9

@@ -18,9 +18,9 @@ from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits
 from collector.config import AuthConfig, DedupeConfig, GrpcConfig, HttpConfig, SpoolConfig
-from collector.receive import http2
+from collector.net import http2
+from collector.net.port import Port
 from collector.receive.http import OtlpHttp
-from collector.receive.port import Port
 from collector.spool import Delivery, Spool
 from collector.telemetry import Metrics
 from tests.support.clock import FakeClock

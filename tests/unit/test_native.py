@@ -11,20 +11,20 @@ from prometheus_client import CollectorRegistry, generate_latest
 from collector import decode, enrich
 from collector.admit import validate
 from collector.app import report_native
-from collector.receive import http2
+from collector.net import http2
 from collector.telemetry import Metrics
 from tests.support.otlp import request, span
 
 _WITHOUT = textwrap.dedent("""
     import sys
-    for name in ("decode._kernel", "admit._scan", "enrich._columns", "enrich._traces",
-                 "receive.http2._codec"):
+    for name in ("decode._kernel", "admit._scan", "enrich.columns._columns",
+                 "enrich.billed._traces", "net.http2._codec"):
         sys.modules[f"collector.{name}"] = None
     from collector import decode, enrich
     from collector.app import enricher
     from collector.config import PricingConfig
     from collector.admit import validate
-    from collector.receive import http2
+    from collector.net import http2
     from collector.model.envelope import Encoding, Envelope
     body = sys.stdin.buffer.read()
     found = validate.validate_traces(body, Encoding.PROTOBUF)

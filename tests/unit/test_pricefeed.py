@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from collector.app import enricher
+from collector.billing.price_refresh import read_prices, refresh
 from collector.config import PricingConfig
-from collector.pricefeed import read_prices, refresh
 from tests.unit.test_catalog import DATA
 
 
@@ -33,7 +33,7 @@ def test_a_source_that_cannot_be_used_leaves_the_prices(tmp_path: Path, text: st
 
 
 def test_a_huge_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.pricefeed._MAX_BYTES", 10)
+    monkeypatch.setattr("collector.billing.price_refresh._MAX_BYTES", 10)
     source = tmp_path / "prices.json"
     source.write_text("x" * 11)
     with pytest.raises(ValueError, match="larger than 10 bytes"):

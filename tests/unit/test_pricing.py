@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.config import PricingConfig
-from collector.enrich.catalog import Catalogue
-from collector.enrich.entries import Entry
-from collector.enrich.pricing import Priced, price
-from collector.enrich.rates import BUCKETS, Rates, quantities
+from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.prices.entries import Entry
+from collector.enrich.prices.pricing import Priced, price
+from collector.enrich.prices.rates import BUCKETS, Rates, quantities
 from collector.model.money import PriceStatus, picodollars
 from collector.model.usage import Usage
 

@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.admit import repair as repair_module
 from collector.admit.repair import repair
 from collector.errors import Reason, Rejected
-from collector.model.otlp import MAX_DEPTH, parse_checked
+from collector.wire.otlp import MAX_DEPTH, parse_checked
 from tests.support import generated
 from tests.support.otlp import field_bytes, nested_request, request, span, varint, wrapped
 

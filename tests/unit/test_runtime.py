@@ -13,8 +13,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from collector.config import TlsConfig
-from collector.receive.protocol import GuardedProtocol
-from collector.receive.server import http_server, listen
+from collector.net.asgi.protocol import GuardedProtocol
+from collector.net.asgi.server import http_server
+from collector.net.sockets import listen
 from collector.runtime import collect_cycles
 
 

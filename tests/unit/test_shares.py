@@ -10,13 +10,13 @@ import pytest
 
 from collector.config import SpoolConfig
 from collector.errors import Reason, StartError, Unavailable
+from collector.files import lock_directory
 from collector.model.clock import SystemClock
 from collector.model.envelope import Envelope
-from collector.publisher import Publisher
 from collector.spool import Spool
-from collector.spool.files import lock_directory
 from collector.spool.shares import Elsewhere, collect, collect_all, share
 from collector.spool.spool import put_segment, recent, segments_in
+from collector.workers.publisher import Publisher
 from tests.support.clock import FakeClock
 from tests.support.spans import START_NS, envelope
 from tests.support.waiting import until

@@ -9,7 +9,7 @@ from google.rpc.status_pb2 import Status
 
 from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal
-from collector.model.refusals import HTTP_STATUS, http_status, retry_after
+from collector.model.http_status import HTTP_STATUS, http_status, retry_after
 from collector.receive.answers import success_body
 from collector.receive.status import WIRE, error_body, status, wire
 

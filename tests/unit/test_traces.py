@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.enrich import RecentTraces, traces
-from collector.enrich.seen import SpanKey, ends
-from collector.enrich.traces import SeenSpan
-from collector.enrich.verdicts import Report
+from collector.enrich import RecentTraces
+from collector.enrich.billed import traces
+from collector.enrich.billed.rules import Report
+from collector.enrich.billed.schema import SpanKey, ends
+from collector.enrich.billed.traces import SeenSpan
 from tests.support.seen import batch, billed_keys, key, seen, span_id, trace
 
 _TRACES = (trace("t1"), trace("t2"))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.enrich import traces
-from collector.enrich.seen import SpanKey
-from collector.enrich.traces import SeenSpan
-from collector.enrich.verdicts import Report
+from collector.enrich.billed import traces
+from collector.enrich.billed.rules import Report
+from collector.enrich.billed.schema import SpanKey
+from collector.enrich.billed.traces import SeenSpan
 from tests.support.seen import batch, billed_keys
 
-_traces = pytest.importorskip("collector.enrich._traces")
+_traces = pytest.importorskip("collector.enrich.billed._traces")
 
 
 class Twins:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.enrich.families import BUCKETS
-from collector.enrich.usage import INCONSISTENT, MAX_TOKENS, cost, settle
+from collector.enrich.conventions.families import BUCKETS
+from collector.enrich.conventions.usage import INCONSISTENT, MAX_TOKENS, cost, settle
 from collector.model.usage import Usage
 
 

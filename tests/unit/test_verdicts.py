@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.enrich.verdicts import Report, foreign_doubles, standing_reports
+from collector.enrich.billed.rules import Report, foreign_doubles, standing_reports
 
 
 def report(

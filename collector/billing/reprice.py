@@ -1,0 +1,164 @@
+"""Stored calls priced again: what would change, and writing it as new row versions.
+
+Rows are never altered. A call whose price is the same is left alone, so repeating a reprice does nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from collector.enrich import Enricher
+from collector.enrich.billed.schema import TraceKey
+from collector.enrich.stored import PRICE_STEP, decoded_again
+from collector.spending.feed import Writing, uncounted
+from collector.store.client import Store
+from collector.store.sql import named_query
+from collector.store.writer import insert_versions
+
+_PAGE = 5_000
+_PRICED_COLUMNS = ("Cost", "CostDetails", "PriceStatus", "PriceRef")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The calls to price again: those that started in [since, until), of one model or of all ("").
+
+    `as_model` prices them as if that model had answered; such a result is never written.
+    """
+
+    since: datetime
+    until: datetime
+    model: str = ""
+    as_model: str = ""
+
+
+@dataclass(slots=True)
+class Difference:
+    """What changes for one model. `before` and `after` are USD, calls without a price left out."""
+
+    calls: int = 0
+    changed: int = 0
+    before: Decimal = Decimal(0)
+    after: Decimal = Decimal(0)
+    unpriced_before: int = 0
+    unpriced_after: int = 0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Differences by the model stored, and how many rows were written."""
+
+    models: dict[str, Difference] = field(default_factory=lambda: defaultdict(Difference))
+    written: int = 0
+
+
+def compare(store: Store, enricher: Enricher, selection: Selection) -> Outcome:
+    """What pricing the selection again would change; changes nothing."""
+    outcome = Outcome()
+    for page in _pages(store, selection):
+        _tally(outcome, page, _priced(enricher, page, selection))
+    return outcome
+
+
+def apply(store: Store, enricher: Enricher, selection: Selection, writing: Writing = uncounted) -> Outcome:
+    """Write a new version of every call whose price differs, through `writing`, and the audit row.
+
+    Raises ValueError for a selection with `as_model`.
+    """
+    if selection.as_model:
+        raise ValueError("what calls would have cost on another model is only compared, never written")
+    outcome = Outcome()
+    for page in _pages(store, selection):
+        batch = _priced(enricher, page, selection)
+        changed = _tally(outcome, page, batch)
+        rows = batch.filter(pa.array(changed, pa.bool_()))
+        with writing(store, lambda rows=rows: _traces(rows), False) as feed:  # type: ignore[misc]
+            insert_versions(store, rows, "reprice", feed.insert)
+        outcome.written += rows.num_rows
+    if outcome.written:
+        _audit(store, enricher, selection, outcome)
+    return outcome
+
+
+def _traces(rows: pa.RecordBatch) -> set[TraceKey]:
+    return set(zip(rows.column("Project").to_pylist(), rows.column("TraceId").to_pylist(), strict=True))
+
+
+def _pages(store: Store, selection: Selection) -> Iterator[pa.Table]:
+    key: dict[str, Any] = {"project": "", "hour": 0, "trace_id": "", "span_id": ""}
+    period = {"since": selection.since, "until": selection.until, "model": selection.model, "limit": _PAGE}
+    while True:
+        page = store.query(named_query("calls_page"), {**period, **key})
+        if not page.num_rows:
+            return
+        yield page
+        last = page.slice(page.num_rows - 1).select(["Project", "KeyHour", "TraceId", "SpanId"]).to_pylist()[0]
+        key = dict(zip(key, last.values(), strict=True))
+
+
+def _priced(enricher: Enricher, page: pa.Table, selection: Selection) -> pa.RecordBatch:
+    reading = enricher.read(decoded_again(page, PRICE_STEP))
+    if selection.as_model:
+        reading = reading.as_model(selection.as_model)
+    return enricher.finish(reading, np.ones(page.num_rows, np.bool_))
+
+
+def _tally(outcome: Outcome, page: pa.Table, batch: pa.RecordBatch) -> list[bool]:
+    """Add a page to the differences; which of its rows change."""
+    before = page.select([*_PRICED_COLUMNS, "ResponseModel", "RequestModel"]).to_pylist()
+    after = pa.Table.from_batches([batch]).select(list(_PRICED_COLUMNS)).to_pylist()
+    changes = []
+    for old, new in zip(before, after, strict=True):
+        difference = outcome.models[old["ResponseModel"] or old["RequestModel"]]
+        changed = any(_comparable(old[name]) != _comparable(new[name]) for name in _PRICED_COLUMNS)
+        difference.calls += 1
+        difference.changed += changed
+        difference.before += old["Cost"] or 0
+        difference.after += new["Cost"] or 0
+        difference.unpriced_before += old["Cost"] is None
+        difference.unpriced_after += new["Cost"] is None
+        changes.append(changed)
+    return changes
+
+
+def _comparable(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value
+
+
+def _audit(store: Store, enricher: Enricher, selection: Selection, outcome: Outcome) -> None:
+    store.command(
+        "INSERT INTO reprices (Since, Until, Model, Catalogue, Rows, Before, After) VALUES ({since:DateTime}, "
+        "{until:DateTime}, {model:String}, {catalogue:String}, {rows:UInt64}, {before:String}, {after:String})",
+        {
+            "since": selection.since,
+            "until": selection.until,
+            "model": selection.model,
+            "catalogue": enricher.catalogue.version,
+            "rows": outcome.written,
+            "before": str(sum((model.before for model in outcome.models.values()), Decimal(0))),
+            "after": str(sum((model.after for model in outcome.models.values()), Decimal(0))),
+        },
+    )
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON: money as decimal strings."""
+    models = {
+        name: {
+            "calls": model.calls,
+            "changed": model.changed,
+            "before": f"{model.before:f}",
+            "after": f"{model.after:f}",
+            "difference": f"{model.after - model.before:+f}",
+            "unpriced_before": model.unpriced_before,
+            "unpriced_after": model.unpriced_after,
+        }
+        for name, model in outcome.models.items()
+    }
+    return {"models": models, "written": outcome.written}

@@ -1,0 +1,137 @@
+# distutils: language = c++
+"""`RecentTraces` of `traces.py`, natively: the same contract, the same verdicts. What it does is in `_traces.hpp`."""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libcpp.memory cimport unique_ptr
+from libcpp.string cimport string
+from libcpp.string_view cimport string_view
+from libcpp.vector cimport vector
+
+import numpy as np
+
+from collector.enrich.billed.schema import SEEN_SCHEMA, Judgement
+
+cdef extern from "_traces.hpp" namespace "spanmeter" nogil:
+    cdef struct Wide:
+        uint64_t high
+        uint64_t low
+
+    cdef struct ArrowArray:
+        pass
+
+    cdef cppclass Rows:
+        Rows(const ArrowArray&)
+
+    cdef cppclass Revision:
+        string project
+        Wide trace
+        uint64_t span
+        bint billed
+
+    cdef cppclass Native "spanmeter::RecentTraces":
+        Native(size_t, size_t) except +
+        void remember(string_view, string_view) except +
+        vector[uint32_t] forgotten(const Rows&) except +
+        void load(const Rows&) except +
+        void absorb(const Rows&, uint8_t*) except +
+        const vector[Revision]& revisions()
+        void confirm(const Rows&, const uint8_t*, bint) except +
+        void revised(string_view, string_view, string_view, bint) except +
+        void forget() except +
+
+
+cdef string_view _view(str text) except *:
+    cdef Py_ssize_t size
+    cdef const char* data = PyUnicode_AsUTF8AndSize(text, &size)
+    return string_view(data, size)
+
+
+cdef class _Exported:
+    """The columns of a batch, for as long as this is held."""
+
+    cdef object _capsules
+    cdef unique_ptr[Rows] rows
+
+    def __init__(self, spans):
+        if spans.schema != SEEN_SCHEMA:
+            raise TypeError(f"spans are batches of SEEN_SCHEMA, not of {spans.schema}")
+        self._capsules = spans.__arrow_c_array__()
+        cdef ArrowArray* array = <ArrowArray*>PyCapsule_GetPointer(self._capsules[1], "arrow_array")
+        self.rows.reset(new Rows(array[0]))
+
+
+cdef class RecentTraces:
+    cdef unique_ptr[Native] _native
+    cdef object _spans  # of the last batch
+    cdef _Exported _exported
+    cdef bint _absorbed
+
+    def __init__(self, size_t max_spans, size_t max_known=1_000_000):
+        self._native.reset(new Native(max_spans, max_known))
+
+    cdef const Rows* _rows(self, spans) except NULL:
+        """The columns of a batch, which mostly is asked about three times."""
+        if spans is not self._spans:
+            self._exported = _Exported(spans)
+            self._spans, self._absorbed = spans, False
+        return self._exported.rows.get()
+
+    def remember(self, projects, trace_ids):
+        for project, trace_id in zip(projects, trace_ids, strict=True):
+            self._native.get().remember(_view(project), _view(trace_id))
+
+    def forgotten(self, spans):
+        cdef const Rows* given = self._rows(spans)
+        cdef Native* native = self._native.get()
+        cdef vector[uint32_t] rows
+        with nogil:
+            rows = native.forgotten(given[0])
+        projects, trace_ids = spans.column(0), spans.column(1)
+        return sorted({(projects[row].as_py(), trace_ids[row].as_py()) for row in rows})
+
+    def load(self, spans):
+        cdef _Exported exported = _Exported(spans)
+        cdef const Rows* rows = exported.rows.get()
+        cdef Native* native = self._native.get()
+        with nogil:
+            native.load(rows[0])
+        self._absorbed = False
+
+    def absorb(self, spans):
+        cdef const Rows* rows = self._rows(spans)
+        cdef Native* native = self._native.get()
+        cdef Py_ssize_t count = spans.num_rows
+        billed = np.zeros(count + 1, np.uint8)  # one more, so that a batch without rows has an address
+        cdef uint8_t[::1] verdicts = billed
+        self._absorbed = False
+        with nogil:
+            native.absorb(rows[0], &verdicts[0])
+        self._absorbed = True
+        return Judgement(billed[:count].view(np.bool_), self._revisions())
+
+    cdef dict _revisions(self):
+        cdef dict revise = {}
+        cdef size_t number
+        cdef const Revision* revision
+        for number in range(self._native.get().revisions().size()):
+            revision = &self._native.get().revisions()[number]
+            trace = revision.project.decode(), f"{revision.trace.high:016x}{revision.trace.low:016x}"
+            revise[trace, f"{revision.span:016x}"] = bool(revision.billed)
+        return revise
+
+    def confirm(self, spans, judgement):
+        cdef const Rows* rows = self._rows(spans)
+        cdef Py_ssize_t count = spans.num_rows
+        verdicts = np.zeros(count + 1, np.uint8)
+        verdicts[:count] = judgement.billed
+        cdef const uint8_t[::1] billed = verdicts
+        cdef Native* native = self._native.get()
+        with nogil:
+            native.confirm(rows[0], &billed[0], self._absorbed)
+        for ((project, trace_id), span_id), verdict in judgement.revise.items():
+            native.revised(_view(project), _view(trace_id), _view(span_id), verdict)
+        with nogil:
+            native.forget()
+        self._spans = self._exported = None

@@ -1,0 +1,1 @@
+"""Enrichment by column, with the native module."""

@@ -1,0 +1,59 @@
+"""Enrichment by column, with the native module: rows of one shape, calls of one price at a time."""
+
+import dataclasses
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from collector.enrich.billed.schema import Verdicts
+from collector.enrich.columns.assemble import enriched, seen_columns
+from collector.enrich.columns.charges import charge
+from collector.enrich.columns.reader import ColumnReader, FactColumns
+from collector.enrich.conventions.reader import Conventions
+from collector.enrich.prices.catalogue import Catalogue
+
+# A price per hour of 292 years is beyond any amount; a longer duration would not be a number here.
+_LONGEST = np.uint64(2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReading:
+    """Implements `enricher.Reading`."""
+
+    batch: pa.RecordBatch
+    facts: FactColumns
+    spans: pa.RecordBatch
+    # Of the tables that the facts share with other readings.
+    lock: threading.Lock
+
+    def as_model(self, model: str) -> "ColumnReading":
+        rows = self.batch.num_rows
+        changed = {"request_model": model, "response_model": model, "provider": "", "provider_id": ""}
+        with self.lock:
+            codes = {name: np.full(rows, self.facts.texts.code(text), np.int32) for name, text in changed.items()}
+        facts = dataclasses.replace(self.facts, codes=self.facts.codes | codes, reported_cost={})
+        return dataclasses.replace(self, facts=facts)
+
+
+class ColumnEnricher:
+    """Implements `enricher.Implementation`. Groups of fewer than `fewest_rows` rows are read row by row."""
+
+    def __init__(self, conventions: Conventions, fewest_rows: int = 16) -> None:
+        self._reader = ColumnReader(conventions, fewest_rows)
+        self._fewest_rows = fewest_rows
+        # The drain and re-pricing share it, and its tables.
+        self._lock = threading.Lock()
+
+    def read(self, batch: pa.RecordBatch) -> ColumnReading:
+        with self._lock:
+            facts = self._reader.read(batch)
+            return ColumnReading(batch, facts, seen_columns(batch, facts), self._lock)
+
+    def finish(self, catalogue: Catalogue, reading: ColumnReading, billed: Verdicts) -> pa.RecordBatch:
+        starts = np.asarray(reading.batch.column("Timestamp").cast(pa.int64()))
+        durations = np.minimum(np.asarray(reading.batch.column("Duration")), _LONGEST).astype(np.int64)
+        with self._lock:
+            charges = charge(catalogue, reading.facts, starts, durations, billed, fewest_rows=self._fewest_rows)
+            return enriched(reading.batch, reading.facts, charges)

@@ -1,0 +1,1 @@
+"""What a model call costs: the price catalogue, its entries and their exact rates."""

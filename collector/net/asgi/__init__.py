@@ -1,0 +1,1 @@
+"""ASGI applications on uvicorn, within our limits."""

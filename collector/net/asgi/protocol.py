@@ -1,0 +1,127 @@
+"""uvicorn's HTTP/1.1 protocol with what an exposed port needs: time and size limits for request heads and bodies."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from collector.net.http1.upgrades import DeafToUpgrades
+
+_MAX_HEAD_BYTES = 64 * 1024
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Closes connections whose head or body is too slow, refuses oversized heads, and ends ambiguous connections.
+
+    uvicorn itself waits for ever for a request head, buffers a header or trailer of any length, keeps a connection open
+    after a request with both Content-Length and Transfer-Encoding, which RFC 9112 section 6.1 forbids, and loses the
+    body of a request that offers to upgrade.
+    """
+
+    read_header_timeout = 10.0
+    read_timeout = 30.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.parser = DeafToUpgrades(self)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_open = False
+        self._body_open = False
+        self._moved = False  # the bytes at hand began a head, ended one, or were of a body
+        self._head_bytes = 0
+        self._unmoved_bytes = 0  # those since, which the parser may keep
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._arm(self.read_header_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._moved = False
+        super().data_received(data)
+        # The parser reports a header or trailer when it is whole; until then only these bytes tell its length. Those
+        # that came together with a head's beginning or end, or with some of a body, may belong to something else.
+        counts = (self._head_open or self._body_open) and not self._moved
+        self._unmoved_bytes = self._unmoved_bytes + len(data) if counts else 0
+        if self._unmoved_bytes > _MAX_HEAD_BYTES:
+            self._refuse_unmoved()
+            return
+        # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
+        cycle: Any = self.cycle  # None before the first request
+        waits = cycle is None or cycle.response_complete
+        if waits and not self._deadline and not self.timeout_keep_alive_task and not self.transport.is_closing():
+            self._arm(self.read_header_timeout)
+
+    def on_message_begin(self) -> None:
+        self._head_open = self._moved = True
+        self._head_bytes = 0
+        self._arm(self.read_header_timeout)
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        self._moved = True
+        if self.parser.offers_upgrade():
+            return
+        self._body_open = True
+        # The application answers a slow body itself; this ends the connection when nobody reads it any more.
+        self._arm(self.read_timeout + 5)
+        super().on_headers_complete()
+        names = [name for name, _ in self.headers]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._body_open = False
+        if self.parser.offers_upgrade():
+            return
+        self._disarm()
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            raise ValueError("the request head is too large")  # the parser turns it into a 400
+
+    def _refuse_unmoved(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._head_open:
+            self.send_400_response("The request head is too large.")
+        else:  # the answer may be on its way
+            self.transport.close()
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._expired)
+
+    def _disarm(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expired(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def guarded(read_header_timeout: float, read_timeout: float) -> type[GuardedProtocol]:
+    """The protocol class with these limits, for `uvicorn.Config(http=...)`."""
+    limits = {"read_header_timeout": read_header_timeout, "read_timeout": read_timeout}
+    return type("GuardedProtocol", (GuardedProtocol,), limits)

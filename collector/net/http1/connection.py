@@ -1,0 +1,311 @@
+"""One HTTP/1.1 connection: requests in, answers out in the same order, within limits of time and size.
+
+Parsing is llhttp's (httptools). Requests that come while an earlier one waits for its answer are taken at once, and
+answered in their turn. No timer runs for a connection: it has a deadline, which the port looks at now and then.
+"""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+import httptools
+import structlog
+
+from collector.net.http1.upgrades import DeafToUpgrades
+
+log = structlog.get_logger("spanmeter.http")
+
+MAX_HEAD_BYTES = 64 * 1024
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LINGER_SECONDS = 2.0
+_NEVER = float("inf")
+# Requests of one connection that may wait for their answers before no more are read.
+_MOST_WAITING = 32
+
+
+class Exchange(Protocol):
+    """One request and its answer. `last`: the connection ends after it."""
+
+    answer: bytes | None
+    last: bool
+    expects_continue: bool
+
+    def begin(self) -> None:
+        """The head is complete, in `connection`'s `method`, `url` and `headers`."""
+
+    def take(self, part: bytes) -> None:
+        """A part of the body has come. Not called once there is an answer."""
+
+    def end(self) -> None:
+        """The body is complete. Not called once there is an answer."""
+
+    def slow(self) -> None:
+        """The body has not come in time. Not called once there is an answer."""
+
+    def broken(self, why: str) -> None:
+        """What has come is no HTTP. Not called once there is an answer."""
+
+    def abandon(self) -> None:
+        """The client is gone before its request was whole."""
+
+
+class Port(Protocol):
+    """What the connections of one port share."""
+
+    read_header_timeout: float
+    read_timeout: float
+    idle_timeout: float
+    stopping: bool
+
+    def now(self) -> float:
+        """Seconds on the clock of `Connection.deadline`."""
+
+    def opened(self, connection: "Connection") -> None: ...
+
+    def closed(self, connection: "Connection") -> None: ...
+
+    def exchange(self, connection: "Connection") -> Exchange: ...
+
+
+class Connection(asyncio.Protocol):
+    """Drives the exchanges of one connection. `deadline` is when `expire` is to be called."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._parser = DeafToUpgrades(self)
+        self._waiting: deque[Exchange] = deque()
+        self._current: Exchange | None = None  # the request whose body is being read
+        self._head_open = False
+        self._moved = False  # the bytes at hand began a head, ended one, or were of a body
+        self._unmoved_bytes = 0  # those since, which the parser may keep
+        self._deaf = False  # nothing more is taken from this client
+        self._lingering = False
+        self._paused = False  # no more is read for now
+        self._unread = False  # the client does not read its answers
+        self.deadline = _NEVER
+        self.method = b""
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    # -- the transport --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self.deadline = self._port.now() + self._port.read_header_timeout
+        self._port.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's call
+        self._deaf, self._paused = True, False
+        self._port.closed(self)
+        if self._current:
+            self._current.abandon()
+            self._current = None
+        self._waiting.clear()
+        # What points back here is let go of: what is left of a request must not wait for the collector of cycles.
+        del self._parser, self._transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._moved = False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"The request is not HTTP/1.1: {error}.")
+        except httptools.HttpParserUpgrade:
+            self._fail("This server changes to no other protocol.")
+        # The parser reports a header or trailer when it is whole; until then only these bytes tell its length. Those
+        # that came together with a head's beginning or end, or with some of a body, may belong to something else.
+        if self._moved:
+            self._unmoved_bytes = 0
+        elif self._head_open or self._current:
+            self._unmoved_bytes += len(data)
+            if self._unmoved_bytes > MAX_HEAD_BYTES:
+                what = "head is" if self._head_open else "trailers are"
+                self._fail(f"The request {what} too large.")
+
+    def eof_received(self) -> bool:
+        """A client that has only finished sending still gets its answers, where the transport can do that."""
+        if not self._waiting or self._current or not self._transport.can_write_eof():
+            return False
+        self._deaf = True
+        self._waiting[-1].last = True
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read its answers: take no more from it until it does, and not for ever."""
+        self._unread = True
+        self._pause()
+        self.deadline = self._port.now() + self._port.idle_timeout
+
+    def resume_writing(self) -> None:
+        self._unread = False
+        port = self._port
+        limit = port.read_header_timeout if self._head_open else port.read_timeout if self._current else _NEVER
+        self.deadline = port.now() + limit
+        self._flush()
+
+    # -- the parser -----------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._head_open = self._moved = True
+        self.url = b""
+        self.headers = []
+        if not self._deaf:
+            self.deadline = self._port.now() + self._port.read_header_timeout
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_open:  # else it is a trailer, which nobody asks for
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        self._moved = True
+        parser = self._parser
+        if self._deaf or (parser.should_upgrade() and parser.offers_upgrade()):
+            return
+        self.method = parser.get_method()
+        exchange = self._current = self._port.exchange(self)
+        exchange.last = not parser.should_keep_alive() or self.version == "1.0"
+        self._waiting.append(exchange)
+        self.deadline = self._port.now() + self._port.read_timeout
+        exchange.begin()
+        if exchange.expects_continue and exchange.answer is None and self._waiting[0] is exchange:
+            self._ask_for_body(exchange)
+
+    @property
+    def version(self) -> str:
+        """The HTTP version of the current request."""
+        version: str = self._parser.get_http_version()
+        return version
+
+    def on_body(self, part: bytes) -> None:
+        self._moved = True
+        exchange = self._current
+        if exchange and exchange.answer is None:
+            exchange.take(part)
+
+    def on_message_complete(self) -> None:
+        exchange, self._current = self._current, None
+        if exchange is None:
+            return
+        if self._lingering:
+            self._transport.close()
+            return
+        if not self._unread:
+            self.deadline = _NEVER
+        if exchange.last:
+            self._deaf = True
+        if exchange.answer is None:
+            exchange.end()
+        if exchange.answer is not None:
+            self._rest()
+        if len(self._waiting) > _MOST_WAITING:
+            self._pause()
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def is_last(self, exchange: Exchange) -> bool:
+        """Whether the connection ends with the answer to `exchange`, as that answer must say."""
+        if self._port.stopping and self._waiting and self._waiting[-1] is exchange:
+            exchange.last = True
+        return exchange.last
+
+    def answered(self) -> None:
+        """An exchange of this connection has its answer."""
+        waiting = self._waiting
+        while waiting and (answer := waiting[0].answer) is not None:
+            exchange = waiting.popleft()
+            self._transport.write(answer)
+            if exchange.last:
+                self._end(linger=exchange is self._current)
+                return
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._unread:
+            return
+        if self._waiting:
+            first = self._waiting[0]
+            if first is self._current and first.expects_continue:
+                self._ask_for_body(first)
+        else:
+            self._rest()
+        if self._paused and len(self._waiting) <= _MOST_WAITING:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _ask_for_body(self, exchange: Exchange) -> None:
+        exchange.expects_continue = False
+        self._transport.write(_CONTINUE)
+
+    def _rest(self) -> None:
+        """Between two requests."""
+        if not (self._waiting or self._current or self._head_open or self._deaf or self._unread):
+            self.deadline = self._port.now() + self._port.idle_timeout
+
+    def _pause(self) -> None:
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _fail(self, why: str) -> None:
+        """Answer what is not HTTP, after the requests before it, and end."""
+        if self._deaf:
+            return
+        exchange = self._current
+        if exchange is None:
+            exchange = self._current = self._port.exchange(self)
+            self._waiting.append(exchange)
+        self._deaf = exchange.last = True
+        if exchange.answer is None:
+            exchange.broken(why)
+        elif exchange not in self._waiting:
+            self._end(linger=True)
+
+    def tick(self, now: float) -> None:
+        """Look at the deadline."""
+        if self.deadline <= now:
+            self.expire()
+
+    def expire(self) -> None:
+        """The deadline is over: end, with an answer where a request is incomplete, after those to requests before."""
+        self.deadline = _NEVER
+        exchange = self._current
+        if exchange and exchange.answer is None and not self._deaf:
+            self._deaf = exchange.last = True
+            exchange.slow()
+            return
+        self._deaf = True
+        if self._waiting and not self._unread:
+            self._waiting[-1].last = True
+            return
+        # Closing waits until what is written has been read, which may be never.
+        if self._lingering or self._waiting or self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    def shut_down(self) -> None:
+        """End once the requests begun are answered."""
+        if not self._waiting and (self._current is None or self._current.answer is not None):
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def _end(self, *, linger: bool) -> None:
+        """Close; `linger` where the client may still be sending, whom a reset would cost the answer."""
+        self._deaf = True
+        self._waiting.clear()
+        self._lingering = linger and self._transport.can_write_eof() and not self._transport.is_closing()
+        self.deadline = self._port.now() + (_LINGER_SECONDS if self._lingering else self._port.idle_timeout)
+        if self._lingering:
+            self._transport.write_eof()
+        else:
+            self._transport.close()

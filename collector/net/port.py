@@ -1,0 +1,128 @@
+"""A port of our own servers: it takes connections, looks at their deadlines, and ends them in an orderly way."""
+
+import asyncio
+import contextlib
+import ssl
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from collector.net.accepting import Accepting
+from collector.net.sockets import listen
+
+log = structlog.get_logger("spanmeter.receive")
+
+_LONGEST_TICK = 1.0
+
+
+class PortConnection(Protocol):
+    """What a port does with its connections."""
+
+    def tick(self, now: float) -> None:
+        """Look at every deadline."""
+
+    def shut_down(self) -> None:
+        """End once what has begun is answered."""
+
+    def abort(self) -> None:
+        """End now."""
+
+
+C = TypeVar("C", bound=PortConnection)
+
+
+class Port(Generic[C]):
+    """Has at `most` so many connections. `shortest` is their shortest time limit, looked at four times as often."""
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: str,
+        tls: ssl.SSLContext | None,
+        *,
+        most: int,
+        handshake: float,
+        shortest: float,
+        shared: bool,
+    ) -> None:
+        self.stopping = False
+        self._name = name
+        self._endpoint = endpoint
+        self._tls = tls
+        self._most = most
+        self._handshake = handshake
+        self._every = min(_LONGEST_TICK, shortest / 4)
+        self._shared = shared
+        self._connections: set[C] = set()
+        self._empty = asyncio.Event()
+        self._ticks: asyncio.TimerHandle | None = None
+
+    async def start(self) -> int:
+        """Bind and serve; the port taken. Raises StartError when the address cannot be had."""
+        loop = self._loop = asyncio.get_running_loop()
+        self.now = loop.time
+        sock = listen(self._endpoint, self._name, shared=self._shared)
+        port: int = sock.getsockname()[1]
+        self._accepting = Accepting(
+            sock,
+            self._connection,  # type: ignore[arg-type] # connections are protocols of asyncio
+            self._name,
+            self._most,
+            tls=self._tls,
+            handshake=self._handshake,
+        )
+        return port
+
+    async def stop(self, grace: float) -> None:
+        """Refuse what is new, end what is idle, and give what is in flight `grace` seconds."""
+        self.stopping = True
+        self._accepting.close()
+        for connection in tuple(self._connections):
+            connection.shut_down()
+        if self._connections:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._empty.wait()
+        for connection in tuple(self._connections):
+            connection.abort()
+        await self._accepting.wait_closed()
+        if self._ticks:
+            self._ticks.cancel()
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return self._accepting.open
+
+    @property
+    def refused(self) -> int:
+        """How many connections were closed because there were as many as may be."""
+        return self._accepting.refused
+
+    def opened(self, connection: C) -> None:
+        self._connections.add(connection)
+        if self._ticks is None:
+            self._tick()
+        if self.stopping:  # its handshake has ended too late
+            connection.shut_down()
+
+    def closed(self, connection: C) -> None:
+        self._connections.discard(connection)
+        if self.stopping and not self._connections:
+            self._empty.set()
+
+    def _connection(self) -> C:
+        """A new connection."""
+        raise NotImplementedError
+
+    def _tick(self) -> None:
+        """Look at every deadline, for as long as there are connections."""
+        now = self.now()
+        for connection in tuple(self._connections):
+            try:
+                connection.tick(now)
+            except Exception:  # a defect in one connection: the others keep their deadlines
+                log.exception("A connection failed inside spanmeter; it ends, and its client has to send again.")
+                connection.abort()
+        again = self._connections and not (self.stopping and self._empty.is_set())
+        self._ticks = self._loop.call_later(self._every, self._tick) if again else None

@@ -1,0 +1,223 @@
+"""Everything of budgets, put together: the ledger and its feed, what is told of it, and what is refused because of it.
+
+drain -> spending (the ledger) -> alerting -> outbox -> sender
+                               -> enforcement (leases settle)
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from collector.budgets.ledger import Changes, Ledger
+from collector.budgets.rules import Rules
+from collector.budgets.views import top
+from collector.config import Config
+from collector.errors import Unavailable
+from collector.model.clock import Clock
+from collector.query.budgets import StoredSpend
+from collector.spending.alerting import Alerting, Describing
+from collector.spending.enforcement import Enforcement
+from collector.spending.feed import Spending
+from collector.spending.lease_store import LeaseStore
+from collector.store.client import Store
+from collector.telemetry import Metrics
+from collector.webhooks.client import Client
+from collector.webhooks.endpoint import endpoints
+from collector.webhooks.outbox import FILE, Outbox
+from collector.webhooks.sender import Sender
+
+log = structlog.get_logger("spanmeter.budgets")
+
+LEASES_FILE = "leases.db"
+_TICK_SECONDS = 1.0
+_COPY_SECONDS = 5.0
+
+
+class Budgeting:
+    """The parts of budgets of one daemon. Without budgets in the settings it costs nothing but two small files."""
+
+    def __init__(
+        self,
+        config: Config,
+        directory: Path,
+        store: Callable[[], Store],
+        health: Callable[[], str | None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`health` says why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
+        self._store = store
+        self._clock = clock
+        rules = Rules.from_config(config)
+        self.ledger = Ledger(config.ledger.max_values)
+        self.outbox = Outbox(directory / FILE, clock)
+        self._leases = LeaseStore(directory / LEASES_FILE)
+        self._health = health
+        self._lagging: str | None = None
+        self.enforcement = Enforcement(
+            rules, self.ledger, self._leases, config.enforcement, clock, lambda: self._lagging
+        )
+        self._opened: Store | None = None
+        self.stored = StoredSpend(lambda: self._opened or store())
+        self._endpoints = endpoints(config)
+        self._client = Client()
+        self._sender = Sender(self.outbox, self._client, clock, metrics)
+        link, known = config.web.link, partial(top, self.ledger)
+        self._alerting = Alerting(
+            rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps, known
+        )
+        self._describing = Describing(rules, self.outbox, clock, self.stored.top, self._sender.wake)
+        self._undescribed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.spending = Spending(rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._told)
+        self._reconcile_interval = config.ledger.reconcile_interval
+        self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        self._undecided = False
+        metrics.watch(self.enforcement.readings)
+        metrics.watch(self.spending.readings)
+        metrics.watch(self.outbox.readings)
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send, look at the clock, reconcile and copy until `stop`. Failures of the store are tried again."""
+        self._loop = asyncio.get_running_loop()
+        await self._configured()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sender.run())
+            tasks.create_task(self._every(_TICK_SECONDS, self._tick))
+            tasks.create_task(self._describe())
+            tasks.create_task(self._every(_COPY_SECONDS, self._copy))
+            tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
+
+    async def _configured(self) -> None:
+        """Tell the sender where to send, however long the outbox does not let it."""
+        while not self._stopping.is_set():
+            try:
+                await self._sender.configure(self._endpoints)
+            except Unavailable as error:
+                log.error("Webhooks cannot be sent now; it will be tried again.", why=str(error))
+                await self._pause(_TICK_SECONDS)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Have `run` end; what is not sent yet stays in the outbox."""
+        self._stopping.set()
+        self._undescribed.set()
+        self._sender.stop()
+
+    def close(self) -> None:
+        self._client.close()
+        self._leases.close()
+        self.outbox.close()
+
+    def start(self, store: Store) -> None:
+        """The store is ready: build the ledger, and tell what it already says. Blocking; raises Unavailable."""
+        self._opened = store
+        self.spending.start(store)
+        self._alerting.decide_all()
+
+    async def reload(self, config: Config) -> None:
+        """Use these settings from now on. Raises ConfigError or Unavailable before the budgets have changed."""
+        rules, receivers = Rules.from_config(config), endpoints(config)
+        async with self._reloading:
+            await self._sender.configure(receivers)
+            self._endpoints = receivers
+            await asyncio.to_thread(self.spending.use, rules.with_breakdowns())
+            self.enforcement.reload(rules, config.enforcement)
+            self._describing.use(rules)
+            try:
+                await asyncio.to_thread(self._alerting.use, rules)
+            except Unavailable as error:
+                self._undecided = True
+                log.warning("What the new budgets say is told when the ledger is compared next.", why=str(error))
+
+    async def _describe(self) -> None:
+        """Describe events as they come, and once in a while those that could not be."""
+        while not self._stopping.is_set():
+            self._undescribed.clear()
+            if self.ledger.ready:
+                await self._once(self._describing.work)
+            try:
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._undescribed.wait()
+            except TimeoutError:
+                pass
+
+    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        while not self._stopping.is_set():
+            await self._once(work)
+            await self._pause(seconds)
+
+    async def _once(self, work: Callable[[], object]) -> None:
+        try:
+            await asyncio.to_thread(work)
+        except Unavailable as error:
+            log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
+        except Exception:  # a defect must not end the daemon: the next time may do
+            log.exception("Budgets could not be kept up; it will be tried again.")
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    # -- work -----------------------------------------------------------------------------------------------------
+
+    def _told(self, changes: Changes) -> None:
+        """The ledger has changed. What is set aside is given back after spend is counted, never before."""
+        self.enforcement.settled(
+            (lease, spent.amount.pico, spent.amount.tokens, spent.finished) for lease, spent in changes.leases.items()
+        )
+        self._alerting.told(changes)
+
+    def _recorded(self) -> None:
+        """The outbox has new events: some may go at once, others are to be described first."""
+        self._sender.wake()
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._undescribed.set)
+
+    def _tick(self) -> None:
+        self._lagging = self._health()
+        if self.ledger.ready:
+            try:
+                self._alerting.tick()
+            except Exception:  # what it found is found no more: all is decided when the ledger is compared next
+                self._undecided = True
+                raise
+
+    def _reconcile(self) -> None:
+        """Correct the ledger, and decide on what was corrected, also when not every budget could be compared."""
+        try:
+            for _ in self.spending.reconcile():
+                self._undecided = True
+        finally:
+            if self._undecided:
+                self._alerting.decide_all()
+                self._undecided = False
+
+    def _copy(self) -> None:
+        """Copy events and deliveries into the store, for those who query it."""
+        if not self.ledger.ready:
+            return
+        copies = self.outbox.copier.copies()
+        if not copies:
+            return
+        writer = self._store().another()
+        try:
+            for table, batch, token in (
+                ("budget_events", copies.events, copies.events_token),
+                ("webhook_deliveries", copies.deliveries, copies.deliveries_token),
+            ):
+                if batch is not None:
+                    writer.insert(table, [batch], token)
+        finally:
+            writer.close()
+        self.outbox.copier.copied(copies.marks)

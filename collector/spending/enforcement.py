@@ -1,0 +1,311 @@
+"""May this run begin? Decided from the ledger and the lease book in memory; only what is set aside touches a disk.
+
+While spend is not wholly known (the ledger is being built, the store does not answer), `enforcement.fail: closed`
+refuses what hard budgets match, and `open` decides by what is known: a cap that was reached stays reached.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from collector.budgets.decisions import Decision, Estimate, Standing, judge, over_limit, period_at
+from collector.budgets.leases import Claim, LeaseBook
+from collector.budgets.periods import Period
+from collector.budgets.rules import Rule, Rules, Unit
+from collector.budgets.span_facts import LONGEST_VALUE, NOTHING, Amount
+from collector.config import ATTRIBUTE, DIMENSIONS, EnforcementConfig
+from collector.errors import Reason, Rejected, Unavailable
+from collector.model.budgets import Dimensions, Scope
+from collector.model.clock import Clock
+from collector.model.leases import Lease, LeaseState
+from collector.spending.lease_store import LeaseStore
+from collector.telemetry import Reading
+
+log = structlog.get_logger("spanmeter.enforcement")
+
+# What callers may say of a run; its project is their token's.
+FIELDS = tuple(name for name in DIMENSIONS if name != "project")
+
+_SECOND = 10**9
+
+# The spans of a run that has ended, of all its services, are on their way for so long at most: exporters send every few
+# seconds.
+_SETTLE_NS = 60 * _SECOND
+
+_MOST_LEASES = 100_000
+_MOST_OF_A_PROJECT = 20_000  # one project's token cannot use up what there is for all
+
+NOTHING_SAID = Estimate()
+
+
+class Spend(Protocol):
+    """What enforcement needs of the ledger."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    def spend_in(self, rule: Rule, scope: Scope, period: Period, /) -> Amount: ...
+
+    def scopes(self, rule: Rule, period: Period, /) -> Mapping[Scope, Amount]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that is about to begin. `said` is by field of FIELDS, or `attribute.KEY`."""
+
+    project: str
+    said: Mapping[str, str]
+    estimate: Estimate = NOTHING_SAID
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A lease that is durable, and the decision that granted it."""
+
+    lease: Lease
+    decision: Decision
+
+
+class Enforcement:
+    """Belongs to the web's loop, except where it says that any thread may ask.
+
+    `health` says in a sentence why the ledger may lack spend, None when it does not.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        ledger: Spend,
+        store: LeaseStore,
+        config: EnforcementConfig,
+        clock: Clock,
+        health: Callable[[], str | None],
+    ) -> None:
+        self._rules = rules
+        self._ledger = ledger
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self._health = health
+        self._book = LeaseBook()
+        self._book.load(store.open_leases(clock.time_ns()), self._claims_of)
+        self._allowed = self._refused = self._degraded = 0
+
+    @property
+    def rules(self) -> Rules:
+        return self._rules
+
+    def reload(self, rules: Rules, config: EnforcementConfig) -> None:
+        """Decide by these from now on; open leases are held against the budgets they match now."""
+        self._rules = rules
+        self._config = config
+        self._book.rebind(self._claims_of)
+
+    # -- asking ---------------------------------------------------------------------------------------------------
+
+    def check(self, run: Run) -> Decision:
+        """Whether the run may begin. No I/O."""
+        return self._counted(self._decide(run, self._clock.time_ns()))
+
+    def standing(self, rule: Rule, scope: Scope, now_ns: int, spent: Amount | None = None) -> Standing:
+        """How a budget stands for a scope; with `spent`, the ledger is not asked. Any thread may ask."""
+        period = period_at(rule, now_ns)
+        amount = self._spent(rule, scope, period) if spent is None else spent
+        return Standing(
+            rule=rule,
+            scope=scope,
+            period=period,
+            spend=amount.tokens if rule.unit is Unit.TOKENS else amount.pico,
+            reserved=self._book.reserved(rule.name, scope, now_ns),
+            limit=rule.limit_of(scope),
+            unpriced=amount.unpriced,
+        )
+
+    def scopes(self, rule: Rule, now_ns: int) -> dict[Scope, Amount]:
+        """What the current period spent, by scope, also those that only set aside. Any thread may ask."""
+        spent = dict(self._ledger.scopes(rule, period_at(rule, now_ns))) if self._ledger.ready else {}
+        reserved = self._book.scopes(rule.name, now_ns)
+        return dict.fromkeys([()] if not rule.per else reserved, NOTHING) | spent
+
+    def degraded(self) -> str:
+        """Why spend is not wholly known, in a sentence; empty when it is."""
+        if not self._ledger.ready:
+            return "The ledger is still being built from the store."
+        return self._health() or ""
+
+    def _decide(self, run: Run, now_ns: int) -> Decision:
+        standings = tuple(self.standing(rule, scope, now_ns) for rule, scope in self._matching(run.project, run.said))
+        closed = self._config.fail == "closed"
+        return judge(standings, run.estimate, now_ns, self.degraded(), fail_closed=closed)
+
+    def _matching(self, project: str, said: Mapping[str, str]) -> Iterable[tuple[Rule, Scope]]:
+        return self._rules.matching(self._dimensions(project, said))
+
+    def _dimensions(self, project: str, said: Mapping[str, str]) -> Dimensions:
+        """As the ledger has them: cut at the same length."""
+        values = {name: said.get(name, "")[:LONGEST_VALUE] for name in FIELDS}
+        attributes = (said.get(ATTRIBUTE + key, "")[:LONGEST_VALUE] for key in self._rules.attribute_keys)
+        return Dimensions(project=project, **values, attributes=tuple(attributes))
+
+    def _spent(self, rule: Rule, scope: Scope, period: Period) -> Amount:
+        return self._ledger.spend_in(rule, scope, period) if self._ledger.ready else NOTHING
+
+    def _counted(self, decision: Decision) -> Decision:
+        self._allowed += decision.allowed
+        self._refused += not decision.allowed
+        self._degraded += bool(decision.degraded)
+        return decision
+
+    # -- leases ---------------------------------------------------------------------------------------------------
+
+    async def lease(self, run: Run, ttl_seconds: float | None = None) -> Granted | Decision:
+        """Set the estimate aside in every hard budget that matches, durably; or the refusal.
+
+        Raises Rejected(MALFORMED) when a matching hard budget is in a unit without an estimate, or the time is longer
+        than allowed; Unavailable when the lease cannot be written, or there are too many.
+        """
+        ttl = self._ttl(ttl_seconds)
+        now = self._clock.time_ns()
+        decision = self._decide(run, now)
+        _need_estimates(run, decision)
+        if not decision.allowed:
+            return self._counted(decision)
+        lease = Lease(
+            id=f"lease_{secrets.token_hex(16)}",
+            project=run.project,
+            said={name: value[:LONGEST_VALUE] for name, value in run.said.items()},
+            pico=run.estimate.pico or 0,
+            tokens=run.estimate.tokens or 0,
+            created_ns=now,
+            expires_ns=now + int(ttl * _SECOND),
+        )
+        full = self._reserve(lease, now)
+        if full:
+            return self._counted(self._outrun(run, decision, full, now))
+        await self._keep(lease)
+        return Granted(lease, self._counted(decision))
+
+    async def find(self, project: str, lease_id: str) -> Lease:
+        """A lease of the project, open or not. Raises Rejected(NOT_FOUND), or Unavailable."""
+        lease = self._book.get(lease_id, self._clock.time_ns())
+        if lease is None:
+            lease = await asyncio.to_thread(self._store.find, lease_id)
+            if lease and lease.state is LeaseState.OPEN:  # and not in the book: its time has passed
+                lease = replace(lease, state=LeaseState.EXPIRED)
+        if lease is None or lease.project != project:
+            raise Rejected(Reason.NOT_FOUND, f"There is no lease {lease_id[:60]!r} in project {project}.")
+        return lease
+
+    async def end(self, project: str, lease_id: str, estimate: Estimate) -> Lease:
+        """The run has ended, having cost `estimate` in all where that is said.
+
+        What it did not need is given back at once. What it did stays set aside until its spans are counted, a minute
+        at most. A lease that is not open is left as it is. Raises Rejected(NOT_FOUND), or Unavailable.
+        """
+        lease = await self.find(project, lease_id)
+        latest = self._clock.time_ns() + _SETTLE_NS
+        return await self._kept(self._book.ended(lease_id, estimate.pico, estimate.tokens, latest), lease)
+
+    async def release(self, project: str, lease_id: str) -> Lease:
+        """Give back all that is left, at once. Raises Rejected(NOT_FOUND), or Unavailable."""
+        lease = await self.find(project, lease_id)
+        return await self._kept(self._book.release(lease_id), lease)
+
+    def open_leases(self) -> list[str]:
+        """The ids that spans may carry to settle something. Any thread may ask."""
+        return self._book.ids(self._clock.time_ns())
+
+    def settled(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
+        """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
+
+        Call it once the ledger has counted them. A root ends a run as `end` does: what other services of the run have
+        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be said again;
+        leases that are not open are passed over. For any thread; blocking, one commit. A disk that fails only leaves
+        more set aside after a restart, until the leases expire.
+        """
+        latest = self._clock.time_ns() + _SETTLE_NS
+        settled = (
+            self._book.settled(key, pico, tokens, finished_ns=latest if done else None)
+            for key, pico, tokens, done in totals
+        )
+        changed = [lease for lease in settled if lease]
+        if not changed:
+            return
+        try:
+            self._store.put(changed).result()
+        except Unavailable as error:
+            log.warning("What leases have spent is not durable.", why=str(error), leases=len(changed))
+
+    def readings(self) -> Iterable[Reading]:
+        """For /metrics."""
+        yield "gauge", "spanmeter_leases_open", "Leases that hold an amount.", len(self._book)
+        yield "counter", "spanmeter_budget_checks_allowed", "Checks and leases that were allowed.", self._allowed
+        yield "counter", "spanmeter_budget_checks_refused", "Checks and leases that were refused.", self._refused
+        text = "Checks and leases decided while spend was not wholly known."
+        yield "counter", "spanmeter_budget_checks_degraded", text, self._degraded
+
+    def _ttl(self, seconds: float | None) -> float:
+        if seconds is None:
+            return self._config.lease_ttl
+        if not 0 < seconds <= self._config.max_lease_ttl:
+            most = f"{self._config.max_lease_ttl:g}"
+            text = f"ttl_seconds is above 0 and at most {most} (enforcement.max_lease_ttl), not {seconds:g}."
+            raise Rejected(Reason.MALFORMED, text)
+        return seconds
+
+    def _reserve(self, lease: Lease, now_ns: int) -> tuple[Claim, ...]:
+        if self._book.of_project(lease.project, now_ns) >= _MOST_OF_A_PROJECT:
+            text = f"The project {lease.project} has {_MOST_OF_A_PROJECT} open leases, the most one can have."
+            raise Unavailable(Reason.BUSY, f"{text} Settle or release those whose runs have ended.")
+        if len(self._book) >= _MOST_LEASES:
+            raise Unavailable(Reason.BUSY, f"There are {_MOST_LEASES} open leases, the most there can be.")
+
+        def spend(claim: Claim) -> int:
+            rule = self._rules.by_name(claim.budget)
+            amount = self._spent(rule, claim.scope, period_at(rule, now_ns))
+            return amount.tokens if claim.in_tokens else amount.pico
+
+        return self._book.reserve(lease, self._claims_of(lease), spend, now_ns)
+
+    def _claims_of(self, lease: Lease) -> Sequence[Claim]:
+        return [
+            Claim(rule.name, scope, rule.limit_of(scope), rule.unit is Unit.TOKENS)
+            for rule, scope in self._matching(lease.project, lease.said)
+            if rule.hard
+        ]
+
+    def _outrun(self, run: Run, decision: Decision, full: Sequence[Claim], now_ns: int) -> Decision:
+        """Others took the room between the decision and the reservation."""
+        keys = {(claim.budget, claim.scope) for claim in full}
+        standings = tuple(self.standing(old.rule, old.scope, now_ns) for old in decision.budgets)
+        over = [standing for standing in standings if (standing.rule.name, standing.scope) in keys]
+        return over_limit(standings, over, run.estimate, now_ns, decision.degraded)
+
+    async def _keep(self, lease: Lease) -> None:
+        """Wait until a reservation is durable; if it never is, give it back."""
+        try:
+            await asyncio.wrap_future(self._store.put([lease]))
+        except BaseException:
+            released = self._book.release(lease.id)
+            if released:
+                self._store.put([released])
+            raise
+
+    async def _kept(self, changed: Lease | None, lease: Lease) -> Lease:
+        if changed is None:
+            return lease
+        await asyncio.wrap_future(self._store.put([changed]))
+        return changed
+
+
+def _need_estimates(run: Run, decision: Decision) -> None:
+    for standing in decision.budgets:
+        unit = standing.rule.unit
+        if standing.rule.hard and run.estimate.said(unit) is None:
+            name = "estimate_tokens" if unit is Unit.TOKENS else "estimate_usd"
+            text = f"The budget {standing.rule.name!r} is in {unit.value}: say {name}, the most this run may need."
+            raise Rejected(Reason.MALFORMED, text)
