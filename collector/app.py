@@ -35,7 +35,7 @@ from collector.spending.feed import Feed, Keys
 from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
-from collector.telemetry import Metrics, Sample, expose
+from collector.telemetry import Metrics, Sample, catalogue, expose
 from collector.web import api, budget_views, budgets, health
 from collector.web.health import Readiness
 from collector.workers.supervisor import Workers
@@ -330,18 +330,17 @@ class Daemon:
     def _readings(self) -> Iterable[Sample]:
         spool, dead, drain = self._spool.statistics(), self._deadletter.statistics(), self._drain.statistics()
         yield from spool_readings(self._spool)
-        yield "gauge", "spanmeter_spool_capacity_bytes", "Bytes the spool may hold.", spool.capacity
-        yield "gauge", "spanmeter_drain_lag_seconds", "Age of the oldest span not yet stored.", drain.lag
-        yield "gauge", "spanmeter_drain_failing_attempts", "Failed attempts in a row.", drain.attempts_failing
-        yield "gauge", "spanmeter_dead_letter_entries", "Entries in the dead letter.", dead.entries
-        yield "gauge", "spanmeter_dead_letter_bytes", "Bytes in the dead letter.", dead.bytes
+        yield Sample(catalogue.SPOOL_CAPACITY_BYTES, spool.capacity)
+        yield Sample(catalogue.DRAIN_LAG_SECONDS, drain.lag)
+        yield Sample(catalogue.DRAIN_FAILING_ATTEMPTS, drain.attempts_failing)
+        yield Sample(catalogue.DEAD_LETTER_ENTRIES, dead.entries)
+        yield Sample(catalogue.DEAD_LETTER_BYTES, dead.bytes)
         yield from self._receivers.readings()
 
 
 def _web_readings(web: Listener) -> Iterable[Sample]:
-    yield "gauge", "spanmeter_web_connections", "Connections open at the web port.", web.open
-    text = "Connections to the web port that were closed, as there were enough."
-    yield "counter", "spanmeter_web_refused_connections", text, web.refused
+    yield Sample(catalogue.WEB_CONNECTIONS, web.open)
+    yield Sample(catalogue.WEB_REFUSED_CONNECTIONS, web.refused)
 
 
 def report_native(metrics: Metrics) -> None:

@@ -13,7 +13,7 @@ from collector.model.envelope import Envelope
 from collector.net import http2
 from collector.receive.http import OtlpHttp
 from collector.spool import Spool, SpoolAck
-from collector.telemetry import Metrics, Sample
+from collector.telemetry import Metrics, Sample, catalogue
 
 if http2.NATIVE:
     from collector.receive.grpc import GrpcServer
@@ -71,21 +71,21 @@ class Receiver:
 
     def readings(self) -> Iterable[Sample]:
         window, limits = self._window.statistics(), self._limits.statistics()
-        yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
-        yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
-        yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
-        opened = {name: server.open for name, server in self._servers.items()}
-        refused = {name: server.refused for name, server in self._servers.items()}
-        yield "gauge", "spanmeter_receiver_connections", "Connections open.", opened
-        yield "counter", "spanmeter_receiver_refused_connections", "Connections closed, as there were enough.", refused
+        yield Sample(catalogue.DEDUPE_HITS, window.hits)
+        yield Sample(catalogue.DEDUPE_ENTRIES, window.entries)
+        yield Sample(catalogue.IN_FLIGHT_BYTES, limits.in_flight_bytes)
+        for transport, server in self._servers.items():
+            yield Sample(catalogue.RECEIVER_CONNECTIONS, server.open, (transport,))
+        for transport, server in self._servers.items():
+            yield Sample(catalogue.RECEIVER_REFUSED_CONNECTIONS, server.refused, (transport,))
 
 
 def spool_readings(spool: Spool) -> Iterable[Sample]:
     """What one process holds on disk."""
     held = spool.statistics()
-    yield "gauge", "spanmeter_spool_bytes", "Bytes waiting for the store.", held.bytes
-    yield "gauge", "spanmeter_spool_segments", "Segments waiting for the store.", held.segments
-    yield "gauge", "spanmeter_spool_oldest_seconds", "Age of the oldest segment.", held.oldest_age
-    yield "counter", "spanmeter_spool_fsyncs", "Group commits forced to disk.", held.fsyncs
-    yield "counter", "spanmeter_spool_fsync_seconds", "Time spent in fsync.", held.fsync_seconds
-    yield "counter", "spanmeter_spool_write_errors", "Failed writes or syncs.", held.write_errors
+    yield Sample(catalogue.SPOOL_BYTES, held.bytes)
+    yield Sample(catalogue.SPOOL_SEGMENTS, held.segments)
+    yield Sample(catalogue.SPOOL_OLDEST_SECONDS, held.oldest_age)
+    yield Sample(catalogue.SPOOL_FSYNCS, held.fsyncs)
+    yield Sample(catalogue.SPOOL_FSYNC_SECONDS, held.fsync_seconds)
+    yield Sample(catalogue.SPOOL_WRITE_ERRORS, held.write_errors)
