@@ -17,8 +17,9 @@ _INTRODUCTION = f"""\
 # Configuration
 
 Settings come from the file that `--config` names (YAML), and single ones from `--set KEY=VALUE`, which win. A value in
-the file may hold `${{env:NAME}}`, `${{env:NAME:-default}}` or `${{file:PATH}}`. A setting that is unknown, or written twice,
-is refused; `spanmeter check-config` says whether all can be used. `config.example.yaml` has every one with its default.
+the file may hold `${{env:NAME}}`, `${{env:NAME:-default}}` or `${{file:PATH}}`. A setting that is unknown, or written
+twice, is refused; `spanmeter check-config` says whether all can be used. `config.example.yaml` has every one with its
+default.
 
 `SIGHUP` reads them again; it takes those whose column *Reload* says `yes`, and the others need a restart.
 
