@@ -28,7 +28,7 @@ from collector.spool.spool import segments_in
 from collector.store.client import Store
 from collector.store.errors import OutOfMemory
 from collector.store.writer import Insert, SpanRows, by_day, clamp
-from collector.telemetry import Metrics, Sample
+from collector.telemetry import Metrics, Sample, catalogue
 
 log = structlog.get_logger("spanmeter.drain")
 
@@ -133,8 +133,8 @@ class Drain(Part):
 
     def readings(self) -> Iterable[Sample]:
         now = self.statistics()
-        yield "gauge", "spanmeter_drain_lag_seconds", "Age of the oldest span not yet stored.", now.lag
-        yield "gauge", "spanmeter_drain_failing_attempts", "Failed attempts in a row.", now.attempts_failing
+        yield Sample(catalogue.DRAIN_LAG_SECONDS, now.lag)
+        yield Sample(catalogue.DRAIN_FAILING_ATTEMPTS, now.attempts_failing)
 
     def lag_reason(self) -> str | None:
         """Why accepted spans may not all be stored and counted yet; None when they are, but for the last seconds."""

@@ -14,7 +14,7 @@ from collector.net import http2
 from collector.part import Part
 from collector.receive.http import OtlpHttp
 from collector.spool import Spool, SpoolAck
-from collector.telemetry import Metrics, Sample
+from collector.telemetry import Metrics, Sample, catalogue
 
 if http2.NATIVE:
     from collector.receive.grpc import GrpcServer
@@ -70,10 +70,10 @@ class Receiver(Part):
 
     def readings(self) -> Iterable[Sample]:
         window, limits = self._window.statistics(), self._limits.statistics()
-        yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
-        yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
-        yield "gauge", "spanmeter_in_flight_bytes", "Request bytes in memory.", limits.in_flight_bytes
-        opened = {name: server.open for name, server in self._servers.items()}
-        refused = {name: server.refused for name, server in self._servers.items()}
-        yield "gauge", "spanmeter_receiver_connections", "Connections open.", opened
-        yield "counter", "spanmeter_receiver_refused_connections", "Connections closed, as there were enough.", refused
+        yield Sample(catalogue.DEDUPE_HITS, window.hits)
+        yield Sample(catalogue.DEDUPE_ENTRIES, window.entries)
+        yield Sample(catalogue.IN_FLIGHT_BYTES, limits.in_flight_bytes)
+        for transport, server in self._servers.items():
+            yield Sample(catalogue.RECEIVER_CONNECTIONS, server.open, (transport,))
+        for transport, server in self._servers.items():
+            yield Sample(catalogue.RECEIVER_REFUSED_CONNECTIONS, server.refused, (transport,))

@@ -11,7 +11,7 @@ from collector.part import Part
 from collector.spool.deadletter import DeadLetter
 from collector.spool.shares import collect_all
 from collector.spool.spool import Spool
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 
 log = structlog.get_logger("spanmeter.spool")
 
@@ -40,17 +40,17 @@ class Queue(Part):
     def readings(self) -> Iterable[Sample]:
         spool, dead = self.spool.statistics(), self.deadletter.statistics()
         yield from spool_readings(self.spool)
-        yield "gauge", "spanmeter_spool_capacity_bytes", "Bytes the spool may hold.", spool.capacity
-        yield "gauge", "spanmeter_dead_letter_entries", "Entries in the dead letter.", dead.entries
-        yield "gauge", "spanmeter_dead_letter_bytes", "Bytes in the dead letter.", dead.bytes
+        yield Sample(catalogue.SPOOL_CAPACITY_BYTES, spool.capacity)
+        yield Sample(catalogue.DEAD_LETTER_ENTRIES, dead.entries)
+        yield Sample(catalogue.DEAD_LETTER_BYTES, dead.bytes)
 
 
 def spool_readings(spool: Spool) -> Iterable[Sample]:
     """What one process holds on disk."""
     held = spool.statistics()
-    yield "gauge", "spanmeter_spool_bytes", "Bytes waiting for the store.", held.bytes
-    yield "gauge", "spanmeter_spool_segments", "Segments waiting for the store.", held.segments
-    yield "gauge", "spanmeter_spool_oldest_seconds", "Age of the oldest segment.", held.oldest_age
-    yield "counter", "spanmeter_spool_fsyncs", "Group commits forced to disk.", held.fsyncs
-    yield "counter", "spanmeter_spool_fsync_seconds", "Time spent in fsync.", held.fsync_seconds
-    yield "counter", "spanmeter_spool_write_errors", "Failed writes or syncs.", held.write_errors
+    yield Sample(catalogue.SPOOL_BYTES, held.bytes)
+    yield Sample(catalogue.SPOOL_SEGMENTS, held.segments)
+    yield Sample(catalogue.SPOOL_OLDEST_SECONDS, held.oldest_age)
+    yield Sample(catalogue.SPOOL_FSYNCS, held.fsyncs)
+    yield Sample(catalogue.SPOOL_FSYNC_SECONDS, held.fsync_seconds)
+    yield Sample(catalogue.SPOOL_WRITE_ERRORS, held.write_errors)

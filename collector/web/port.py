@@ -11,7 +11,7 @@ from collector.config import Config
 from collector.net.asgi.server import http_server
 from collector.net.sockets import listen
 from collector.part import Part
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 
 _NAME = "the web port"
 
@@ -70,6 +70,5 @@ class WebPort(Part):
         self._gate.reload(config.auth)
 
     def readings(self) -> Iterable[Sample]:
-        yield "gauge", "spanmeter_web_connections", "Connections open at the web port.", self._server.open
-        text = "Connections to the web port that were closed, as there were enough."
-        yield "counter", "spanmeter_web_refused_connections", text, self._server.refused
+        yield Sample(catalogue.WEB_CONNECTIONS, self._server.open)
+        yield Sample(catalogue.WEB_REFUSED_CONNECTIONS, self._server.refused)

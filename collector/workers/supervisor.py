@@ -18,7 +18,7 @@ from collector.net.sockets import bound
 from collector.part import Part
 from collector.spool import Spool
 from collector.spool.shares import collect, share
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 from collector.workers.channel import Channel, MessageKind
 
 log = structlog.get_logger("spanmeter.workers")
@@ -143,9 +143,9 @@ class Workers(Part):
 
     def readings(self) -> Iterable[Sample]:
         accepting = sum(worker.accepting for worker in self._workers)
-        yield "gauge", "spanmeter_workers_accepting", "Receiver processes that accept spans.", accepting
+        yield Sample(catalogue.WORKERS_ACCEPTING, accepting)
         restarts = sum(worker.restarts for worker in self._workers)
-        yield "counter", "spanmeter_worker_restarts", "Receiver processes started again after they ended.", restarts
+        yield Sample(catalogue.WORKER_RESTARTS, restarts)
 
 
 class _Worker:
