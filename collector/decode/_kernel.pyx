@@ -1,8 +1,9 @@
 # distutils: language = c++
 """The native `decode`: equal to reference.decode in everything but speed.
 
-The walk (span_walk.hpp) takes plain bodies. One that is not plain is parsed and written again by the protobuf library, which
-resolves what is rare (fields that merge, members of a oneof that replace each other) and refuses what is malformed.
+The walk (span_walk.hpp) takes plain bodies. One that is not plain is parsed and written again by the protobuf library,
+which resolves what is rare (fields that merge, members of a oneof that replace each other) and refuses what is
+malformed.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
