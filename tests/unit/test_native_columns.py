@@ -7,7 +7,7 @@ import pytest
 
 from collector.enrich.billed.schema import SEEN_SCHEMA
 from collector.model.columns import DECODED_SCHEMA
-from collector.net.http2 import Fault, Kind
+from collector.net.http2 import EventKind, Fault
 
 
 @pytest.fixture
@@ -79,5 +79,5 @@ def test_who_is_billed_refuses_a_schema_of_another_order(traces: ModuleType, sch
 
 def test_http2_numbers_events_and_faults_as_they_are_named() -> None:
     codec = pytest.importorskip("collector.net.http2._codec", exc_type=ImportError)
-    assert {kind.name: kind.value for kind in Kind} == codec.KINDS
+    assert {kind.name: kind.value for kind in EventKind} == codec.KINDS
     assert {fault.name: fault.value for fault in Fault} == codec.FAULTS

@@ -84,7 +84,7 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         Bytes why()
 
 
-# The numbers that events carry, as `Kind` and `Fault` of this package name them.
+# The numbers that events carry, as `EventKind` and `Fault` of this package name them.
 KINDS = {"CALL": <int> _CALL, "OPEN": <int> _OPEN, "PART": <int> _PART, "FAULT": <int> _FAULT, "GONE": <int> _GONE}
 FAULTS = {
     "METHOD": <int> _METHOD,
