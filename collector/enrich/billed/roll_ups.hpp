@@ -18,9 +18,10 @@ class RollUps {
         below_.assign(tree_.size(), Sum());
         for (uint32_t i : by_depth_) {
             const Report& report = tree_.report(i);
+            const uint32_t upper = tree_.upper(i);
             if (standing[i] && rolls_up(report, below_[i])) standing[i] = 0;
-            if (tree_.upper(i) == NONE) continue;
-            Sum& sum = below_[tree_.upper(i)];
+            if (upper == NONE) continue;
+            Sum& sum = below_[upper];
             if (standing[i]) {
                 sum.count += 1, sum.input += report.input, sum.output += report.output;
             } else {

@@ -15,13 +15,17 @@ class TraceTree {
     explicit TraceTree(RecordStore& records) : records_(records) {}
 
     void read(const Trace& trace) {
-        reports_.clear();
-        for (uint32_t at = trace.spans; at != NONE; at = records_.span(at).next) {
-            Span& span = records_.span(at);
+        RecordStore& records = records_;
+        reports_.clear(), found_.clear();
+        for (uint32_t at = trace.spans, next; at != NONE; at = next) {
+            Span& span = records.span(at);
+            next = span.next;
             span.nearest = NONE;
             if (span.report == NONE) continue;
-            records_.report(span.report).local = uint32_t(reports_.size());
+            Report& report = records.report(span.report);
+            report.local = uint32_t(reports_.size());
             reports_.push_back(span.report);
+            found_.push_back(&report);
         }
         if (!reports_.empty()) find_uppers();
     }
@@ -30,7 +34,7 @@ class TraceTree {
     size_t size() const { return reports_.size(); }
     // Whether any report is above another.
     bool is_deep() const { return is_deep_; }
-    const Report& report(uint32_t local) const { return records_.report(reports_[local]); }
+    const Report& report(uint32_t local) const { return *found_[local]; }
     uint64_t span_id(uint32_t local) const { return records_.span(report(local).span).id; }
     // The nearest report above, or NONE; and how many are above.
     uint32_t upper(uint32_t local) const { return upper_[local]; }
@@ -47,7 +51,7 @@ class TraceTree {
         upper_.resize(count);
         is_deep_ = false;
         for (size_t i = 0; i < count; ++i) {
-            upper_[i] = reporting(records_.parent_of(records_.report(reports_[i]).span));
+            upper_[i] = reporting(records_.parent_of(report(uint32_t(i)).span));
             is_deep_ |= upper_[i] != NONE;
         }
         depth_.assign(count, 0);
@@ -58,18 +62,19 @@ class TraceTree {
 
     // The first reporting span at `at` or above.
     uint32_t reporting(uint32_t at) {
+        RecordStore& records = records_;
         path_.clear();
-        while (at != NONE && records_.span(at).report == NONE && records_.span(at).nearest == NONE) {
-            records_.span(at).nearest = AWAY;
+        while (at != NONE && records.span(at).report == NONE && records.span(at).nearest == NONE) {
+            records.span(at).nearest = AWAY;
             path_.push_back(at);
-            at = records_.parent_of(at);
+            at = records.parent_of(at);
         }
         uint32_t found = AWAY;
         if (at != NONE) {
-            const Span& span = records_.span(at);
-            found = span.report != NONE ? records_.report(span.report).local : span.nearest;
+            const Span& span = records.span(at);
+            found = span.report != NONE ? records.report(span.report).local : span.nearest;
         }
-        for (uint32_t passed : path_) records_.span(passed).nearest = found;
+        for (uint32_t passed : path_) records.span(passed).nearest = found;
         return found == AWAY ? NONE : found;
     }
 
@@ -109,6 +114,7 @@ class TraceTree {
 
     RecordStore& records_;
     std::vector<uint32_t> reports_, upper_, depth_, path_;
+    std::vector<const Report*> found_;  // of `reports_`: no report is added while a trace is decided
     std::vector<uint8_t> state_;
     bool is_deep_ = false;
 };
