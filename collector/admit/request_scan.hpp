@@ -6,20 +6,32 @@
 
 #include "../wire/protobuf.hpp"
 
-namespace spanmeter {
+namespace spanmeter::admit {
+
+using namespace wire;
 
 // The messages of an ExportTraceServiceRequest, and what a length-delimited field of them may hold instead.
-enum Type : uint8_t {
+enum MessageType : uint8_t {
     OPAQUE,  // bytes, or a field we do not know
     TEXT,
-    RESOURCE, ENTITY_REF, SCOPE, SPAN, EVENT, LINK, STATUS, KEY_VALUE, ANY_VALUE, ARRAY_VALUE, KEY_VALUE_LIST,
-    TYPES
+    RESOURCE,
+    ENTITY_REF,
+    SCOPE,
+    SPAN,
+    EVENT,
+    LINK,
+    STATUS,
+    KEY_VALUE,
+    ANY_VALUE,
+    ARRAY_VALUE,
+    KEY_VALUE_LIST,
+    MESSAGE_TYPES
 };
 
 // What the length-delimited fields of each message hold, by their numbers.
 constexpr uint32_t FIELDS = 16;
 struct Catalogue {
-    Type holds[TYPES][FIELDS] = {};
+    MessageType holds[MESSAGE_TYPES][FIELDS] = {};
 
     constexpr Catalogue() {
         holds[RESOURCE][1] = KEY_VALUE;
@@ -63,7 +75,7 @@ struct Problem {
 // More kinds of problems than this are left to the slow way, which counts them in a table.
 constexpr size_t MAX_PROBLEMS = 64;
 
-class Scan {
+class RequestScan {
    public:
     uint64_t accepted = 0;
     uint64_t repeated = 0;  // bytes of resource and scope, as often as there are spans of them
@@ -144,16 +156,16 @@ class Scan {
     }
 
     // The size of a message, once all in it is sound. `depth` counts the messages around it.
-    static size_t checked(Type type, Bytes message, int depth) {
+    static size_t checked(MessageType type, Bytes message, int depth) {
         if (depth > MAX_MESSAGES) not_plain();
         for (Reader in(message); in.more();) field(type, in.tag(), in, depth);
         return message.size();
     }
 
-    static void field(Type type, uint32_t tag, Reader& in, int depth) {
+    static void field(MessageType type, uint32_t tag, Reader& in, int depth) {
         const uint32_t number = tag >> 3;
         if ((tag & 7) != LENGTH || number >= FIELDS) return in.skip(tag);
-        const Type held = CATALOGUE.holds[type][number];
+        const MessageType held = CATALOGUE.holds[type][number];
         if (held == TEXT) {
             in.text();
         } else {
@@ -163,4 +175,4 @@ class Scan {
     }
 };
 
-}  // namespace spanmeter
+}  // namespace spanmeter::admit

@@ -1,53 +1,17 @@
-// ExportTraceServiceRequest from the wire into the columns of model.columns.DECODED_SCHEMA: what reference.py does.
+// ExportTraceServiceRequest from the wire into columns: what reference.py does.
 // One function for each message, named as in opentelemetry/proto/trace/v1/trace.proto.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "anyvalue.hpp"
-#include "columns.hpp"
+#include "any_value.hpp"
+#include "column_builders.hpp"
+#include "span_columns.hpp"
 
-namespace spanmeter {
+namespace spanmeter::decode {
 
-// Columns of one string per span, in the order of _TEXT in _kernel.pyx.
-enum TextColumn {
-    TRACE_ID, SPAN_ID, PARENT_SPAN_ID, TRACE_STATE, SPAN_NAME, SPAN_KIND, SERVICE_NAME, SCOPE_NAME, SCOPE_VERSION,
-    STATUS_CODE, STATUS_MESSAGE, RESOURCE_SCHEMA_URL, SCOPE_SCHEMA_URL, PROJECT, TEXT_COLUMNS
-};
-// Columns of one number per span, in the order of _WIDE and _NARROW in _kernel.pyx.
-enum WideColumn { TIMESTAMP, DURATION, RECEIVED_AT, WIDE_COLUMNS };
-enum NarrowColumn { FLAGS, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS, NARROW_COLUMNS };
-// Columns of one map per span, in the order of _MAPS in _kernel.pyx.
-enum MapsColumn { RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES, SPAN_ATTRIBUTES, MAPS_COLUMNS };
-
-struct Events {
-    Offsets rows;
-    Buffer<uint64_t> time;
-    Strings name;
-    Maps attributes;
-
-    void truncate(size_t size) {
-        rows.truncate(size);
-        time.truncate(rows.end());
-        name.truncate(rows.end());
-        attributes.truncate(rows.end());
-    }
-};
-
-struct Links {
-    Offsets rows;
-    Strings trace_id, span_id, trace_state;
-    Maps attributes;
-
-    void truncate(size_t size) {
-        rows.truncate(size);
-        trace_id.truncate(rows.end());
-        span_id.truncate(rows.end());
-        trace_state.truncate(rows.end());
-        attributes.truncate(rows.end());
-    }
-};
+using namespace wire;
 
 // One accepted request and what its rows say about it. The views outlive the walk.
 struct Envelope {
@@ -93,7 +57,7 @@ inline Bytes name_of(const Bytes (&names)[N], int32_t number) {
     return number >= 0 && size_t(number) < N ? names[number] : Bytes();
 }
 
-class Rows {
+class SpanWalk {
    public:
     Strings text[TEXT_COLUMNS];
     Buffer<uint64_t> wide[WIDE_COLUMNS];
@@ -103,7 +67,7 @@ class Rows {
     Links links;
 
     // `latest` is LATEST_NS; the names are START_ATTRIBUTE and END_ATTRIBUTE.
-    Rows(uint64_t latest, Bytes start_name, Bytes end_name)
+    SpanWalk(uint64_t latest, Bytes start_name, Bytes end_name)
         : latest_(latest), start_name_(start_name), end_name_(end_name) {}
 
     size_t size() const { return wide[TIMESTAMP].size(); }
@@ -380,4 +344,4 @@ class Rows {
     const Bytes start_name_, end_name_;
 };
 
-}  // namespace spanmeter
+}  // namespace spanmeter::decode

@@ -15,15 +15,15 @@
 namespace spanmeter::http2 {
 
 // A bytes object that is ours alone until it is given away. Needs the GIL.
-class Buffer {
+class BytesObject {
    public:
-    Buffer() = default;
-    Buffer(Buffer&& other) noexcept : bytes_(std::exchange(other.bytes_, nullptr)) {}
-    Buffer& operator=(Buffer&& other) noexcept {
+    BytesObject() = default;
+    BytesObject(BytesObject&& other) noexcept : bytes_(std::exchange(other.bytes_, nullptr)) {}
+    BytesObject& operator=(BytesObject&& other) noexcept {
         std::swap(bytes_, other.bytes_);
         return *this;
     }
-    ~Buffer() { Py_XDECREF(bytes_); }
+    ~BytesObject() { Py_XDECREF(bytes_); }
 
     char* data() { return PyBytes_AS_STRING(bytes_); }
     size_t size() const { return bytes_ ? size_t(PyBytes_GET_SIZE(bytes_)) : 0; }
@@ -57,7 +57,7 @@ enum class Taken { SOME, TOO_LARGE, SECOND, BAD_FLAG };
 class Message {
    public:
     // Takes what has come of it.
-    Taken take(Bytes part, size_t most) {
+    Taken take(Bytes part, size_t max_size) {
         if (prefix_ < PREFIX) {
             const size_t size = std::min(PREFIX - prefix_, part.size());
             std::memcpy(head_ + prefix_, part.data(), size);
@@ -66,7 +66,7 @@ class Message {
             if (prefix_ < PREFIX) return Taken::SOME;
             if (uint8_t(head_[0]) > 1) return Taken::BAD_FLAG;
             length_ = read32(head_ + 1);
-            if (length_ > most) return Taken::TOO_LARGE;
+            if (length_ > max_size) return Taken::TOO_LARGE;
         }
         if (part.size() > length_ - held_) return Taken::SECOND;
         if (part.empty()) return Taken::SOME;
@@ -85,7 +85,7 @@ class Message {
     size_t held() const { return held_; }
 
     // The whole message.
-    Buffer give() {
+    BytesObject give() {
         if (!content_.size()) content_.resize(0);
         return std::move(content_);
     }
@@ -93,7 +93,7 @@ class Message {
    private:
     char head_[PREFIX] = {};
     size_t prefix_ = 0, held_ = 0, length_ = 0;
-    Buffer content_;
+    BytesObject content_;
 };
 
 }  // namespace spanmeter::http2

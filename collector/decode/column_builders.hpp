@@ -14,7 +14,7 @@
 #include <string_view>
 #include <utility>
 
-namespace spanmeter {
+namespace spanmeter::decode {
 
 // Memory that its receiver frees with free().
 struct Memory {
@@ -95,9 +95,9 @@ class Buffer {
 
    private:
     __attribute__((noinline)) void grow(size_t count) {
-        constexpr size_t SMALLEST = 256;
+        constexpr size_t MIN_CAPACITY = 256;
         if (count > SIZE_MAX / sizeof(T) / 4 - size_) throw std::bad_alloc();
-        const size_t capacity = std::max({2 * capacity_, size_ + count, SMALLEST});
+        const size_t capacity = std::max({2 * capacity_, size_ + count, MIN_CAPACITY});
         Memory grown = moved({data_, size_ * sizeof(T)}, capacity * sizeof(T));
         data_ = static_cast<T*>(grown.data);
         capacity_ = grown.size / sizeof(T);
@@ -217,4 +217,4 @@ class Maps {
     Offsets offsets_;
 };
 
-}  // namespace spanmeter
+}  // namespace spanmeter::decode

@@ -7,25 +7,27 @@
 #include <vector>
 
 #include "../wire/protobuf.hpp"
-#include "columns.hpp"
+#include "column_builders.hpp"
 
-namespace spanmeter {
+namespace spanmeter::decode {
 
-using Text = Buffer<char>;
+using namespace wire;
 
-inline void put(Text& out, Bytes text) { out.append(text.data(), text.size()); }
+using TextBuffer = Buffer<char>;
 
-// -- scalars -------------------------------------------------------------------------------------------------------
+inline void put(TextBuffer& out, Bytes text) { out.append(text.data(), text.size()); }
+
+// -- scalars ----------------------------------------------------------------------------------------------------------
 
 template <class Integer>
-inline void put_integer(Text& out, Integer number) {
-    constexpr size_t LONGEST = 20;  // -9223372036854775808
-    char* begin = out.room(LONGEST);
-    out.add(size_t(std::to_chars(begin, begin + LONGEST, number).ptr - begin));
+inline void put_integer(TextBuffer& out, Integer number) {
+    constexpr size_t MAX_DIGITS = 20;  // -9223372036854775808
+    char* begin = out.room(MAX_DIGITS);
+    out.add(size_t(std::to_chars(begin, begin + MAX_DIGITS, number).ptr - begin));
 }
 
 // ES6 Number::toString, except that minus zero keeps its sign.
-inline void put_double(Text& out, double number) {
+inline void put_double(TextBuffer& out, double number) {
     if (std::isnan(number)) return put(out, "NaN");
     if (std::signbit(number)) put(out, "-");
     if (std::isinf(number)) return put(out, "Infinity");
@@ -63,7 +65,7 @@ inline void put_double(Text& out, double number) {
     }
 }
 
-inline void put_base64(Text& out, Bytes bytes) {
+inline void put_base64(TextBuffer& out, Bytes bytes) {
     static constexpr char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const size_t size = (bytes.size() + 2) / 3 * 4;
     char* to = out.room(size);
@@ -79,12 +81,12 @@ inline void put_base64(Text& out, Bytes bytes) {
     out.add(size);
 }
 
-// -- messages ------------------------------------------------------------------------------------------------------
+// -- messages ---------------------------------------------------------------------------------------------------------
 
-enum class Kind { none, text, boolean, integer, floating, array, kvlist, bytes };
+enum class ValueKind { NONE, TEXT, BOOLEAN, INTEGER, FLOATING, ARRAY, KVLIST, BYTES };
 
 struct AnyValue {
-    Kind kind = Kind::none;
+    ValueKind kind = ValueKind::NONE;
     Bytes bytes;        // text, bytes, or the encoded ArrayValue or KeyValueList
     uint64_t bits = 0;  // of a boolean, integer or double
 };
@@ -101,13 +103,13 @@ inline AnyValue read_any_value(Bytes message) {
     for (Reader in(message); in.more();) {
         const uint32_t tag = in.tag();
         switch (tag) {
-            case text_tag(1): value.kind = Kind::text, value.bytes = in.text(); break;
-            case varint_tag(2): value.kind = Kind::boolean, value.bits = in.varint(); break;
-            case varint_tag(3): value.kind = Kind::integer, value.bits = in.varint(); break;
-            case fixed64_tag(4): value.kind = Kind::floating, value.bits = in.fixed64(); break;
-            case message_tag(5): value.kind = Kind::array, value.bytes = in.bytes(); break;
-            case message_tag(6): value.kind = Kind::kvlist, value.bytes = in.bytes(); break;
-            case bytes_tag(7): value.kind = Kind::bytes, value.bytes = in.bytes(); break;
+            case text_tag(1): value.kind = ValueKind::TEXT, value.bytes = in.text(); break;
+            case varint_tag(2): value.kind = ValueKind::BOOLEAN, value.bits = in.varint(); break;
+            case varint_tag(3): value.kind = ValueKind::INTEGER, value.bits = in.varint(); break;
+            case fixed64_tag(4): value.kind = ValueKind::FLOATING, value.bits = in.fixed64(); break;
+            case message_tag(5): value.kind = ValueKind::ARRAY, value.bytes = in.bytes(); break;
+            case message_tag(6): value.kind = ValueKind::KVLIST, value.bytes = in.bytes(); break;
+            case bytes_tag(7): value.kind = ValueKind::BYTES, value.bytes = in.bytes(); break;
             case varint_tag(8): in.varint(); break;  // string_value_strindex: an index into a table we do not have
             default: in.skip(tag); continue;
         }
@@ -134,7 +136,7 @@ inline KeyValue read_key_value(Bytes message) {
     return pair;
 }
 
-// -- JSON ----------------------------------------------------------------------------------------------------------
+// -- JSON -------------------------------------------------------------------------------------------------------------
 
 // The escape of the character at `at`, if it needs one; `size` becomes the bytes of the character.
 inline Bytes json_escape(const char* at, size_t left, char (&room)[6], size_t& size) {
@@ -164,7 +166,7 @@ inline Bytes json_escape(const char* at, size_t left, char (&room)[6], size_t& s
     return {};
 }
 
-inline void put_quoted(Text& out, Bytes text) {
+inline void put_quoted(TextBuffer& out, Bytes text) {
     put(out, "\"");
     const char* at = text.data();
     const char* const end = at + text.size();
@@ -189,9 +191,9 @@ inline void put_quoted(Text& out, Bytes text) {
 // OTLP bodies are admitted with at most MAX_DEPTH (model/otlp.py) lists around a value.
 constexpr int MAX_DEPTH = 100;
 
-void put_json(Text& out, const AnyValue& value, int depth);
+void put_json(TextBuffer& out, const AnyValue& value, int depth);
 
-inline void put_array(Text& out, Bytes message, int depth) {
+inline void put_array(TextBuffer& out, Bytes message, int depth) {
     if (depth > MAX_DEPTH) not_plain();
     put(out, "[");
     bool first = true;
@@ -208,7 +210,7 @@ inline void put_array(Text& out, Bytes message, int depth) {
 }
 
 // A KeyValue in the bytes of a KeyValueList, small because a list may have one every two bytes.
-struct Entry {
+struct ListEntry {
     uint32_t key, key_size, message, message_size;
 };
 
@@ -225,8 +227,8 @@ inline Bytes last_key(Bytes message) {
     return key;
 }
 
-inline std::vector<Entry> read_entries(Bytes list) {
-    std::vector<Entry> entries;
+inline std::vector<ListEntry> read_entries(Bytes list) {
+    std::vector<ListEntry> entries;
     auto position = [list](Bytes part) { return part.empty() ? 0 : uint32_t(part.data() - list.data()); };
     for (Reader in(list); in.more();) {
         const uint32_t tag = in.tag();
@@ -241,11 +243,12 @@ inline std::vector<Entry> read_entries(Bytes list) {
 }
 
 // Keys in the order of their code points, which is that of their bytes; of equal keys the last one counts.
-inline void put_kvlist(Text& out, Bytes list, int depth) {
+inline void put_kvlist(TextBuffer& out, Bytes list, int depth) {
     if (depth > MAX_DEPTH) not_plain();
-    std::vector<Entry> entries = read_entries(list);
-    auto key = [list](const Entry& entry) { return list.substr(entry.key, entry.key_size); };
-    std::stable_sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) { return key(a) < key(b); });
+    std::vector<ListEntry> entries = read_entries(list);
+    auto key = [list](const ListEntry& entry) { return list.substr(entry.key, entry.key_size); };
+    std::stable_sort(entries.begin(), entries.end(),
+                     [&](const ListEntry& a, const ListEntry& b) { return key(a) < key(b); });
     put(out, "{");
     const size_t begin = out.size();
     for (size_t i = 0; i < entries.size(); ++i) {
@@ -262,34 +265,35 @@ inline void put_kvlist(Text& out, Bytes list, int depth) {
 }
 
 // The text of a value that is neither text nor none.
-inline void put_plain(Text& out, const AnyValue& value, int depth) {
+inline void put_plain(TextBuffer& out, const AnyValue& value, int depth) {
     switch (value.kind) {
-        case Kind::boolean: return put(out, value.bits ? "true" : "false");
-        case Kind::integer: return put_integer(out, int64_t(value.bits));
-        case Kind::floating: return put_double(out, load<double>(reinterpret_cast<const char*>(&value.bits)));
-        case Kind::array: return put_array(out, value.bytes, depth + 1);
-        case Kind::kvlist: return put_kvlist(out, value.bytes, depth + 1);
+        case ValueKind::BOOLEAN: return put(out, value.bits ? "true" : "false");
+        case ValueKind::INTEGER: return put_integer(out, int64_t(value.bits));
+        case ValueKind::FLOATING: return put_double(out, load<double>(reinterpret_cast<const char*>(&value.bits)));
+        case ValueKind::ARRAY: return put_array(out, value.bytes, depth + 1);
+        case ValueKind::KVLIST: return put_kvlist(out, value.bytes, depth + 1);
         default: return put_base64(out, value.bytes);
     }
 }
 
 inline bool quoted_in_json(const AnyValue& value) {
-    if (value.kind == Kind::bytes) return true;
-    return value.kind == Kind::floating && !std::isfinite(load<double>(reinterpret_cast<const char*>(&value.bits)));
+    if (value.kind == ValueKind::BYTES) return true;
+    return value.kind == ValueKind::FLOATING &&
+           !std::isfinite(load<double>(reinterpret_cast<const char*>(&value.bits)));
 }
 
-inline void put_json(Text& out, const AnyValue& value, int depth) {
-    if (value.kind == Kind::none) return put(out, "null");
-    if (value.kind == Kind::text) return put_quoted(out, value.bytes);
+inline void put_json(TextBuffer& out, const AnyValue& value, int depth) {
+    if (value.kind == ValueKind::NONE) return put(out, "null");
+    if (value.kind == ValueKind::TEXT) return put_quoted(out, value.bytes);
     const bool quoted = quoted_in_json(value);
     if (quoted) put(out, "\"");
     put_plain(out, value, depth);
     if (quoted) put(out, "\"");
 }
 
-inline void put_text(Text& out, const AnyValue& value) {
-    if (value.kind == Kind::text) return put(out, value.bytes);
-    if (value.kind != Kind::none) put_plain(out, value, 0);
+inline void put_text(TextBuffer& out, const AnyValue& value) {
+    if (value.kind == ValueKind::TEXT) return put(out, value.bytes);
+    if (value.kind != ValueKind::NONE) put_plain(out, value, 0);
 }
 
-}  // namespace spanmeter
+}  // namespace spanmeter::decode
