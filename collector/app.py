@@ -18,7 +18,7 @@ from collector.admit.auth import Gate
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import installed_catalogue, keep_fresh
 from collector.billing.reprice import Outcome, Selection, apply, compare
-from collector.config import AuthConfig, Config, PricingConfig, is_loopback, schema_root
+from collector.config import AuthConfig, Config, PricingConfig, is_loopback
 from collector.drain import Drain
 from collector.enrich import Enricher, RecentTraces, conventions
 from collector.enrich.prices.catalogue import Catalogue
@@ -30,6 +30,7 @@ from collector.net.sockets import listen
 from collector.query.service import Query
 from collector.receive.receiver import Receiver, spool_readings
 from collector.runtime import collect_cycles
+from collector.schema import schema_root
 from collector.spending.budgeting import Budgeting
 from collector.spending.feed import Feed, Keys
 from collector.spool import DeadLetter, Spool

@@ -28,6 +28,7 @@ from collector.store.client import Store
 from collector.store.errors import OutOfMemory
 from collector.store.writer import Insert, SpanRows, by_day, clamp
 from collector.telemetry import Metrics
+from collector.waiting import notify, wait_for
 
 log = structlog.get_logger("spanmeter.drain")
 
@@ -91,7 +92,7 @@ class Drain:
     async def run(self) -> None:
         """Drain until `stop`, then what is left, as fast as the store takes it."""
         loop = asyncio.get_running_loop()
-        self._spool.on_change(lambda: _notify(loop, self._changed))
+        self._spool.on_change(lambda: notify(loop, self._changed))
         while segment := await self._next():
             await self._deliver(segment)
 
@@ -127,7 +128,7 @@ class Drain:
             elif self._stopping.is_set():
                 return None
             else:
-                await _within(wait, self._changed)
+                await wait_for(self._changed, wait)
 
     async def _deliver(self, segment: Segment) -> None:
         """Store a segment, however long it takes."""
@@ -313,18 +314,3 @@ class _Origins:
         number, row = self._numbers[place], position - (self._ends[place - 1] if place else 0)
         whole = (item for item in self.segment.read() if isinstance(item, Envelope))
         return f"{self.segment.id}-{number}-{row}", one_span(next(islice(whole, number, None)), row)
-
-
-def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is gone, and the drain with it
-        loop.call_soon_threadsafe(event.set)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Wait for `event`; False when it did not come in time."""
-    try:
-        async with asyncio.timeout(seconds):  # wait_for drops a cancellation that comes together with the event
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

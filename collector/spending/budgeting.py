@@ -24,6 +24,7 @@ from collector.spending.feed import Spending
 from collector.spending.lease_store import LeaseStore
 from collector.store.client import Store
 from collector.telemetry import Metrics
+from collector.waiting import notify, wait_for
 from collector.webhooks.client import Client
 from collector.webhooks.endpoint import endpoints
 from collector.webhooks.outbox import FILE, Outbox
@@ -103,7 +104,7 @@ class Budgeting:
                 await self._sender.configure(self._endpoints)
             except Unavailable as error:
                 log.error("Webhooks cannot be sent now; it will be tried again.", why=str(error))
-                await self._pause(_TICK_SECONDS)
+                await wait_for(self._stopping, _TICK_SECONDS)
             else:
                 return
 
@@ -145,16 +146,12 @@ class Budgeting:
             self._contributors_missing.clear()
             if self.ledger.ready:
                 await self._once(self._contributors.work)
-            try:
-                async with asyncio.timeout(_TICK_SECONDS):
-                    await self._contributors_missing.wait()
-            except TimeoutError:
-                pass
+            await wait_for(self._contributors_missing, _TICK_SECONDS)
 
     async def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stopping.is_set():
             await self._once(work)
-            await self._pause(seconds)
+            await wait_for(self._stopping, seconds)
 
     async def _once(self, work: Callable[[], object]) -> None:
         try:
@@ -163,13 +160,6 @@ class Budgeting:
             log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
         except Exception:  # a defect must not end the daemon: the next time may do
             log.exception("Budgets could not be kept up; it will be tried again.")
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     # -- work -----------------------------------------------------------------------------------------------------
 
@@ -184,7 +174,7 @@ class Budgeting:
         """The outbox has new events: some may go at once, others are to be described first."""
         self._sender.wake()
         if self._loop:
-            self._loop.call_soon_threadsafe(self._contributors_missing.set)
+            notify(self._loop, self._contributors_missing)
 
     def _tick(self) -> None:
         self._lagging = self._health()
