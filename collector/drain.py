@@ -29,6 +29,7 @@ from collector.store.client import Store
 from collector.store.errors import OutOfMemory
 from collector.store.writer import Insert, SpanRows, by_day, clamp
 from collector.telemetry import Metrics, Sample, catalogue
+from collector.waiting import notify, wait_for
 
 log = structlog.get_logger("spanmeter.drain")
 
@@ -101,7 +102,7 @@ class Drain(Part):
         """Drain until `finish`, then what is left, as fast as the store takes it."""
         self._ended.clear()
         loop = asyncio.get_running_loop()
-        self._spool.on_change(lambda: _notify(loop, self._changed))
+        self._spool.on_change(lambda: notify(loop, self._changed))
         try:
             while segment := await self._next():
                 await self._deliver(segment)
@@ -115,7 +116,7 @@ class Drain(Part):
             self._store()
         except Unavailable:
             return
-        if not await _within(grace, self._ended):
+        if not await wait_for(self._ended, grace):
             left = self._spool.statistics().bytes
             log.warning("The spool was not empty at the deadline; the next start continues.", spooled_bytes=left)
 
@@ -169,7 +170,7 @@ class Drain(Part):
             elif self._stopping.is_set():
                 return None
             else:
-                await _within(wait, self._changed)
+                await wait_for(self._changed, wait)
 
     async def _deliver(self, segment: Segment) -> None:
         """Store a segment, however long it takes."""
@@ -355,18 +356,3 @@ class _Origins:
         number, row = self._numbers[place], position - (self._ends[place - 1] if place else 0)
         whole = (item for item in self.segment.read() if isinstance(item, Envelope))
         return f"{self.segment.id}-{number}-{row}", one_span(next(islice(whole, number, None)), row)
-
-
-def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is gone, and the drain with it
-        loop.call_soon_threadsafe(event.set)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Wait for `event`; False when it did not come in time."""
-    try:
-        async with asyncio.timeout(seconds):  # wait_for drops a cancellation that comes together with the event
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
