@@ -19,11 +19,12 @@ from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import installed_catalogue, keep_fresh
 from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.config import AuthConfig, Config, PricingConfig, is_loopback, schema_root
-from collector.drain import Drain
+from collector.drain import Drain, span_path
 from collector.enrich import Enricher, RecentTraces, conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
 from collector.model.clock import Clock, SystemClock
+from collector.model.envelope import Signal
 from collector.net import http2
 from collector.net.asgi.server import Listener, http_server
 from collector.net.sockets import listen
@@ -100,16 +101,16 @@ class Daemon:
         self._pricing = config.pricing
         self._enricher = enricher(config.pricing, config.directory)
         self._budgeting = Budgeting(config, directory, self._ready_store, self._lagging, self._clock, self._metrics)
+        billing = Billing(self._enricher, RecentTraces(_RECENT_SPANS))
         self._drain = Drain(
             self._spool,
             self._deadletter,
             self._ready_store,
-            Billing(self._enricher, RecentTraces(_RECENT_SPANS)),
+            {Signal.TRACES: span_path(billing, self._metrics, self._budgeting.spending.writing)},
             self._clock,
             self._metrics,
             flush_interval=config.spool.flush_interval,
             retry_max_interval=config.store.retry_max_interval,
-            writing=self._budgeting.spending.writing,
         )
         self._receivers = self._made_receivers()
         self._metrics.watch(self._readings)
