@@ -25,7 +25,7 @@ from collector.query.spend_queries import Family, Spent, amount_of, families, fa
 from collector.slices import clear_in_slices
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import SpanRows, insert_spans
+from collector.store.writer import TableRows, insert_spans
 from collector.telemetry import Sample, catalogue
 
 log = structlog.get_logger("spanmeter.spending")
@@ -60,7 +60,7 @@ class Feed:
         self._known = known
         self.facts: list[SpanFact] = []
 
-    def insert(self, store: Store, rows: SpanRows, token: str) -> None:
+    def insert(self, store: Store, rows: TableRows, token: str) -> None:
         """Insert rows of one day exactly once. Raises like `Store.insert`; then none of them is counted."""
         if self._wanted is None:
             insert_spans(store, rows, token)
@@ -73,7 +73,7 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: SpanRows, wanted: Wanted, known: Collection[str]) -> None:
+    def __init__(self, rows: TableRows, wanted: Wanted, known: Collection[str]) -> None:
         self._rows = rows
         self._wanted = wanted
         self._known = known

@@ -11,11 +11,10 @@ import structlog
 
 from collector import schema
 from collector.errors import Rejected, StartError
-from collector.model.columns import SPAN_COLUMNS
 from collector.schema import Migration
 from collector.store.client import Store
 from collector.store.errors import Refused
-from collector.store.writer import TABLE
+from collector.store.tables import TABLES, Table
 
 log = structlog.get_logger("spanmeter.migrate")
 
@@ -31,7 +30,6 @@ ENGINE = MergeTree
 ORDER BY Version
 SETTINGS fsync_after_insert = 1
 """
-_RETAINED = {TABLE: "ReceivedAt", "otel_traces_trace_id_ts": "ReceivedAt"}
 
 
 def migrations() -> tuple[Migration, ...]:
@@ -51,8 +49,9 @@ def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
         pending = [migration for migration in migrations() if not _is_applied(migration, applied)]
         for migration in pending:
             _apply(store, migration)
-        _check_columns(store)
-        _set_retention(store, ttl_seconds)
+        for table in TABLES.values():
+            _check_columns(store, table)
+            _set_retention(store, table, ttl_seconds)
     except Rejected as error:
         raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
     return pending
@@ -87,40 +86,43 @@ def _apply(store: Store, migration: Migration) -> None:
     )
 
 
-def _check_columns(store: Store) -> None:
+def _check_columns(store: Store, table: Table) -> None:
     """Refuse a table that lacks a column we insert or has it in another type."""
     rows = _rows(
         store,
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
-        {"database": store.database, "table": TABLE},
+        {"database": store.database, "table": table.name},
     )
     actual = {row["name"]: row["type"] for row in rows}
     wrong = [
         f"{column.name} is {actual.get(column.name, 'missing')}, not {column.clickhouse}"
-        for column in SPAN_COLUMNS
+        for column in table.columns
         if actual.get(column.name) != column.clickhouse
     ]
     if wrong:
         raise StartError(
-            f"The table {store.database}.{TABLE} is not the one this version writes: {'; '.join(wrong)}. "
+            f"The table {store.database}.{table.name} is not the one this version writes: {'; '.join(wrong)}. "
             "If it belongs to an OpenTelemetry Collector, give spanmeter its own store.database."
         )
 
 
-def _set_retention(store: Store, ttl_seconds: int) -> None:
-    """Make the tables' TTL what `store.ttl` says. It counts from receipt, so that late spans live as long as others."""
-    for table, column in _RETAINED.items():
+def _set_retention(store: Store, table: Table, ttl_seconds: int) -> None:
+    """Make the TTL of a table, and of those derived from it, `ttl_seconds`.
+
+    It counts from receipt, so that late rows live as long as others.
+    """
+    for name, column in table.retention:
         clause = f"toDateTime({column}) + toIntervalSecond({ttl_seconds})" if ttl_seconds else ""
         engine = _rows(
             store,
             "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-            {"database": store.database, "table": table},
+            {"database": store.database, "table": name},
         )[0]["engine_full"]
         current = re.search(r" TTL (.*?) SETTINGS ", engine)
         if (current[1] if current else "") == clause:
             continue
         change = f"MODIFY TTL {clause} SETTINGS materialize_ttl_after_modify = 0" if clause else "REMOVE TTL"
-        store.command(f"ALTER TABLE {table} {change}")
+        store.command(f"ALTER TABLE {name} {change}")
 
 
 def _rows(store: Store, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

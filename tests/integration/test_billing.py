@@ -55,7 +55,7 @@ def captured(case: str) -> list[Envelope]:
 
 
 def single_spans(envelopes: list[Envelope]) -> list[Envelope]:
-    return [one_span(envelope, row) for envelope in envelopes for row in range(envelope.spans)]
+    return [one_span(envelope, row) for envelope in envelopes for row in range(envelope.items)]
 
 
 def deliver(store: Store, billing: Billing, envelopes: list[Envelope]) -> None:
