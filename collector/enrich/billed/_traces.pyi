@@ -2,7 +2,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from collector.enrich.billed.schema import Billed, TraceKey
+from collector.enrich.billed.schema import Billed
+from collector.model.keys import TraceKey
 
 class RecentTraces:
     def __init__(self, max_spans: int, max_known: int = 1_000_000) -> None: ...
