@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from collector.enrich import Enricher
-from collector.enrich.billed.schema import TraceKey
 from collector.enrich.stored import PRICE_STEP, decoded_again
+from collector.model.keys import TraceKey
 from collector.spending.feed import Writing, uncounted
 from collector.store.client import Store
 from collector.store.sql import named_query

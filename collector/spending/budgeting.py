@@ -1,4 +1,4 @@
-"""Everything of budgets, put together: the ledger and its feed, what is told of it, and what is refused because of it.
+"""Everything of budgets, put together: the ledger and its writer, the events of it, and what is refused for it.
 
 drain -> spending (the ledger) -> alerting -> outbox -> sender
                                -> enforcement (leases settle)
@@ -20,8 +20,8 @@ from collector.part import Part
 from collector.query.budgets import BudgetQueries
 from collector.spending.alerting import Alerting, Contributors
 from collector.spending.enforcement import Enforcement
-from collector.spending.feed import Spending
 from collector.spending.lease_store import LeaseStore
+from collector.spending.ledger_writer import Spending
 from collector.store.client import Store
 from collector.telemetry import Metrics, Sample
 from collector.waiting import notify, wait_for
@@ -52,7 +52,7 @@ class Budgeting(Part):
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`health` says why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
+        """`health` is why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
         self._store = store
         self._clock = clock
         directory = config.directory
@@ -133,7 +133,7 @@ class Budgeting(Part):
         yield from self.outbox.readings()
 
     def start(self, store: Store) -> None:
-        """The store is ready: build the ledger, and tell what it already says. Blocking; raises Unavailable."""
+        """The store is ready: build the ledger, and decide on its sums. Blocking; raises Unavailable."""
         self._opened = store
         self.spending.start(store)
         self._alerting.decide_all()
@@ -194,7 +194,7 @@ class Budgeting(Part):
         if self.ledger.ready:
             try:
                 self._alerting.tick()
-            except Exception:  # what it found is found no more: all is decided when the ledger is compared next
+            except Exception:  # its events are lost: all is decided when the ledger is compared next
                 self._undecided = True
                 raise
 
