@@ -340,15 +340,20 @@ def _web_readings(web: Listener) -> Iterable[Reading]:
     yield "counter", "spanmeter_web_refused_connections", text, web.refused
 
 
-def report_native(metrics: Metrics) -> None:
-    """Say which modules run compiled, and warn of those that do not."""
-    modules = {
+def native_modules() -> dict[str, bool]:
+    """The modules that can be compiled, and whether they are."""
+    return {
         "decode": decode.NATIVE,
         "scan": validate.NATIVE,
         "enrich": enrich.NATIVE,
         "traces": enrich.NATIVE_TRACES,
         "http2": http2.NATIVE,
     }
+
+
+def report_native(metrics: Metrics) -> None:
+    """Say which modules run compiled, and warn of those that do not."""
+    modules = native_modules()
     for name, native in modules.items():
         metrics.native.labels(name).set(native)
     missing = [name for name, native in modules.items() if not native]

@@ -74,9 +74,7 @@ class LeaseStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             # For its owner only: what was said of runs names customers.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = self._open()
-            self._connection.execute(_SCHEMA)
-            self._connection.execute(_INDEX)
+            self._connection = self._open(_SCHEMA, _INDEX)
         except (OSError, sqlite3.Error) as error:
             raise StartError(f"Cannot use the lease file {path}: {error}.") from None
         self._closed = False
@@ -129,10 +127,14 @@ class LeaseStore:
         self._thread.join()
         self._connection.close()
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, *statements: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", *statements):
+                connection.execute(statement)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _another(self) -> "contextlib.closing[sqlite3.Connection]":
