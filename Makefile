@@ -8,11 +8,11 @@ DEMO_DIR ?= .demo
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
-$(VENV)/installed: pyproject.toml $(NATIVE)
+$(VENV)/installed: pyproject.toml clients/python/pyproject.toml $(NATIVE)
 	$(PYTHON) -c 'import sys; sys.exit("spanmeter needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]' --editable ./clients/python
 	touch $@
 
 demo: $(VENV)/installed  ## Start the daemon, send it a real agent run, show what was stored.
@@ -75,4 +75,4 @@ asan: $(VENV)/installed  ## The tests of the native modules and the fuzzer, unde
 	  tests/unit/test_traces.py tests/unit/test_traces_native.py tests/unit/test_http2.py tests/fuzz
 
 clean:
-	rm -rf $(VENV) .venv-other $(DEMO_DIR) build dist *.egg-info
+	rm -rf $(VENV) .venv-other $(DEMO_DIR) build dist *.egg-info clients/python/build clients/python/*.egg-info

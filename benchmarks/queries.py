@@ -38,7 +38,7 @@ from collector.config import StoreConfig
 from collector.model.principal import Principal, Scope
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
-from collector.runtime import settle_down
+from collector.runtime import configure_interpreter
 from collector.store import Store, migrate, open_store
 from collector.web.bodies import JsonAnswer
 from collector.web.run import run_json
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--only", default="", help="Questions whose name this regular expression finds.")
     options = parser.parse_args()
-    settle_down()
+    configure_interpreter()
     with _directory(options.keep) as directory:
         new = not any(directory.iterdir())
         store = open_store(StoreConfig(ttl=0), directory)

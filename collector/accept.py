@@ -10,7 +10,7 @@ from collector.errors import Rejected, SpanmeterError, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Encoding, Envelope, Receipt, Signal, Transport
 from collector.model.principal import Principal, Scope
-from collector.spool import Delivery, Spool
+from collector.spool import Spool, SpoolAck
 from collector.telemetry import Metrics
 
 
@@ -18,7 +18,7 @@ class Acceptor:
     """Takes export requests from the receivers. Belongs to the event loop."""
 
     def __init__(
-        self, gate: Gate, limits: Limits, window: DedupeWindow[Delivery], spool: Spool, clock: Clock, metrics: Metrics
+        self, gate: Gate, limits: Limits, window: DedupeWindow[SpoolAck], spool: Spool, clock: Clock, metrics: Metrics
     ) -> None:
         self._gate = gate
         self._limits = limits
@@ -41,7 +41,7 @@ class Acceptor:
 
     def export(
         self, principal: Principal, signal: Signal, body: bytes, encoding: Encoding, transport: Transport
-    ) -> tuple[Receipt, Delivery | None]:
+    ) -> tuple[Receipt, SpoolAck | None]:
         """The answer to an export request, which holds once the delivery has succeeded; None: at once.
 
         Metrics and logs are checked, counted as not stored, and answered. Raises Rejected for bytes that are no OTLP
@@ -54,23 +54,23 @@ class Acceptor:
         digest = self._window.digest(body)
         seen = self._window.find(principal.project, digest)
         if seen:
-            return seen.receipt, seen.delivery
+            return seen.receipt, seen.ack
         try:
             validated = validate_traces(body, encoding)
         except Rejected as error:
             self._metrics.refused_bytes.labels(transport.value, error.reason.value).inc(len(body))
             raise
-        receipt, delivery = validated.receipt, None
+        receipt, ack = validated.receipt, None
         if receipt.accepted:
-            delivery = self._spooled(principal.project, validated, digest, len(body), transport)
+            ack = self._spooled(principal.project, validated, digest, len(body), transport)
         else:
             self._count(validated, len(body), transport)
-        return receipt, delivery
+        return receipt, ack
 
-    def _spooled(self, project: str, validated: Validated, digest: bytes, size: int, transport: Transport) -> Delivery:
+    def _spooled(self, project: str, validated: Validated, digest: bytes, size: int, transport: Transport) -> SpoolAck:
         receipt = validated.receipt
 
-        def settled(failure: Unavailable | None) -> None:
+        def completed(failure: Unavailable | None) -> None:
             if failure:
                 self._count_failed(failure, receipt.accepted, size, transport)
             else:
@@ -78,13 +78,13 @@ class Acceptor:
 
         envelope = Envelope(project, self._clock.time_ns(), receipt.accepted, validated.payload, digest)
         try:
-            delivery = self._spool.append(envelope, validated.expanded)
+            ack = self._spool.append(envelope, validated.expanded)
         except Unavailable as error:
             self._count_failed(error, receipt.accepted, size, transport)
             raise
-        delivery.then(settled)
-        self._window.remember(project, digest, receipt, delivery)
-        return delivery
+        ack.then(completed)
+        self._window.remember(project, digest, receipt, ack)
+        return ack
 
     def refused(self, error: SpanmeterError, signal: Signal, transport: Transport) -> None:
         """Count a request that was answered with an error."""

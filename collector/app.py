@@ -28,14 +28,14 @@ from collector.net import http2
 from collector.net.asgi.server import Listener, http_server
 from collector.net.sockets import listen
 from collector.query.service import Query
-from collector.receive.receiver import Intake, spool_readings
+from collector.receive.receiver import Receiver, spool_readings
 from collector.runtime import collect_cycles
 from collector.spending.budgeting import Budgeting
 from collector.spending.feed import Feed, Keys
 from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
-from collector.telemetry import Metrics, Reading, expose
+from collector.telemetry import Metrics, Sample, expose
 from collector.web import api, budget_views, budgets, health
 from collector.web.health import Readiness
 from collector.workers.supervisor import Workers
@@ -67,13 +67,13 @@ class Receivers(Protocol):
     def reload(self, auth: AuthConfig) -> None:
         """Use these tokens from the next request on."""
 
-    def why_not(self) -> str:
+    def unready_reason(self) -> str:
         """Why spans are not accepted, as a sentence; empty when they are."""
 
-    async def samples(self) -> dict[str, str]:
+    async def worker_metrics(self) -> dict[str, str]:
         """The metrics of other processes by `worker`, as text."""
 
-    def readings(self) -> Iterable[Reading]:
+    def readings(self) -> Iterable[Sample]:
         """The metrics of this process."""
 
 
@@ -89,11 +89,11 @@ class Daemon:
         self._clock = clock or SystemClock()
         self._metrics = Metrics(CollectorRegistry())
         self._store: Store | None = None
-        self._why_not_ready = "The store is not open yet."
+        self._unready_reason = "The store is not open yet."
         self._stopping = asyncio.Event()
         self._reloading: asyncio.Future[None] | None = None  # kept, or it would be collected while it runs
         directory = config.directory
-        spooling = config.spool.suiting(embedded=config.store.embedded)
+        spooling = config.spool.with_defaults_for(embedded=config.store.embedded)
         self._spool = Spool(directory / "spool", spooling, self._clock)
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
@@ -117,7 +117,7 @@ class Daemon:
     def _made_receivers(self) -> Receivers:
         if self._config.processes > 1:
             return Workers(self._config, self._spool)
-        return Intake(self._config, self._spool, self._clock, self._metrics)
+        return Receiver(self._config, self._spool, self._clock, self._metrics)
 
     async def run(self) -> None:
         """Serve until stopped. Raises StartError when something cannot be opened."""
@@ -162,7 +162,7 @@ class Daemon:
     async def _collect(self) -> None:
         """Take up what receiver processes of an earlier run have left, however many there were."""
         await asyncio.to_thread(collect_all, self._spool.directory, self._config.shutdown_timeout)
-        await asyncio.to_thread(self._spool.adopt)
+        await asyncio.to_thread(self._spool.reclaim)
 
     async def _open_ports(self) -> tuple[list[tuple[Listener, Any]], dict[str, int]]:
         http = self._config.receivers.otlp.protocols.http
@@ -172,7 +172,11 @@ class Daemon:
             "idle_timeout": http.idle_timeout,
         }
         web = http_server(
-            self._web_app(), self._config.web.tls, "the web port", most=self._config.web.max_connections, **limits
+            self._web_app(),
+            self._config.web.tls,
+            "the web port",
+            max_connections=self._config.web.max_connections,
+            **limits,
         )
         self._metrics.watch(lambda: _web_readings(web))
         web_socket = listen(self._config.web.endpoint, "the web port")
@@ -204,7 +208,7 @@ class Daemon:
             try:
                 self._store = await asyncio.to_thread(self._open_and_migrate)
             except Unavailable as error:
-                self._why_not_ready = str(error)
+                self._unready_reason = str(error)
                 log.warning("The store is not available; spans are spooled.", why=str(error), retry_in=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._config.store.retry_max_interval)
@@ -225,13 +229,13 @@ class Daemon:
 
     def _ready_store(self) -> Store:
         if self._store is None:
-            raise Unavailable(Reason.STORE, self._why_not_ready)
+            raise Unavailable(Reason.STORE, self._unready_reason)
         return self._store
 
     def _lagging(self) -> str | None:
         """Why what was spent may not all be counted yet; None when it is, but for the last seconds."""
         if self._store is None:
-            return self._why_not_ready
+            return self._unready_reason
         drain = self._drain.statistics()
         if drain.attempts_failing:
             return "The store does not take spans at the moment; what was spent lately is not counted yet."
@@ -241,7 +245,7 @@ class Daemon:
 
     def _reprice(self, selection: Selection, dry_run: bool) -> Outcome:
         """Price stored calls again, or only compare. Blocking; writes through a connection of its own."""
-        store = self._ready_store().another()
+        store = self._ready_store().clone()
         try:
             if dry_run:
                 return compare(store, self._enricher, selection)
@@ -254,11 +258,11 @@ class Daemon:
         return self._budgeting.spending.writing(self._ready_store(), keys, again)
 
     def _readiness(self) -> Readiness:
-        why_not = self._receivers.why_not() if self._store else self._why_not_ready
-        return Readiness(not why_not, why_not)
+        unready_reason = self._receivers.unready_reason() if self._store else self._unready_reason
+        return Readiness(not unready_reason, unready_reason)
 
     async def _metrics_text(self) -> bytes:
-        return expose(self._metrics.registry, await self._receivers.samples())
+        return expose(self._metrics.registry, await self._receivers.worker_metrics())
 
     # -- signals --------------------------------------------------------------------------------------------------
 
@@ -323,7 +327,7 @@ class Daemon:
             log.warning("The spool was not empty at the deadline; the next start continues.", spooled_bytes=left)
             drain.cancel()
 
-    def _readings(self) -> Iterable[Reading]:
+    def _readings(self) -> Iterable[Sample]:
         spool, dead, drain = self._spool.statistics(), self._deadletter.statistics(), self._drain.statistics()
         yield from spool_readings(self._spool)
         yield "gauge", "spanmeter_spool_capacity_bytes", "Bytes the spool may hold.", spool.capacity
@@ -334,7 +338,7 @@ class Daemon:
         yield from self._receivers.readings()
 
 
-def _web_readings(web: Listener) -> Iterable[Reading]:
+def _web_readings(web: Listener) -> Iterable[Sample]:
     yield "gauge", "spanmeter_web_connections", "Connections open at the web port.", web.open
     text = "Connections to the web port that were closed, as there were enough."
     yield "counter", "spanmeter_web_refused_connections", text, web.refused

@@ -26,13 +26,13 @@ from collector.spool.segment import Damage
 from collector.spool.spool import segments_in
 from collector.store.client import Store
 from collector.store.errors import OutOfMemory
-from collector.store.writer import Insert, Rows, by_day, clamp
+from collector.store.writer import Insert, SpanRows, by_day, clamp
 from collector.telemetry import Metrics
 
 log = structlog.get_logger("spanmeter.drain")
 
 _FIRST_PAUSE = 0.25
-_ADOPT_SECONDS = 5.0
+_RECLAIM_SECONDS = 5.0
 
 # Rows are decoded and enriched in parts of about this many bytes: small enough for the processor's caches, and for
 # memory to be used again rather than asked for anew. With a server, a segment of the default size is one part.
@@ -81,10 +81,10 @@ class Drain:
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failing = 0
-        self._halved: set[str] = set()
+        self._split_inserts: set[str] = set()
         # Segments of which the store may have rows: those an earlier process has left, and those tried before.
         self._begun = {segment.id for segment in segments_in(spool.directory)}
-        self._adopted = clock.monotonic()
+        self._reclaimed = clock.monotonic()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
 
@@ -114,14 +114,14 @@ class Drain:
         """The next sealed segment; waits for one, sealing what has waited long enough. None when stopped and empty."""
         while True:
             self._spool.check()
-            if self._clock.monotonic() - self._adopted >= _ADOPT_SECONDS:
-                self._adopted = self._clock.monotonic()
-                await self._in_thread(self._spool.adopt)
+            if self._clock.monotonic() - self._reclaimed >= _RECLAIM_SECONDS:
+                self._reclaimed = self._clock.monotonic()
+                await self._in_thread(self._spool.reclaim)
             if segment := self._spool.oldest():
                 return segment
             self._changed.clear()
             since = self._spool.waiting_since()
-            wait = _ADOPT_SECONDS if since is None else since + self._flush_interval - self._clock.monotonic()
+            wait = _RECLAIM_SECONDS if since is None else since + self._flush_interval - self._clock.monotonic()
             if since is not None and (wait <= 0 or self._stopping.is_set()):
                 await self._in_thread(self._spool.seal)
             elif self._stopping.is_set():
@@ -146,7 +146,7 @@ class Drain:
                 pause = min(pause * 2, self._retry_max_interval)
             else:
                 self._failing = 0
-                self._halved.clear()
+                self._split_inserts.clear()
                 self._begun.discard(segment.id)
                 await self._in_thread(self._spool.commit, segment)
                 return
@@ -154,7 +154,7 @@ class Drain:
     def deliver_once(self, segment: Segment) -> None:
         """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
         store = self._store()  # before any work: raises while there is no store
-        self._halved |= segment.halved()
+        self._split_inserts |= segment.split_inserts()
         origins = _Origins(segment)
         batches, clamped = [], 0
         for batch in self._decoded(segment, origins):
@@ -163,17 +163,17 @@ class Drain:
             clamped += moved
         if not origins.rows:
             return
-        judged = self._billing.enrich(store, batches)
+        enriched = self._billing.enrich(store, batches)
         again = segment.id in self._begun
         self._begun.add(segment.id)
-        with self._writing(store, judged.traces, again) as feed:
-            for day, rows, positions in by_day(judged, [batch.column("Timestamp") for batch in batches]):
+        with self._writing(store, enriched.traces, again) as feed:
+            for day, rows, positions in by_day(enriched, [batch.column("Timestamp") for batch in batches]):
                 self._insert(feed.insert, rows, positions, origins, f"{segment.id}/{day}")
-            revised = self._billing.settle(store, judged, feed.insert)
+            revised = self._billing.write_revisions(store, enriched, feed.insert)
         self._metrics.clamped.inc(clamped)
-        self._metrics.stored_spans.inc(judged.num_rows)
+        self._metrics.stored_spans.inc(enriched.num_rows)
         self._metrics.revised_spans.inc(revised)
-        for model, calls in judged.unpriced.items():
+        for model, calls in enriched.unpriced.items():
             self._metrics.count_unpriced(model, calls)
 
     def _decoded(self, segment: Segment, origins: "_Origins") -> Iterator[pa.RecordBatch]:
@@ -221,7 +221,9 @@ class Drain:
         self._metrics.dead_lettered.labels(Reason.CORRUPT.value).inc()
         log.error("Spooled bytes are damaged and were set aside.", segment=segment.id, offset=damage.offset)
 
-    def _insert(self, insert: Insert, rows: Rows, positions: Sequence[int], origins: "_Origins", token: str) -> None:
+    def _insert(
+        self, insert: Insert, rows: SpanRows, positions: Sequence[int], origins: "_Origins", token: str
+    ) -> None:
         """Insert rows; when the store refuses the data itself, halve them until the poison is alone.
 
         Rows that are too many for the store's memory are halved likewise.
@@ -229,7 +231,7 @@ class Drain:
         The halves depend on the rows only, so a repetition uses the same tokens. Rows once halved stay halved, also
         after a restart: should the store take them whole later, the halves it has already would be stored again.
         """
-        if token not in self._halved:
+        if token not in self._split_inserts:
             started = self._clock.monotonic()
             try:
                 insert(self._store(), rows, token)
@@ -238,11 +240,11 @@ class Drain:
                     name, envelope = origins.poison(positions[0], error)
                     self._set_aside(name, error, envelope)
                     return
-                self._halve(origins.segment, token)
+                self._split(origins.segment, token)
             except OutOfMemory:
                 if rows.num_rows == 1:
                     raise
-                self._halve(origins.segment, token)
+                self._split(origins.segment, token)
             else:
                 self._metrics.inserts.inc()
                 self._metrics.insert_seconds.observe(self._clock.monotonic() - started)
@@ -251,10 +253,10 @@ class Drain:
         self._insert(insert, table.slice(0, half), positions[:half], origins, f"{token}.0")
         self._insert(insert, table.slice(half), positions[half:], origins, f"{token}.1")
 
-    def _halve(self, segment: Segment, token: str) -> None:
-        self._halved.add(token)
+    def _split(self, segment: Segment, token: str) -> None:
+        self._split_inserts.add(token)
         with contextlib.suppress(OSError):  # a full disk must not keep the spool from getting smaller
-            segment.note_halved(token)
+            segment.note_split(token)
 
     def _set_aside(self, name: str, error: Rejected, envelope: Envelope) -> None:
         self._deadletter.keep(name, error.reason, str(error), envelope)

@@ -9,7 +9,7 @@ from pathlib import Path
 from collector.errors import StartError
 
 # As many as the kernel takes in one call.
-_MOST_BUFFERS = os.sysconf("SC_IOV_MAX")
+_MAX_BUFFERS = os.sysconf("SC_IOV_MAX")
 
 
 def sync_directory(directory: Path) -> None:
@@ -39,8 +39,8 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def write_all(fd: int, parts: Sequence[bytes]) -> None:
     """Append every byte of `parts` in order. Raises OSError, possibly after some of them."""
-    for begin in range(0, len(parts), _MOST_BUFFERS):
-        buffers: list[bytes | memoryview] = list(parts[begin : begin + _MOST_BUFFERS])
+    for begin in range(0, len(parts), _MAX_BUFFERS):
+        buffers: list[bytes | memoryview] = list(parts[begin : begin + _MAX_BUFFERS])
         while buffers:
             written = os.writev(fd, buffers)
             whole = 0

@@ -26,7 +26,7 @@ _SWITCH_SECONDS = 0.0005
 _FILES = 65_536
 
 
-def settle_down() -> None:
+def configure_interpreter() -> None:
     """Call once, after the imports and before threads are started; then `collect_cycles` has to run."""
     gc.collect()
     gc.freeze()

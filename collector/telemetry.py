@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-_MOST_MODELS = 100
-_LONGEST_MODEL = 200
+_MAX_MODELS = 100
+_MAX_MODEL_LENGTH = 200
 _OF_WORKERS = ("spanmeter_receiver_", "spanmeter_spool_", "spanmeter_dedupe_", "spanmeter_in_flight_")
 _INSERT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -127,22 +127,22 @@ class Metrics:
     def count_unpriced(self, model: str, calls: int) -> None:
         """Count calls without a price. Users choose model names, so only so many become labels."""
         if model not in self._unpriced_models:
-            if len(self._unpriced_models) >= _MOST_MODELS:
+            if len(self._unpriced_models) >= _MAX_MODELS:
                 model = "other"
             self._unpriced_models.add(model)
-        self.unpriced_calls.labels(model[:_LONGEST_MODEL]).inc(calls)
+        self.unpriced_calls.labels(model[:_MAX_MODEL_LENGTH]).inc(calls)
 
-    def watch(self, statistics: Callable[[], Iterable["Reading"]]) -> None:
+    def watch(self, statistics: Callable[[], Iterable["Sample"]]) -> None:
         """Report what `statistics` answers whenever metrics are collected."""
         self.registry.register(_Watcher(statistics))
 
 
 # The kind, name and help of a metric, and its value, or its values by transport.
-Reading = tuple[Literal["gauge", "counter"], str, str, float | Mapping[str, float]]
+Sample = tuple[Literal["gauge", "counter"], str, str, float | Mapping[str, float]]
 
 
 class _Watcher(Collector):
-    def __init__(self, statistics: Callable[[], Iterable[Reading]]) -> None:
+    def __init__(self, statistics: Callable[[], Iterable[Sample]]) -> None:
         self._statistics = statistics
 
     def collect(self) -> Iterable[Metric]:

@@ -21,14 +21,14 @@ from collector.model.envelope import NO_DIGEST, Envelope, Receipt
 _LARGE = 8 * 1024
 
 
-class Delivery(Protocol):
+class Ack(Protocol):
     """A payload that is being made durable."""
 
     def failed(self) -> bool:
         """Whether it could not be, as far as is known."""
 
 
-D = TypeVar("D", bound=Delivery)
+D = TypeVar("D", bound=Ack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Seen(Generic[D]):
     """A payload in the window: its receipt, and its delivery unless that was before this start."""
 
     receipt: Receipt
-    delivery: D | None
+    ack: D | None
     until: float
 
 
@@ -51,7 +51,7 @@ class DedupeWindow(Generic[D]):
 
     def __init__(self, config: DedupeConfig, clock: Clock) -> None:
         self._window = config.window
-        self._most = config.max_entries
+        self._max_entries = config.max_entries
         self._clock = clock
         self._seen: OrderedDict[tuple[str, bytes], Seen[D]] = OrderedDict()
         self._hits = 0
@@ -65,22 +65,22 @@ class DedupeWindow(Generic[D]):
     def find(self, project: str, digest: bytes) -> Seen[D] | None:
         """The earlier delivery of these bytes, if it is in the window and did not fail."""
         seen = self._seen.get((project, digest))
-        if seen is None or seen.until < self._clock.monotonic() or (seen.delivery and seen.delivery.failed()):
+        if seen is None or seen.until < self._clock.monotonic() or (seen.ack and seen.ack.failed()):
             return None
         self._hits += 1
         return seen
 
-    def remember(self, project: str, digest: bytes, receipt: Receipt, delivery: D | None) -> None:
+    def remember(self, project: str, digest: bytes, receipt: Receipt, ack: D | None) -> None:
         """Note a delivery. One that fails is forgotten: its retry is stored."""
         if not self._window:
             return
         now = self._clock.monotonic()
         key = project, digest
-        self._seen[key] = Seen(receipt, delivery, now + self._window)
+        self._seen[key] = Seen(receipt, ack, now + self._window)
         self._seen.move_to_end(key)
         while self._seen:
             oldest = next(iter(self._seen))
-            if len(self._seen) <= self._most and self._seen[oldest].until >= now:
+            if len(self._seen) <= self._max_entries and self._seen[oldest].until >= now:
                 break
             del self._seen[oldest]
 

@@ -22,7 +22,7 @@ _CONTAINERS = frozenset({"ArrayValue", "KeyValueList"})
 _INTEGER = re.compile(r"-?[0-9]{1,20}\Z")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?\Z")
 _SPECIAL_DOUBLES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-_LONGEST_SHOWN = 60
+_MAX_SHOWN_LENGTH = 60
 
 
 def parse(message: Any, body: bytes) -> Any:
@@ -204,5 +204,7 @@ def _mismatch(path: str, expected: str, value: Any) -> Rejected:
     if isinstance(value, dict | list):
         shown = "an object" if isinstance(value, dict) else "an array"
     else:
-        shown = json.dumps(value[:_LONGEST_SHOWN]) if isinstance(value, str) else json.dumps(value)[:_LONGEST_SHOWN]
+        shown = (
+            json.dumps(value[:_MAX_SHOWN_LENGTH]) if isinstance(value, str) else json.dumps(value)[:_MAX_SHOWN_LENGTH]
+        )
     return Rejected(Reason.MALFORMED, f"The JSON body is not valid OTLP: {path} must be {expected}, not {shown}.")

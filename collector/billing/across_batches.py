@@ -1,8 +1,8 @@
 """Who is billed, across batches: a span that arrives late may change what an earlier row of its trace has to say.
 
-`enrich` judges a batch with what is known of its traces, in memory or else in the store (one query for a thousand
-traces, and only for those seen before). `settle` writes the rows whose verdict has changed again, as new versions, once
-the batch is stored. Either may be repeated: a row is rewritten only while it disagrees with the verdict.
+`enrich` decides on a batch with what is known of its traces, in memory or else in the store (one query for a thousand
+traces, and only for those seen before). `write_revisions` writes the rows that are billed otherwise now again, as new
+versions, once the batch is stored. Either may be repeated: a row is rewritten only while it is wrong.
 """
 
 from collections import Counter
@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from collector.enrich import Enricher, Judgement, Reading, RecentTraces
-from collector.enrich.billed.schema import SpanKey, TraceKey, Verdicts
+from collector.enrich import Billed, Enricher, ReadBatch, RecentTraces
+from collector.enrich.billed.schema import BilledMask, SpanKey, TraceKey
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
 from collector.model.columns import TEXT
 from collector.model.keys import trace_keys
@@ -31,17 +31,17 @@ _REMEMBERED_TRACES = 200_000
 _KEYS_AT_ONCE = 1_000
 
 
-class Judged:
+class EnrichedRows:
     """Batches of one segment with the verdict on them, priced and made whole anew each time they are asked for."""
 
     def __init__(
-        self, enricher: Enricher, readings: Sequence[Reading], spans: pa.RecordBatch, judgement: Judgement
+        self, enricher: Enricher, readings: Sequence[ReadBatch], spans: pa.RecordBatch, billed: Billed
     ) -> None:
         """`spans` is what the verdict needed of every row, as `SEEN_SCHEMA`."""
         self._enricher = enricher
         self._readings = readings
         self.spans = spans
-        self.judgement = judgement
+        self.billed = billed
         self.unpriced: Counter[str] = Counter()
 
     @property
@@ -50,7 +50,7 @@ class Judged:
 
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
-        return {*trace_keys(self.spans), *(trace for trace, _ in self.judgement.revise)}
+        return {*trace_keys(self.spans), *(trace for trace, _ in self.billed.revise)}
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""
@@ -58,7 +58,7 @@ class Judged:
         begin = 0
         for reading in self._readings:
             end = begin + reading.batch.num_rows
-            batch = self._enricher.finish(reading, self.judgement.billed[begin:end])
+            batch = self._enricher.finish(reading, self.billed.billed[begin:end])
             self.unpriced += _unpriced(batch)
             yield batch
             begin = end
@@ -80,27 +80,27 @@ class Billing:
         self._traces = traces
         self._met: Store | None = None
 
-    def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> Judged:
+    def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> EnrichedRows:
         """What every row means and who is billed. Raises Unavailable when the store is needed and does not answer.
 
         The batches are judged together: what is in the last may decide on a row of the first.
         """
-        self._meet(store)
+        self._on_first_use(store)
         readings = [self._enricher.read(batch) for batch in batches]
         spans = pa.concat_batches([reading.spans for reading in readings])
         self._load(store, self._traces.forgotten(spans))
-        return Judged(self._enricher, readings, spans, self._traces.absorb(spans))
+        return EnrichedRows(self._enricher, readings, spans, self._traces.absorb(spans))
 
-    def settle(self, store: Store, judged: Judged, insert: Insert = insert_spans) -> int:
+    def write_revisions(self, store: Store, enriched: EnrichedRows, insert: Insert = insert_spans) -> int:
         """The batch is stored: write the earlier rows whose verdict it changed, through `insert`; how many."""
-        changed = list(judged.judgement.revise.items())
+        changed = list(enriched.billed.revise.items())
         revised = 0
         for begin in range(0, len(changed), _KEYS_AT_ONCE):
             revised += self._revise(store, dict(changed[begin : begin + _KEYS_AT_ONCE]), insert)
-        self._traces.confirm(judged.spans, judged.judgement)
+        self._traces.confirm(enriched.spans, enriched.billed)
         return revised
 
-    def _meet(self, store: Store) -> None:
+    def _on_first_use(self, store: Store) -> None:
         """Learn which traces an earlier run has stored."""
         if self._met is not store:
             table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
@@ -139,7 +139,7 @@ def _parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
     }
 
 
-def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> Verdicts:
+def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> BilledMask:
     """The verdict on each row of `table`."""
     columns = (table.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
     keys = zip(*columns, strict=True)

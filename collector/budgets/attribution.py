@@ -17,13 +17,13 @@ from collector.budgets.posting import Postings
 from collector.budgets.rules import Rules
 from collector.budgets.span_facts import SILENT, RunValues, SpanFact, SpanKey, TraceKey
 from collector.model.budgets import Dimensions, Scope
-from collector.model.recent_keys import RecentlyMet
+from collector.model.recent_keys import RecentKeys
 
 _MATCHES_KEPT = 50_000
 _NAMES = len(RunValues._fields)
 
 
-class _Said(NamedTuple):
+class _Claimed(NamedTuple):
     """A value a span gives its run, and which span: the earliest is believed."""
 
     start: int
@@ -33,23 +33,23 @@ class _Said(NamedTuple):
 
 @dataclass(slots=True)
 class _Trace:
-    """`values` are those of `said`."""
+    """`values` are those of `claimed`."""
 
     calls: dict[SpanKey, SpanFact] = field(default_factory=dict)
-    said: list[_Said | None] = field(default_factory=lambda: [None] * _NAMES)
+    claimed: list[_Claimed | None] = field(default_factory=lambda: [None] * _NAMES)
     values: RunValues = SILENT
-    versions: dict[SpanKey, int] = field(default_factory=dict)  # of the spans in `said`
+    versions: dict[SpanKey, int] = field(default_factory=dict)  # of the spans in `claimed`
 
-    def hear(self, fact: SpanFact) -> None:
+    def observe(self, fact: SpanFact) -> None:
         """What a span says of its run."""
         for index, value in enumerate(fact.says):
             if not value:
                 continue
-            said = self.said[index]
-            if said is None or (fact.start, fact.span_id) <= (said.start, said.span_id):
-                self.said[index] = _Said(fact.start, fact.span_id, value)
+            claimed = self.claimed[index]
+            if claimed is None or (fact.start, fact.span_id) <= (claimed.start, claimed.span_id):
+                self.claimed[index] = _Claimed(fact.start, fact.span_id, value)
                 self.versions[fact.key] = fact.version
-                self.values = RunValues(*(said.value if said else "" for said in self.said))
+                self.values = RunValues(*(claimed.value if claimed else "" for claimed in self.claimed))
 
 
 class Attribution:
@@ -73,7 +73,7 @@ class Attribution:
         self._calls = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         # Every trace seen. A false positive costs a look into the store, nothing else.
-        self._known = RecentlyMet(max_known)
+        self._known = RecentKeys(max_known)
         self._rules = rules
         self.use(rules)
 
@@ -115,10 +115,10 @@ class Attribution:
     def known_spans(self, keys: Iterable[TraceKey]) -> set[str]:
         """The spans of these traces that count or gave their run a value: whatever they say next is to be heard."""
         traces = [trace for trace in map(self._traces.get, keys) if trace]
-        speakers = {said.span_id for trace in traces for said in trace.said if said}
+        speakers = {claimed.span_id for trace in traces for claimed in trace.claimed if claimed}
         return speakers.union(span_id for trace in traces for _, span_id in trace.calls)
 
-    def mention(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
+    def touch(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
         """Name in `changes` everything the calls of these traces count in, though nothing of it changes."""
         postings = Postings(self._rules, self._ledger, now)
         for key in keys:
@@ -185,10 +185,10 @@ class Attribution:
         if trace.versions.get(fact.key, fact.version + 1) > fact.version:
             return False
         return any(
-            said is not None
-            and said.span_id == fact.span_id
-            and (said.value != fact.says[index] or said.start != fact.start)
-            for index, said in enumerate(trace.said)
+            claimed is not None
+            and claimed.span_id == fact.span_id
+            and (claimed.value != fact.says[index] or claimed.start != fact.start)
+            for index, claimed in enumerate(trace.claimed)
         )
 
     def _begin(self, trace: _Trace, facts: list[SpanFact], changes: Changes, postings: Postings) -> bool:
@@ -196,8 +196,8 @@ class Attribution:
         spans = {fact.key: fact for fact in facts}
         if len(spans) < len(facts):
             return False
-        for fact in _first_to_say(facts):
-            trace.hear(fact)
+        for fact in _earliest_of_each(facts):
+            trace.observe(fact)
         trace.calls = {key: fact for key, fact in spans.items() if fact.calls}
         self._calls += len(trace.calls)
         self._post_all(trace, 1, changes, postings)
@@ -210,7 +210,7 @@ class Attribution:
         known = trace.calls.get(fact.key)
         if known and known.version > fact.version:
             return
-        trace.hear(fact)
+        trace.observe(fact)
         after = trace.values
         if after != before:
             # No call of the run may say by itself what has changed: take all back and post them anew.
@@ -229,7 +229,7 @@ class Attribution:
         changes.leases[lease] = self._leases[lease] = LeaseSpend(spent.amount, finished=True)
 
     def _learn(self, trace: _Trace, fact: SpanFact) -> None:
-        trace.hear(fact)
+        trace.observe(fact)
         self._keep(trace, fact, trace.calls.get(fact.key))
 
     def _keep(self, trace: _Trace, fact: SpanFact, known: SpanFact | None) -> None:
@@ -284,7 +284,7 @@ class Attribution:
         return found
 
 
-def _first_to_say(facts: Iterable[SpanFact]) -> Iterable[SpanFact]:
+def _earliest_of_each(facts: Iterable[SpanFact]) -> Iterable[SpanFact]:
     """Of the spans that say the same of their run, the earliest; spans of a batch share one object for it."""
     first: dict[int, SpanFact] = {}
     for fact in facts:

@@ -27,15 +27,15 @@ class Estimate:
     pico: int | None = None
     tokens: int | None = None
 
-    def said(self, unit: Unit) -> int | None:
+    def stated(self, unit: Unit) -> int | None:
         return self.tokens if unit is Unit.TOKENS else self.pico
 
     def amount(self, unit: Unit) -> int:
-        return self.said(unit) or 0
+        return self.stated(unit) or 0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BudgetState:
     """How one budget stands for one scope; amounts are in `rule.unit`, picodollars or tokens."""
 
     rule: Rule
@@ -83,48 +83,49 @@ class Decision:
     """
 
     allowed: bool
-    budgets: tuple[Standing, ...]
-    budget: Standing | None
+    budgets: tuple[BudgetState, ...]
+    budget: BudgetState | None
     degraded: str = ""
     reason: Refusal | None = None
     message: str = ""
     retry_after: int | None = None
 
 
-def judge(
-    standings: tuple[Standing, ...], estimate: Estimate, now_ns: int, degraded: str = "", *, fail_closed: bool = False
+def decide(
+    states: tuple[BudgetState, ...], estimate: Estimate, now_ns: int, degraded: str = "", *, fail_closed: bool = False
 ) -> Decision:
-    """Decide on a run that counts in the budgets of `standings`. While `degraded`, they hold what is known."""
-    hard = [standing for standing in standings if standing.rule.hard]
+    """Decide on a run that counts in the budgets of `states`. While `degraded`, they hold what is known."""
+    hard = [state for state in states if state.rule.hard]
     if degraded and hard and fail_closed:
         text = f"Spend is not wholly known, and enforcement.fail is closed. {degraded}"
-        return _refused(Refusal.UNAVAILABLE, standings, hard, degraded, text, _UNAVAILABLE_RETRY)
-    over = [standing for standing in hard if not standing.admits(estimate.amount(standing.rule.unit))]
+        return _refused(Refusal.UNAVAILABLE, states, hard, degraded, text, _UNAVAILABLE_RETRY)
+    over = [state for state in hard if not state.admits(estimate.amount(state.rule.unit))]
     if over:
-        return over_limit(standings, over, estimate, now_ns, degraded)
-    blocked = [standing for standing in hard if standing.blocked]
+        return over_limit(states, over, estimate, now_ns, degraded)
+    blocked = [state for state in hard if state.blocked]
     if blocked:
         budget = _tightest(blocked)
         text = f"{_named(budget)} has calls without a known price ({budget.unpriced}) {_until(budget)}, and refuses."
-        return _refused(Refusal.UNPRICED, standings, blocked, degraded, text, _wait(blocked, now_ns))
-    tightest = _tightest(hard or standings) if standings else None
-    return Decision(allowed=True, budgets=standings, budget=tightest, degraded=degraded)
+        return _refused(Refusal.UNPRICED, states, blocked, degraded, text, _wait(blocked, now_ns))
+    tightest = _tightest(hard or states) if states else None
+    return Decision(allowed=True, budgets=states, budget=tightest, degraded=degraded)
 
 
 def over_limit(
-    standings: tuple[Standing, ...], over: Sequence[Standing], estimate: Estimate, now_ns: int, degraded: str = ""
+    states: tuple[BudgetState, ...], over: Sequence[BudgetState], estimate: Estimate, now_ns: int, degraded: str = ""
 ) -> Decision:
     """The refusal by budgets that have no room."""
     budget = _tightest(over)
     unit = budget.rule.unit
-    text = f"{_named(budget)} has {told(budget.remaining, unit)} of {told(budget.limit, unit)} left {_until(budget)}"
+    left = f"{amount_text(budget.remaining, unit)} of {amount_text(budget.limit, unit)} left"
+    text = f"{_named(budget)} has {left} {_until(budget)}"
     if budget.reserved:
-        text += f", with {told(budget.reserved, unit)} set aside for other runs"
+        text += f", with {amount_text(budget.reserved, unit)} set aside for other runs"
     amount = estimate.amount(unit)
-    text += f"; {told(amount, unit)} are asked for." if amount else "."
+    text += f"; {amount_text(amount, unit)} are asked for." if amount else "."
     passing = all(one.spend < one.limit and one.spend + estimate.amount(one.rule.unit) <= one.limit for one in over)
     wait = min(_RESERVED_RETRY, _wait(over, now_ns)) if passing else _wait(over, now_ns)
-    return _refused(Refusal.OVER_LIMIT, standings, over, degraded, text, wait)
+    return _refused(Refusal.OVER_LIMIT, states, over, degraded, text, wait)
 
 
 def period_at(rule: Rule, now_ns: int) -> Period:
@@ -137,7 +138,7 @@ def period_at(rule: Rule, now_ns: int) -> Period:
     return schedule.at(now_ns) if isinstance(schedule, Calendar) else schedule.window(now_ns)
 
 
-def told(amount: int, unit: Unit) -> str:
+def amount_text(amount: int, unit: Unit) -> str:
     """An amount for people: `12.5 USD`, `1000 tokens`."""
     return f"{amount} tokens" if unit is Unit.TOKENS else f"{usd_text(amount).rstrip('0').rstrip('.')} USD"
 
@@ -153,39 +154,39 @@ def _local(second: int, zone: str) -> str:
     return datetime.fromtimestamp(second, ZoneInfo(zone)).isoformat()
 
 
-def _named(standing: Standing) -> str:
-    if not standing.scope:
-        return f"The budget {standing.rule.name!r}"
-    values = ", ".join(f"{name}={value}" for name, value in zip(standing.rule.per, standing.scope, strict=True))
-    return f"The budget {standing.rule.name!r} for {values}"
+def _named(state: BudgetState) -> str:
+    if not state.scope:
+        return f"The budget {state.rule.name!r}"
+    values = ", ".join(f"{name}={value}" for name, value in zip(state.rule.per, state.scope, strict=True))
+    return f"The budget {state.rule.name!r} for {values}"
 
 
-def _until(standing: Standing) -> str:
-    if isinstance(standing.rule.schedule, Rolling):
-        return f"in the last {standing.rule.period_name}"
-    return f"until {iso(standing.period.end, standing.rule)}"
+def _until(state: BudgetState) -> str:
+    if isinstance(state.rule.schedule, Rolling):
+        return f"in the last {state.rule.period_name}"
+    return f"until {iso(state.period.end, state.rule)}"
 
 
-def _tightest(standings: Sequence[Standing]) -> Standing:
-    return min(standings, key=lambda standing: standing.tightness)
+def _tightest(states: Sequence[BudgetState]) -> BudgetState:
+    return min(states, key=lambda state: state.tightness)
 
 
-def _wait(refusing: Sequence[Standing], now_ns: int) -> int:
+def _wait(refusing: Sequence[BudgetState], now_ns: int) -> int:
     """Seconds until the last of the refusing budgets starts anew: before that, one of them still refuses."""
-    return max(1, math.ceil((max(standing.period.end for standing in refusing) - now_ns) / _SECOND))
+    return max(1, math.ceil((max(state.period.end for state in refusing) - now_ns) / _SECOND))
 
 
 def _refused(
     reason: Refusal,
-    standings: tuple[Standing, ...],
-    refusing: Sequence[Standing],
+    states: tuple[BudgetState, ...],
+    refusing: Sequence[BudgetState],
     degraded: str,
     message: str,
     retry_after: int,
 ) -> Decision:
     return Decision(
         allowed=False,
-        budgets=standings,
+        budgets=states,
         budget=_tightest(refusing),
         degraded=degraded,
         reason=reason,

@@ -105,7 +105,7 @@ def _event(state: State, period: Period, kind: EventType, fraction: str, more: d
         period_start=start,
         period_end=period.end,
         threshold=fraction,
-        described=kind is EventType.RESET,
+        has_contributors=kind is EventType.RESET,
     )
 
 

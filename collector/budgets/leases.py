@@ -98,7 +98,7 @@ class LeaseBook:
             entry = self._entries.get(lease_id)
             return entry.lease if entry and entry.lease.expires_ns > now_ns else None
 
-    def settled(
+    def settle(
         self, lease_id: str, spent_pico: int, spent_tokens: int, *, finished_ns: int | None = None
     ) -> Lease | None:
         """Spans carrying the lease have cost this much in all so far, and are counted.
@@ -109,7 +109,7 @@ class LeaseBook:
         changed.
         """
 
-        def settle(before: Lease) -> Lease | None:
+        def settlement(before: Lease) -> Lease | None:
             after = replace(
                 before,
                 spent_pico=max(before.spent_pico, spent_pico),
@@ -120,7 +120,7 @@ class LeaseBook:
                 after = replace(after, state=LeaseState.FINISHED)
             return after if after != before else None
 
-        return self._altered(lease_id, settle)
+        return self._altered(lease_id, settlement)
 
     def ended(self, lease_id: str, pico: int | None, tokens: int | None, expires_ns: int) -> Lease | None:
         """The run has ended: hold no more than it cost, where that is said, and until `expires_ns` at the latest.

@@ -16,7 +16,7 @@ from collector.budgets.periods import Calendar, Period, Rolling
 from collector.budgets.rules import Rule
 from collector.budgets.span_facts import NOTHING, Amount, SpanFact
 from collector.model.budgets import Scope
-from collector.slices import discard
+from collector.slices import clear_in_slices
 
 _DAY_NS = 86_400 * 1_000_000_000
 # Periods that ended no longer ago than this, or begin within a day, are counted; broken clocks name others.
@@ -24,11 +24,11 @@ HORIZON_NS = 35 * _DAY_NS
 
 # Where there is no room, periods that are over keep one in so many of their sums apart, and no fewer than this.
 _FOLDED = 4
-_FEWEST = 16
+_MIN_SCOPES = 16
 # They are parted once so large a part of all room is free.
 _PARTED = 10
 _AT_ONCE = 250
-_MOST_PICO = 2**63 - 1
+_MAX_PICO = 2**63 - 1
 
 _Read = TypeVar("_Read")
 
@@ -236,7 +236,7 @@ class Ledger:
             cells = self._bounded(account, exact, before or {}, self._room(account))
             with self._lock:
                 account.replace(start, cells)
-            discard(before or {})
+            clear_in_slices(before or {})
         elif exact or before:
             cells = self._bounded(account, exact, before or {}, self._room(account) // 2)
             self._load_step(account, start, cells)
@@ -269,7 +269,7 @@ class Ledger:
                 if start < first or self.start_of(rule, start, now) is None:
                     with self._lock:
                         cells = account.drop(start)
-                    discard(cells)
+                    clear_in_slices(cells)
 
     def advance(self, now: int) -> None:
         """Move the windows on to this moment. Any thread may call it, and any may ask meanwhile."""
@@ -392,28 +392,28 @@ class Ledger:
             with self._lock:
                 past = account.forget_past()
             for cells in past:
-                discard(cells)
+                clear_in_slices(cells)
             return
         for earlier, cells in list(account.periods.items()):
-            if earlier < start and len(cells) > _FEWEST and self._room(account) <= 0:
-                most = max(_FEWEST, len(cells) // _FOLDED)
-                folded = _dearest(account, cells, {}, most)
+            if earlier < start and len(cells) > _MIN_SCOPES and self._room(account) <= 0:
+                max_cells = max(_MIN_SCOPES, len(cells) // _FOLDED)
+                folded = _dearest(account, cells, {}, max_cells)
                 with self._lock:
                     account.replace(earlier, folded)
-                discard(cells)
+                clear_in_slices(cells)
 
     def _bounded(self, account: Account, exact: Mapping[Scope, Amount], before: Cells, room: int) -> Cells:
-        most = len(before) + room
-        return dict(exact) if len(exact) <= most else _dearest(account, exact, before, most)
+        max_cells = len(before) + room
+        return dict(exact) if len(exact) <= max_cells else _dearest(account, exact, before, max_cells)
 
 
-def _dearest(account: Account, sums: Mapping[Scope, Amount], before: Cells, most: int) -> Cells:
-    """Those `most` sums that were apart before, or else are highest; what is left as one sum."""
-    most = max(0, most)
-    picos = np.fromiter((min(amount.pico, _MOST_PICO) for amount in sums.values()), np.int64, len(sums))
+def _dearest(account: Account, sums: Mapping[Scope, Amount], before: Cells, max_cells: int) -> Cells:
+    """Those `max_cells` sums that were apart before, or else are highest; what is left as one sum."""
+    max_cells = max(0, max_cells)
+    picos = np.fromiter((min(amount.pico, _MAX_PICO) for amount in sums.values()), np.int64, len(sums))
     apart = np.fromiter((scope in before and scope != account.others for scope in sums), np.bool_, len(sums))
     chosen = np.zeros(len(sums), np.bool_)
-    chosen[np.lexsort((-picos, ~apart))[:most]] = True
+    chosen[np.lexsort((-picos, ~apart))[:max_cells]] = True
     cells: Cells = {}
     for keep, (scope, amount) in zip(chosen.tolist(), sums.items(), strict=True):
         known = scope if keep else account.others

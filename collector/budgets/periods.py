@@ -30,7 +30,7 @@ class Period:
         return self.start <= ns < self.end
 
 
-class Kind(StrEnum):
+class PeriodKind(StrEnum):
     """A calendar period."""
 
     HOUR = "hour"
@@ -41,7 +41,7 @@ class Kind(StrEnum):
     YEAR = "year"
 
 
-_MONTHS = {Kind.MONTH: 1, Kind.QUARTER: 3, Kind.YEAR: 12}
+_MONTHS = {PeriodKind.MONTH: 1, PeriodKind.QUARTER: 3, PeriodKind.YEAR: 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Calendar:
     minutes, so that a day of 25 hours has 25.
     """
 
-    kind: Kind
+    kind: PeriodKind
     timezone: ZoneInfo
     week_start: int = 0
     month_day: int = 1
@@ -64,7 +64,7 @@ class Calendar:
             if period.start <= ns < period.end:
                 return period
         second = ns // _SECOND
-        start, end = self._hour(second) if self.kind is Kind.HOUR else self._days(second)
+        start, end = self._hour(second) if self.kind is PeriodKind.HOUR else self._days(second)
         period = Period(start * _SECOND, end * _SECOND)
         # Replaced in one step: other threads read it.
         self._recent[:] = [period, *self._recent[: _REMEMBERED - 1]]
@@ -92,16 +92,16 @@ class Calendar:
             start = end
 
     def _first_day(self, day: date) -> date:
-        if self.kind is Kind.DAY:
+        if self.kind is PeriodKind.DAY:
             return day
-        if self.kind is Kind.WEEK:
+        if self.kind is PeriodKind.WEEK:
             return day - timedelta(days=(day.weekday() - self.week_start) % 7)
         months = day.year * 12 + day.month - 1 - (day.day < self.month_day)
         return self._month(months - months % _MONTHS[self.kind])
 
     def _next(self, first: date) -> date:
-        if self.kind is Kind.DAY or self.kind is Kind.WEEK:
-            return first + timedelta(days=1 if self.kind is Kind.DAY else 7)
+        if self.kind is PeriodKind.DAY or self.kind is PeriodKind.WEEK:
+            return first + timedelta(days=1 if self.kind is PeriodKind.DAY else 7)
         return self._month(first.year * 12 + first.month - 1 + _MONTHS[self.kind])
 
     def _month(self, months: int) -> date:

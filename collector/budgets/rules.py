@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from collector.budgets.periods import Calendar, Kind, Rolling, Schedule
+from collector.budgets.periods import Calendar, PeriodKind, Rolling, Schedule
 from collector.budgets.span_facts import Wanted
 from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Config
 from collector.model.budgets import Dimensions, Scope
@@ -250,7 +250,7 @@ def _whole(amount: Decimal, scale: int) -> int:
 def _schedule(budget: BudgetConfig) -> Schedule:
     if budget.window is not None:
         return Rolling(int(budget.window) * 1_000_000_000)
-    kind = Kind(str(budget.period))
+    kind = PeriodKind(str(budget.period))
     return Calendar(kind, ZoneInfo(budget.timezone), WEEKDAYS.index(budget.week_start), budget.month_day)
 
 

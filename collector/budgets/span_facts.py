@@ -20,7 +20,7 @@ SpanKey = tuple[int, str]  # hour of the start, span id: what the table's sort k
 LEASE_ATTRIBUTE = "spanmeter.lease"
 
 # Values are compared by so many characters: who sends a megabyte as a user's name must not make the ledger keep it.
-LONGEST_VALUE = 200
+MAX_VALUE_LENGTH = 200
 
 _HOUR_NS = 3_600 * 1_000_000_000
 _COUNTED = frozenset((PriceStatus.PRICED.value, PriceStatus.REPORTED.value, PriceStatus.UNKNOWN_MODEL.value))
@@ -127,7 +127,7 @@ class _Coded(NamedTuple):
         return _Coded(self.codes[rows], self.values)
 
 
-_NOTHING_SAID = [""]
+_NOTHING_STATED = [""]
 
 
 def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Collection[str] = frozenset()) -> list[SpanFact]:
@@ -141,9 +141,9 @@ def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Collection[str] = fr
     status = _coded(batch.column("PriceStatus"))
     unpriced = _unpriced(batch, status)
     counts = status.are(_COUNTED) | unpriced
-    said = _said(batch, wanted)
+    stated = _stated(batch, wanted)
     relevant = counts | status.are((PriceStatus.ROLLED_UP.value,))
-    for column in said.values():
+    for column in stated.values():
         relevant |= column.says()
     if also:
         relevant |= _mask(pc.is_in(batch.column("SpanId"), _column_of(also)))
@@ -152,33 +152,33 @@ def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Collection[str] = fr
         return []
     if len(rows) < batch.num_rows:
         batch = batch.take(pa.array(rows))
-    said = {name: column.at(rows) for name, column in said.items()}
-    return _facts(batch, wanted, said, counts[rows], unpriced[rows])
+    stated = {name: column.at(rows) for name, column in stated.items()}
+    return _facts(batch, wanted, stated, counts[rows], unpriced[rows])
 
 
-def _said(batch: pa.RecordBatch, wanted: Wanted) -> dict[str, _Coded]:
+def _stated(batch: pa.RecordBatch, wanted: Wanted) -> dict[str, _Coded]:
     """What spans say of their runs, by name, as far as it is asked for."""
-    said = {name: _coded(batch.column(at)) for name, at in _RUN_COLUMNS.items() if name in wanted.dimensions}
+    stated = {name: _coded(batch.column(at)) for name, at in _RUN_COLUMNS.items() if name in wanted.dimensions}
     if wanted.leases:
-        said["lease"] = _coded(_attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE))
-    return said
+        stated["lease"] = _coded(_attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE))
+    return stated
 
 
 def _facts(
-    batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], counts: _Mask, unpriced: _Mask
+    batch: pa.RecordBatch, wanted: Wanted, stated: dict[str, _Coded], counts: _Mask, unpriced: _Mask
 ) -> list[SpanFact]:
     rows = batch.num_rows
     projects, ids = _coded(batch.column("Project")), _coded(batch.column("TraceId"))
     starts = batch.column("Timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False)
-    names = [said.get(name) for name in RunValues._fields]
+    names = [stated.get(name) for name in RunValues._fields]
     columns = (
         _shared([projects, ids], rows, lambda *texts: texts, None),
         zip((starts // _HOUR_NS).tolist(), _texts(batch.column("SpanId")), strict=True),
         starts.tolist(),
         batch.column("Version").to_numpy(zero_copy_only=False).tolist(),
         _mask(pc.equal(batch.column("ParentSpanId"), "")).tolist(),
-        _shared(names, rows, RunValues) if said else [SILENT] * rows,
-        _dimensions(batch, wanted, said, projects),
+        _shared(names, rows, RunValues) if stated else [SILENT] * rows,
+        _dimensions(batch, wanted, stated, projects),
         counts.astype(np.int64).tolist(),
         picodollars_of(batch.column("Cost")).tolist(),
         _tokens(batch),
@@ -193,9 +193,11 @@ def _facts(
     return facts
 
 
-def _dimensions(batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], projects: _Coded) -> list[Dimensions]:
+def _dimensions(batch: pa.RecordBatch, wanted: Wanted, stated: dict[str, _Coded], projects: _Coded) -> list[Dimensions]:
     asked = wanted.dimensions
-    columns = {name: said.get(name) or _coded(batch.column(at)) for name, at in _CALL_COLUMNS.items() if name in asked}
+    columns = {
+        name: stated.get(name) or _coded(batch.column(at)) for name, at in _CALL_COLUMNS.items() if name in asked
+    }
     if "project" in asked:
         columns["project"] = projects
     if "environment" in asked:
@@ -212,15 +214,15 @@ def _dimensions(batch: pa.RecordBatch, wanted: Wanted, said: dict[str, _Coded], 
 
 
 def _shared(
-    columns: "Sequence[_Coded | None]", rows: int, make: Callable[..., _Made], longest: int | None = LONGEST_VALUE
+    columns: "Sequence[_Coded | None]", rows: int, make: Callable[..., _Made], max_length: int | None = MAX_VALUE_LENGTH
 ) -> list[_Made]:
     """`make` of each row's texts, cut short; rows with the same texts share one object. None is a column of ""."""
     given = [column for column in columns if column]
     numbers, firsts = _numbered(given, rows)
     texts = [
-        [column.values[code][:longest] for code in column.codes[firsts].tolist()]
+        [column.values[code][:max_length] for code in column.codes[firsts].tolist()]
         if column
-        else _NOTHING_SAID * len(firsts)
+        else _NOTHING_STATED * len(firsts)
         for column in columns
     ]
     objects = list(map(make, *texts))

@@ -73,16 +73,16 @@ def _levels(limit: int, warn_at: tuple[Decimal, ...], unpriced: bool) -> Sequenc
 class Look:
     """What there is to tell of a scope, in the order of time.
 
-    `told` is the step that speaks for a line from now on, None where none does; spend is still `over` some lines.
+    `notified` is the step that speaks for a line from now on, None where none does; spend is still `over` some lines.
     """
 
     crossings: Sequence[Crossing]
-    told: Mapping[Line, int | None]
+    notified: Mapping[Line, int | None]
     over: Sequence[Line]
 
 
 def look(
-    rule: Rule, schedule: Rolling, scope: Scope, sums: StepSums, told: Mapping[Line, int], since: int, now: int
+    rule: Rule, schedule: Rolling, scope: Scope, sums: StepSums, notified: Mapping[Line, int], since: int, now: int
 ) -> Look:
     """Compare when a scope was over its lines with the steps told of last.
 
@@ -96,7 +96,7 @@ def look(
         line = level.line_of(rule, scope)
         values = [(start, level.measure(rule, amount)) for start, amount in sums]
         times = times_over(values, schedule, level.needed, since, now)
-        new, speaking[line] = untold(times, told.get(line), since)
+        new, speaking[line] = not_yet_notified(times, notified.get(line), since)
         found += [Crossing(line, level.fraction, over) for over in new]
         still_over += [line for over in times[-1:] if now in over]
     found.sort(key=lambda crossing: crossing.over.start)
@@ -126,20 +126,20 @@ def times_over(values: Iterable[tuple[int, int]], schedule: Rolling, needed: int
     return times
 
 
-def untold(times: Sequence[Period], told: int | None, since: int) -> tuple[Sequence[Period], int | None]:
+def not_yet_notified(times: Sequence[Period], notified: int | None, since: int) -> tuple[Sequence[Period], int | None]:
     """Those times over a line that are to be told of, and the step that speaks for the line then.
 
     A step that was told of speaks for its time over the line and for what was before: also where late calls have had
     that time begin earlier. Where calls were taken back (a feature named at the end of a run, a new price) and it lies
     in none any more, it speaks for the next one, or no longer.
     """
-    if told is None:
+    if notified is None:
         return times, times[-1].start if times else None
-    later = [over for over in times if over.start > told]
-    if told < since:
+    later = [over for over in times if over.start > notified]
+    if notified < since:
         if not times or times[0].start > since:
             return later, later[-1].start if later else None
         later = later[1:]
-    elif not any(told in over for over in times):
+    elif not any(notified in over for over in times):
         return later[1:], later[-1].start if later else None
-    return later, later[-1].start if later else told
+    return later, later[-1].start if later else notified

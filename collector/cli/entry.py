@@ -21,7 +21,7 @@ from collector.config import render_example
 from collector.errors import ConfigError, SpanmeterError, StartError
 from collector.model.clock import SystemClock
 from collector.model.principal import Scope
-from collector.runtime import keep_freed_memory, settle_down
+from collector.runtime import configure_interpreter, keep_freed_memory
 from collector.spool import DeadLetter
 from collector.spool.spool import put_segment
 from collector.store import migrate, open_store
@@ -93,7 +93,7 @@ def _add_token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 def _serve(options: argparse.Namespace) -> int:
     config = config_of(options)
     set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
-    settle_down()
+    configure_interpreter()
     if not config.store.embedded:
         keep_freed_memory()
 
@@ -105,7 +105,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _worker(_: argparse.Namespace) -> int:
-    settle_down()
+    configure_interpreter()
     uvloop.run(run_worker(inherited()))
     return OK
 

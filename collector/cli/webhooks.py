@@ -22,7 +22,7 @@ from collector.webhooks.deliveries import Summary
 from collector.webhooks.endpoint import Endpoint, endpoints
 from collector.webhooks.outbox import FILE, Outbox
 from collector.webhooks.payloads import render
-from collector.webhooks.retries import Verdict
+from collector.webhooks.retries import Outcome
 
 
 def add_commands(
@@ -95,7 +95,7 @@ def _test(options: argparse.Namespace) -> int:
         made = [_send_test(outbox, known[name]) for name in options.names or known]
     finally:
         outbox.close()
-    return 0 if all(one.verdict is Verdict.DELIVERED for one in made) else 1
+    return 0 if all(one.outcome is Outcome.DELIVERED for one in made) else 1
 
 
 def _send_test(outbox: Outbox, endpoint: Endpoint) -> Made:

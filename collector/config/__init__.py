@@ -7,7 +7,7 @@ from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig, TokenC
 from collector.config.budgets import (
     ATTRIBUTE,
     DIMENSIONS,
-    LONGEST_VALUE,
+    MAX_VALUE_LENGTH,
     WEEKDAYS,
     BudgetConfig,
     EnforcementConfig,
@@ -27,7 +27,7 @@ from collector.config.webhooks import WebhookConfig
 __all__ = [
     "ATTRIBUTE",
     "DIMENSIONS",
-    "LONGEST_VALUE",
+    "MAX_VALUE_LENGTH",
     "WEEKDAYS",
     "AuthConfig",
     "BudgetConfig",

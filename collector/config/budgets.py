@@ -20,16 +20,16 @@ DIMENSIONS = Dimensions._fields[:-1]
 ATTRIBUTE = "attribute."
 
 # Values of calls are compared by so many characters: nobody's megabyte of a name has to be kept.
-LONGEST_VALUE = 200
+MAX_VALUE_LENGTH = 200
 
-_SHORTEST_WINDOW = 3600
+_MIN_WINDOW = 3600
 _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,3}")
 # In the database, but this machine's own, nobody's, or with leap seconds.
 _NO_ZONES = re.compile(r"localtime|Factory|posixrules|(posix|right)/.*")
 
 _DAY = 86_400
 _CLOCK_CHANGE = 3600  # local days may be this much longer than 24 hours
-_LONGEST = {
+_MAX_LENGTH = {
     "hour": 3600,
     "day": _DAY + _CLOCK_CHANGE,
     "week": 7 * _DAY + _CLOCK_CHANGE,
@@ -47,8 +47,10 @@ def _text(value: object) -> object:
 
 
 def _compared(value: str) -> str:
-    if len(value) > LONGEST_VALUE:
-        raise ValueError(f"{shown(value)} is longer than the {LONGEST_VALUE} characters by which values are compared")
+    if len(value) > MAX_VALUE_LENGTH:
+        raise ValueError(
+            f"{shown(value)} is longer than the {MAX_VALUE_LENGTH} characters by which values are compared"
+        )
     return value
 
 
@@ -60,8 +62,8 @@ def _printable(name: str) -> str:
 
 def _dimension(name: str) -> str:
     if name.startswith(ATTRIBUTE):
-        if not 0 < len(name) - len(ATTRIBUTE) <= LONGEST_VALUE:
-            raise ValueError(f"{shown(name)} needs a key of 1 to {LONGEST_VALUE} characters after {ATTRIBUTE!r}")
+        if not 0 < len(name) - len(ATTRIBUTE) <= MAX_VALUE_LENGTH:
+            raise ValueError(f"{shown(name)} needs a key of 1 to {MAX_VALUE_LENGTH} characters after {ATTRIBUTE!r}")
         _printable(name.removeprefix(ATTRIBUTE))
     elif name not in DIMENSIONS:
         raise ValueError(f"{shown(name)} is nothing to match by{nearest(name, [*DIMENSIONS, ATTRIBUTE + 'KEY'])}")
@@ -103,7 +105,7 @@ def _window(value: object) -> object:
     if value is None:
         return None
     length = seconds(_number(value))
-    if not isinstance(length, int | float) or not length >= _SHORTEST_WINDOW:
+    if not isinstance(length, int | float) or not length >= _MIN_WINDOW:
         raise ValueError(f"{shown(value)} is too short: a rolling window is at least 1h")
     if length % 60:
         raise ValueError(f"{shown(value)} is not a whole number of minutes")
@@ -289,9 +291,9 @@ class BudgetConfig(Section):
         return self.period if isinstance(self.period, float) else self.rolling
 
     @property
-    def longest(self) -> float:
+    def max_seconds(self) -> float:
         """Seconds that a period lasts at most."""
-        return self.window or _LONGEST[str(self.period)]
+        return self.window or _MAX_LENGTH[str(self.period)]
 
     @property
     def period_name(self) -> str:

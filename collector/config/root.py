@@ -103,8 +103,8 @@ class Config(Section):
             for name in budget.webhooks:
                 if name not in self.webhooks:
                     yield f"{path}.webhooks", f"{shown(name)} is not in webhooks{nearest(name, self.webhooks)}"
-            if self.store.ttl and budget.longest > self.store.ttl:
-                days = math.ceil(budget.longest / 86_400)
+            if self.store.ttl and budget.max_seconds > self.store.ttl:
+                days = math.ceil(budget.max_seconds / 86_400)
                 sentence = (
                     f"{budget.period_name} lasts up to {days} days, and store.ttl deletes spans after "
                     f"{self.store.ttl / 86_400:g}: the ledger is rebuilt from stored spans. "

@@ -34,7 +34,7 @@ class SpoolConfig(Section):
         """`segment_max_bytes`, or its default with the embedded engine."""
         return self.segment_max_bytes or _EMBEDDED_SEGMENT
 
-    def suiting(self, *, embedded: bool) -> "SpoolConfig":
+    def with_defaults_for(self, *, embedded: bool) -> "SpoolConfig":
         """These settings, with the default that suits the store where `segment_max_bytes` is not set."""
         if embedded or self.segment_max_bytes:
             return self

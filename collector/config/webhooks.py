@@ -12,8 +12,8 @@ from collector.config.settings import Duration, Mistake, Section, refuse, settin
 
 _PREFIX = "whsec_"
 _KEY_BYTES = range(24, 65)
-_SHORTEST_TEXT = 16
-_LONGEST = 2000
+_MIN_TEXT_LENGTH = 16
+_MAX_LENGTH = 2000
 
 
 def _listed(value: object) -> object:
@@ -27,13 +27,13 @@ def _secret(value: object) -> object:
         raise ValueError("is not text; write the secret in quotes")  # noqa: TRY004 - pydantic takes ValueError
     if not text.isprintable() or text != text.strip():
         raise ValueError("has blanks around it or characters that do not print")
-    if len(text) > _LONGEST:
-        raise ValueError(f"is longer than {_LONGEST} characters")
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(f"is longer than {_MAX_LENGTH} characters")
     if not text.startswith(_PREFIX):
-        if len(text) < _SHORTEST_TEXT:
+        if len(text) < _MIN_TEXT_LENGTH:
             raise ValueError(
                 f"is too short: a secret is {_PREFIX} and the base64 of 24 to 64 bytes, or any other text of "
-                f"{_SHORTEST_TEXT} characters or more"
+                f"{_MIN_TEXT_LENGTH} characters or more"
             )
     elif (key := _decoded(text)) is None or len(key) not in _KEY_BYTES:
         raise ValueError(f"after {_PREFIX} a secret has the base64 of 24 to 64 bytes; this one has not")
@@ -57,8 +57,8 @@ def _url(value: object) -> object:
     """A URL may be a secret in itself (Slack's are), so a sentence says no more of it than its host."""
     if not isinstance(value, str):
         raise ValueError("is not text; write the URL in quotes")  # noqa: TRY004 - pydantic takes ValueError
-    if len(value) > _LONGEST:
-        raise ValueError(f"is longer than {_LONGEST} characters")
+    if len(value) > _MAX_LENGTH:
+        raise ValueError(f"is longer than {_MAX_LENGTH} characters")
     if not value.isascii() or not value.isprintable() or " " in value or "\\" in value:
         raise ValueError("has blanks or characters that a URL has to percent-encode")
     try:

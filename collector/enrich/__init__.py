@@ -1,7 +1,7 @@
 """What each span means and costs. Columnar at the edges, pure; conventions and prices are data."""
 
-from collector.enrich.billed.schema import SEEN_SCHEMA, Judgement
-from collector.enrich.enricher import NATIVE, Enricher, Reading
+from collector.enrich.billed.schema import SEEN_SCHEMA, Billed
+from collector.enrich.enricher import NATIVE, Enricher, ReadBatch
 
 try:
     from collector.enrich.billed._traces import RecentTraces
@@ -12,4 +12,4 @@ except ImportError:  # installed where nothing compiles
 
     NATIVE_TRACES = False
 
-__all__ = ["NATIVE", "NATIVE_TRACES", "SEEN_SCHEMA", "Enricher", "Judgement", "Reading", "RecentTraces"]
+__all__ = ["NATIVE", "NATIVE_TRACES", "SEEN_SCHEMA", "Billed", "Enricher", "ReadBatch", "RecentTraces"]

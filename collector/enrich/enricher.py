@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from collector.enrich.billed.schema import Verdicts
+from collector.enrich.billed.schema import BilledMask
 from collector.enrich.conventions.reader import Conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.rowwise import RowEnricher
@@ -18,7 +18,7 @@ else:
     NATIVE = True
 
 
-class Reading(Protocol):
+class ReadBatch(Protocol):
     """A decoded batch, what each of its rows says, and what the verdict needs of them, as `SEEN_SCHEMA`."""
 
     @property
@@ -27,7 +27,7 @@ class Reading(Protocol):
     @property
     def spans(self) -> pa.RecordBatch: ...
 
-    def as_model(self, model: str) -> "Reading":
+    def as_model(self, model: str) -> "ReadBatch":
         """The same usage on another model, whose provider its name tells; what was reported was for the model used."""
         ...
 
@@ -37,7 +37,7 @@ class Implementation(Protocol):
 
     def read(self, batch: pa.RecordBatch) -> Any: ...
 
-    def finish(self, catalogue: Catalogue, reading: Any, billed: Verdicts) -> pa.RecordBatch: ...
+    def finish(self, catalogue: Catalogue, reading: Any, billed: BilledMask) -> pa.RecordBatch: ...
 
 
 def _best(conventions: Conventions) -> Implementation:
@@ -59,11 +59,11 @@ class Enricher:
         self._implementation: Implementation = implementation(conventions)
         self.catalogue = catalogue
 
-    def read(self, batch: pa.RecordBatch) -> Reading:
+    def read(self, batch: pa.RecordBatch) -> ReadBatch:
         """What the rows of a batch of `model.columns.DECODED_SCHEMA` say."""
-        reading: Reading = self._implementation.read(batch)
+        reading: ReadBatch = self._implementation.read(batch)
         return reading
 
-    def finish(self, reading: Reading, billed: Verdicts) -> pa.RecordBatch:
+    def finish(self, reading: ReadBatch, billed: BilledMask) -> pa.RecordBatch:
         """The batch with every enriched column: `billed` rows are priced, other reports of usage are rolled up."""
         return self._implementation.finish(self.catalogue, reading, billed)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from collector.enrich.billed.schema import Verdicts
+from collector.enrich.billed.schema import BilledMask
 from collector.enrich.conventions.reader import Conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.prices.pricing import price
@@ -18,7 +18,7 @@ from collector.model.money import PriceStatus, usd
 
 @dataclass(frozen=True, slots=True)
 class RowReading:
-    """Implements `enricher.Reading`."""
+    """Implements `enricher.ReadBatch`."""
 
     batch: pa.RecordBatch
     facts: Sequence[Facts]
@@ -44,7 +44,7 @@ class RowEnricher:
         facts = [self._conventions.normalise(view) for view in views(batch)]
         return RowReading(batch, facts, seen_spans(batch, facts))
 
-    def finish(self, catalogue: Catalogue, reading: RowReading, billed: Verdicts) -> pa.RecordBatch:
+    def finish(self, catalogue: Catalogue, reading: RowReading, billed: BilledMask) -> pa.RecordBatch:
         durations = reading.batch.column("Duration").to_pylist()
         starts = reading.batch.column("Timestamp").cast(pa.int64()).to_pylist()
         charges = [

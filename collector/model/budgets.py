@@ -42,8 +42,8 @@ class BudgetEvent:
     """One thing to tell, once. `data` is JSON with money as decimal strings; `webhooks` are endpoints by name.
 
     `scope`, `period_start`, `period_end` (Unix ns) and `threshold` are what its id was made of: by them a later
-    decision asks what has fired. 0 is "no period", as for a test. `described` is False while `data` lacks what only
-    the store knows.
+    decision asks what has fired. 0 is "no period", as for a test. `has_contributors` is False while `data` lacks what
+    only the store knows.
     """
 
     id: str
@@ -56,7 +56,7 @@ class BudgetEvent:
     period_start: int = 0
     period_end: int = 0
     threshold: str = ""
-    described: bool = True
+    has_contributors: bool = True
 
 
 class Line(NamedTuple):

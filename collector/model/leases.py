@@ -18,13 +18,13 @@ class LeaseState(StrEnum):
 class Lease:
     """`pico` and `tokens` are set aside in all, `spent_*` is what spans carrying the id have cost so far.
 
-    `said` is what the caller said of the run, by field or `attribute.KEY`: which budgets it counts in follows from the
-    rules in force. In time, `spent_*` only grow, the amounts and `expires_ns` only shrink, and a final state stays.
+    `stated` is what the caller gave for the run, by field or `attribute.KEY`: which budgets it counts in follows from
+    the rules in force. In time, `spent_*` only grow, the amounts and `expires_ns` only shrink, and a final state stays.
     """
 
     id: str
     project: str
-    said: Mapping[str, str]
+    stated: Mapping[str, str]
     pico: int
     tokens: int
     created_ns: int

@@ -77,7 +77,7 @@ def nearest(numerator: int, denominator: int) -> int:
     return whole + (2 * rest > denominator or (2 * rest == denominator and whole % 2 == 1))
 
 
-def settle(shares: dict[str, int], denominator: int) -> tuple[int, dict[str, int]]:
+def apportion(shares: dict[str, int], denominator: int) -> tuple[int, dict[str, int]]:
     """The total of `shares` (picodollars times `denominator`), rounded once, and lines that add up to exactly it.
 
     Each line is its share rounded down; the picodollars then missing from the total go to the lines that lost most,

@@ -29,7 +29,7 @@ _FAREWELL_SECONDS = 2.0
 class Accepting:
     """The connections of `sock`, each with a protocol that `made` makes, also while they shake hands.
 
-    At `most` so many are open at once. Those beyond are closed at once, and counted in `refused`.
+    At `max_connections` so many are open at once. Those beyond are closed at once, and counted in `refused`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Accepting:
         sock: socket.socket,
         made: Callable[[], asyncio.BaseProtocol],
         name: str,
-        most: int,
+        max_connections: int,
         *,
         tls: ssl.SSLContext | None = None,
         handshake: float | None = None,
@@ -47,14 +47,14 @@ class Accepting:
         self._kind = int(sock.family), int(sock.type), sock.proto  # an enumeration costs more than the socket
         self._made = made
         self._name = name
-        self._most = min(most, _room())
-        if self._most < most:
+        self._max_connections = min(max_connections, _room())
+        if self._max_connections < max_connections:
             log.warning(
                 "A port takes fewer connections than max_connections: a quarter of the files that this process may "
                 "open. Raise the limit (ulimit -n, LimitNOFILE=).",
                 port=name,
-                takes=self._most,
-                max_connections=most,
+                takes=self._max_connections,
+                max_connections=max_connections,
             )
         self._tls: dict[str, Any] = {}
         if tls:
@@ -96,10 +96,12 @@ class Accepting:
             except OSError as error:
                 self._rest(error)
                 return
-            if len(self._held) >= self._most:
+            if len(self._held) >= self._max_connections:
                 taken.close()
                 self.refused += 1
-                self._warn("A port has as many connections as it may; more are closed.", max_connections=self._most)
+                self._warn(
+                    "A port has as many connections as it may; more are closed.", max_connections=self._max_connections
+                )
             else:
                 self._start(_Accepted(*self._kind, taken.detach(), self._held))
 

@@ -12,7 +12,7 @@ from collector.net.sockets import listen
 
 log = structlog.get_logger("spanmeter.receive")
 
-_LONGEST_TICK = 1.0
+_MAX_TICK = 1.0
 
 
 class PortConnection(Protocol):
@@ -32,7 +32,7 @@ C = TypeVar("C", bound=PortConnection)
 
 
 class Port(Generic[C]):
-    """Has at `most` so many connections. `shortest` is their shortest time limit, looked at four times as often."""
+    """At most `max_connections` connections, with deadlines checked four times within `min_timeout`, the shortest."""
 
     def __init__(
         self,
@@ -40,18 +40,18 @@ class Port(Generic[C]):
         endpoint: str,
         tls: ssl.SSLContext | None,
         *,
-        most: int,
+        max_connections: int,
         handshake: float,
-        shortest: float,
+        min_timeout: float,
         shared: bool,
     ) -> None:
         self.stopping = False
         self._name = name
         self._endpoint = endpoint
         self._tls = tls
-        self._most = most
+        self._max_connections = max_connections
         self._handshake = handshake
-        self._every = min(_LONGEST_TICK, shortest / 4)
+        self._every = min(_MAX_TICK, min_timeout / 4)
         self._shared = shared
         self._connections: set[C] = set()
         self._empty = asyncio.Event()
@@ -67,7 +67,7 @@ class Port(Generic[C]):
             sock,
             self._connection,  # type: ignore[arg-type] # connections are protocols of asyncio
             self._name,
-            self._most,
+            self._max_connections,
             tls=self._tls,
             handshake=self._handshake,
         )

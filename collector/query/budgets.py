@@ -11,7 +11,7 @@ from collector.query.spend_queries import exact_spend, spend_by
 from collector.store.client import Store
 
 
-class StoredSpend:
+class BudgetQueries:
     """Exact answers of the store. Blocking; raises Unavailable when it does not answer."""
 
     def __init__(self, store: Callable[[], Store]) -> None:

@@ -87,22 +87,22 @@ def _candidates(store: Store, project: str, wanted: RunsWanted) -> Iterator[_Fou
     if first >= before:
         return
     filtered = bool(wanted.model or wanted.feature)
-    name, most = "runs_begun", wanted.limit * (_COMMON if filtered else 1) + _SPARE
+    name, limit = "runs_begun", wanted.limit * (_COMMON if filtered else 1) + _SPARE
     growth = _GROWTH_FILTERED if filtered else _GROWTH
     since, ceiling, width = _moment(first), _moment(before - 1) + _HOUR, _HOUR
     while True:
         floor = max(ceiling - width, since)
         full = True
         while full:
-            parameters = {"floor": floor, "ceiling": ceiling, "before": before, "limit": most}
+            parameters = {"floor": floor, "ceiling": ceiling, "before": before, "limit": limit}
             table = store.query(named_query(name), _filters(project, wanted) | parameters)
             begun = table.column("Begun").to_pylist()
-            full = len(begun) >= most
+            full = len(begun) >= limit
             if begun:
                 yield _Found(table.column("TraceId").to_pylist(), floor)
             before = begun[-1] if full else before
             if filtered:
-                name, most = "runs_matching", wanted.limit
+                name, limit = "runs_matching", wanted.limit
         if floor <= since:
             return
         ceiling, width = floor, width * growth

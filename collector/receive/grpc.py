@@ -18,7 +18,7 @@ from collector.config import GrpcConfig
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
 from collector.model.principal import Principal
-from collector.net.http2 import Event, Fault, Kind
+from collector.net.http2 import Event, EventKind, Fault
 from collector.net.http2._codec import Codec
 from collector.net.http2.connection import Connection
 from collector.net.port import Port
@@ -38,14 +38,14 @@ _PATHS: Final = (*(f"/{service}/Export" for service in _SERVICES), _HEALTH + "Ch
 _CHECK, _WATCH = 3, 4
 
 # An IntEnum compares many times slower than an int.
-_CALL, _OPEN, _PART, _FAULT = int(Kind.CALL), int(Kind.OPEN), int(Kind.PART), int(Kind.FAULT)
+_CALL, _OPEN, _PART, _FAULT = int(EventKind.CALL), int(EventKind.OPEN), int(EventKind.PART), int(EventKind.FAULT)
 _OK = b"200"
 _HTTP_STATUS: Final = {Fault.METHOD: b"405", Fault.MEDIA_TYPE: b"415", Fault.HEADERS_TOO_LARGE: b"431"}
 _ACCEPTED_CODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip,deflate,zstd")
 # gRPC's Percent-Byte-Unencoded: printable ASCII but for the percent sign.
 _UNENCODED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-_LONGEST_MESSAGE = 1000
-_LONGEST_QUESTION = 4096
+_MAX_MESSAGE_LENGTH = 1000
+_MAX_HEALTH_REQUEST_BYTES = 4096
 
 # As much as one read of uvloop takes.
 _BUFFER_BYTES = 256 * 1024
@@ -71,14 +71,14 @@ class GrpcServer(Port[Connection]):
             tls.set_alpn_protocols(["h2"])
         server = config.keepalive.server_parameters
         times = server.time, server.timeout, server.max_connection_idle, server.max_connection_age, self.read_timeout
-        shortest = min(each for each in times if each)
+        min_timeout = min(each for each in times if each)
         super().__init__(
             "OTLP/gRPC",
             config.endpoint,
             tls,
-            most=config.max_connections,
+            max_connections=config.max_connections,
             handshake=self.read_timeout,
-            shortest=shortest,
+            min_timeout=min_timeout,
             shared=shared,
         )
 
@@ -189,15 +189,15 @@ class ConnectionCalls:
 
     def _limit_question(self, stream: int, held: int) -> None:
         """Questions to the health service are not admitted, so nobody counts what is held of them."""
-        if held > _LONGEST_QUESTION:
+        if held > _MAX_HEALTH_REQUEST_BYTES:
             self._drop(stream)
             self.refuse(stream, _TOO_LONG_A_QUESTION)
 
     def _ask_health(self, stream: int, path: int, message: bytes, coding: str | None) -> None:
         try:
-            if len(message) > _LONGEST_QUESTION:
+            if len(message) > _MAX_HEALTH_REQUEST_BYTES:
                 raise _TOO_LONG_A_QUESTION
-            service = HealthCheckRequest.FromString(_plain(message, coding, _LONGEST_QUESTION)).service
+            service = HealthCheckRequest.FromString(_plain(message, coding, _MAX_HEALTH_REQUEST_BYTES)).service
             if path == _WATCH:
                 self.port.health.watch(self.connection, stream, service)
             else:
@@ -264,11 +264,11 @@ class ExportCall:
         if coding is not None:
             body = _plain(message, coding, port.max_bytes)
             reservation.grow_to(len(message) + len(body))
-        self._receipt, delivery = port.acceptor.export(
+        self._receipt, ack = port.acceptor.export(
             self._principal, self._signal, body, Encoding.PROTOBUF, Transport.GRPC
         )
-        if delivery:
-            delivery.then(self._settled)
+        if ack:
+            ack.then(self._completed)
         else:
             self._succeed()
 
@@ -280,7 +280,7 @@ class ExportCall:
     def release(self) -> None:
         self._reservation.release()
 
-    def _settled(self, failure: Unavailable | None) -> None:
+    def _completed(self, failure: Unavailable | None) -> None:
         if failure:
             self.refuse(failure)
         else:
@@ -305,7 +305,7 @@ class Health:
     def check(self, service: str) -> bytes:
         """The answer for `service`. Raises Rejected(NOT_FOUND)."""
         if service and service not in _SERVICES:
-            raise Rejected(Reason.NOT_FOUND, f"There is no service {service[:_LONGEST_MESSAGE]!r} here.")
+            raise Rejected(Reason.NOT_FOUND, f"There is no service {service[:_MAX_MESSAGE_LENGTH]!r} here.")
         return bytes(HealthCheckResponse(status=self._state).SerializeToString())
 
     def watch(self, connection: Connection, stream: int, service: str) -> None:
@@ -379,7 +379,7 @@ def _fault_error(fault: Fault, about: str, max_bytes: int) -> Rejected:
 
 def _trailers(error: SpanmeterError) -> Sequence[tuple[bytes, bytes]]:
     details = status(error)
-    message = str(error)[:_LONGEST_MESSAGE]
+    message = str(error)[:_MAX_MESSAGE_LENGTH]
     fields = [
         (b"grpc-status", b"%d" % wire(error).grpc),
         (b"grpc-message", quote(message, safe=_UNENCODED, errors="replace").encode()),

@@ -70,9 +70,9 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
             if coding:
                 body = inflate(message, coding, self._max_bytes)
                 reservation.grow_to(len(message) + len(body))
-            receipt, delivery = self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC)
-            if delivery:
-                await delivery
+            receipt, ack = self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC)
+            if ack:
+                await ack
         return success_body(receipt, signal, Encoding.PROTOBUF)
 
     async def _message(self, context: Any) -> bytes:

@@ -31,7 +31,7 @@ _EXTRA = {
     Reason.METHOD: b"allow: POST\r\n",
     Reason.UNAUTHENTICATED: b'www-authenticate: Bearer realm="spanmeter"\r\n',
 }
-_MOST_PATHS = 256
+_MAX_PATHS = 256
 # Parts of a body up to this size are gathered: each kept by itself would cost several times its bytes.
 _SMALL_PART = 4096
 
@@ -50,9 +50,9 @@ class OtlpHttp(Port[Connection]):
             "OTLP/HTTP",
             config.endpoint,
             tls_context(config.tls),
-            most=config.max_connections,
+            max_connections=config.max_connections,
             handshake=self.read_header_timeout,
-            shortest=min(self.read_header_timeout, self.read_timeout, self.idle_timeout),
+            min_timeout=min(self.read_header_timeout, self.read_timeout, self.idle_timeout),
             shared=shared,
         )
         self._paths: list[tuple[Signal, Sequence[str]]] = [
@@ -79,7 +79,7 @@ class OtlpHttp(Port[Connection]):
         found = self._signals.get(url)
         if found is None:
             found = self._find_signal(url)
-            if len(self._signals) < _MOST_PATHS:
+            if len(self._signals) < _MAX_PATHS:
                 self._signals[url] = found
         return found
 
@@ -155,7 +155,7 @@ class OtlpExchange:
         if b"transfer-encoding" in headers and b"content-length" in headers:
             self.last = True
         try:
-            self._judge(headers)
+            self._check(headers)
             self.expects_continue = expects
         except SpanmeterError as error:
             self.last = self.last or expects
@@ -163,7 +163,7 @@ class OtlpExchange:
         except Exception as error:  # noqa: BLE001 - logged there; the last line before the parser's 400
             self._defect(error)
 
-    def _judge(self, headers: dict[bytes, bytes]) -> None:
+    def _check(self, headers: dict[bytes, bytes]) -> None:
         port, connection = self._port, self._connection
         self._method = connection.method
         self._encoding = _encoding(headers.get(b"content-type", b""))
@@ -234,11 +234,11 @@ class OtlpExchange:
             raw, body = body, inflate(body, self._coding, self._port.max_bytes)
             if body is not raw:
                 self._reservation.grow_to(len(raw) + len(body))
-        self._receipt, delivery = self._port.acceptor.export(
+        self._receipt, ack = self._port.acceptor.export(
             self._principal, self._signal, body, self._encoding, Transport.HTTP
         )
-        if delivery:
-            delivery.then(self._settled)
+        if ack:
+            ack.then(self._completed)
         else:
             self._succeed()
 
@@ -260,7 +260,7 @@ class OtlpExchange:
 
     # -- answers --------------------------------------------------------------------------------------------------
 
-    def _settled(self, failure: Unavailable | None) -> None:
+    def _completed(self, failure: Unavailable | None) -> None:
         if failure:
             self._refuse(failure)
         else:

@@ -12,8 +12,8 @@ from collector.model.clock import Clock
 from collector.model.envelope import Envelope
 from collector.net import http2
 from collector.receive.http import OtlpHttp
-from collector.spool import Delivery, Spool
-from collector.telemetry import Metrics, Reading
+from collector.spool import Spool, SpoolAck
+from collector.telemetry import Metrics, Sample
 
 if http2.NATIVE:
     from collector.receive.grpc import GrpcServer
@@ -21,7 +21,7 @@ else:
     from collector.receive.grpcio import GrpcServer  # type: ignore[assignment]
 
 
-class Intake:
+class Receiver:
     """The receivers of one process. With `config.processes` above 1 it is one of as many that share the ports."""
 
     def __init__(self, config: Config, spool: Spool, clock: Clock, metrics: Metrics) -> None:
@@ -29,7 +29,7 @@ class Intake:
         self._spool = spool
         self._gate = Gate(config.auth)
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
-        self._window = DedupeWindow[Delivery](config.dedupe, clock)
+        self._window = DedupeWindow[SpoolAck](config.dedupe, clock)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics)
         self._servers: dict[str, GrpcServer | OtlpHttp] = {}
         self._stopped = asyncio.Event()
@@ -61,15 +61,15 @@ class Intake:
         """Use these tokens from the next request on."""
         self._gate.reload(auth)
 
-    def why_not(self) -> str:
+    def unready_reason(self) -> str:
         """Why it does not accept spans, as a sentence; empty when it does."""
         return ""
 
-    async def samples(self) -> dict[str, str]:
+    async def worker_metrics(self) -> dict[str, str]:
         """The metrics of other processes by `worker`, as text: here there are none."""
         return {}
 
-    def readings(self) -> Iterable[Reading]:
+    def readings(self) -> Iterable[Sample]:
         window, limits = self._window.statistics(), self._limits.statistics()
         yield "counter", "spanmeter_dedupe_hits", "Retried exports answered from memory.", window.hits
         yield "gauge", "spanmeter_dedupe_entries", "Digests remembered.", window.entries
@@ -80,7 +80,7 @@ class Intake:
         yield "counter", "spanmeter_receiver_refused_connections", "Connections closed, as there were enough.", refused
 
 
-def spool_readings(spool: Spool) -> Iterable[Reading]:
+def spool_readings(spool: Spool) -> Iterable[Sample]:
     """What one process holds on disk."""
     held = spool.statistics()
     yield "gauge", "spanmeter_spool_bytes", "Bytes waiting for the store.", held.bytes

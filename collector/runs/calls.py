@@ -23,12 +23,12 @@ _BETWEEN = frozenset({Kind.INTERNAL.value, Kind.EVAL.value, ""})
 class Call:
     """One model call. `reports` are all spans that tell of it, `span` first: the one whose usage and cost count.
 
-    `told` is what each of the reports tells, `messages` the most of it.
+    `recorded` is what each of the reports tells, `messages` the most of it.
     """
 
     span: Span
     reports: tuple[Span, ...]
-    told: tuple[Messages, ...]
+    recorded: tuple[Messages, ...]
     messages: Messages
 
     @property
@@ -50,24 +50,24 @@ def calls(spans: Iterable[Span], tree: Tree) -> list[Call]:
       encloses it in time or is enclosed, and is of another instrumentation.
     - A rolled-up span that is one call with none (its double is in another trace, or it is a sum) is no call.
     """
-    told = sorted((span for span in spans if span.converses), key=by_time)
-    joined = {span.span_id: {span.span_id: span} for span in told}
-    enclosing = _join_nested(told, tree, joined)
-    _join_twins(told, joined)
+    recorded = sorted((span for span in spans if span.converses), key=by_time)
+    joined = {span.span_id: {span.span_id: span} for span in recorded}
+    enclosing = _join_nested(recorded, tree, joined)
+    _join_twins(recorded, joined)
     groups = {min(group): list(group.values()) for group in joined.values()}
     found = [_call(group) for group in groups.values() if _is_call(group, enclosing)]
     return sorted(found, key=lambda call: by_time(call.outermost))
 
 
-def _join_nested(told: Sequence[Span], tree: Tree, joined: _Joined) -> set[str]:
+def _join_nested(recorded: Sequence[Span], tree: Tree, joined: _Joined) -> set[str]:
     """Bring nested reports together; the ids of those that only enclose several calls."""
     below: dict[str, list[Span]] = defaultdict(list)
-    for span in told:
+    for span in recorded:
         above = next((above for above in tree.ancestors(span.span_id) if above.kind not in _BETWEEN), None)
         if above and above.converses:
             below[above.span_id].append(span)
     enclosing = set()
-    for upper in told:
+    for upper in recorded:
         lower = below.get(upper.span_id, [])
         if len(lower) == 1 and _may_be_one(upper, lower[0]):
             _join(joined, upper, lower[0])
@@ -80,13 +80,13 @@ def _join_nested(told: Sequence[Span], tree: Tree, joined: _Joined) -> set[str]:
     return enclosing
 
 
-def _join_twins(told: Sequence[Span], joined: _Joined) -> None:
-    standing = [span for span in told if span.stands]
+def _join_twins(recorded: Sequence[Span], joined: _Joined) -> None:
+    standing = [span for span in recorded if span.stands]
     answers = {span.response_id: span for span in standing if span.response_id}
     alike: dict[tuple[int, int], list[Span]] = defaultdict(list)
     for span in standing:
         alike[span.input_tokens, span.output_tokens].append(span)
-    for span in told:
+    for span in recorded:
         if not span.rolled_up or len(joined[span.span_id]) > 1:
             continue
         twin = answers.get(span.response_id) or next(
@@ -124,12 +124,12 @@ def _is_call(group: Sequence[Span], enclosing: set[str]) -> bool:
 def _call(group: Sequence[Span]) -> Call:
     """Billed reports first, then those that are not rolled up, then the outer before the inner."""
     reports = tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, by_time(span))))
-    told = tuple(messages(report) for report in reports)
+    recorded = tuple(messages(report) for report in reports)
     return Call(
         span=reports[0],
         reports=reports,
-        told=told,
-        messages=Messages(_most(said.input for said in told), _most(said.output for said in told)),
+        recorded=recorded,
+        messages=Messages(_most(said.input for said in recorded), _most(said.output for said in recorded)),
     )
 
 

@@ -36,8 +36,8 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     """
     ordered = sorted(spans, key=by_time)
     for each in rounds(ordered) if found is None else found:
-        for report, told in zip(each.call.reports, each.call.told, strict=True) if each.call else ():
-            if text := _prompt(report, told):
+        for report, recorded in zip(each.call.reports, each.call.recorded, strict=True) if each.call else ():
+            if text := _prompt(report, recorded):
                 return SystemPrompt(text, report.span_id)
     for span in ordered:
         if span.kind == Kind.AGENT and (text := next(_instructions(span), "")):
@@ -45,8 +45,8 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     return None
 
 
-def _prompt(span: Span, told: Messages) -> str:
-    said = [message.text for message in told.input if message.role in _ROLES]
+def _prompt(span: Span, recorded: Messages) -> str:
+    said = [message.text for message in recorded.input if message.role in _ROLES]
     return next(_instructions(span), "") or "\n".join(filter(None, said)) or next(_requested(span), "")
 
 

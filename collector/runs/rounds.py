@@ -146,8 +146,8 @@ class _Draft:
     @property
     def may_have_asked(self) -> bool:
         """Whether the answer is missing, or asks for tools and does not tell which."""
-        told = self.call.messages
-        return not told.output or (not told.calls and "tool" in self.call.text("finish_reason").lower())
+        recorded = self.call.messages
+        return not recorded.output or (not recorded.calls and "tool" in self.call.text("finish_reason").lower())
 
 
 class _Finder:

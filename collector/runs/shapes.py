@@ -24,7 +24,7 @@ _ROLES = {
 _KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 # Members that hold what a model was told, and what it answered.
-_TOLD = ("messages", "contents", "chat_history", "input", "prompt", "prompts")
+_RECORDED = ("messages", "contents", "chat_history", "input", "prompt", "prompts")
 _ANSWERED = ("choices", "candidates", "generations", "output", "outputs")
 _SYSTEM = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
 _CONTENT = ("parts", "content", "contents", "blocks")
@@ -40,9 +40,9 @@ def conversation(value: Any, role: str) -> list[Message]:
     if not isinstance(value, dict):
         return [_said(value, role)] if isinstance(value, str) and value else []
     if not _is_message(value):
-        told = next((value[key] for key in _TOLD if isinstance(value.get(key), str | list | dict)), None)
-        if told is not None:
-            return [*system_messages(value), *conversation(told, "user")]
+        recorded = next((value[key] for key in _RECORDED if isinstance(value.get(key), str | list | dict)), None)
+        if recorded is not None:
+            return [*system_messages(value), *conversation(recorded, "user")]
         answered = next((value[key] for key in _ANSWERED if isinstance(value.get(key), list | str)), None)
         if answered is not None:
             return conversation(answered, "assistant")
@@ -68,13 +68,13 @@ def is_structured(value: Any) -> bool:
         return any(is_structured(item) for item in value)
     if not isinstance(value, dict):
         return False
-    inner = next((value[key] for key in (*_TOLD, *_ANSWERED) if value.get(key)), None)
+    inner = next((value[key] for key in (*_RECORDED, *_ANSWERED) if value.get(key)), None)
     return _is_message(value) or inner is None or isinstance(inner, str) or is_structured(inner)
 
 
 def wraps_messages(value: Any) -> bool:
     """Whether `value` is a request, a response or a message by its names, even if nothing is said in it."""
-    return isinstance(value, dict) and (_is_message(value) or any(key in value for key in (*_TOLD, *_ANSWERED)))
+    return isinstance(value, dict) and (_is_message(value) or any(key in value for key in (*_RECORDED, *_ANSWERED)))
 
 
 def unflattened(attributes: Mapping[str, str], prefix: str) -> list[Any]:

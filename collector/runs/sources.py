@@ -74,16 +74,16 @@ def _places(span: Span, side: str) -> Iterator[_Found]:
         yield _MESSAGES, _ai_sdk(span)
     own_key = span.input_key if side == "input" else span.output_key
     content = span.input if side == "input" else span.output
-    yield _told(content, role)
+    yield _recorded(content, role)
     for prefix in _FLATTENED[side]:
         yield _MESSAGES, conversation(unflattened(span.attributes, prefix), role)
     yield _MESSAGES, _events(span, side)
     for key in _KEYS[side]:
         if key != own_key and (text := span.attributes.get(key)):
-            yield _told(text, role)
+            yield _recorded(text, role)
 
 
-def _told(text: str, role: str) -> _Found:
+def _recorded(text: str, role: str) -> _Found:
     value = document(text)
     found = conversation(value, role)
     if found or wraps_messages(value):
@@ -123,8 +123,8 @@ def _input_event(name: str, attributes: Any) -> Iterable[Message]:
         item = {key: _value(text) for key, text in attributes.items()}
         return conversation([{"role": name[len("gen_ai.") : -len(".message")], **item}], "user")
     if name == "gen_ai.content.prompt":
-        return _told(attributes.get("gen_ai.prompt", ""), "user")[1]
-    return _told(attributes.get("gen_ai.input.messages", ""), "user")[1] if name == _DETAILS else ()
+        return _recorded(attributes.get("gen_ai.prompt", ""), "user")[1]
+    return _recorded(attributes.get("gen_ai.input.messages", ""), "user")[1] if name == _DETAILS else ()
 
 
 def _output_event(name: str, attributes: Any) -> Iterable[Message]:
@@ -134,8 +134,8 @@ def _output_event(name: str, attributes: Any) -> Iterable[Message]:
         body = message if isinstance(message, dict) else {"content": message}
         return conversation([{"role": "assistant", **item, **body}], "assistant")
     if name == "gen_ai.content.completion":
-        return _told(attributes.get("gen_ai.completion", ""), "assistant")[1]
-    return _told(attributes.get("gen_ai.output.messages", ""), "assistant")[1] if name == _DETAILS else ()
+        return _recorded(attributes.get("gen_ai.completion", ""), "assistant")[1]
+    return _recorded(attributes.get("gen_ai.output.messages", ""), "assistant")[1] if name == _DETAILS else ()
 
 
 def _value(text: str) -> Any:

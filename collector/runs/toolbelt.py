@@ -71,15 +71,16 @@ def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> lis
         for tool in _defined(span):
             before = known.get(tool.name, tool)
             known[tool.name] = Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
-    told = rounds(ordered) if found is None else found
-    asked = Counter(call.name for each in told for call in each.messages.calls if call.name)
+    recorded = rounds(ordered) if found is None else found
+    asked = Counter(call.name for each in recorded for call in each.messages.calls if call.name)
     ran = Counter(span.tool_name for span in ordered if span.kind == Kind.TOOL and span.tool_name)
     return [
-        Tool(name, *_told(known.get(name)), asked[name], ran[name]) for name in dict.fromkeys((*known, *asked, *ran))
+        Tool(name, *_recorded(known.get(name)), asked[name], ran[name])
+        for name in dict.fromkeys((*known, *asked, *ran))
     ]
 
 
-def _told(tool: Tool | None) -> tuple[str, str]:
+def _recorded(tool: Tool | None) -> tuple[str, str]:
     return (tool.description, tool.schema) if tool else ("", "")
 
 

@@ -17,8 +17,8 @@ from collector.budgets.views import top
 from collector.config import Config
 from collector.errors import Unavailable
 from collector.model.clock import Clock
-from collector.query.budgets import StoredSpend
-from collector.spending.alerting import Alerting, Describing
+from collector.query.budgets import BudgetQueries
+from collector.spending.alerting import Alerting, Contributors
 from collector.spending.enforcement import Enforcement
 from collector.spending.feed import Spending
 from collector.spending.lease_store import LeaseStore
@@ -61,7 +61,7 @@ class Budgeting:
             rules, self.ledger, self._leases, config.enforcement, clock, lambda: self._lagging
         )
         self._opened: Store | None = None
-        self.stored = StoredSpend(lambda: self._opened or store())
+        self.stored = BudgetQueries(lambda: self._opened or store())
         self._endpoints = endpoints(config)
         self._client = Client()
         self._sender = Sender(self.outbox, self._client, clock, metrics)
@@ -69,10 +69,12 @@ class Budgeting:
         self._alerting = Alerting(
             rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps, known
         )
-        self._describing = Describing(rules, self.outbox, clock, self.stored.top, self._sender.wake)
-        self._undescribed = asyncio.Event()
+        self._contributors = Contributors(rules, self.outbox, clock, self.stored.top, self._sender.wake)
+        self._contributors_missing = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.spending = Spending(rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._told)
+        self.spending = Spending(
+            rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._on_ledger_change
+        )
         self._reconcile_interval = config.ledger.reconcile_interval
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
@@ -90,7 +92,7 @@ class Budgeting:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sender.run())
             tasks.create_task(self._every(_TICK_SECONDS, self._tick))
-            tasks.create_task(self._describe())
+            tasks.create_task(self._add_contributors())
             tasks.create_task(self._every(_COPY_SECONDS, self._copy))
             tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
 
@@ -108,7 +110,7 @@ class Budgeting:
     def stop(self) -> None:
         """Have `run` end; what is not sent yet stays in the outbox."""
         self._stopping.set()
-        self._undescribed.set()
+        self._contributors_missing.set()
         self._sender.stop()
 
     def close(self) -> None:
@@ -130,22 +132,22 @@ class Budgeting:
             self._endpoints = receivers
             await asyncio.to_thread(self.spending.use, rules.with_breakdowns())
             self.enforcement.reload(rules, config.enforcement)
-            self._describing.use(rules)
+            self._contributors.use(rules)
             try:
                 await asyncio.to_thread(self._alerting.use, rules)
             except Unavailable as error:
                 self._undecided = True
                 log.warning("What the new budgets say is told when the ledger is compared next.", why=str(error))
 
-    async def _describe(self) -> None:
+    async def _add_contributors(self) -> None:
         """Describe events as they come, and once in a while those that could not be."""
         while not self._stopping.is_set():
-            self._undescribed.clear()
+            self._contributors_missing.clear()
             if self.ledger.ready:
-                await self._once(self._describing.work)
+                await self._once(self._contributors.work)
             try:
                 async with asyncio.timeout(_TICK_SECONDS):
-                    await self._undescribed.wait()
+                    await self._contributors_missing.wait()
             except TimeoutError:
                 pass
 
@@ -171,18 +173,18 @@ class Budgeting:
 
     # -- work -----------------------------------------------------------------------------------------------------
 
-    def _told(self, changes: Changes) -> None:
+    def _on_ledger_change(self, changes: Changes) -> None:
         """The ledger has changed. What is set aside is given back after spend is counted, never before."""
-        self.enforcement.settled(
+        self.enforcement.settle_leases(
             (lease, spent.amount.pico, spent.amount.tokens, spent.finished) for lease, spent in changes.leases.items()
         )
-        self._alerting.told(changes)
+        self._alerting.evaluate(changes)
 
     def _recorded(self) -> None:
         """The outbox has new events: some may go at once, others are to be described first."""
         self._sender.wake()
         if self._loop:
-            self._loop.call_soon_threadsafe(self._undescribed.set)
+            self._loop.call_soon_threadsafe(self._contributors_missing.set)
 
     def _tick(self) -> None:
         self._lagging = self._health()
@@ -210,7 +212,7 @@ class Budgeting:
         copies = self.outbox.copier.copies()
         if not copies:
             return
-        writer = self._store().another()
+        writer = self._store().clone()
         try:
             for table, batch, token in (
                 ("budget_events", copies.events, copies.events_token),

@@ -12,18 +12,18 @@ from typing import Protocol
 
 import structlog
 
-from collector.budgets.decisions import Decision, Estimate, Standing, judge, over_limit, period_at
+from collector.budgets.decisions import BudgetState, Decision, Estimate, decide, over_limit, period_at
 from collector.budgets.leases import Claim, LeaseBook
 from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Rules, Unit
-from collector.budgets.span_facts import LONGEST_VALUE, NOTHING, Amount
+from collector.budgets.span_facts import MAX_VALUE_LENGTH, NOTHING, Amount
 from collector.config import ATTRIBUTE, DIMENSIONS, EnforcementConfig
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.model.clock import Clock
 from collector.model.leases import Lease, LeaseState
 from collector.spending.lease_store import LeaseStore
-from collector.telemetry import Reading
+from collector.telemetry import Sample
 
 log = structlog.get_logger("spanmeter.enforcement")
 
@@ -36,10 +36,10 @@ _SECOND = 10**9
 # seconds.
 _SETTLE_NS = 60 * _SECOND
 
-_MOST_LEASES = 100_000
-_MOST_OF_A_PROJECT = 20_000  # one project's token cannot use up what there is for all
+_MAX_LEASES = 100_000
+_MAX_LEASES_PER_PROJECT = 20_000  # one project's token cannot use up what there is for all
 
-NOTHING_SAID = Estimate()
+NO_ESTIMATE = Estimate()
 
 
 class Spend(Protocol):
@@ -55,11 +55,11 @@ class Spend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is about to begin. `said` is by field of FIELDS, or `attribute.KEY`."""
+    """A run that is about to begin. `stated` is by field of FIELDS, or `attribute.KEY`."""
 
     project: str
-    said: Mapping[str, str]
-    estimate: Estimate = NOTHING_SAID
+    stated: Mapping[str, str]
+    estimate: Estimate = NO_ESTIMATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,11 @@ class Enforcement:
         """Whether the run may begin. No I/O."""
         return self._counted(self._decide(run, self._clock.time_ns()))
 
-    def standing(self, rule: Rule, scope: Scope, now_ns: int, spent: Amount | None = None) -> Standing:
+    def state(self, rule: Rule, scope: Scope, now_ns: int, spent: Amount | None = None) -> BudgetState:
         """How a budget stands for a scope; with `spent`, the ledger is not asked. Any thread may ask."""
         period = period_at(rule, now_ns)
         amount = self._spent(rule, scope, period) if spent is None else spent
-        return Standing(
+        return BudgetState(
             rule=rule,
             scope=scope,
             period=period,
@@ -138,17 +138,17 @@ class Enforcement:
         return self._health() or ""
 
     def _decide(self, run: Run, now_ns: int) -> Decision:
-        standings = tuple(self.standing(rule, scope, now_ns) for rule, scope in self._matching(run.project, run.said))
+        states = tuple(self.state(rule, scope, now_ns) for rule, scope in self._matching(run.project, run.stated))
         closed = self._config.fail == "closed"
-        return judge(standings, run.estimate, now_ns, self.degraded(), fail_closed=closed)
+        return decide(states, run.estimate, now_ns, self.degraded(), fail_closed=closed)
 
-    def _matching(self, project: str, said: Mapping[str, str]) -> Iterable[tuple[Rule, Scope]]:
-        return self._rules.matching(self._dimensions(project, said))
+    def _matching(self, project: str, stated: Mapping[str, str]) -> Iterable[tuple[Rule, Scope]]:
+        return self._rules.matching(self._dimensions(project, stated))
 
-    def _dimensions(self, project: str, said: Mapping[str, str]) -> Dimensions:
+    def _dimensions(self, project: str, stated: Mapping[str, str]) -> Dimensions:
         """As the ledger has them: cut at the same length."""
-        values = {name: said.get(name, "")[:LONGEST_VALUE] for name in FIELDS}
-        attributes = (said.get(ATTRIBUTE + key, "")[:LONGEST_VALUE] for key in self._rules.attribute_keys)
+        values = {name: stated.get(name, "")[:MAX_VALUE_LENGTH] for name in FIELDS}
+        attributes = (stated.get(ATTRIBUTE + key, "")[:MAX_VALUE_LENGTH] for key in self._rules.attribute_keys)
         return Dimensions(project=project, **values, attributes=tuple(attributes))
 
     def _spent(self, rule: Rule, scope: Scope, period: Period) -> Amount:
@@ -177,7 +177,7 @@ class Enforcement:
         lease = Lease(
             id=f"lease_{secrets.token_hex(16)}",
             project=run.project,
-            said={name: value[:LONGEST_VALUE] for name, value in run.said.items()},
+            stated={name: value[:MAX_VALUE_LENGTH] for name, value in run.stated.items()},
             pico=run.estimate.pico or 0,
             tokens=run.estimate.tokens or 0,
             created_ns=now,
@@ -219,7 +219,7 @@ class Enforcement:
         """The ids that spans may carry to settle something. Any thread may ask."""
         return self._book.ids(self._clock.time_ns())
 
-    def settled(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
+    def settle_leases(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
 
         Call it once the ledger has counted them. A root ends a run as `end` does: what other services of the run have
@@ -228,11 +228,11 @@ class Enforcement:
         more set aside after a restart, until the leases expire.
         """
         latest = self._clock.time_ns() + _SETTLE_NS
-        settled = (
-            self._book.settled(key, pico, tokens, finished_ns=latest if done else None)
+        settle_leases = (
+            self._book.settle(key, pico, tokens, finished_ns=latest if done else None)
             for key, pico, tokens, done in totals
         )
-        changed = [lease for lease in settled if lease]
+        changed = [lease for lease in settle_leases if lease]
         if not changed:
             return
         try:
@@ -240,7 +240,7 @@ class Enforcement:
         except Unavailable as error:
             log.warning("What leases have spent is not durable.", why=str(error), leases=len(changed))
 
-    def readings(self) -> Iterable[Reading]:
+    def readings(self) -> Iterable[Sample]:
         """For /metrics."""
         yield "gauge", "spanmeter_leases_open", "Leases that hold an amount.", len(self._book)
         yield "counter", "spanmeter_budget_checks_allowed", "Checks and leases that were allowed.", self._allowed
@@ -258,11 +258,11 @@ class Enforcement:
         return seconds
 
     def _reserve(self, lease: Lease, now_ns: int) -> tuple[Claim, ...]:
-        if self._book.of_project(lease.project, now_ns) >= _MOST_OF_A_PROJECT:
-            text = f"The project {lease.project} has {_MOST_OF_A_PROJECT} open leases, the most one can have."
+        if self._book.of_project(lease.project, now_ns) >= _MAX_LEASES_PER_PROJECT:
+            text = f"The project {lease.project} has {_MAX_LEASES_PER_PROJECT} open leases, the most one can have."
             raise Unavailable(Reason.BUSY, f"{text} Settle or release those whose runs have ended.")
-        if len(self._book) >= _MOST_LEASES:
-            raise Unavailable(Reason.BUSY, f"There are {_MOST_LEASES} open leases, the most there can be.")
+        if len(self._book) >= _MAX_LEASES:
+            raise Unavailable(Reason.BUSY, f"There are {_MAX_LEASES} open leases, the most there can be.")
 
         def spend(claim: Claim) -> int:
             rule = self._rules.by_name(claim.budget)
@@ -274,16 +274,16 @@ class Enforcement:
     def _claims_of(self, lease: Lease) -> Sequence[Claim]:
         return [
             Claim(rule.name, scope, rule.limit_of(scope), rule.unit is Unit.TOKENS)
-            for rule, scope in self._matching(lease.project, lease.said)
+            for rule, scope in self._matching(lease.project, lease.stated)
             if rule.hard
         ]
 
     def _outrun(self, run: Run, decision: Decision, full: Sequence[Claim], now_ns: int) -> Decision:
         """Others took the room between the decision and the reservation."""
         keys = {(claim.budget, claim.scope) for claim in full}
-        standings = tuple(self.standing(old.rule, old.scope, now_ns) for old in decision.budgets)
-        over = [standing for standing in standings if (standing.rule.name, standing.scope) in keys]
-        return over_limit(standings, over, run.estimate, now_ns, decision.degraded)
+        states = tuple(self.state(old.rule, old.scope, now_ns) for old in decision.budgets)
+        over = [state for state in states if (state.rule.name, state.scope) in keys]
+        return over_limit(states, over, run.estimate, now_ns, decision.degraded)
 
     async def _keep(self, lease: Lease) -> None:
         """Wait until a reservation is durable; if it never is, give it back."""
@@ -303,9 +303,9 @@ class Enforcement:
 
 
 def _need_estimates(run: Run, decision: Decision) -> None:
-    for standing in decision.budgets:
-        unit = standing.rule.unit
-        if standing.rule.hard and run.estimate.said(unit) is None:
+    for state in decision.budgets:
+        unit = state.rule.unit
+        if state.rule.hard and run.estimate.stated(unit) is None:
             name = "estimate_tokens" if unit is Unit.TOKENS else "estimate_usd"
-            text = f"The budget {standing.rule.name!r} is in {unit.value}: say {name}, the most this run may need."
+            text = f"The budget {state.rule.name!r} is in {unit.value}: say {name}, the most this run may need."
             raise Rejected(Reason.MALFORMED, text)

@@ -22,11 +22,11 @@ from collector.budgets.span_facts import LEASE_ATTRIBUTE, SpanFact, TraceKey, Wa
 from collector.model.clock import Clock
 from collector.model.keys import trace_keys
 from collector.query.spend_queries import Family, Spent, amount_of, families, family_spend
-from collector.slices import discard
+from collector.slices import clear_in_slices
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import Rows, insert_spans
-from collector.telemetry import Reading
+from collector.store.writer import SpanRows, insert_spans
+from collector.telemetry import Sample
 
 log = structlog.get_logger("spanmeter.spending")
 
@@ -60,7 +60,7 @@ class Feed:
         self._known = known
         self.facts: list[SpanFact] = []
 
-    def insert(self, store: Store, rows: Rows, token: str) -> None:
+    def insert(self, store: Store, rows: SpanRows, token: str) -> None:
         """Insert rows of one day exactly once. Raises like `Store.insert`; then none of them is counted."""
         if self._wanted is None:
             insert_spans(store, rows, token)
@@ -73,7 +73,7 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: Rows, wanted: Wanted, known: Collection[str]) -> None:
+    def __init__(self, rows: SpanRows, wanted: Wanted, known: Collection[str]) -> None:
         self._rows = rows
         self._wanted = wanted
         self._known = known
@@ -111,19 +111,19 @@ class Spending:
         ledger: Ledger,
         clock: Clock,
         open_leases: Callable[[], Iterable[str]],
-        told: Callable[[Changes], None],
+        notified: Callable[[Changes], None],
     ) -> None:
-        """`open_leases` are those whose spend is followed; `told` hears what each write has changed."""
+        """`open_leases` are those whose spend is followed; `notified` hears what each write has changed."""
         self._rules = rules
         self._ledger = ledger
         self._clock = clock
         self._open_leases = open_leases
-        self._told = told
+        self._on_change = notified
         self._lock = threading.RLock()
         self._leases: frozenset[str] = frozenset()
         # What has changed and was not told yet, and the traces whose earlier changes nobody may have been told of: a
         # write that fails half way is tried again, and then changes nothing any more.
-        self._untold = Changes()
+        self._pending_changes = Changes()
         self._unsure: set[TraceKey] = set()
         # Traces of a write that failed: the store may have rows of them that were not counted here.
         self._doubtful: set[TraceKey] = set()
@@ -132,7 +132,7 @@ class Spending:
         self._corrections = 0
         self._writes = self._rounds = 0
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Sample]:
         """For /metrics."""
         yield "gauge", "spanmeter_ledger_ready", "1 once spend is known from the store.", int(self._ledger.ready)
         yield "gauge", "spanmeter_ledger_sums", "Sums of spend in memory.", self._ledger.size()
@@ -151,7 +151,7 @@ class Spending:
             yield Feed(None)
             return
         with self._lock:
-            self._meet(store)
+            self._on_first_use(store)
             self._writes += 1
             traces = set(keys())
             forgotten = self._attribution.forgotten(traces)
@@ -167,8 +167,8 @@ class Spending:
                 else:
                     self._count(store, feed.facts)
             self._doubtful = set()
-            self._told(self._untold)
-            self._untold, self._unsure = Changes(), set()
+            self._on_change(self._pending_changes)
+            self._pending_changes, self._unsure = Changes(), set()
 
     def _wanted(self) -> Wanted:
         """What is asked of spans now. A lease is open before its spans are sent: without one, none is looked for."""
@@ -179,10 +179,10 @@ class Spending:
         self._ledger.advance(now)
         self._leases = frozenset(self._open_leases())
         # A daemon that died after it had stored these rows has told nobody; they change nothing this time.
-        self._attribution.mention(self._unsure, self._untold, now)
-        unclear = self._attribution.absorb(facts, self._untold, now)
+        self._attribution.touch(self._unsure, self._pending_changes, now)
+        unclear = self._attribution.absorb(facts, self._pending_changes, now)
         if unclear:
-            self._attribution.replace(unclear, self._stored_facts(store, unclear), self._untold, now)
+            self._attribution.replace(unclear, self._stored_facts(store, unclear), self._pending_changes, now)
         self._load_missing(store)
 
     def _count_anew(self, store: Store, keys: Sequence[TraceKey]) -> None:
@@ -192,18 +192,18 @@ class Spending:
         those that the table of spans has, until they are written again.
         """
         now = self._clock.time_ns()
-        self._attribution.mention(keys, self._untold, now)
+        self._attribution.touch(keys, self._pending_changes, now)
         self._attribution.forget(keys)
         self._attribution.load(keys, self._stored_facts(store, keys))
-        self._attribution.mention(keys, self._untold, now)
-        for name, _, start in self._untold.posted:
-            self._untold.missing.setdefault(name, set()).add(start)
-        self._untold.leases |= self._lease_spend(store)
-        self._attribution.use_leases(self._untold.leases)
+        self._attribution.touch(keys, self._pending_changes, now)
+        for name, _, start in self._pending_changes.posted:
+            self._pending_changes.missing.setdefault(name, set()).add(start)
+        self._pending_changes.leases |= self._lease_spend(store)
+        self._attribution.use_leases(self._pending_changes.leases)
         self._load_missing(store)
 
     def _load_missing(self, store: Store) -> None:
-        wanted = ((self._rules.find(name), sorted(starts)) for name, starts in self._untold.missing.items())
+        wanted = ((self._rules.find(name), sorted(starts)) for name, starts in self._pending_changes.missing.items())
         for several in families((rule, starts) for rule, starts in wanted if rule):
             self._take_over(several, family_spend(store, several))
         self._attribution.shrink()
@@ -229,7 +229,7 @@ class Spending:
 
     # -- what the store says --------------------------------------------------------------------------------------
 
-    def _meet(self, store: Store) -> None:
+    def _on_first_use(self, store: Store) -> None:
         """Build the ledger from a store met for the first time. Takes the lock's holder."""
         if self._met is store:
             return
@@ -252,7 +252,7 @@ class Spending:
     def start(self, store: Store) -> None:
         """Build the ledger, and have everything decided that it says. Raises Unavailable."""
         with self._lock:
-            self._meet(store)
+            self._on_first_use(store)
 
     def use(self, rules: Rules) -> None:
         """Count by these rules from the next write on; what an unchanged rule has counted stays.
@@ -404,4 +404,4 @@ def _end_of(rule: Rule, start: int) -> int:
 def _let_go(exact: Spent) -> None:
     for periods in exact.values():
         for sums in periods.values():
-            discard(sums)
+            clear_in_slices(sums)

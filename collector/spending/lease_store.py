@@ -22,7 +22,7 @@ from collector.model.leases import Lease, LeaseState
 
 log = structlog.get_logger("spanmeter.leases")
 
-_MOST_AT_ONCE = 1_000
+_MAX_BATCH = 1_000
 
 # A lease that has ended can be asked for this long after it would have expired.
 _KEPT_NS = 7 * 86_400 * 10**9
@@ -59,7 +59,7 @@ ON CONFLICT (id) DO UPDATE SET
 _COLUMNS = "SELECT id, project, said, pico, tokens, created_ns, expires_ns, spent_pico, spent_tokens, state FROM leases"
 _OPEN = f"{_COLUMNS} WHERE expires_ns > ? AND state = 'open'"
 _ONE = f"{_COLUMNS} WHERE id = ?"
-_MOST = 2**63 - 1  # what an INTEGER holds
+_MAX_INTEGER = 2**63 - 1  # what an INTEGER holds
 
 _PRUNE = "DELETE FROM leases WHERE expires_ns < ?"
 
@@ -152,7 +152,7 @@ class LeaseStore:
     ) -> tuple[list[tuple[Sequence[Lease], "Future[None]"]], bool]:
         """`first` and what waits behind it, and whether the end was among it."""
         batch = [first]
-        while len(batch) < _MOST_AT_ONCE:
+        while len(batch) < _MAX_BATCH:
             try:
                 more = self._writes.get_nowait()
             except queue.Empty:
@@ -184,13 +184,13 @@ def _row(lease: Lease) -> tuple[Any, ...]:
     return (
         lease.id,
         lease.project,
-        json.dumps(dict(lease.said)),
+        json.dumps(dict(lease.stated)),
         lease.pico,
         lease.tokens,
         lease.created_ns,
         lease.expires_ns,
-        min(lease.spent_pico, _MOST),
-        min(lease.spent_tokens, _MOST),
+        min(lease.spent_pico, _MAX_INTEGER),
+        min(lease.spent_tokens, _MAX_INTEGER),
         lease.state.value,
     )
 
@@ -200,7 +200,7 @@ def _lease(row: Sequence[Any]) -> Lease:
     return Lease(
         id=lease_id,
         project=project,
-        said=json.loads(said),
+        stated=json.loads(said),
         pico=pico,
         tokens=tokens,
         created_ns=created,

@@ -23,7 +23,7 @@ class DeadLetterStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DeadLetterEntry:
     """One dead letter. `envelope` is None when the bytes are no envelope."""
 
     name: str
@@ -83,7 +83,7 @@ class DeadLetter:
     def _without(self, name: str) -> int:
         return sum(self._sizes.values()) - self._sizes.get(name, 0)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[DeadLetterEntry]:
         """Every entry, oldest name first."""
         for path in sorted(self._directory.glob("*.json")):
             about = json.loads(path.read_text())
@@ -91,7 +91,7 @@ class DeadLetter:
             envelope = None
             if "project" in about:
                 envelope = Envelope(about["project"], about["received_at"], about["spans"], data)
-            yield Entry(path.stem, Reason(about["reason"]), about["message"], envelope)
+            yield DeadLetterEntry(path.stem, Reason(about["reason"]), about["message"], envelope)
 
     def discard(self, name: str) -> None:
         """Delete one entry."""

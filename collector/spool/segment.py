@@ -75,15 +75,15 @@ def read_frames(file: BinaryIO, size: int, segment_id: str) -> Iterator[Envelope
         yield from read_segment(file.read(size - start), segment_id, start)
 
 
-def _read_frame(file: BinaryIO, most: int, seed: int) -> tuple[Envelope, int] | None:
-    """The whole frame of at most `most` bytes that is next, and its length. The payload is read to where it stays."""
+def _read_frame(file: BinaryIO, max_length: int, seed: int) -> tuple[Envelope, int] | None:
+    """The next whole frame of at most `max_length` bytes, and its length. The payload is read to where it stays."""
     start = file.read(_FRAME.size + _RECORD.size)
     if len(start) < _FRAME.size + _RECORD.size:
         return None
     mark, length, checksum = _FRAME.unpack_from(start)
     project_length, spans, received_at, digest = _RECORD.unpack_from(start, _FRAME.size)
     rest = length - _RECORD.size - project_length
-    if mark != _MARK or rest < 0 or _FRAME.size + length > most:
+    if mark != _MARK or rest < 0 or _FRAME.size + length > max_length:
         return None
     project, payload = file.read(project_length), file.read(rest)
     head = start[_FRAME.size :] + project

@@ -23,7 +23,7 @@ from collector.errors import Reason, Unavailable
 from collector.files import lock_directory, sync_directory, write_all, write_durably
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
-from collector.spool.delivery import Delivery
+from collector.spool.ack import SpoolAck
 from collector.spool.segment import (
     FRAME_SIZE,
     HEADER,
@@ -38,9 +38,9 @@ from collector.spool.segment import (
 log = structlog.get_logger("spanmeter.spool")
 
 _SUFFIX = ".seg"
-_HALVED = ".halved"
+_SPLIT = ".halved"
 # A segment's rows may be this many times its bytes: resource attributes are repeated for each span.
-_MOST_EXPANSION = 4
+_MAX_EXPANSION = 4
 _DISK_CHECK_SECONDS = 0.5
 _RECENT_BYTES = 256 * 1024 * 1024
 
@@ -60,16 +60,16 @@ class Segment:
 
     @property
     def _halved(self) -> Path:
-        return self.path.with_suffix(_HALVED)
+        return self.path.with_suffix(_SPLIT)
 
-    def halved(self) -> set[str]:
+    def split_inserts(self) -> set[str]:
         """The tokens of its inserts that are made in halves. A damaged one is no token that is ever asked for."""
         try:
             return set(self._halved.read_text(errors="replace").split())
         except OSError:
             return set()
 
-    def note_halved(self, token: str) -> None:
+    def note_split(self, token: str) -> None:
         """Remember, also when this process has ended, that an insert is made in halves. Raises OSError."""
         with self._halved.open("a") as file:
             file.write(f"{token}\n")
@@ -118,7 +118,7 @@ class _Pending:
     size: int
     spans: int
     expanded: int
-    delivery: Delivery
+    ack: SpoolAck
     loop: asyncio.AbstractEventLoop
 
 
@@ -154,13 +154,13 @@ class Spool:
         self._crash: BaseException | None = None
         self._listener: Callable[[], None] = lambda: None
         self._tidy()
-        self.adopt()
+        self.reclaim()
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
     # -- the write path -------------------------------------------------------------------------------------------
 
-    def append(self, envelope: Envelope, expanded: int = 0) -> Delivery:
+    def append(self, envelope: Envelope, expanded: int = 0) -> SpoolAck:
         """Queue an envelope; the delivery is settled when it is durable, or when it could not be made so.
 
         `expanded` is its size as rows, which bounds how much one insert may hold.
@@ -169,7 +169,7 @@ class Spool:
         loop = asyncio.get_running_loop()
         head = record_head(envelope)
         size = FRAME_SIZE + len(head) + len(envelope.payload)
-        pending = _Pending(head, envelope.payload, size, envelope.spans, expanded, Delivery(), loop)
+        pending = _Pending(head, envelope.payload, size, envelope.spans, expanded, SpoolAck(), loop)
         with self._lock:
             self._admit(size)
             self._pending.append(pending)
@@ -178,7 +178,7 @@ class Spool:
         if wake:
             # Once the loop has done what is due: all that arrived together is then one commit.
             loop.call_soon(self._bell.put, None)
-        return pending.delivery
+        return pending.ack
 
     def _admit(self, size: int) -> None:
         if self._stopping:
@@ -255,7 +255,7 @@ class Spool:
         return (
             size >= config.segment_bytes
             or spans >= config.segment_max_spans
-            or expanded >= _MOST_EXPANSION * config.segment_bytes
+            or expanded >= _MAX_EXPANSION * config.segment_bytes
         )
 
     def _write(self, chunk: list[_Pending], size: int, spans: int, expanded: int) -> None:
@@ -396,12 +396,12 @@ class Spool:
 
     def _tidy(self) -> None:
         """Remove what a crash has left of segments that are stored."""
-        for path in self.directory.glob(f"*{_HALVED}"):
+        for path in self.directory.glob(f"*{_SPLIT}"):
             if not path.with_suffix(_SUFFIX).exists():
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def adopt(self) -> None:
+    def reclaim(self) -> None:
         """Take up segments that lie in the directory: those of an earlier run, and those `replay` has put there."""
         with self._io, self._lock:
             known = {segment.id for segment in self._sealed}
@@ -497,12 +497,12 @@ def _frames(chunk: list[_Pending], seed: int) -> list[bytes]:
 
 def _answer(chunk: list[_Pending], failure: Unavailable | None) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is gone: so are those who asked
-        chunk[0].loop.call_soon_threadsafe(_settle, chunk, failure)
+        chunk[0].loop.call_soon_threadsafe(_complete, chunk, failure)
 
 
-def _settle(chunk: list[_Pending], failure: Unavailable | None) -> None:
+def _complete(chunk: list[_Pending], failure: Unavailable | None) -> None:
     for pending in chunk:
         try:
-            pending.delivery.settle(failure)
+            pending.ack.complete(failure)
         except Exception:  # the others of the chunk have their answer to come
             log.exception("A delivery could not be answered.")

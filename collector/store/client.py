@@ -91,7 +91,7 @@ class Store:
         """Whether the engine runs in this process."""
         return self._path is not None
 
-    def another(self) -> "Store":
+    def clone(self) -> "Store":
         """A second connection to the same database, for writes from another thread; close it before this one."""
         with _translated():
             store = Store(self._config, self._directory, first=False)

@@ -34,7 +34,7 @@ def clamp(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
     return batch.set_column(position, batch.schema.field(position), inside.cast(NANOSECONDS)), count
 
 
-class Rows(Protocol):
+class SpanRows(Protocol):
     """Rows to insert, as batches of one schema: a table, or what makes its batches anew each time it is asked."""
 
     @property
@@ -43,7 +43,7 @@ class Rows(Protocol):
     def to_batches(self) -> Iterable[pa.RecordBatch]: ...
 
 
-def by_day(rows: Rows, times: Sequence[pa.Array]) -> Iterator[tuple[str, Rows, Sequence[int]]]:
+def by_day(rows: SpanRows, times: Sequence[pa.Array]) -> Iterator[tuple[str, SpanRows, Sequence[int]]]:
     """`rows` by UTC day of Timestamp: a label stable for these rows, the rows, and their positions in `rows`.
 
     `times` are the columns Timestamp of the batches of `rows`.
@@ -67,12 +67,12 @@ def _rows_where(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, Seque
     return table.filter(mask), pc.indices_nonzero(mask).to_pylist()
 
 
-def insert_spans(store: Store, rows: Rows, token: str) -> None:
+def insert_spans(store: Store, rows: SpanRows, token: str) -> None:
     """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
     store.insert(TABLE, as_sent(rows, embedded=store.embedded), token)
 
 
-def as_sent(rows: Rows, *, embedded: bool) -> Iterator[pa.RecordBatch]:
+def as_sent(rows: SpanRows, *, embedded: bool) -> Iterator[pa.RecordBatch]:
     """The batches of one insert, repeated texts as dictionaries where the store takes them."""
     batches = iter(rows.to_batches())
     first = list(islice(batches, 2))
@@ -82,7 +82,7 @@ def as_sent(rows: Rows, *, embedded: bool) -> Iterator[pa.RecordBatch]:
 
 
 # How rows of one day are inserted: `insert_spans`, or something that does it and more.
-Insert = Callable[[Store, Rows, str], None]
+Insert = Callable[[Store, SpanRows, str], None]
 
 
 def with_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:

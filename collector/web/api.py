@@ -23,7 +23,7 @@ from collector.web.spans import rows_json, spans_json
 
 _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_RUNS = 100
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 _RUN_KEY = re.compile(r"([0-9]{1,18}|[1-8][0-9]{18})-([0-9a-f]{32})\Z")  # nanoseconds that fit 63 bits
 
 
@@ -160,7 +160,7 @@ def _parsed(name: str, text: str) -> datetime:
 
 def _integer(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
         raise Rejected(Reason.MALFORMED, f"{name}={text[:40]!r} is not a whole number.")
     return int(text)
 

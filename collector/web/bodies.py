@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from collector.errors import Reason, Rejected
 
-_MOST_BYTES = 64 * 1024
+_MAX_BYTES = 64 * 1024
 
 
 class JsonAnswer(JSONResponse):
@@ -53,8 +53,8 @@ async def _bounded(request: Request) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > _MOST_BYTES:
-            raise Rejected(Reason.TOO_LARGE, f"The body is larger than {_MOST_BYTES} bytes.")
+        if size > _MAX_BYTES:
+            raise Rejected(Reason.TOO_LARGE, f"The body is larger than {_MAX_BYTES} bytes.")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from collector.budgets.decisions import Decision, Standing, iso
+from collector.budgets.decisions import BudgetState, Decision, iso
 from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Unit
 from collector.model.budgets import Scope
@@ -41,25 +41,25 @@ def period_json(rule: Rule, period: Period) -> dict[str, Any]:
     }
 
 
-def standing_json(standing: Standing) -> dict[str, Any]:
-    rule = standing.rule
+def state_json(state: BudgetState) -> dict[str, Any]:
+    rule = state.rule
     return {
         "name": rule.name,
-        "scope": scope_json(rule, standing.scope),
+        "scope": scope_json(rule, state.scope),
         "unit": rule.unit.value,
-        "limit": amount(standing.limit, rule.unit),
-        "spend": amount(standing.spend, rule.unit),
-        "reserved": amount(standing.reserved, rule.unit),
-        "remaining": amount(standing.remaining, rule.unit),
-        "fraction": fraction(standing.spend, standing.limit),
-        "unpriced_calls": standing.unpriced,
+        "limit": amount(state.limit, rule.unit),
+        "spend": amount(state.spend, rule.unit),
+        "reserved": amount(state.reserved, rule.unit),
+        "remaining": amount(state.remaining, rule.unit),
+        "fraction": fraction(state.spend, state.limit),
+        "unpriced_calls": state.unpriced,
         "hard": rule.hard,
-        "period": period_json(rule, standing.period),
+        "period": period_json(rule, state.period),
     }
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
-    budgets = [standing_json(standing) for standing in decision.budgets]
+    budgets = [state_json(state) for state in decision.budgets]
     return {
         "allowed": decision.allowed,
         "reason": decision.reason.value if decision.reason else None,
@@ -75,7 +75,7 @@ def lease_json(lease: Lease) -> dict[str, Any]:
     return {
         "id": lease.id,
         "state": lease.state.value,
-        "said": dict(lease.said),
+        "said": dict(lease.stated),
         "amount_usd": amount(lease.pico, Unit.USD),
         "amount_tokens": amount(lease.tokens, Unit.TOKENS),
         "spent_usd": amount(lease.spent_pico, Unit.USD),
@@ -104,18 +104,18 @@ def decision_headers(decision: Decision) -> Mapping[str, str]:
         headers[f"{HEADER}degraded"] = _header(decision.degraded)
     if decision.budget is None:
         return headers
-    standing = decision.budget
-    unit = standing.rule.unit
-    values = scope_json(standing.rule, standing.scope).items()
+    state = decision.budget
+    unit = state.rule.unit
+    values = scope_json(state.rule, state.scope).items()
     told = {
-        "budget": _header(standing.rule.name),
+        "budget": _header(state.rule.name),
         "scope": ",".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in values),
         "unit": unit.value,
-        "spend": amount(standing.spend, unit),
-        "reserved": amount(standing.reserved, unit),
-        "limit": amount(standing.limit, unit),
-        "remaining": amount(standing.remaining, unit),
-        "reset": iso(standing.period.end, standing.rule),
+        "spend": amount(state.spend, unit),
+        "reserved": amount(state.reserved, unit),
+        "limit": amount(state.limit, unit),
+        "remaining": amount(state.remaining, unit),
+        "reset": iso(state.period.end, state.rule),
     }
     return headers | {HEADER + name: value for name, value in told.items() if value}
 

@@ -17,8 +17,8 @@ _ATTRIBUTE_HEADER = "attribute-"
 _ESTIMATES = ("estimate_usd", "estimate_tokens")
 _PLAIN = (*FIELDS, *_ESTIMATES)
 _KNOWN = (*_PLAIN, "attributes")
-_MOST_ATTRIBUTES = 64
-_MOST_TOKENS = 2**63 - 1
+_MAX_ATTRIBUTES = 64
+_MAX_TOKENS = 2**63 - 1
 
 # Headers of our own answers: a gateway may pass them on, and to the next one they say nothing of a run.
 _ANSWERED = ("budget", "scope", "spend", "reserved", "limit", "remaining", "unit", "reset", "reason", "degraded")
@@ -29,8 +29,8 @@ def run_of_json(project: str, body: Mapping[str, Any], *more: str) -> Run:
     if "project" in body:
         raise Rejected(Reason.MALFORMED, f"project cannot be said: it is your token's own, {project}.")
     known_only(body, (*_KNOWN, *more))
-    said = {name: _text(name, body[name]) for name in FIELDS if body.get(name) is not None}
-    return Run(project, {**said, **_attributes(body.get("attributes"))}, estimate_of(body, *_ESTIMATES))
+    stated = {name: _text(name, body[name]) for name in FIELDS if body.get(name) is not None}
+    return Run(project, {**stated, **_attributes(body.get("attributes"))}, estimate_of(body, *_ESTIMATES))
 
 
 def run_of_headers(
@@ -50,8 +50,8 @@ def run_of_headers(
     attributes = {keys[name]: value for name, value in own.items() if name in keys}
     asked = {name: value for name, value in query if name in _PLAIN or name.startswith(ATTRIBUTE)}
     values = {name: value for name, value in {**asked, **fields, **attributes}.items() if value}
-    said = {name: value for name, value in values.items() if name not in _ESTIMATES}
-    return Run(project, said, estimate_of(values, *_ESTIMATES))
+    stated = {name: value for name, value in values.items() if name not in _ESTIMATES}
+    return Run(project, stated, estimate_of(values, *_ESTIMATES))
 
 
 def estimate_of(body: Mapping[str, Any], usd_name: str, tokens_name: str) -> Estimate:
@@ -90,7 +90,7 @@ def _tokens(name: str, value: Any) -> int | None:
         number = Decimal(value) if isinstance(value, int | Decimal | str) and not isinstance(value, bool) else None
     except InvalidOperation:
         number = None
-    if number is None or not number.is_finite() or not 0 <= number <= _MOST_TOKENS or number != int(number):
+    if number is None or not number.is_finite() or not 0 <= number <= _MAX_TOKENS or number != int(number):
         raise Rejected(Reason.MALFORMED, f"{name}={str(value)[:40]!r} is not a number of tokens: whole, at least 0.")
     return int(number)
 
@@ -117,8 +117,8 @@ def _attributes(value: Any) -> dict[str, str]:
         return {}
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise Rejected(Reason.MALFORMED, 'attributes is an object of strings, for example {"tenant": "acme"}.')
-    if len(value) > _MOST_ATTRIBUTES:
-        raise Rejected(Reason.MALFORMED, f"attributes has {len(value)} keys; {_MOST_ATTRIBUTES} is the most.")
+    if len(value) > _MAX_ATTRIBUTES:
+        raise Rejected(Reason.MALFORMED, f"attributes has {len(value)} keys; {_MAX_ATTRIBUTES} is the most.")
     return {f"{ATTRIBUTE}{_whole('attributes', key)}": _whole("attributes", text) for key, text in value.items()}
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.admit.auth import Gate
-from collector.budgets.decisions import Standing, iso, period_at
+from collector.budgets.decisions import BudgetState, iso, period_at
 from collector.budgets.forecast import forecast
 from collector.budgets.periods import Period, Rolling
 from collector.budgets.rules import Rule, Unit
@@ -28,15 +28,15 @@ from collector.model.clock import Clock
 from collector.model.principal import Principal, Scope
 from collector.spending.enforcement import Enforcement
 from collector.web.bodies import JsonAnswer, known_only
-from collector.web.budget_answers import amount, period_json, scope_json, standing_json
+from collector.web.budget_answers import amount, period_json, scope_json, state_json
 
 _BUDGETS_A_PAGE = 20
 _SCOPES_A_PAGE = 100
-_MOST_A_PAGE = 1000
+_MAX_PAGE_SIZE = 1000
 _SCOPES_SHOWN = 5  # of each budget in the list
 _SHARES = 10
 _PERIODS = 12
-_LONGEST_NAME = 200
+_MAX_NAME_LENGTH = 200
 
 
 def routes(enforcement: Enforcement, stored: StoredSpend, gate: Gate, clock: Clock) -> list[Route]:
@@ -101,7 +101,7 @@ class _Views:
     def _rule(self, principal: Principal, name: str) -> Rule:
         rule = next((rule for rule in self._visible(principal) if rule.name == name), None)
         if rule is None:
-            told = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "..."
+            told = name if len(name) <= _MAX_NAME_LENGTH else name[:_MAX_NAME_LENGTH] + "..."
             raise Rejected(Reason.NOT_FOUND, f"No budget of project {principal.project} is called {told!r}.")
         return rule
 
@@ -148,8 +148,8 @@ class _Views:
         return frozenset(self._stored.scopes(rule, project, period)).__contains__
 
     def _state(self, rule: Rule, scope: Values, spent: Amount, now: int) -> dict[str, Any]:
-        standing = self._enforcement.standing(rule, scope, now, spent)
-        return {**standing_json(standing), "forecast": _forecast_json(standing, now)}
+        state = self._enforcement.state(rule, scope, now, spent)
+        return {**state_json(state), "forecast": _forecast_json(state, now)}
 
     def _from_the_store(self, rule: Rule, project: str, where: Mapping[str, str], period: Period) -> dict[str, Any]:
         """`breakdown` and `history`, null when the store does not answer, and then why."""
@@ -201,10 +201,10 @@ def _limits(rule: Rule, project: str, seen: Callable[[Values], bool]) -> list[di
     ]
 
 
-def _forecast_json(standing: Standing, now: int) -> dict[str, str | None] | None:
+def _forecast_json(state: BudgetState, now: int) -> dict[str, str | None] | None:
     """None of a rolling window: it has no end that its spend is heading for."""
-    rule, period = standing.rule, standing.period
-    outlook = forecast(standing.spend, standing.limit, period.start, period.end, now)
+    rule, period = state.rule, state.period
+    outlook = forecast(state.spend, state.limit, period.start, period.end, now)
     if outlook is None or isinstance(rule.schedule, Rolling):
         return None
     return {
@@ -230,8 +230,8 @@ def _total(amounts: Mapping[Values, Amount]) -> Amount:
 
 def _limit(query: Mapping[str, str], default: int) -> int:
     text = query.get("limit", str(default))
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_A_PAGE or len(text) > 9:
-        raise Rejected(Reason.MALFORMED, f"limit={text[:40]!r} is not a whole number from 1 to {_MOST_A_PAGE}.")
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= _MAX_PAGE_SIZE or len(text) > 9:
+        raise Rejected(Reason.MALFORMED, f"limit={text[:40]!r} is not a whole number from 1 to {_MAX_PAGE_SIZE}.")
     return int(text)
 
 

@@ -6,7 +6,7 @@ from collector.model.clock import Clock
 from collector.webhooks.client import Client, NoAnswer
 from collector.webhooks.deliveries import Attempt
 from collector.webhooks.endpoint import Endpoint
-from collector.webhooks.retries import Verdict, parse_retry_after, verdict
+from collector.webhooks.retries import Outcome, outcome_of, parse_retry_after
 from collector.webhooks.signing import signed_headers
 
 
@@ -15,7 +15,7 @@ class Made:
     """What came of it: the entry for the log, what it means, and the seconds that the receiver asked for."""
 
     log: Attempt
-    verdict: Verdict
+    outcome: Outcome
     retry_after: float | None
 
 
@@ -23,7 +23,7 @@ async def attempt(client: Client, clock: Clock, endpoint: Endpoint, event_id: st
     """Send `body` once. Never raises for what a receiver or the network does."""
     began, began_at = clock.monotonic(), clock.time_ns()
     status, response, retry_after = 0, "", None
-    outcome = Verdict.FAILED
+    outcome = Outcome.FAILED
     try:
         headers = signed_headers(event_id, began_at, body, endpoint.secrets)
         answer = await client.post(endpoint, headers, body)
@@ -31,7 +31,7 @@ async def attempt(client: Client, clock: Clock, endpoint: Endpoint, event_id: st
         error = str(failure)
     else:
         status, response = answer.status, answer.excerpt
-        outcome, error = verdict(status), _sentence(endpoint, status)
+        outcome, error = outcome_of(status), _sentence(endpoint, status)
         retry_after = parse_retry_after(answer.retry_after, clock.time_ns())
     duration = int((clock.monotonic() - began) * 1e9)
     return Made(Attempt(began_at, duration, outcome.value, status, error, response), outcome, retry_after)

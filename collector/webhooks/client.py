@@ -14,7 +14,7 @@ from collector.errors import SpanmeterError
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.targets import CheckedBackend, Resolver, TargetRefused, look_up
 
-_MOST_READ = 16 * 1024
+_MAX_READ = 16 * 1024
 _EXCERPT = 1000
 _BODY_SECONDS = 1.0
 _LOOKUPS = 8
@@ -104,7 +104,7 @@ async def _beginning(response: httpcore2.Response) -> str:
         async with asyncio.timeout(_BODY_SECONDS), aclosing(response.aiter_stream()) as chunks:
             async for chunk in chunks:
                 data += chunk
-                if len(data) >= _MOST_READ:
+                if len(data) >= _MAX_READ:
                     break
     except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
         pass

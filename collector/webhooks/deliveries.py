@@ -14,11 +14,11 @@ from collector.webhooks.database import Database
 from collector.webhooks.endpoint import Endpoint
 
 PENDING, HELD, DELIVERED, FAILED = "pending", "held", "delivered", "failed"
-_LONGEST_ERROR = 500
+_MAX_ERROR_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookDelivery:
     """One event on its way to one endpoint. `attempt` numbers the coming attempt, `tries` those of this queueing."""
 
     id: int
@@ -103,7 +103,7 @@ class Deliveries:
         """What waits for its first attempt is due now, within the caller's transaction."""
         connection.execute(_HASTEN, {"event": event_id, "now": self._clock.time_ns()})
 
-    def claim(self, endpoint: str, limit: int, lease: float) -> list[Delivery]:
+    def claim(self, endpoint: str, limit: int, lease: float) -> list[WebhookDelivery]:
         """Take up to `limit` due deliveries of an endpoint; no one else gets them for `lease` seconds."""
         now = self._clock.time_ns()
         due = (endpoint, now, now, limit)
@@ -113,12 +113,12 @@ class Deliveries:
             rows = connection.execute(_CLAIM, (now + int(lease * 1e9), *due)).fetchall()
             return [self._claimed(connection, row) for row in rows]
 
-    def _claimed(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
+    def _claimed(self, connection: sqlite3.Connection, row: sqlite3.Row) -> WebhookDelivery:
         body = row["body"]
         if body is None:
             body = self._late_body(connection, row["event_id"], row["endpoint"])
             connection.execute("UPDATE deliveries SET body = ? WHERE id = ?", (body, row["id"]))
-        return Delivery(row["id"], row["event_id"], row["endpoint"], body, row["attempts"] + 1, row["tries"])
+        return WebhookDelivery(row["id"], row["event_id"], row["endpoint"], body, row["attempts"] + 1, row["tries"])
 
     def next_due(self, endpoints: Iterable[str]) -> int | None:
         """When the earliest delivery of these endpoints that no one has claimed is due (Unix ns); None without any."""
@@ -126,15 +126,15 @@ class Deliveries:
         rows = [row for name in endpoints for row in self._database.rows(_NEXT, (name, now))]
         return min((row["next_at"] for row in rows), default=None)
 
-    def succeeded(self, delivery: Delivery, attempt: Attempt) -> None:
+    def succeeded(self, delivery: WebhookDelivery, attempt: Attempt) -> None:
         """Log the attempt; the delivery is done."""
         self._finish(delivery, attempt, DELIVERED)
 
-    def failed(self, delivery: Delivery, attempt: Attempt, next_at: int | None) -> None:
+    def failed(self, delivery: WebhookDelivery, attempt: Attempt, next_at: int | None) -> None:
         """Log the attempt; it is due again at `next_at` (Unix ns), or given up."""
         self._finish(delivery, attempt, FAILED if next_at is None else PENDING, next_at)
 
-    def gone(self, delivery: Delivery, attempt: Attempt, fingerprint: str) -> None:
+    def gone(self, delivery: WebhookDelivery, attempt: Attempt, fingerprint: str) -> None:
         """Log the attempt and disable its endpoint, if it still is the one that was asked; what waits is held."""
         now = self._clock.time_ns()
         with self._database.transaction() as connection:
@@ -150,15 +150,20 @@ class Deliveries:
             for row in ids or ():
                 connection.execute("UPDATE deliveries SET claimed_until = 0 WHERE id = ?", (row,))
 
-    def _finish(self, delivery: Delivery, attempt: Attempt, state: str, next_at: int | None = None) -> None:
+    def _finish(self, delivery: WebhookDelivery, attempt: Attempt, state: str, next_at: int | None = None) -> None:
         with self._database.transaction() as connection:
             self._log(connection, delivery, attempt, state, next_at)
 
     def _log(
-        self, connection: sqlite3.Connection, delivery: Delivery, attempt: Attempt, state: str, next_at: int | None
+        self,
+        connection: sqlite3.Connection,
+        delivery: WebhookDelivery,
+        attempt: Attempt,
+        state: str,
+        next_at: int | None,
     ) -> None:
         finished = self._clock.time_ns() if state in {DELIVERED, FAILED} else None
-        error = attempt.error[:_LONGEST_ERROR]
+        error = attempt.error[:_MAX_ERROR_LENGTH]
         key = (delivery.event_id, delivery.endpoint, delivery.attempt)
         facts = (attempt.at, attempt.duration, attempt.outcome, attempt.status, error, attempt.response)
         connection.execute(_ATTEMPT, (*key, *facts))
@@ -174,7 +179,7 @@ class Deliveries:
         """Log within the caller's transaction a delivery that had one attempt and gets no more."""
         self.queue(connection, event_id, {endpoint: body})
         (row,) = connection.execute(_ID, (event_id, endpoint))
-        delivery = Delivery(row["id"], event_id, endpoint, body, 1, 0)
+        delivery = WebhookDelivery(row["id"], event_id, endpoint, body, 1, 0)
         self._log(connection, delivery, attempt, DELIVERED if attempt.outcome == DELIVERED else FAILED, None)
 
     def replay(

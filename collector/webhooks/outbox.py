@@ -12,7 +12,7 @@ from typing import Any
 
 from collector.model.budgets import BudgetEvent, EventType, Line, Scope
 from collector.model.clock import Clock
-from collector.telemetry import Reading
+from collector.telemetry import Sample
 from collector.webhooks.copies import Copier
 from collector.webhooks.database import Database, storable
 from collector.webhooks.deliveries import Attempt, Deliveries
@@ -20,11 +20,11 @@ from collector.webhooks.endpoint import STANDARD, Endpoint
 from collector.webhooks.payloads import render
 
 _DAY = 86_400 * 10**9
-_LONGEST_PERIOD = 366 * _DAY
+_MAX_PERIOD = 366 * _DAY
 # Longer than a late span is counted in a period that has ended (budgets.ledger): what fired must be known till then.
 RETENTION_SECONDS = 40 * 86_400.0
 # What the store knows of an event is waited for so long: it has to be on its way within two seconds of the span.
-_DESCRIBED_WITHIN_NS = 600_000_000
+_CONTRIBUTORS_WITHIN_NS = 600_000_000
 FILE = "webhooks.db"  # in the data directory
 
 
@@ -43,7 +43,7 @@ class Outbox:
         self._clock = clock
         self._retention_ns = int(retention * 1e9)
         self._templates: Mapping[str, str] = {}
-        self._sent_undescribed = 0
+        self._sent_without_contributors = 0
         self.deliveries = Deliveries(self._database, clock, self._late_body)
         self.copier = Copier(self._database)
 
@@ -53,7 +53,7 @@ class Outbox:
         self.deliveries.configure(endpoints)
 
     def record(
-        self, events: Iterable[BudgetEvent], told: Mapping[Line, int | None] = MappingProxyType({})
+        self, events: Iterable[BudgetEvent], notified: Mapping[Line, int | None] = MappingProxyType({})
     ) -> list[BudgetEvent]:
         """Make events and their deliveries durable, all or none; those that were not known before.
 
@@ -61,24 +61,26 @@ class Outbox:
         Unavailable when the disk refuses; nothing is recorded then.
         """
         rows = [(event, self._row(event), self._bodies(event)) for event in events]
-        if not rows and not told:
+        if not rows and not notified:
             return []
         new = []
         with self._database.transaction() as connection:
-            kept = {line: step for line, step in told.items() if step is not None}
-            connection.executemany(_DELETE_LINE, [_line_row(line) for line in told if line not in kept])
+            kept = {line: step for line, step in notified.items() if step is not None}
+            connection.executemany(_DELETE_LINE, [_line_row(line) for line in notified if line not in kept])
             connection.executemany(_PUT_LINE, [(*_line_row(line), step) for line, step in kept.items()])
             for event, row, bodies in rows:
                 if connection.execute(_INSERT_EVENT, row).rowcount:
-                    self.deliveries.queue(connection, event.id, bodies, 0 if event.described else _DESCRIBED_WITHIN_NS)
+                    self.deliveries.queue(
+                        connection, event.id, bodies, 0 if event.has_contributors else _CONTRIBUTORS_WITHIN_NS
+                    )
                     new.append(event)
         return new
 
-    def undescribed(self, limit: int) -> list[BudgetEvent]:
+    def without_contributors(self, limit: int) -> list[BudgetEvent]:
         """Events that lack what only the store knows, oldest first."""
-        return [_event(row) for row in self._database.rows(_UNDESCRIBED, (limit,))]
+        return [_event(row) for row in self._database.rows(_WITHOUT_CONTRIBUTORS, (limit,))]
 
-    def describe(self, more: Mapping[str, Mapping[str, Any]]) -> None:
+    def add_contributors(self, more: Mapping[str, Mapping[str, Any]]) -> None:
         """Add to the data of events, by id, and let them go. Those that were sent by now stay as they are."""
         if not more:
             return
@@ -89,10 +91,10 @@ class Outbox:
                     connection.execute("UPDATE events SET data = ?, described = 1 WHERE id = ?", (data, event_id))
                     self.deliveries.hasten(connection, event_id)
 
-    def readings(self) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Sample]:
         """For /metrics."""
         text = "Events sent without their top contributors: the store did not say in time."
-        yield "counter", "spanmeter_webhooks_events_without_top", text, self._sent_undescribed
+        yield "counter", "spanmeter_webhooks_events_without_top", text, self._sent_without_contributors
 
     def note_test(self, event: BudgetEvent, endpoint: Endpoint, body: bytes, attempt: Attempt) -> None:
         """Log a test that has been sent: whatever came of it, it is not sent again."""
@@ -103,12 +105,12 @@ class Outbox:
     def _row(self, event: BudgetEvent) -> tuple[object, ...]:
         keep_from = max(event.period_end, self._clock.time_ns())
         if not event.period_end and event.type is not EventType.TEST:
-            keep_from += _LONGEST_PERIOD  # of a period that is not said, the end may be this far
+            keep_from += _MAX_PERIOD  # of a period that is not said, the end may be this far
         scope, data = json.dumps(event.scope), json.dumps(event.data, default=str)
         period = (event.period_start, event.period_end)
         webhooks = json.dumps(event.webhooks)
         head = (event.id, event.type.value, storable(event.budget), scope, *period, event.threshold)
-        return (*head, event.created_ns, data, webhooks, keep_from, int(event.described))
+        return (*head, event.created_ns, data, webhooks, keep_from, int(event.has_contributors))
 
     def _bodies(self, event: BudgetEvent) -> dict[str, bytes | None]:
         return {name: self._body(event, name) for name in event.webhooks}
@@ -116,7 +118,7 @@ class Outbox:
     def _body(self, event: BudgetEvent, endpoint: str) -> bytes | None:
         """None while an event is not described, and while an endpoint is not configured: its template is unknown."""
         template = self._templates.get(endpoint)
-        return None if template is None or not event.described else render(event, template)
+        return None if template is None or not event.has_contributors else render(event, template)
 
     def _late_body(self, connection: sqlite3.Connection, event_id: str, endpoint: str) -> bytes:
         """The body of what was recorded before it was described, or its endpoint configured."""
@@ -124,14 +126,14 @@ class Outbox:
         if not row["described"]:
             # It waits no longer; from now on it is the same for all endpoints.
             connection.execute("UPDATE events SET described = 1 WHERE id = ?", (event_id,))
-            self._sent_undescribed += 1
+            self._sent_without_contributors += 1
         return render(_event(row), self._templates.get(endpoint, STANDARD))
 
     def has(self, event_id: str) -> bool:
         """Whether the event has been recorded."""
         return bool(self._database.rows("SELECT 1 FROM events WHERE id = ?", (event_id,)))
 
-    def told(self) -> dict[Line, int]:
+    def notified(self) -> dict[Line, int]:
         """For each line of a rolling window the step (Unix ns) that was told of last."""
         return {
             Line(row["budget"], tuple(json.loads(row["scope"])), EventType(row["type"]), row["threshold"]): row["step"]
@@ -171,7 +173,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _PUT_LINE = "INSERT OR REPLACE INTO lines_over (budget, scope, type, threshold, step) VALUES (?, ?, ?, ?, ?)"
 _DELETE_LINE = "DELETE FROM lines_over WHERE budget = ? AND scope = ? AND type = ? AND threshold = ?"
 _OF_BUDGET = "SELECT * FROM events WHERE budget = ? ORDER BY seq DESC LIMIT ?"
-_UNDESCRIBED = "SELECT * FROM events WHERE described = 0 ORDER BY seq LIMIT ?"
+_WITHOUT_CONTRIBUTORS = "SELECT * FROM events WHERE described = 0 ORDER BY seq LIMIT ?"
 _CROSSED = """
 SELECT DISTINCT period_start, period_end, scope FROM events
 WHERE budget = ? AND period_start >= ? AND type IN ('budget.threshold_reached', 'budget.breached')
@@ -195,5 +197,5 @@ def _event(row: sqlite3.Row) -> BudgetEvent:
         period_start=row["period_start"],
         period_end=row["period_end"],
         threshold=row["threshold"],
-        described=bool(row["described"]),
+        has_contributors=bool(row["described"]),
     )

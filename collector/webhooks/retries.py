@@ -12,11 +12,11 @@ from enum import StrEnum
 _MINUTE, _HOUR = 60.0, 3600.0
 # Seconds from one attempt to the next: ten attempts over three days.
 DELAYS = (5.0, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR)
-LONGEST = 24 * _HOUR
+MAX_DELAY = 24 * _HOUR
 _JITTER = 0.2
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     """What an answer's status means for its delivery."""
 
     DELIVERED = "delivered"
@@ -24,11 +24,11 @@ class Verdict(StrEnum):
     GONE = "gone"  # the receiver wants no more: its endpoint is disabled
 
 
-def verdict(status: int) -> Verdict:
+def outcome_of(status: int) -> Outcome:
     """2xx is success, 410 the end; anything else may pass: people mend a path or a secret within the schedule."""
     if 200 <= status < 300:
-        return Verdict.DELIVERED
-    return Verdict.GONE if status == 410 else Verdict.FAILED
+        return Outcome.DELIVERED
+    return Outcome.GONE if status == 410 else Outcome.FAILED
 
 
 def next_delay(failures: int, retry_after: float | None, random: Callable[[], float]) -> float | None:
@@ -41,18 +41,18 @@ def next_delay(failures: int, retry_after: float | None, random: Callable[[], fl
         return None
     jittered = DELAYS[failures - 1] * (1 + _JITTER * (2 * random() - 1))
     asked = (retry_after or 0.0) * (1 + _JITTER * random())
-    return min(max(jittered, asked), LONGEST)
+    return min(max(jittered, asked), MAX_DELAY)
 
 
 def parse_retry_after(text: str | None, now_ns: int) -> float | None:
     """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None for what is none or lies in the past."""
     text = (text or "").strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST)
+        return min(float(text[:9]), MAX_DELAY)
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
     moment = at.replace(tzinfo=UTC) if at.tzinfo is None else at
     seconds = (moment - datetime.fromtimestamp(now_ns / 1e9, UTC)).total_seconds()
-    return min(seconds, LONGEST) if seconds > 0 else None
+    return min(seconds, MAX_DELAY) if seconds > 0 else None

@@ -10,13 +10,13 @@ import structlog
 
 from collector.errors import Unavailable
 from collector.model.clock import Clock
-from collector.telemetry import Metrics, Reading
+from collector.telemetry import Metrics, Sample
 from collector.webhooks.attempt import Made, attempt
 from collector.webhooks.client import Client
-from collector.webhooks.deliveries import Deliveries, Delivery, Statistics
+from collector.webhooks.deliveries import Deliveries, Statistics, WebhookDelivery
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.outbox import Outbox
-from collector.webhooks.retries import Verdict, next_delay
+from collector.webhooks.retries import Outcome, next_delay
 
 log = structlog.get_logger("spanmeter.webhooks")
 
@@ -122,7 +122,7 @@ class Sender:
         busy = [name for name, _ in self._under_way.values()]
         return any(busy.count(name) < endpoint.max_concurrency for name, endpoint in endpoints.items())
 
-    async def _deliver(self, endpoint: Endpoint, delivery: Delivery) -> None:
+    async def _deliver(self, endpoint: Endpoint, delivery: WebhookDelivery) -> None:
         try:
             await self._attempt(endpoint, delivery)
         except Exception:  # a defect of ours: it must not end the sender, and the claim runs out
@@ -131,17 +131,17 @@ class Sender:
             self._under_way.pop(delivery.id, None)
             self._awake.set()
 
-    async def _attempt(self, endpoint: Endpoint, delivery: Delivery) -> None:
+    async def _attempt(self, endpoint: Endpoint, delivery: WebhookDelivery) -> None:
         made = await attempt(self._client, self._clock, endpoint, delivery.event_id, delivery.body)
         self._metrics.webhook_attempts.labels(endpoint.name, made.log.outcome).inc()
-        await self._settle(endpoint, delivery, made)
+        await self._conclude(endpoint, delivery, made)
 
-    async def _settle(self, endpoint: Endpoint, delivery: Delivery, made: Made) -> None:
+    async def _conclude(self, endpoint: Endpoint, delivery: WebhookDelivery, made: Made) -> None:
         facts: dict[str, Any] = {"endpoint": endpoint.name, "id": delivery.event_id, "attempt": delivery.attempt}
-        if made.verdict is Verdict.DELIVERED:
+        if made.outcome is Outcome.DELIVERED:
             await self._patiently(lambda: self._deliveries.succeeded(delivery, made.log))
             log.debug("A webhook was delivered.", **facts)
-        elif made.verdict is Verdict.GONE:
+        elif made.outcome is Outcome.GONE:
             await self._patiently(lambda: self._deliveries.gone(delivery, made.log, endpoint.fingerprint))
             log.warning("A webhook's endpoint wants no more and is disabled.", why=made.log.error, **facts)
         else:
@@ -187,7 +187,7 @@ class Sender:
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _readings(self) -> Iterable[Reading]:
+    def _readings(self) -> Iterable[Sample]:
         now = self._statistics
         age = (self._clock.time_ns() - now.oldest) / 1e9 if now.oldest else 0.0
         yield "gauge", "spanmeter_webhooks_pending", "Deliveries to be sent, now or again.", now.pending

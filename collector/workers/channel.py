@@ -13,10 +13,10 @@ from typing import Any
 
 from collector.errors import StartError
 
-_LONGEST_MESSAGE = 64 * 1024 * 1024
+_MAX_MESSAGE_LENGTH = 64 * 1024 * 1024
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """To a worker: CONFIG (first), SERVE (once it is READY), AUTH, METRICS (the question). The rest is said by it."""
 
     CONFIG = "config"
@@ -40,14 +40,14 @@ class Channel:
     @classmethod
     async def over(cls, sock: socket.socket) -> "Channel":
         """The end that is the connected socket `sock`."""
-        return cls(*await asyncio.open_unix_connection(sock=sock, limit=_LONGEST_MESSAGE))
+        return cls(*await asyncio.open_unix_connection(sock=sock, limit=_MAX_MESSAGE_LENGTH))
 
-    def send(self, kind: Kind, value: Any = None) -> None:
+    def send(self, kind: MessageKind, value: Any = None) -> None:
         """Send a message; drop it after `finish`, or when the other side has ended."""
         if not (self._finished or self._writer.is_closing()):
             self._writer.write(json.dumps([kind, value]).encode() + b"\n")
 
-    async def receive(self) -> tuple[Kind, Any] | None:
+    async def receive(self) -> tuple[MessageKind, Any] | None:
         """The next message; None when the other side has ended, or sends no more."""
         try:
             line = await self._reader.readline()
@@ -56,7 +56,7 @@ class Channel:
         if not line.endswith(b"\n"):
             return None
         kind, value = json.loads(line)
-        return Kind(kind), value
+        return MessageKind(kind), value
 
     def finish(self) -> None:
         """Send no more: the other side takes that as the order to end."""

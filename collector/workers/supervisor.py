@@ -17,8 +17,8 @@ from collector.errors import StartError
 from collector.net.sockets import bound
 from collector.spool import Spool
 from collector.spool.shares import collect, share
-from collector.telemetry import Reading
-from collector.workers.channel import Channel, Kind
+from collector.telemetry import Sample
+from collector.workers.channel import Channel, MessageKind
 
 log = structlog.get_logger("spanmeter.workers")
 
@@ -26,7 +26,7 @@ log = structlog.get_logger("spanmeter.workers")
 _NOT_FOR_WORKERS = {"store", "pricing", "budgets", "enforcement", "ledger", "webhooks"}
 
 _FIRST_PAUSE = 0.25
-_LONGEST_PAUSE = 10.0
+_MAX_PAUSE = 10.0
 _STEADY_SECONDS = 30.0
 _ANSWER_SECONDS = 2.0
 _PORT_PATIENCE = 5.0
@@ -56,7 +56,7 @@ class Workers:
         for worker in self._workers:
             worker.settings = settings
         self._running = asyncio.gather(*[worker.run() for worker in self._workers])
-        self._adopting = asyncio.create_task(self._adopt(), name="adopt")
+        self._reclaiming = asyncio.create_task(self._reclaim_published(), name="adopt")
         try:
             # All at once: clients reconnect to whoever listens first, and stay there.
             await self._all(worker.ready for worker in self._workers)
@@ -92,16 +92,16 @@ class Workers:
 
     async def run(self) -> None:
         """Keep them running; return once stopped."""
-        ended: set[asyncio.Future[Any]] = {self._running, self._adopting}
+        ended: set[asyncio.Future[Any]] = {self._running, self._reclaiming}
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
-        await (self._running if self._running.done() else self._adopting)
+        await (self._running if self._running.done() else self._reclaiming)
 
-    async def _adopt(self) -> None:
+    async def _reclaim_published(self) -> None:
         """Take up what is published, also while the drain is busy with a store that is away: it counts as spooled."""
         while True:
             await self._published.wait()
             self._published.clear()
-            await asyncio.to_thread(self._spool.adopt)
+            await asyncio.to_thread(self._spool.reclaim)
 
     async def stop(self, grace: float) -> None:
         """Let them take no more requests, give those in flight `grace` seconds, and take up what they have spooled."""
@@ -111,8 +111,8 @@ class Workers:
         for worker in self._workers:
             worker.kill()
         await self._running
-        self._adopting.cancel()
-        await asyncio.to_thread(self._spool.adopt)
+        self._reclaiming.cancel()
+        await asyncio.to_thread(self._spool.reclaim)
         for sock in self._reserved:
             sock.close()
 
@@ -121,17 +121,17 @@ class Workers:
         for worker in self._workers:
             worker.reload(auth)
 
-    def why_not(self) -> str:
+    def unready_reason(self) -> str:
         """Why not all of them accept spans, as a sentence; empty when they do."""
         missing = [str(worker.number) for worker in self._workers if not worker.accepting]
         return f"These receiver processes do not accept spans now: {', '.join(missing)}." if missing else ""
 
-    async def samples(self) -> dict[str, str]:
+    async def worker_metrics(self) -> dict[str, str]:
         """The metrics of each by `worker`, as text; of those that do not answer in time, none."""
-        texts = await asyncio.gather(*[worker.samples() for worker in self._workers])
+        texts = await asyncio.gather(*[worker.worker_metrics() for worker in self._workers])
         return {str(worker.number): text for worker, text in zip(self._workers, texts, strict=True)}
 
-    def readings(self) -> Iterable[Reading]:
+    def readings(self) -> Iterable[Sample]:
         accepting = sum(worker.accepting for worker in self._workers)
         yield "gauge", "spanmeter_workers_accepting", "Receiver processes that accept spans.", accepting
         restarts = sum(worker.restarts for worker in self._workers)
@@ -181,7 +181,7 @@ class _Worker:
             )
             self.restarts += 1
             await _within(pause, self._stopping)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, _MAX_PAUSE)
 
     async def _live(self) -> int | None:
         """Start a process and listen to it to its end; its exit code, None when it could not be started."""
@@ -193,7 +193,7 @@ class _Worker:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-P", "-m", "collector", "worker"), stdin=theirs.fileno(), env=_environment()
                 )
-            channel.send(Kind.CONFIG, {"worker": self.number, "config": self.settings})
+            channel.send(MessageKind.CONFIG, {"worker": self.number, "config": self.settings})
             if self._stopping.is_set():
                 channel.finish()
             while message := await channel.receive():
@@ -211,23 +211,23 @@ class _Worker:
             while self._asked:
                 self._asked.popleft().cancel()
 
-    def _take(self, kind: Kind, value: str) -> None:
-        if kind is Kind.PUBLISHED:
+    def _take(self, kind: MessageKind, value: str) -> None:
+        if kind is MessageKind.PUBLISHED:
             self._published()
-        elif kind is Kind.READY:
+        elif kind is MessageKind.READY:
             if self._may_serve:
                 self.serve()
             elif not self.ready.done():
                 self.ready.set_result(None)
-        elif kind is Kind.ACCEPTING:
+        elif kind is MessageKind.ACCEPTING:
             self.accepting = True
             if not self.serving.done():
                 self.serving.set_result(None)
-        elif kind is Kind.METRICS:
+        elif kind is MessageKind.METRICS:
             answer = self._asked.popleft()
             if not answer.done():
                 answer.set_result(value)
-        elif kind is Kind.FAILED:
+        elif kind is MessageKind.FAILED:
             self._failure = value
 
     async def _collect(self) -> None:
@@ -242,7 +242,7 @@ class _Worker:
         """Let the process, and those after it, take connections."""
         self._may_serve = True
         if self._channel:
-            self._channel.send(Kind.SERVE)
+            self._channel.send(MessageKind.SERVE)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -259,15 +259,15 @@ class _Worker:
     def reload(self, auth: AuthConfig) -> None:
         self.settings = {**self.settings, "auth": auth.model_dump(mode="json")}
         if self._channel:
-            self._channel.send(Kind.AUTH, self.settings["auth"])
+            self._channel.send(MessageKind.AUTH, self.settings["auth"])
 
-    async def samples(self) -> str:
+    async def worker_metrics(self) -> str:
         """Its metrics as text; empty when it does not answer."""
         if not self._channel or not self.accepting:
             return ""
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._asked.append(answer)
-        self._channel.send(Kind.METRICS)
+        self._channel.send(MessageKind.METRICS)
         await asyncio.wait({answer}, timeout=_ANSWER_SECONDS)
         return answer.result() if answer.done() and not answer.cancelled() else ""
 

@@ -16,13 +16,13 @@ from collector.config import AuthConfig, Config
 from collector.errors import SpanmeterError, StartError
 from collector.files import sync_directory
 from collector.model.clock import Clock, SystemClock
-from collector.receive.receiver import Intake, spool_readings
+from collector.receive.receiver import Receiver, spool_readings
 from collector.runtime import collect_cycles
 from collector.spool import Spool
 from collector.spool.shares import Elsewhere, share
 from collector.spool.spool import recent, segments_in
 from collector.telemetry import Metrics, set_up_logs
-from collector.workers.channel import Channel, Kind
+from collector.workers.channel import Channel, MessageKind
 from collector.workers.publisher import Publisher
 
 
@@ -36,10 +36,10 @@ class Worker:
         target = config.directory / "spool"
         own = share(target, number)
         elsewhere = Elsewhere(target, own, clock)
-        spooling = config.spool.suiting(embedded=config.store.embedded)
+        spooling = config.spool.with_defaults_for(embedded=config.store.embedded)
         self._spool = Spool(own, spooling, clock, elsewhere.bytes)
         sync_directory(target)  # a folder that was just made must not go in a power cut with what is acknowledged in it
-        self._intake = Intake(config, self._spool, clock, self._metrics)
+        self._intake = Receiver(config, self._spool, clock, self._metrics)
         # What any of them has spooled before this start lies with the daemon now.
         self._intake.restore(lambda since: recent(segments_in(target), since))
         self._publisher = Publisher(
@@ -51,11 +51,11 @@ class Worker:
     async def run(self) -> None:
         """Serve until the daemon says so, or is gone."""
         try:
-            self._channel.send(Kind.READY)
-            if not await self._obey(until=Kind.SERVE):
+            self._channel.send(MessageKind.READY)
+            if not await self._obey(until=MessageKind.SERVE):
                 return
             await self._intake.start()
-            self._channel.send(Kind.ACCEPTING)
+            self._channel.send(MessageKind.ACCEPTING)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publisher.run(), name="publisher")
                 garbage = tasks.create_task(collect_cycles(), name="garbage")
@@ -67,18 +67,18 @@ class Worker:
             self._spool.close()
 
     def _tell_published(self) -> None:
-        self._channel.send(Kind.PUBLISHED)
+        self._channel.send(MessageKind.PUBLISHED)
 
-    async def _obey(self, until: Kind | None = None) -> bool:
+    async def _obey(self, until: MessageKind | None = None) -> bool:
         """Do what the daemon says: until it says `until` (True), or says no more (False)."""
         while message := await self._channel.receive():
             kind, value = message
             if kind is until:
                 return True
-            if kind is Kind.AUTH:
+            if kind is MessageKind.AUTH:
                 self._intake.reload(AuthConfig.model_validate(value))
-            elif kind is Kind.METRICS:
-                self._channel.send(Kind.METRICS, generate_latest(self._metrics.registry).decode())
+            elif kind is MessageKind.METRICS:
+                self._channel.send(MessageKind.METRICS, generate_latest(self._metrics.registry).decode())
         return False
 
 
@@ -93,7 +93,7 @@ async def run_worker(sock: socket.socket) -> None:
         _, settings = first
         await _run(settings, channel, loop)
     except SpanmeterError as error:
-        channel.send(Kind.FAILED, str(error))
+        channel.send(MessageKind.FAILED, str(error))
         raise
     finally:
         await channel.close()

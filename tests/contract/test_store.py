@@ -232,7 +232,7 @@ def test_batches_of_one_insert_keep_their_own_texts(fresh: Store) -> None:
 
 def test_two_writers_insert_at_once(fresh: Store) -> None:
     """Each hands over its own rows, not the other's."""
-    second = fresh.another()
+    second = fresh.clone()
     with ThreadPoolExecutor(2) as threads:
         for number in range(20):
             rows = (batch(f"a{number:02}", trace=number + 1), batch(f"b{number:02}", trace=number + 101))
@@ -328,12 +328,12 @@ def test_migrating_twice_applies_once(opener: Opener) -> None:
 
 
 def test_migrated_columns_are_those_of_the_catalogue(fresh: Store) -> None:
-    described = fresh.query(
+    has_contributors = fresh.query(
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = 'otel_traces' "
         "ORDER BY position",
         {"database": fresh.database},
     ).to_pylist()
-    assert [(row["name"], row["type"]) for row in described] == [(c.name, c.clickhouse) for c in SPAN_COLUMNS]
+    assert [(row["name"], row["type"]) for row in has_contributors] == [(c.name, c.clickhouse) for c in SPAN_COLUMNS]
 
 
 def test_a_changed_migration_stops_the_start(fresh: Store) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.client import Budget, BudgetError, BudgetExceeded
+from spanmeter import Budget, BudgetError, BudgetExceeded
 from tests.support.calls import OVERRIDES, Call, request
 from tests.support.daemon import DaemonProcess, wait_until
 

@@ -46,7 +46,7 @@ class Told(Bench):
         self.alerting = self.another_alerting(self.outbox)
         self.alerting.decide_all()
         self.changes = Deciding(self.alerting)
-        self.spending._told = self.changes.append
+        self.spending._on_change = self.changes.append
 
     def another_alerting(self, outbox: Outbox) -> Alerting:
         known = partial(top, self.ledger)
@@ -85,7 +85,7 @@ class Deciding(list[Changes]):
 
     def append(self, changes: Changes) -> None:
         super().append(changes)
-        self._alerting.told(changes)
+        self._alerting.evaluate(changes)
 
 
 def budget(**settings: Any) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def test_several_lines_at_once_and_a_restart(bench: Any) -> None:
 
 def test_what_a_crash_left_undecided_is_told_at_the_start(bench: Any) -> None:
     told = bench(budget())
-    told.spending._told = lambda _: None  # the process dies between the insert and the decision
+    told.spending._on_change = lambda _: None  # the process dies between the insert and the decision
     told.deliver([cents(1, 9)])
     assert told.lines() == []
     told.restart()

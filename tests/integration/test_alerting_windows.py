@@ -126,7 +126,7 @@ def test_spend_that_stays_over_a_line_for_days_is_told_of_once(bench: Any) -> No
         told.alerting.tick()
         told.clock.advance(2 * MINUTE)
     assert told.outbox
-    assert told.outbox.told() == {}, "under its lines for longer than is remembered"
+    assert told.outbox.notified() == {}, "under its lines for longer than is remembered"
 
 
 def test_calls_dated_ahead_cross_a_line_when_their_time_comes(bench: Any) -> None:

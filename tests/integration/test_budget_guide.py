@@ -96,7 +96,7 @@ def test_the_hook_for_litellm(desk: Desk, web: Web, monkeypatch: pytest.MonkeyPa
 def test_the_example_with_the_openai_sdk(desk: Desk, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     from opentelemetry import trace
 
-    from collector.client import Budget
+    from spanmeter import Budget
 
     reply = types.SimpleNamespace(choices=[types.SimpleNamespace(message=types.SimpleNamespace(content="42"))])
     completions = types.SimpleNamespace(create=lambda **_: reply)

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from collector.admit.auth import Gate, hash_token
 from collector.config import AuthConfig, EnforcementConfig
 from collector.errors import Reason, SpanmeterError, Unavailable
-from collector.query.budgets import StoredSpend
+from collector.query.budgets import BudgetQueries
 from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
 from collector.store import Store
@@ -91,7 +91,7 @@ def web(bench: Bench, tmp_path: Path, down: list[str]) -> Iterator[Web]:
         enforcement = Enforcement(bench.rules, bench.ledger, leases, EnforcementConfig(), bench.clock, lambda: None)
         routes = [
             *budgets.routes(enforcement, gate),
-            *budget_views.routes(enforcement, StoredSpend(store), gate, bench.clock),
+            *budget_views.routes(enforcement, BudgetQueries(store), gate, bench.clock),
         ]
         with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
             yield web

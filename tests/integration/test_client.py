@@ -1,11 +1,11 @@
-"""`collector.client` against the real server."""
+"""The client for Python against the real server."""
 
 import asyncio
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry import baggage, trace
@@ -17,13 +17,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from collector.client import LEASE_ATTRIBUTE, Budget, BudgetError, BudgetExceeded, LeaseSpanProcessor
 from collector.model.money import picodollars
 from collector.web.budget_questions import run_of_json
+from spanmeter import LEASE_ATTRIBUTE, Budget, BudgetError, BudgetExceeded, LeaseSpanProcessor
 from tests.integration.test_budgets_api import CHECKER, FEATURES, checks_of
 from tests.support.budgets import MONTH, Desk
 from tests.support.daemon import free_ports
-from tests.support.webserver import serving
+from tests.support.webserver import Web, serving
+
+README = Path(__file__).parents[2] / "clients" / "python" / "README.md"
 
 
 @pytest.fixture
@@ -34,9 +36,14 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def budget(desk: Desk) -> Iterator[Budget]:
+def web(desk: Desk) -> Iterator[Web]:
     with serving(checks_of(desk)) as web:
-        yield Budget(web.url, CHECKER)
+        yield web
+
+
+@pytest.fixture
+def budget(web: Web) -> Budget:
+    return Budget(web.url, CHECKER)
 
 
 def held(desk: Desk) -> int:
@@ -107,12 +114,12 @@ def test_check_sets_nothing_aside(desk: Desk, budget: Budget) -> None:
     assert held(desk) == 0
 
 
-def test_wrong_questions_are_errors_also_when_failing_open(budget: Budget) -> None:
-    lenient = Budget(budget._url, CHECKER, fail_open=True)
+def test_wrong_questions_are_errors_also_when_failing_open(web: Web) -> None:
+    lenient = Budget(web.url, CHECKER, fail_open=True)
     with pytest.raises(BudgetError, match="'featur' is not a known field; did you mean feature"):
         lenient.check(featur="x")
     with pytest.raises(BudgetError, match="A known token is required"):
-        Budget(budget._url, "wrong", fail_open=True).check()
+        Budget(web.url, "wrong", fail_open=True).check()
     with pytest.raises(ValueError, match="'file:///etc/passwd' is not an http:// or https:// URL"):
         Budget("file:///etc/passwd")
 
@@ -144,15 +151,16 @@ def test_answers_of_something_else_are_no_decisions() -> None:
                 assert Budget(web.url, fail_open=True).check()["allowed"] is True
 
 
-def test_only_the_standard_library_is_needed() -> None:
-    script = (
-        "import sys\n"
-        "class Nothing:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in ('opentelemetry', 'pydantic', 'starlette', 'structlog'): raise ImportError(name)\n"
-        "sys.meta_path.insert(0, Nothing())\n"
-        "from collector.client import Budget\n"
-        "with Budget('http://127.0.0.1:9', fail_open=True, timeout=0.5).run(estimate_usd='1') as lease: print(lease.id == '')\n"
-    )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
-    assert found.stdout == "True\n"
+def test_the_example_of_the_readme(desk: Desk, web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    """As printed, but for where the daemon is; run once with room, once without."""
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    here = example.replace("http://localhost:8080", web.url).replace("spm_...", CHECKER)
+    carried: list[dict[str, str]] = []
+    written: dict[str, Any] = {"run_agent": carried.append}
+    exec(here, written)
+    assert carried == [{LEASE_ATTRIBUTE: lease} for lease in desk.enforcement.open_leases()]
+    assert len(carried) == 1
+    desk.spend("9.99")
+    exec(here, written)
+    assert len(carried) == 1
+    assert re.match(r"The budget 'month' has .* Try again in \d+ s\.\n", capsys.readouterr().out)

@@ -13,8 +13,8 @@ from collector.budgets.views import top
 from collector.config import Config
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import EventType
-from collector.query.budgets import StoredSpend
-from collector.spending.alerting import Describing
+from collector.query.budgets import BudgetQueries
+from collector.spending.alerting import Contributors
 from collector.store import Store
 from tests.integration.test_alerting import CENT, Told, budget, cents, made
 from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
@@ -33,8 +33,8 @@ class Described(Told):
         self.outbox.configure({"ops": OPS})
         self.asked = 0
         self.released = 0
-        self.stored = StoredSpend(self._opened)
-        self.describing = Describing(self.rules, self.outbox, self.clock, self.stored.top, self._release)
+        self.stored = BudgetQueries(self._opened)
+        self.describing = Contributors(self.rules, self.outbox, self.clock, self.stored.top, self._release)
 
     def _opened(self) -> Store:
         self.asked += 1
@@ -56,7 +56,7 @@ class Described(Told):
 
 
 @pytest.fixture
-def described(store: Store, tmp_path: Path, made: list[Told]) -> Any:
+def has_contributors(store: Store, tmp_path: Path, made: list[Told]) -> Any:
     def make(**settings: Any) -> Described:
         said = {"budgets": [budget(webhooks=["ops"], **settings)], "store": {"ttl": "0s"}}
         hook = {"url": "https://hooks.example.com", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
@@ -72,7 +72,7 @@ def described(store: Store, tmp_path: Path, made: list[Told]) -> Any:
 def test_the_ledger_knows_who_spent_most_as_the_store_does(store: Store, period: str) -> None:
     plain = replace(rules_of(budget(period=period, per=["user"], unpriced="ignore")).by_name("b"), webhooks=("ops",))
     bench = Bench(store, Rules([plain]).with_breakdowns(), RIGHT)
-    stored = StoredSpend(lambda: store)
+    stored = BudgetQueries(lambda: store)
     bench.deliver([cents(number, number % 7, user=f"u{number % 2}", feature=f"f{number % 6}") for number in range(40)])
     bench.deliver([cents(50, 900, span=2, parent=1, user="u0")])
     bench.deliver([Call(trace=50, span=1, start_ns=NOW, feature="named at the end")])
@@ -90,8 +90,8 @@ def test_the_ledger_knows_who_spent_most_as_the_store_does(store: Store, period:
 
 
 @pytest.mark.parametrize("period", ["day", "24h"])
-def test_an_event_waits_for_its_top_contributors(described: Any, period: str) -> None:
-    told = described(period=period)
+def test_an_event_waits_for_its_top_contributors(has_contributors: Any, period: str) -> None:
+    told = has_contributors(period=period)
     told.deliver([cents(1, 2, feature="search"), cents(2, 4, feature="checkout")])
     assert told.due() == [], "nobody has been asked yet"
     told.describing.work()
@@ -107,8 +107,8 @@ def test_an_event_waits_for_its_top_contributors(described: Any, period: str) ->
     assert told.due() == []
 
 
-def test_what_the_ledger_knows_is_said_at_once(described: Any) -> None:
-    told = described(per=["user"])
+def test_what_the_ledger_knows_is_said_at_once(has_contributors: Any) -> None:
+    told = has_contributors(per=["user"])
     told.rules = told.rules.with_breakdowns()
     told.restart()
     told.deliver([cents(1, 6, user="u", feature="search")])
@@ -118,8 +118,8 @@ def test_what_the_ledger_knows_is_said_at_once(described: Any) -> None:
     assert told.asked == 0
 
 
-def test_many_scopes_at_once_are_one_question(described: Any) -> None:
-    told = described(per=["user", "feature"])
+def test_many_scopes_at_once_are_one_question(has_contributors: Any) -> None:
+    told = has_contributors(per=["user", "feature"])
     told.deliver([cents(number, 20, user=f"u{number}", feature="f") for number in range(1, 41)])
     told.describing.work()
     bodies = told.due()
@@ -129,8 +129,8 @@ def test_many_scopes_at_once_are_one_question(described: Any) -> None:
     assert {data["top"][0]["spend"] for data in bodies} == {data["spend"] for data in bodies}
 
 
-def test_what_the_store_does_not_say_in_time_is_sent_without_and_counted(described: Any) -> None:
-    told = described()
+def test_what_the_store_does_not_say_in_time_is_sent_without_and_counted(has_contributors: Any) -> None:
+    told = has_contributors()
     told.deliver([cents(1, 6)])
 
     def refuse() -> Store:
@@ -146,20 +146,20 @@ def test_what_the_store_does_not_say_in_time_is_sent_without_and_counted(describ
     assert told.without_top() == 1
     told.stored._store = told._opened
     told.describing.work()
-    assert told.outbox.undescribed(10) == [], "it stays as it was sent"
+    assert told.outbox.without_contributors(10) == [], "it stays as it was sent"
     assert told.told()[0].data["top"] is None
 
 
-def test_a_daemon_that_died_before_it_asked_asks_at_its_start(described: Any) -> None:
-    told = described()
+def test_a_daemon_that_died_before_it_asked_asks_at_its_start(has_contributors: Any) -> None:
+    told = has_contributors()
     told.deliver([cents(1, 6)])
     told.restart()
     told.describing.work()
     assert told.due()[0]["top"]
 
 
-def test_what_nobody_can_say_any_more_is_sent_without(described: Any) -> None:
-    told = described(per=["feature"])
+def test_what_nobody_can_say_any_more_is_sent_without(has_contributors: Any) -> None:
+    told = has_contributors(per=["feature"])
     told.deliver([cents(1, 6)])
     told.describing.use(rules_of(budget(name="another")))
     told.describing.work()
@@ -167,8 +167,8 @@ def test_what_nobody_can_say_any_more_is_sent_without(described: Any) -> None:
     assert told.asked == 0
 
 
-def test_a_reset_is_sent_at_once(described: Any) -> None:
-    told = described()
+def test_a_reset_is_sent_at_once(has_contributors: Any) -> None:
+    told = has_contributors()
     told.deliver([cents(1, 6)])
     told.describing.work()
     assert len(told.due()) == 1

@@ -219,7 +219,7 @@ def test_replay_stores_poison_once_its_cause_is_gone(bench: Bench, store: Store)
     bench.run_until_empty()
     store.command(ALLOW_POISON)
     assert main(["replay", "--data-dir", str(bench.directory)]) == 0
-    bench.spool.adopt()
+    bench.spool.reclaim()
     bench.run_until_empty()
     assert names(store) == sorted(poisoned(10, 4))
     assert bench.deadletter.statistics().entries == 0
@@ -230,7 +230,7 @@ def test_replay_of_poison_that_still_is_poison_sets_it_aside_again(bench: Bench,
     bench.spooled(envelope(1, poisoned(10, 4)))
     bench.run_until_empty()
     assert main(["replay", "--data-dir", str(bench.directory)]) == 0
-    bench.spool.adopt()
+    bench.spool.reclaim()
     bench.run_until_empty()
     assert len(names(store)) == 9
     assert [entry.reason for entry in bench.deadletter.entries()] == [Reason.POISON]

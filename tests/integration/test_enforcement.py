@@ -39,8 +39,8 @@ def opened(tmp_path: Path) -> Iterator[Open]:
         desk.close()
 
 
-def run(usd: str | None = None, tokens: int | None = None, project: str = "default", **said: str) -> Run:
-    return Run(project, said, Estimate(None if usd is None else picodollars(usd), tokens))
+def run(usd: str | None = None, tokens: int | None = None, project: str = "default", **stated: str) -> Run:
+    return Run(project, stated, Estimate(None if usd is None else picodollars(usd), tokens))
 
 
 def take(desk: Desk, wanted: Run, ttl: float | None = None) -> Granted | Decision:
@@ -190,11 +190,11 @@ def test_leases_set_aside_until_spans_settle_them(opened: Open) -> None:
     )
     assert refused.retry_after == 10, "what is set aside may be free again soon"
     desk.spend("2")
-    desk.enforcement.settled([(lease_id, picodollars("2"), 100, False)])
+    desk.enforcement.settle_leases([(lease_id, picodollars("2"), 100, False)])
     assert desk.enforcement.check(run("4")).allowed
     assert not desk.enforcement.check(run("4.000000000001")).allowed
     desk.spend("4")
-    desk.enforcement.settled([(lease_id, picodollars("6"), 100, True)])
+    desk.enforcement.settle_leases([(lease_id, picodollars("6"), 100, True)])
     assert desk.enforcement.open_leases() == []
     found = asyncio.run(desk.enforcement.find("default", lease_id))
     assert (found.state, found.spent_pico, found.spent_tokens) == (LeaseState.FINISHED, picodollars("6"), 100)
@@ -203,11 +203,11 @@ def test_leases_set_aside_until_spans_settle_them(opened: Open) -> None:
 def test_the_calls_of_another_service_may_arrive_after_the_root(opened: Open) -> None:
     desk = opened(MONTH)
     lease_id = granted(desk, run("6"))
-    desk.enforcement.settled([(lease_id, 0, 0, True)])
+    desk.enforcement.settle_leases([(lease_id, 0, 0, True)])
     assert not desk.enforcement.check(run("5")).allowed, "what the run has spent is still on its way"
     desk.clock.advance(30)
     desk.spend("5")
-    desk.enforcement.settled([(lease_id, picodollars("5"), 100, True)])
+    desk.enforcement.settle_leases([(lease_id, picodollars("5"), 100, True)])
     assert desk.enforcement.check(run("4")).allowed
     assert not desk.enforcement.check(run("4.000000000001")).allowed
     desk.reopen()
@@ -221,7 +221,7 @@ def test_leases_survive_a_restart(opened: Open) -> None:
     desk = opened({**MONTH, "per": "feature"}, TOKENS)
     lease_id = granted(desk, run("6", 900, feature="checkout"))
     granted(desk, run("6", 50, feature="search"), ttl=10)
-    desk.enforcement.settled([(lease_id, picodollars("1"), 100, False)])
+    desk.enforcement.settle_leases([(lease_id, picodollars("1"), 100, False)])
     desk.reopen()
     assert desk.enforcement.check(run("5", 150, feature="checkout")).allowed
     assert not desk.enforcement.check(run("5.000000000001", feature="checkout")).allowed

@@ -91,11 +91,11 @@ class Bench:
         token = token or f"segment-{next(_numbers)}"
         self.clock.advance(0.001)
         batch = decode([envelope([call], self.clock.now_ns) for call in calls])
-        judged = self.billing.enrich(self.store, [batch])
-        with self.spending.writing(self.store, judged.traces, again) as feed:
-            for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
+        enriched = self.billing.enrich(self.store, [batch])
+        with self.spending.writing(self.store, enriched.traces, again) as feed:
+            for day, rows, _ in by_day(enriched, [batch.column("Timestamp")]):
                 feed.insert(self.store, rows, f"{token}/{day}")
-            self.billing.settle(self.store, judged, feed.insert)
+            self.billing.write_revisions(self.store, enriched, feed.insert)
 
     def reprice(self, used: Enricher, selection: Selection = ALL) -> None:
         apply(self.store, used, selection, self.spending.writing)

@@ -3,7 +3,7 @@
 import pytest
 
 from collector.budgets.decisions import period_at
-from collector.query.budgets import StoredSpend
+from collector.query.budgets import BudgetQueries
 from collector.store import Store
 from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
 from tests.support.calls import Call
@@ -25,8 +25,8 @@ CALLS = [
 
 
 @pytest.fixture
-def stored(store: Store) -> StoredSpend:
-    return StoredSpend(lambda: store)
+def stored(store: Store) -> BudgetQueries:
+    return BudgetQueries(lambda: store)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def stored(store: Store) -> StoredSpend:
     ],
 )
 def test_what_is_asked_for_never_widens_what_a_budget_counts(
-    store: Store, stored: StoredSpend, where: dict[str, str], tokens: int
+    store: Store, stored: BudgetQueries, where: dict[str, str], tokens: int
 ) -> None:
     rules = rules_of(NARROW)
     Bench(store, rules, RIGHT).deliver(CALLS)

@@ -23,11 +23,11 @@ def rules(*budgets: dict[str, Any]) -> Rules:
 
 
 def spent(
-    ledger: Ledger, rules_: Rules, now: int, usd: str = "0", tokens: int = 0, unpriced: int = 0, **said: Any
+    ledger: Ledger, rules_: Rules, now: int, usd: str = "0", tokens: int = 0, unpriced: int = 0, **stated: Any
 ) -> None:
     """Count one call, of the project `default` where none is said."""
     amount = Amount(picodollars(usd), tokens, 1, unpriced)
-    for rule, scope in rules_.matching(Dimensions(**{"project": "default", **said})):
+    for rule, scope in rules_.matching(Dimensions(**{"project": "default", **stated})):
         start = ledger.start_of(rule, now, now)
         assert start is not None
         ledger.add(rule, scope, start, amount)
@@ -55,8 +55,8 @@ class Desk:
         health: Callable[[], str | None] = lambda: self.why_ill  # noqa: E731
         return Enforcement(self.rules, self.ledger, self.store, self.config, self.clock, health)
 
-    def spend(self, usd: str = "0", *, tokens: int = 0, unpriced: int = 0, **said: Any) -> None:
-        spent(self.ledger, self.rules, self.clock.now_ns, usd, tokens, unpriced, **said)
+    def spend(self, usd: str = "0", *, tokens: int = 0, unpriced: int = 0, **stated: Any) -> None:
+        spent(self.ledger, self.rules, self.clock.now_ns, usd, tokens, unpriced, **stated)
 
     def reopen(self) -> None:
         """As after a restart: what is on disk is all that is known of leases."""

@@ -18,7 +18,7 @@ from tests.support.webhooks import SECRET
 
 # What goes wrong before the delivery is taken, or after (`lost`: the sender cannot know that it was taken).
 _FAULTS = ("500", "503", "429", "reset", "timeout", "lost")
-_MOST_FAULTS = 2  # of one delivery, so that none runs out of attempts
+_MAX_FAULTS = 2  # of one delivery, so that none runs out of attempts
 
 
 def clock_of_library(clock: Clock) -> type[datetime]:
@@ -101,7 +101,7 @@ class FlakyReceiver:
         return fault or "200"
 
     def _fault(self, message: str) -> str:
-        if not self.faulty or self._faults[message] >= _MOST_FAULTS or self._random.random() > 0.25:
+        if not self.faulty or self._faults[message] >= _MAX_FAULTS or self._random.random() > 0.25:
             return ""
         self._faults[message] += 1
         return self._random.choice(_FAULTS)

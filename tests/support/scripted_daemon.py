@@ -22,7 +22,7 @@ import uvloop
 from collector.app import Daemon
 from collector.config import load
 from collector.model.clock import Clock
-from collector.runtime import settle_down
+from collector.runtime import configure_interpreter
 from collector.telemetry import set_up_logs
 from tests.support.daemon import free_ports
 
@@ -115,7 +115,7 @@ def main() -> None:
     """Be the nursery."""
     clock_file, config_file, directory, log = map(Path, sys.argv[1:])
     config = load(config_file, [], directory)
-    settle_down()
+    configure_interpreter()
     clock: Clock = ScriptClock(clock_file)
     child = 0
     try:

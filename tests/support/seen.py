@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from collector.enrich.billed.rules import Report
-from collector.enrich.billed.schema import SEEN_SCHEMA, Judgement, SpanKey, TraceKey
+from collector.enrich.billed.schema import SEEN_SCHEMA, Billed, SpanKey, TraceKey
 from collector.enrich.billed.traces import SeenSpan
 
 
@@ -59,7 +59,7 @@ def _row(span: SeenSpan, billed: bool | None) -> dict[str, object]:
     return dict(zip(SEEN_SCHEMA.names, values, strict=True))
 
 
-def billed_keys(spans: pa.RecordBatch, judgement: Judgement) -> set[SpanKey]:
+def billed_keys(spans: pa.RecordBatch, judgement: Billed) -> set[SpanKey]:
     """The spans of the batch that are to be billed."""
     columns = (spans.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
     rows = zip(*columns, judgement.billed.tolist(), strict=True)

@@ -15,4 +15,4 @@ def deliver(store: Store, billing: Billing, envelopes: Sequence[Envelope], token
     judged = billing.enrich(store, [batch])
     for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
         insert_spans(store, rows, f"{token}-{day}")
-    billing.settle(store, judged)
+    billing.write_revisions(store, judged)

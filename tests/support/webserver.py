@@ -52,7 +52,7 @@ class Web:
 def serving(app: Starlette, tls: TlsConfig | None = None) -> Iterator[Web]:
     """Serve `app` from a thread for the time of the context."""
     sock = listen("127.0.0.1:0", "a test")
-    limits = {"most": 100, "read_header_timeout": 10, "read_timeout": 10, "idle_timeout": 10}
+    limits = {"max_connections": 100, "read_header_timeout": 10, "read_timeout": 10, "idle_timeout": 10}
     server = http_server(app, tls or TlsConfig(), "a test", **limits)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[sock])))
     port = sock.getsockname()[1]

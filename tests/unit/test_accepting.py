@@ -44,10 +44,12 @@ def quarter() -> Iterator[int]:
 class _Bench:
     """An `Accepting` and its clients."""
 
-    def __init__(self, most: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, max_connections: int, tls: ssl.SSLContext | None = None) -> None:
         sock = listen("127.0.0.1:0", "a test")
         self._port = sock.getsockname()[1]
-        self.accepting = Accepting(sock, asyncio.Protocol, "a test", most, tls=tls, handshake=60.0 if tls else None)
+        self.accepting = Accepting(
+            sock, asyncio.Protocol, "a test", max_connections, tls=tls, handshake=60.0 if tls else None
+        )
         self._clients = contextlib.ExitStack()
 
     async def __aenter__(self) -> Self:
@@ -111,7 +113,7 @@ def test_a_port_takes_a_quarter_of_the_files_at_most(run: Callable[[Test], None]
 
 def test_a_daemon_asks_for_the_files_it_may_have() -> None:
     limit = "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE))"
-    script = f"from collector.runtime import settle_down; settle_down(); {limit}"
+    script = f"from collector.runtime import configure_interpreter; configure_interpreter(); {limit}"
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     told = subprocess.run(["sh", "-c", 'ulimit -S -n 300; exec "$@"', "sh", sys.executable, "-c", script], stdout=-1)  # noqa: PLW1510
     expected = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)

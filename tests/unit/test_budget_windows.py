@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from collector.budgets.periods import Period, Rolling
 from collector.budgets.span_facts import Amount
-from collector.budgets.windows import levels, look, times_over, untold
+from collector.budgets.windows import levels, look, not_yet_notified, times_over
 from collector.model.budgets import Line
 from tests.support.budgets import rules
 
@@ -75,8 +75,8 @@ def _crossings_found(spent: dict[int, int], pauses: list[int], last: int) -> set
             key = crossing.line, crossing.over.start
             assert key not in found, "told twice"
             found.add(key)
-        told = {**told, **{line: step for line, step in seen.told.items() if step is not None}}
-        told = {line: step for line, step in told.items() if seen.told.get(line, step) is not None}
+        told = {**told, **{line: step for line, step in seen.notified.items() if step is not None}}
+        told = {line: step for line, step in told.items() if seen.notified.get(line, step) is not None}
     return found
 
 
@@ -109,7 +109,7 @@ def test_a_step_that_was_told_of_speaks_for_its_time_and_those_before(
     told: int | None, since: int, expected: list[Period], speaks: int | None
 ) -> None:
     times = [time for time in (A, B, Period(max(C.start, since), C.end)) if time.start >= since]
-    assert untold(times, told, since) == (expected, speaks)
+    assert not_yet_notified(times, told, since) == (expected, speaks)
 
 
 def test_a_day_is_remembered_of_long_windows_and_a_window_of_short_ones() -> None:

@@ -411,7 +411,7 @@ def test_defaults() -> None:
     )
     assert (config.ledger.reconcile_interval, config.ledger.max_values) == (600, 500_000)
     month = BudgetConfig.model_validate({"name": "m", "limit_usd": 1, "period": "month"})
-    assert month.longest <= config.store.ttl == 35 * 86_400
+    assert month.max_seconds <= config.store.ttl == 35 * 86_400
 
 
 def test_left_empty_is_none(tmp_path: Path) -> None:

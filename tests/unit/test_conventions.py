@@ -192,8 +192,8 @@ def test_a_dictionary_printed_by_python_is_read() -> None:
 
 
 def test_caches_of_the_senders_words_stay_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.enrich.conventions.reader._MOST_SHAPES", 3)
-    monkeypatch.setattr("collector.enrich.conventions.providers._MOST_NAMES", 3)
+    monkeypatch.setattr("collector.enrich.conventions.reader._MAX_SHAPES", 3)
+    monkeypatch.setattr("collector.enrich.conventions.providers._MAX_NAMES", 3)
     conventions = Conventions(CONVENTIONS.families, PROVIDERS)
     for number in range(10):
         for name in (f"p{number}", f"p{number}" * 200):
@@ -408,7 +408,7 @@ def test_adding_a_library_is_adding_a_file(folder: Path) -> None:
         (family(usage={"input": ["x", "x"]}), "the same key is listed twice"),
         (family(kinds=[{"key": "k", "values": {"CALL": {"kind": "llm"}}}]), "write 'call'"),
         (family(kinds=[{"key": "k", "values": {"call": {"kind": "chat"}}}]), "kinds.0.values.call.kind"),
-        (family(names=[{"pattern": "(", "verdict": {"kind": "llm"}}]), "is not a regular expression"),
+        (family(names=[{"pattern": "(", "kind_rule": {"kind": "llm"}}]), "is not a regular expression"),
         ("[", "mine.yaml is not YAML"),
     ],
 )

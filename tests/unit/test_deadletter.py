@@ -12,7 +12,7 @@ from collector.config import SpoolConfig
 from collector.errors import Reason, Unavailable
 from collector.model.envelope import Envelope
 from collector.spool import DeadLetter, Spool
-from collector.spool.deadletter import Entry
+from collector.spool.deadletter import DeadLetterEntry
 from tests.support.clock import FakeClock
 
 POISON = Envelope("team-ä", 1_760_000_000_000_000_000, 3, b"\x00payload\xff")
@@ -37,7 +37,7 @@ def test_keeping_the_same_poison_again_changes_nothing(tmp_path: Path) -> None:
         letter = DeadLetter(tmp_path, 1000)
         letter.keep("segment-0-1", Reason.POISON, WHY, POISON)
         letter.keep("segment-0-1", Reason.POISON, WHY, POISON)
-        assert list(letter.entries()) == [Entry("segment-0-1", Reason.POISON, WHY, POISON)]
+        assert list(letter.entries()) == [DeadLetterEntry("segment-0-1", Reason.POISON, WHY, POISON)]
         assert letter.statistics().entries == 1
         assert letter.statistics().bytes == len(POISON.payload)
 

@@ -8,15 +8,15 @@ from collector.admit.dedupe import DedupeWindow
 from collector.config import DedupeConfig
 from collector.errors import Reason, Unavailable
 from collector.model.envelope import NO_DIGEST, Envelope, Receipt
-from collector.spool import Delivery
+from collector.spool import SpoolAck
 from tests.support.clock import FakeClock
 
 RECEIPT = Receipt(accepted=3, rejected=1, message="one without a trace id")
 
 
-def window(seconds: float = 600, entries: int = 100) -> tuple[DedupeWindow[Delivery], FakeClock]:
+def window(seconds: float = 600, entries: int = 100) -> tuple[DedupeWindow[SpoolAck], FakeClock]:
     clock = FakeClock()
-    return DedupeWindow[Delivery](DedupeConfig(window=seconds, max_entries=entries), clock), clock
+    return DedupeWindow[SpoolAck](DedupeConfig(window=seconds, max_entries=entries), clock), clock
 
 
 def test_the_same_bytes_of_the_same_project_are_found_with_their_receipt() -> None:
@@ -81,15 +81,15 @@ def test_a_window_of_zero_remembers_nothing() -> None:
 
 def test_a_delivery_that_failed_is_stored_again() -> None:
     seen, _ = window()
-    pending, failed, done = Delivery(), Delivery(), Delivery()
-    failed.settle(Unavailable(Reason.DISK, "The disk is gone."))
-    done.settle(None)
-    for name, delivery in zip(b"pfd", (pending, failed, done), strict=True):
-        seen.remember("p", bytes([name]) * 16, RECEIPT, delivery)
+    pending, failed, done = SpoolAck(), SpoolAck(), SpoolAck()
+    failed.complete(Unavailable(Reason.DISK, "The disk is gone."))
+    done.complete(None)
+    for name, ack in zip(b"pfd", (pending, failed, done), strict=True):
+        seen.remember("p", bytes([name]) * 16, RECEIPT, ack)
     found = {name: seen.find("p", name.encode() * 16) for name in "pfd"}
     assert found["f"] is None
     assert found["p"] is not None
-    assert found["p"].delivery is pending  # the retry waits for the first delivery
+    assert found["p"].ack is pending  # the retry waits for the first delivery
     assert found["d"] is not None
 
 

@@ -13,7 +13,7 @@ from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.net.http2 import Fault, Kind
+from collector.net.http2 import EventKind, Fault
 from tests.support.http2 import (
     ACK,
     CALL,
@@ -63,7 +63,13 @@ def _compiled() -> None:
 
 
 def test_names_are_those_of_the_codec() -> None:
-    assert (Kind.CALL, Kind.OPEN, Kind.PART, Kind.FAULT, Kind.GONE) == (CALL, OPEN, PART, FAULT, GONE)
+    assert (EventKind.CALL, EventKind.OPEN, EventKind.PART, EventKind.FAULT, EventKind.GONE) == (
+        CALL,
+        OPEN,
+        PART,
+        FAULT,
+        GONE,
+    )
 
 
 # -- calls and answers ------------------------------------------------------------------------------------------------

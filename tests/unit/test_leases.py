@@ -49,25 +49,25 @@ def test_spend_counts_against_the_limit() -> None:
 def test_settling_says_totals_so_saying_it_again_changes_nothing() -> None:
     book = LeaseBook()
     book.reserve(lease(1, 60, 600), [MONEY, TOKENS], nothing, 0)
-    changed = book.settled(lease(1).id, 20, 100)
+    changed = book.settle(lease(1).id, 20, 100)
     assert changed
     assert (changed.pico_left, changed.tokens_left) == (40, 500)
-    assert book.settled(lease(1).id, 20, 100) is None
-    assert book.settled(lease(1).id, 15, 90) is None, "an earlier total that arrives late"
+    assert book.settle(lease(1).id, 20, 100) is None
+    assert book.settle(lease(1).id, 15, 90) is None, "an earlier total that arrives late"
     assert book.reserved("month", (), 0) == 40
-    assert book.settled(lease(1).id, 100, 0)
+    assert book.settle(lease(1).id, 100, 0)
     assert (book.reserved("month", (), 0), book.reserved("day", ("checkout",), 0)) == (0, 500)
 
 
 def test_a_root_that_arrives_before_its_calls_does_not_free_what_they_spend() -> None:
     book = LeaseBook()
     book.reserve(lease(1, 60), [MONEY], nothing, 0)
-    root = book.settled(lease(1).id, 10, 0, finished_ns=500)
+    root = book.settle(lease(1).id, 10, 0, finished_ns=500)
     assert root
     assert (root.state, root.expires_ns, root.pico_left) == (LeaseState.OPEN, 500, 50)
     assert book.reserve(lease(2, 50), [MONEY], lambda _: 10, 499) == (MONEY,)
-    assert book.settled(lease(1).id, 10, 0, finished_ns=600) is None, "said again, it ends no later"
-    late = book.settled(lease(1).id, 40, 0, finished_ns=600)
+    assert book.settle(lease(1).id, 10, 0, finished_ns=600) is None, "said again, it ends no later"
+    late = book.settle(lease(1).id, 40, 0, finished_ns=600)
     assert late
     assert (late.pico_left, late.expires_ns) == (20, 500)
     assert book.get(lease(1).id, 500) is None
@@ -77,13 +77,13 @@ def test_a_root_that_arrives_before_its_calls_does_not_free_what_they_spend() ->
 def test_a_root_ends_a_lease_that_has_nothing_left() -> None:
     book = LeaseBook()
     book.reserve(lease(1, 60, 600), [MONEY, TOKENS], nothing, 0)
-    assert book.settled(lease(1).id, 60, 599, finished_ns=500)
+    assert book.settle(lease(1).id, 60, 599, finished_ns=500)
     assert len(book) == 1, "a token is left"
-    finished = book.settled(lease(1).id, 60, 600, finished_ns=500)
+    finished = book.settle(lease(1).id, 60, 600, finished_ns=500)
     assert finished
     assert finished.state is LeaseState.FINISHED
     assert (book.reserved("day", ("checkout",), 0), len(book)) == (0, 0)
-    assert book.settled(lease(1).id, 200, 200, finished_ns=500) is None
+    assert book.settle(lease(1).id, 200, 200, finished_ns=500) is None
 
 
 def test_a_run_that_ended_keeps_what_it_cost_until_its_spans_are_counted() -> None:
@@ -92,7 +92,7 @@ def test_a_run_that_ended_keeps_what_it_cost_until_its_spans_are_counted() -> No
     ended = book.ended(lease(1).id, 25, None, 500)
     assert ended
     assert (ended.pico, ended.expires_ns, book.reserved("month", (), 0)) == (25, 500, 25)
-    book.settled(lease(1).id, 25, 0)
+    book.settle(lease(1).id, 25, 0)
     assert book.reserved("month", (), 0) == 0
     assert book.get(lease(1).id, 499)
     assert book.get(lease(1).id, 500) is None
@@ -137,7 +137,7 @@ def test_the_leases_of_a_project_are_those_that_are_open() -> None:
     assert (book.of_project("default", 0), book.of_project("other", 0), book.of_project("third", 0)) == (5, 1, 0)
     assert book.of_project("default", 10) == 4
     book.release(lease(5).id)
-    book.settled(lease(4).id, 1, 0, finished_ns=500)
+    book.settle(lease(4).id, 1, 0, finished_ns=500)
     assert book.of_project("default", 10) == 2
     book.rebind(lambda _: [])
     assert (book.of_project("default", 10), book.of_project("other", 10)) == (2, 1)
@@ -276,13 +276,13 @@ class Leases(RuleBasedStateMachine):
         more = held.pico_left * share // 100
         self.spend += more
         self.totals[key] += more
-        changed = self.book.settled(key, self.totals[key], 0, finished_ns=self.now + 5 if finished else None)
+        changed = self.book.settle(key, self.totals[key], 0, finished_ns=self.now + 5 if finished else None)
         if changed:
             self.store.put([changed]).result()
 
     @rule(key=leases)
     def spans_arrive_again(self, key: str) -> None:
-        changed = self.book.settled(key, self.totals.get(key, 0), 0)
+        changed = self.book.settle(key, self.totals.get(key, 0), 0)
         assert changed is None
 
     @rule(key=leases, cost=st.none() | st.integers(0, 80))

@@ -21,7 +21,7 @@ from collector.config import AuthConfig, DedupeConfig, GrpcConfig, HttpConfig, S
 from collector.net import http2
 from collector.net.port import Port
 from collector.receive.http import OtlpHttp
-from collector.spool import Delivery, Spool
+from collector.spool import Spool, SpoolAck
 from collector.telemetry import Metrics
 from tests.support.clock import FakeClock
 from tests.support.exporters import EXPORT
@@ -49,7 +49,7 @@ def limits() -> Limits:
 def acceptor(tmp_path: Path, limits: Limits) -> Iterator[Acceptor]:
     clock = FakeClock()
     spool = Spool(tmp_path / "spool", SpoolConfig.model_validate({"min_free_bytes": 0}), clock)
-    window: DedupeWindow[Delivery] = DedupeWindow(DedupeConfig(), clock)
+    window: DedupeWindow[SpoolAck] = DedupeWindow(DedupeConfig(), clock)
     yield Acceptor(Gate(AuthConfig()), limits, window, spool, clock, Metrics(CollectorRegistry()))
     spool.close()
 

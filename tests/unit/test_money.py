@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.model.money import MAX_PICODOLLARS, fits, nearest, picodollars, settle, usd, usd_text
+from collector.model.money import MAX_PICODOLLARS, apportion, fits, nearest, picodollars, usd, usd_text
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_nearest_is_half_to_even(numerator: int, denominator: int) -> None:
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 10**30), max_size=8), st.integers(1, 10**16))
 def test_lines_add_up_to_the_rounded_total(shares: dict[str, int], denominator: int) -> None:
-    total, lines = settle(shares, denominator)
+    total, lines = apportion(shares, denominator)
     assert total == round(Fraction(sum(shares.values()), denominator))
     assert sum(lines.values()) == total
     assert lines.keys() == shares.keys()

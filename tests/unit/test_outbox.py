@@ -78,9 +78,9 @@ def test_lines_of_windows_are_remembered_with_their_events(tmp_path: Path, clock
     outbox.record([an_event()], {line: 60, other: 120})
     outbox.close()
     outbox = Outbox(tmp_path / "webhooks.db", clock)
-    assert outbox.told() == {line: 60, other: 120}
+    assert outbox.notified() == {line: 60, other: 120}
     outbox.record([], {line: 180, other: None})
-    assert outbox.told() == {line: 180}
+    assert outbox.notified() == {line: 180}
     outbox.close()
 
 

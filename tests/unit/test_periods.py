@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.budgets.periods import Calendar, Kind, Period, Rolling
+from collector.budgets.periods import Calendar, Period, PeriodKind, Rolling
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -21,7 +21,7 @@ def ns(text: str, zone: str = "UTC", fold: int = 0) -> int:
 
 
 def calendar(kind: str, zone: str = "UTC", week_start: int = 0, month_day: int = 1) -> Calendar:
-    return Calendar(Kind(kind), ZoneInfo(zone), week_start, month_day)
+    return Calendar(PeriodKind(kind), ZoneInfo(zone), week_start, month_day)
 
 
 def utc(period: Period) -> tuple[str, str]:
@@ -163,13 +163,13 @@ INSTANTS = st.integers(0, int(datetime(2105, 12, 31, tzinfo=UTC).timestamp()) * 
 LONGEST = {"hour": 1, "day": 48, "week": 8 * 24, "month": 32 * 24, "quarter": 93 * 24, "year": 367 * 24}
 
 
-@given(st.sampled_from(ZONES), st.sampled_from(list(Kind)), st.integers(0, 6), st.integers(1, 28), INSTANTS)
-@example("Pacific/Kwajalein", Kind.DAY, 0, 1, ns("1993-08-21T12:00"))
-@example("Africa/Monrovia", Kind.HOUR, 0, 1, ns("1972-01-07T00:44"))
-@example("America/St_Johns", Kind.MONTH, 0, 1, ns("2006-10-29T02:31"))
-@example("Pacific/Apia", Kind.WEEK, 4, 1, ns("2011-12-30T12:00"))
-@example("Antarctica/Troll", Kind.DAY, 0, 1, ns("2026-03-29T01:30"))
-def test_consecutive_periods_tile_time(zone: str, kind: Kind, week_start: int, month_day: int, at: int) -> None:
+@given(st.sampled_from(ZONES), st.sampled_from(list(PeriodKind)), st.integers(0, 6), st.integers(1, 28), INSTANTS)
+@example("Pacific/Kwajalein", PeriodKind.DAY, 0, 1, ns("1993-08-21T12:00"))
+@example("Africa/Monrovia", PeriodKind.HOUR, 0, 1, ns("1972-01-07T00:44"))
+@example("America/St_Johns", PeriodKind.MONTH, 0, 1, ns("2006-10-29T02:31"))
+@example("Pacific/Apia", PeriodKind.WEEK, 4, 1, ns("2011-12-30T12:00"))
+@example("Antarctica/Troll", PeriodKind.DAY, 0, 1, ns("2026-03-29T01:30"))
+def test_consecutive_periods_tile_time(zone: str, kind: PeriodKind, week_start: int, month_day: int, at: int) -> None:
     schedule = Calendar(kind, ZoneInfo(zone), week_start, month_day)
     period = schedule.at(at)
     assert period.start <= at < period.end
@@ -186,10 +186,10 @@ def _wall(at: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(at // SECOND, zone).replace(tzinfo=None)
 
 
-@given(st.sampled_from(ZONES), st.sampled_from([kind for kind in Kind if kind is not Kind.HOUR]), INSTANTS)
-@example("America/Sao_Paulo", Kind.DAY, ns("2018-11-04T12:00"))
-@example("Atlantic/Azores", Kind.DAY, ns("2026-10-25T12:00"))
-def test_a_period_starts_when_the_clock_first_shows_midnight_or_later(name: str, kind: Kind, at: int) -> None:
+@given(st.sampled_from(ZONES), st.sampled_from([kind for kind in PeriodKind if kind is not PeriodKind.HOUR]), INSTANTS)
+@example("America/Sao_Paulo", PeriodKind.DAY, ns("2018-11-04T12:00"))
+@example("Atlantic/Azores", PeriodKind.DAY, ns("2026-10-25T12:00"))
+def test_a_period_starts_when_the_clock_first_shows_midnight_or_later(name: str, kind: PeriodKind, at: int) -> None:
     zone = ZoneInfo(name)
     start = Calendar(kind, zone).at(at).start
     shows, showed = _wall(start, zone), _wall(start - SECOND, zone)
@@ -203,7 +203,7 @@ def test_a_period_starts_when_the_clock_first_shows_midnight_or_later(name: str,
 @example("Australia/Lord_Howe", ns("2026-04-04T14:45"))
 def test_an_hour_is_one_of_the_local_clock(name: str, at: int) -> None:
     zone = ZoneInfo(name)
-    period = Calendar(Kind.HOUR, zone).at(at)
+    period = Calendar(PeriodKind.HOUR, zone).at(at)
     first, last = _wall(period.start, zone), _wall(period.end - 1, zone)
     assert (first.date(), first.hour) == (last.date(), last.hour)
     assert (last - first).total_seconds() == (period.end - period.start) // SECOND - 1

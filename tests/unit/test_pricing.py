@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from collector.config import PricingConfig
 from collector.enrich.prices.catalogue import Catalogue
-from collector.enrich.prices.entries import Entry
+from collector.enrich.prices.entries import PriceEntry
 from collector.enrich.prices.pricing import Priced, price
 from collector.enrich.prices.rates import BUCKETS, Rates, quantities
 from collector.model.money import PriceStatus, picodollars
@@ -109,7 +109,7 @@ class OneEntry:
 
     has_overrides = False
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: PriceEntry) -> None:
         self.entry = entry
 
     def listed(self, _provider: str, _model: str, at: int, tier: str, input_tokens: int) -> Rates | None:
@@ -117,7 +117,7 @@ class OneEntry:
         return tariff.rates(input_tokens) if tariff else None
 
 
-def check(priced: Priced, entry: Entry, usage: Usage, at: int, tier: str) -> None:
+def check(priced: Priced, entry: PriceEntry, usage: Usage, at: int, tier: str) -> None:
     with localcontext(prec=60):
         theirs = entry.model.calc_price(
             as_library(usage), entry.provider, genai_request_timestamp=moment(at), price_context=context(tier)
@@ -135,7 +135,7 @@ def check(priced: Priced, entry: Entry, usage: Usage, at: int, tier: str) -> Non
         assert not priced.details
 
 
-def instants(entry: Entry) -> Iterator[int]:
+def instants(entry: PriceEntry) -> Iterator[int]:
     """Around every date on which a price of the entry changes, and several times of the day."""
     days = [(day - EPOCH.date()).days for day in entry.changes()] or [20_000]
     for day in {0, *days, *(day - 1 for day in days), 24_000}:
@@ -187,7 +187,7 @@ USAGES = st.builds(
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from(ENTRIES), USAGES, st.integers(0, 2**32 * 10**9), st.sampled_from(TIERS), st.booleans())
 def test_a_named_model_is_priced_as_the_librarys_calc_price(
-    entry: Entry, usage: Usage, at: int, tier: str, named: bool
+    entry: PriceEntry, usage: Usage, at: int, tier: str, named: bool
 ) -> None:
     provider = entry.provider.id if named else None
     with localcontext(prec=60):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.budgets.periods import Calendar, Kind, Rolling
+from collector.budgets.periods import Calendar, PeriodKind, Rolling
 from collector.budgets.rules import Rule, Rules, Unit, Unpriced
 from collector.config import DIMENSIONS, Config
 from collector.model.budgets import Dimensions
@@ -61,7 +61,7 @@ def test_a_rule_has_what_its_budget_says() -> None:
         webhooks=["ops"],
     )
     assert (found.name, found.unit, found.limit) == ("support", Unit.USD, 1000 * 10**12 + 1)
-    assert found.schedule == Calendar(Kind.MONTH, ZoneInfo("America/New_York"), 0, 5)
+    assert found.schedule == Calendar(PeriodKind.MONTH, ZoneInfo("America/New_York"), 0, 5)
     assert (found.timezone_name, found.period_name) == ("America/New_York", "month")
     assert (found.match, found.per) == ({"service": ("support-agent",)}, ("feature",))
     assert (found.limit_of(("checkout",)), found.limit_of(("other",))) == (10**11, found.limit)
@@ -74,7 +74,7 @@ def test_tokens_and_windows() -> None:
     assert (found.unit, found.limit, found.limit_of(("a",))) == (Unit.TOKENS, 5_000_000, 7)
     assert found.schedule == Rolling(86_400 * SECOND)
     assert (found.period_name, found.timezone_name) == ("24h", "Asia/Tokyo")
-    assert rule(period="week", week_start="sunday").schedule == Calendar(Kind.WEEK, ZoneInfo("UTC"), 6, 1)
+    assert rule(period="week", week_start="sunday").schedule == Calendar(PeriodKind.WEEK, ZoneInfo("UTC"), 6, 1)
 
 
 @pytest.mark.parametrize("name", DIMENSIONS)

@@ -55,7 +55,9 @@ async def _size(request: Request) -> PlainTextResponse:
 def test_a_connection_to_the_web_port_leaves_no_cycle(sent: int) -> None:
     async def run() -> None:
         app = Starlette(routes=[Route("/", _size, methods=["POST"])])
-        server = http_server(app, TlsConfig(), "a test", read_header_timeout=5, read_timeout=5, idle_timeout=5, most=5)
+        server = http_server(
+            app, TlsConfig(), "a test", read_header_timeout=5, read_timeout=5, idle_timeout=5, max_connections=5
+        )
         sock = listen("127.0.0.1:0", "a test")
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         port = sock.getsockname()[1]

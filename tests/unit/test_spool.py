@@ -238,11 +238,11 @@ def test_a_segment_that_cannot_be_deleted_comes_again_under_its_id(tmp_path: Pat
         disk.frozen = True
         spool.commit(segment)
         assert spool.oldest() is None
-        spool.adopt()
+        spool.reclaim()
         assert spool.oldest() == segment
         disk.mend()
         spool.commit(segment)
-        spool.adopt()
+        spool.reclaim()
         assert spool.oldest() is None
         assert spool.statistics().bytes == 0
 
@@ -279,8 +279,8 @@ def test_segments_put_there_by_replay_are_adopted_once(tmp_path: Path) -> None:
         append(spool, envelope(1))
         put_segment(tmp_path, [envelope(2), envelope(3)], clock)
         clock.advance(1)
-        spool.adopt()
-        spool.adopt()
+        spool.reclaim()
+        spool.reclaim()
         assert spool.statistics().segments == 2
         assert sorted(contents(spool), key=repr) == [envelope(1), envelope(2), envelope(3)]
 

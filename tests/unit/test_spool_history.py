@@ -100,8 +100,8 @@ class SpoolHistory(RuleBasedStateMachine):
         self.spool.seal()
 
     @rule()
-    def adopt(self) -> None:
-        self.spool.adopt()
+    def reclaim(self) -> None:
+        self.spool.reclaim()
 
     @rule()
     def commit(self) -> None:

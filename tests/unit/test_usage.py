@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.enrich.conventions.families import BUCKETS
-from collector.enrich.conventions.usage import INCONSISTENT, MAX_TOKENS, cost, settle
+from collector.enrich.conventions.usage import INCONSISTENT, MAX_TOKENS, cost, normalise
 from collector.model.usage import Usage
 
 
 def settled(counts: dict[str, Any], *, exclusive: bool = False) -> Usage:
-    usage = settle(counts, input_includes_cache=not exclusive, output_includes_reasoning=not exclusive)
+    usage = normalise(counts, input_includes_cache=not exclusive, output_includes_reasoning=not exclusive)
     assert usage is not None
     return usage
 
@@ -69,14 +69,14 @@ def test_a_missing_input_is_the_rest_of_the_total() -> None:
 
 
 def test_parts_without_a_total_are_no_usage() -> None:
-    assert settle({"reasoning": "31"}) is None
-    assert settle({"cache_read": "31"}) is None
+    assert normalise({"reasoning": "31"}) is None
+    assert normalise({"cache_read": "31"}) is None
 
 
 def test_nothing_and_zero_are_no_usage() -> None:
-    assert settle({}) is None
-    assert settle({"input": "0", "output": "0"}) is None
-    assert settle({"input": "0", "output": "0"}, {"web_searches": "2"}) == Usage(details={"web_searches": 2})
+    assert normalise({}) is None
+    assert normalise({"input": "0", "output": "0"}) is None
+    assert normalise({"input": "0", "output": "0"}, {"web_searches": "2"}) == Usage(details={"web_searches": 2})
 
 
 def test_audio_fits_in_its_totals() -> None:
@@ -136,7 +136,7 @@ _NUMBER = st.one_of(
 
 @given(st.dictionaries(st.sampled_from(BUCKETS), _NUMBER), st.booleans(), st.booleans())
 def test_any_counts_become_disjoint_buckets(counts: dict[str, Any], cache: bool, reasoning: bool) -> None:
-    usage = settle(counts, input_includes_cache=cache, output_includes_reasoning=reasoning)
+    usage = normalise(counts, input_includes_cache=cache, output_includes_reasoning=reasoning)
     if usage is None:
         return
     uncached = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.webhooks.retries import DELAYS, LONGEST, Verdict, next_delay, parse_retry_after, verdict
+from collector.webhooks.retries import DELAYS, MAX_DELAY, Outcome, next_delay, outcome_of, parse_retry_after
 
 NOW = 1_760_000_000_000_000_000
 CHANCE = st.floats(0, 1, exclude_max=True)
@@ -26,8 +26,8 @@ def test_a_delay_is_near_the_schedule_never_before_what_was_asked_and_a_day_at_m
 ) -> None:
     delay = next_delay(failures, asked, lambda: chance)
     assert delay is not None
-    assert 0.8 * DELAYS[failures - 1] <= delay <= LONGEST
-    assert delay >= min(asked or 0, LONGEST)
+    assert 0.8 * DELAYS[failures - 1] <= delay <= MAX_DELAY
+    assert delay >= min(asked or 0, MAX_DELAY)
     if not asked:
         assert delay <= 1.2 * DELAYS[failures - 1]
 
@@ -43,30 +43,30 @@ def test_receivers_are_not_asked_all_at_once() -> None:
 
 @given(st.integers(0, 10**6))
 def test_retry_after_is_read_as_seconds_and_as_a_date(seconds: int) -> None:
-    assert parse_retry_after(f" {seconds} ", NOW) == min(seconds, LONGEST)
+    assert parse_retry_after(f" {seconds} ", NOW) == min(seconds, MAX_DELAY)
     at = datetime.fromtimestamp(NOW // 10**9, UTC) + timedelta(seconds=seconds)
     parsed = parse_retry_after(format_datetime(at, usegmt=True), NOW)
-    assert parsed == (min(seconds, LONGEST) if seconds else None)
+    assert parsed == (min(seconds, MAX_DELAY) if seconds else None)
 
 
 @given(st.text())
 def test_any_other_retry_after_is_none_or_bounded(text: str) -> None:
     parsed = parse_retry_after(text, NOW)
-    assert parsed is None or 0 <= parsed <= LONGEST
+    assert parsed is None or 0 <= parsed <= MAX_DELAY
 
 
 @pytest.mark.parametrize("text", [None, "", "-5", "1.5", "soon", "9" * 5000, "Wed, 21 Oct 2015 07:28:00 GMT", "١٢"])
 def test_odd_retry_after(text: str | None) -> None:
-    assert parse_retry_after(text, NOW) in {None, LONGEST}
+    assert parse_retry_after(text, NOW) in {None, MAX_DELAY}
 
 
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        *[(status, Verdict.DELIVERED) for status in (200, 201, 202, 204, 299)],
-        (410, Verdict.GONE),
-        *[(status, Verdict.FAILED) for status in (300, 301, 302, 307, 308, 400, 401, 404, 409, 429, 500, 503, 599)],
+        *[(status, Outcome.DELIVERED) for status in (200, 201, 202, 204, 299)],
+        (410, Outcome.GONE),
+        *[(status, Outcome.FAILED) for status in (300, 301, 302, 307, 308, 400, 401, 404, 409, 429, 500, 503, 599)],
     ],
 )
-def test_verdicts(status: int, expected: Verdict) -> None:
-    assert verdict(status) is expected
+def test_verdicts(status: int, expected: Outcome) -> None:
+    assert outcome_of(status) is expected

@@ -11,7 +11,7 @@ from libcpp.vector cimport vector
 
 import numpy as np
 
-from collector.enrich.billed.schema import SEEN_SCHEMA, Judgement
+from collector.enrich.billed.schema import SEEN_SCHEMA, Billed
 
 cdef extern from "_traces.hpp" namespace "spanmeter" nogil:
     cdef struct Wide:
@@ -109,7 +109,7 @@ cdef class RecentTraces:
         with nogil:
             native.absorb(rows[0], &verdicts[0])
         self._absorbed = True
-        return Judgement(billed[:count].view(np.bool_), self._revisions())
+        return Billed(billed[:count].view(np.bool_), self._revisions())
 
     cdef dict _revisions(self):
         cdef dict revise = {}

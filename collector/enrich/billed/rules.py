@@ -23,7 +23,7 @@ from typing import TypeVar
 Key = TypeVar("Key", bound=tuple[object, ...])
 
 # An instrumentation wraps another within a few levels; a search to the root would be quadratic in a deep chain.
-_MOST_LEVELS = 64
+_MAX_LEVELS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Report:
         return self.input_tokens, self.output_tokens
 
 
-def standing_reports(reports: Mapping[str, Report], parents: Mapping[str, str]) -> set[str]:
+def billable_reports(reports: Mapping[str, Report], parents: Mapping[str, str]) -> set[str]:
     """The span ids to bill as far as one trace can tell.
 
     `reports` is by span id; `parents` maps every known span of the trace to its parent.
@@ -138,7 +138,7 @@ def _without_doubles(reports: Mapping[str, Report], upper: Mapping[str, str], de
     for call in calls:
         if call.response_id:
             groups.join(call.span_id, by_response.setdefault(call.response_id, call.span_id))
-        for above in islice(_climb(call.span_id, upper), _MOST_LEVELS):
+        for above in islice(_climb(call.span_id, upper), _MAX_LEVELS):
             if reports[above].is_call and _may_be_one_call(call, reports[above]):
                 groups.join(call.span_id, above)
         alike[call.totals].append(call)

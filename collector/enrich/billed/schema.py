@@ -12,7 +12,7 @@ import pyarrow as pa
 
 TraceKey = tuple[str, str]  # project, trace id
 SpanKey = tuple[TraceKey, str]
-Verdicts = npt.NDArray[np.bool_]  # one a row
+BilledMask = npt.NDArray[np.bool_]  # one a row
 
 # Ids are lower-case hex, 32 digits for a trace and 16 for a span; a parent id of another form is no span's.
 # Start and End are Unix nanoseconds, Start <= End. Reports: the span reports usage; what follows counts only then.
@@ -46,13 +46,13 @@ _LATEST = np.uint64(2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
+class Billed:
     """`billed`: for each row of a batch, whether to bill it. `revise`: stored spans whose rows are wrong, the verdict.
 
     A span of the batch is in `revise` too when it was stored before: an insert repeated under its token adds nothing.
     """
 
-    billed: Verdicts
+    billed: BilledMask
     revise: Mapping[SpanKey, bool]
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from collector.enrich.billed.rules import Report, foreign_doubles, standing_reports
-from collector.enrich.billed.schema import SEEN_SCHEMA, Judgement, SpanKey, TraceKey
-from collector.model.recent_keys import RecentlyMet
+from collector.enrich.billed.rules import Report, billable_reports, foreign_doubles
+from collector.enrich.billed.schema import SEEN_SCHEMA, Billed, SpanKey, TraceKey
+from collector.model.recent_keys import RecentKeys
 
 _Bucket = tuple[str, str, tuple[int, int]]  # project, service, totals
 
@@ -46,7 +46,7 @@ class RecentTraces:
     def __init__(self, max_spans: int, max_known: int = 1_000_000) -> None:
         self._max_spans = max_spans
         # Every trace seen. A false positive costs a look into the store, nothing else.
-        self._known = RecentlyMet(max_known)
+        self._known = RecentKeys(max_known)
         self._spans = 0
         self._traces: OrderedDict[TraceKey, _Trace] = OrderedDict()
         self._calls: dict[_Bucket, dict[SpanKey, Report]] = defaultdict(dict)
@@ -69,25 +69,25 @@ class RecentTraces:
     def load(self, spans: pa.RecordBatch) -> None:
         """Take in the stored spans of forgotten traces."""
         loaded = _rows(spans)
-        self._judge(*self._take(loaded))
+        self._decide(*self._take(loaded))
         for span in loaded:
             key = (span.trace, span.span_id)
             if span.billed is False and self._is_billed(key):
                 self._pinned.add(key)
 
-    def absorb(self, spans: pa.RecordBatch) -> Judgement:
+    def absorb(self, spans: pa.RecordBatch) -> Billed:
         """Take in a batch and say what to bill. A span that is in it twice counts as its last row says."""
         batch = _rows(spans)
-        affected = self._judge(*self._take(batch))
+        affected = self._decide(*self._take(batch))
         billed = np.array([self._is_billed((span.trace, span.span_id)) for span in batch], np.bool_)
         revise = {
             key: verdict
             for key in affected
             if (verdict := self._is_billed(key)) != self._stored(key) and self._stored(key) is not None
         }
-        return Judgement(billed, revise)
+        return Billed(billed, revise)
 
-    def confirm(self, spans: pa.RecordBatch, judgement: Judgement) -> None:
+    def confirm(self, spans: pa.RecordBatch, judgement: Billed) -> None:
         """The batch and the revisions are stored."""
         for span, billed in zip(_rows(spans), judgement.billed.tolist(), strict=True):
             if span.report and span.trace in self._traces:
@@ -133,12 +133,12 @@ class RecentTraces:
             if key in own:
                 del others[own.pop(key)]
 
-    def _judge(self, touched: set[TraceKey], buckets: set[_Bucket]) -> set[SpanKey]:
+    def _decide(self, touched: set[TraceKey], buckets: set[_Bucket]) -> set[SpanKey]:
         """Bring verdicts up to date; the spans whose verdict may have changed."""
         affected: set[SpanKey] = set()
         for key in touched:
             trace = self._traces[key]
-            trace.standing = standing_reports(trace.reports, trace.parents)
+            trace.standing = billable_reports(trace.reports, trace.parents)
             affected |= {(key, span_id) for span_id in trace.reports}
             for span_id, report in trace.reports.items():
                 if span_id in trace.standing and report.is_call and any(report.totals):
@@ -148,10 +148,10 @@ class RecentTraces:
                     bucket = self._leave(key, span_id)
                 buckets.add(bucket)
         for bucket in buckets:
-            affected |= self._judge_bucket(bucket)
+            affected |= self._decide_bucket(bucket)
         return affected
 
-    def _judge_bucket(self, bucket: _Bucket) -> set[SpanKey]:
+    def _decide_bucket(self, bucket: _Bucket) -> set[SpanKey]:
         calls = self._calls[bucket]
         for key in calls:
             self._part(key)

@@ -30,7 +30,7 @@ _PRICED, _REPORTED, _UNKNOWN, _NO_USAGE, _NOT_A_CALL, _ROLLED_UP = (
         PriceStatus.ROLLED_UP,
     )
 )
-_FEWEST_ROWS = 8
+_MIN_ROWS = 8
 _LARGEST_SHARE = 2.0**59
 _REQUEST, _TIME = BUCKETS.index("request"), BUCKETS.index("time")
 # What needs `quantities` to tell the parts apart.
@@ -65,18 +65,18 @@ def charge(
     durations: Array,
     billed: Array,
     *,
-    fewest_rows: int = _FEWEST_ROWS,
+    min_rows: int = _MIN_ROWS,
 ) -> Charges:
     """The charge of every row: `starts` in Unix ns, `durations` in ns, `billed` as the verdict has it."""
-    return _Charging(catalogue, facts, starts, durations, fewest_rows).run(billed)
+    return _Charging(catalogue, facts, starts, durations, min_rows).run(billed)
 
 
 class _Charging:
     def __init__(
-        self, catalogue: Catalogue, facts: FactColumns, starts: Array, durations: Array, fewest_rows: int
+        self, catalogue: Catalogue, facts: FactColumns, starts: Array, durations: Array, min_rows: int
     ) -> None:
         rows = len(starts)
-        self._fewest_rows = fewest_rows
+        self._min_rows = min_rows
         self._catalogue = catalogue
         self._facts = facts
         self._starts = starts
@@ -104,7 +104,7 @@ class _Charging:
         single = self._rare(rows)
         for first, begin, end in zip(firsts, ends - counts, ends, strict=True):
             members = by_place[begin:end]
-            if len(members) < self._fewest_rows:
+            if len(members) < self._min_rows:
                 single[members] = True
                 continue
             alike = rows[members[~single[members]]]
@@ -181,14 +181,14 @@ class _Charging:
         cost = shares.sum(axis=1, dtype=np.int64)
         measured = present[:, [index not in (_REQUEST, _TIME) for index, _, _ in used]].any(axis=1)
         known = (cost <= MAX_PICODOLLARS) & (measured | (not rates.needs_usage))
-        self._settle(rows, rates.ref, known, cost)
+        self._apportion_all(rows, rates.ref, known, cost)
         keep = np.flatnonzero(self._charges.priced[rows])
         if len(keep) and used:
             names = tuple(name for _, name, _ in used)
             self._charges.lines.append(Lines(rows[keep], names, shares[keep].astype(np.int64), present[keep]))
         return odd
 
-    def _settle(self, rows: Array, ref: str, known: Array, cost: Array) -> None:
+    def _apportion_all(self, rows: Array, ref: str, known: Array, cost: Array) -> None:
         """A price per request must not fall on every span that mentions the request: without usage only 0 is known."""
         charges, has_usage = self._charges, self._facts.has_usage[rows]
         priced = known & (has_usage | (cost == 0))

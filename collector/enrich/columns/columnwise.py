@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from collector.enrich.billed.schema import Verdicts
+from collector.enrich.billed.schema import BilledMask
 from collector.enrich.columns.assemble import enriched, seen_columns
 from collector.enrich.columns.charges import charge
 from collector.enrich.columns.reader import ColumnReader, FactColumns
@@ -15,12 +15,12 @@ from collector.enrich.conventions.reader import Conventions
 from collector.enrich.prices.catalogue import Catalogue
 
 # A price per hour of 292 years is beyond any amount; a longer duration would not be a number here.
-_LONGEST = np.uint64(2**63 - 1)
+_MAX_LENGTH = np.uint64(2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnReading:
-    """Implements `enricher.Reading`."""
+    """Implements `enricher.ReadBatch`."""
 
     batch: pa.RecordBatch
     facts: FactColumns
@@ -38,11 +38,11 @@ class ColumnReading:
 
 
 class ColumnEnricher:
-    """Implements `enricher.Implementation`. Groups of fewer than `fewest_rows` rows are read row by row."""
+    """Implements `enricher.Implementation`. Groups of fewer than `min_rows` rows are read row by row."""
 
-    def __init__(self, conventions: Conventions, fewest_rows: int = 16) -> None:
-        self._reader = ColumnReader(conventions, fewest_rows)
-        self._fewest_rows = fewest_rows
+    def __init__(self, conventions: Conventions, min_rows: int = 16) -> None:
+        self._reader = ColumnReader(conventions, min_rows)
+        self._min_rows = min_rows
         # The drain and re-pricing share it, and its tables.
         self._lock = threading.Lock()
 
@@ -51,9 +51,9 @@ class ColumnEnricher:
             facts = self._reader.read(batch)
             return ColumnReading(batch, facts, seen_columns(batch, facts), self._lock)
 
-    def finish(self, catalogue: Catalogue, reading: ColumnReading, billed: Verdicts) -> pa.RecordBatch:
+    def finish(self, catalogue: Catalogue, reading: ColumnReading, billed: BilledMask) -> pa.RecordBatch:
         starts = np.asarray(reading.batch.column("Timestamp").cast(pa.int64()))
-        durations = np.minimum(np.asarray(reading.batch.column("Duration")), _LONGEST).astype(np.int64)
+        durations = np.minimum(np.asarray(reading.batch.column("Duration")), _MAX_LENGTH).astype(np.int64)
         with self._lock:
-            charges = charge(catalogue, reading.facts, starts, durations, billed, fewest_rows=self._fewest_rows)
+            charges = charge(catalogue, reading.facts, starts, durations, billed, min_rows=self._min_rows)
             return enriched(reading.batch, reading.facts, charges)

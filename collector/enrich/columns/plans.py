@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.enrich.columns import _columns as native
-from collector.enrich.conventions.families import Family, Meaning, Verdict
+from collector.enrich.conventions.families import Family, KindRule, Meaning
 from collector.enrich.conventions.kinds import OPERATION
 from collector.enrich.conventions.recipes import Places, Recipe
 from collector.enrich.conventions.values import EVENT, RESOURCE, SPAN_NAME, Source
@@ -59,9 +59,9 @@ class ShapePlan:
         return _INCLUSIVE
 
     @property
-    def verdicts(self) -> list[Verdict]:
+    def kind_rules(self) -> list[KindRule]:
         """Every verdict the rules can give; the last is the one when none does."""
-        found: list[Verdict] = []
+        found: list[KindRule] = []
         for rule in self.recipe.kinds.rules:
             found += rule[2].values() if len(rule) == 3 else [rule[1]]
         return [*found, self.recipe.kinds.otherwise]

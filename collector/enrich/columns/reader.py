@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from collector.enrich.columns import _columns as native
 from collector.enrich.columns.plans import MANY, ShapePlan, prefixes, shape_plan
-from collector.enrich.columns.usage import Counts, settle
+from collector.enrich.columns.usage import Counts, normalise
 from collector.enrich.conventions import usage as row_usage
-from collector.enrich.conventions.reader import LONGEST_SCOPE, Conventions
+from collector.enrich.conventions.reader import MAX_SCOPE_LENGTH, Conventions
 from collector.enrich.conventions.recipes import recipe
 from collector.enrich.conventions.values import CONTENT, OPERATION_PREFIX, SPAN_NAME, unwrapped
 from collector.enrich.rows import views
@@ -36,11 +36,11 @@ COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_to
            "reasoning_tokens", "input_audio_tokens", "cache_audio_read_tokens", "output_audio_tokens")  # fmt: skip
 
 # A plan costs as much to run as this many rows one by one.
-_FEWEST_ROWS = 16
-_MOST_PLANS = 4096
+_MIN_ROWS = 16
+_MAX_PLANS = 4096
 # Texts are the sender's choice: between batches a table that has grown beyond this starts afresh.
-_MOST_TEXTS = 65_536
-_MOST_TEXT_BYTES = 16 * 1024 * 1024
+_MAX_TEXTS = 65_536
+_MAX_TEXT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -135,9 +135,9 @@ class _Source:
 class ColumnReader:
     """Reads batches by the conventions it is made of. Belongs to one thread at a time."""
 
-    def __init__(self, conventions: Conventions, fewest_rows: int = _FEWEST_ROWS) -> None:
+    def __init__(self, conventions: Conventions, min_rows: int = _MIN_ROWS) -> None:
         self._conventions = conventions
-        self._fewest_rows = fewest_rows
+        self._min_rows = min_rows
         self._keys = native.KeyTable(sorted(conventions.known), prefixes(conventions.families))
         self._resource_keys = sorted(conventions.resource_keys)
         self._resource = native.KeyTable(self._resource_keys, [])
@@ -146,11 +146,11 @@ class ColumnReader:
 
     def read(self, batch: pa.RecordBatch) -> FactColumns:
         """The facts of a batch of `model.columns.DECODED_SCHEMA`."""
-        if len(self._texts) > _MOST_TEXTS or self._texts.size_in_bytes > _MOST_TEXT_BYTES:
+        if len(self._texts) > _MAX_TEXTS or self._texts.size_in_bytes > _MAX_TEXT_BYTES:
             self._texts = native.Interner()
         attributes, resource = batch.column("SpanAttributes"), batch.column("ResourceAttributes")
         group, start, positions, repeated, groups = self._keys.shapes(
-            batch.column("ScopeName"), attributes, LONGEST_SCOPE
+            batch.column("ScopeName"), attributes, MAX_SCOPE_LENGTH
         )
         entries = self._resource.positions(resource)
         source = _Source(
@@ -174,7 +174,7 @@ class ColumnReader:
         hard = [np.empty(0, np.int64)]
         for shape, begin, end in zip(groups, ends - counts, ends, strict=True):
             rows = by_group[begin:end]
-            if len(rows) < self._fewest_rows:
+            if len(rows) < self._min_rows:
                 hard.append(rows)
                 continue
             part = _Group(facts, source, self._plan(*shape), rows, failed[rows], self._conventions)
@@ -186,7 +186,7 @@ class ColumnReader:
     def _plan(self, scope: str, names: tuple[str, ...]) -> ShapePlan:
         plan = self._plans.get((scope, names))
         if plan is None:
-            if len(self._plans) >= _MOST_PLANS:
+            if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
             present = frozenset(name for name in names if not name.endswith("."))
             found = recipe(self._conventions.families, scope, present)
@@ -255,7 +255,7 @@ class _Group:
 
     def _kinds(self) -> tuple[Array, Array, Array]:
         """(kind, operation, whether usage sums calls of other spans)."""
-        table, verdicts = self._plan.recipe.kinds, self._plan.verdicts
+        table, kind_rules = self._plan.recipe.kinds, self._plan.kind_rules
         begin, size, _, _ = self._plan.kinds.extract(self._source, self._rows)
         stated = np.full(len(self._rows), -1, np.int32)
         field_number = first_verdict = 0
@@ -272,11 +272,11 @@ class _Group:
                 found = self._memo(self._names(), _name_rule(rule[0], first_verdict))
                 first_verdict += 1
             stated = np.where(stated < 0, found, stated)
-        stated[stated < 0] = len(verdicts) - 1
-        kinds = np.array([KINDS.index(verdict.kind) for verdict in verdicts], np.int8)
-        own = np.array([self._facts.texts.code(verdict.operation) for verdict in verdicts], np.int32)[stated]
+        stated[stated < 0] = len(kind_rules) - 1
+        kinds = np.array([KINDS.index(verdict.kind) for verdict in kind_rules], np.int8)
+        own = np.array([self._facts.texts.code(verdict.operation) for verdict in kind_rules], np.int32)[stated]
         sent = self._facts.texts.codes(self._facts.slices, begin[-1], size[-1])
-        rollup = np.array([verdict.rollup for verdict in verdicts], np.bool_)
+        rollup = np.array([verdict.rollup for verdict in kind_rules], np.bool_)
         return kinds[stated], np.where(own > 0, own, sent), rollup[stated]
 
     def _names(self) -> Array:
@@ -357,12 +357,12 @@ class _Group:
                 continue
             counts = self._counts(group, buckets)
             includes_cache, includes_reasoning = self._meanings(group, provider_id)
-            settled = settle(
+            normalised = normalise(
                 counts, len(rows), input_includes_cache=includes_cache, output_includes_reasoning=includes_reasoning
             )
-            self.hard |= missing & settled.odd
-            taken = missing & settled.known
-            for name, column in settled.counts.items():
+            self.hard |= missing & normalised.odd
+            taken = missing & normalised.known
+            for name, column in normalised.counts.items():
                 facts.counts[name][rows] = np.where(taken, column, facts.counts[name][rows])
             facts.aggregate[rows] |= taken & (rollup | (group == "aggregate"))
             facts.has_usage[rows] |= taken

@@ -1,4 +1,4 @@
-"""The rules of `usage.settle` for many rows at once. Rows that break one are `odd`: they are settled one by one."""
+"""The rules of `usage.normalise` for many rows at once. Rows that break one are `odd`: they are settled one by one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Counts = dict[str, tuple[Array, Array]]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Normalised:
     """`counts` by the names of `model.usage.Usage`; `known` rows report usage; of `odd` rows nothing here holds."""
 
     counts: Mapping[str, Array]
@@ -21,7 +21,9 @@ class Settled:
     odd: Array
 
 
-def settle(counts: Counts, rows: int, *, input_includes_cache: Array, output_includes_reasoning: Array) -> Settled:
+def normalise(
+    counts: Counts, rows: int, *, input_includes_cache: Array, output_includes_reasoning: Array
+) -> Normalised:
     """What the counts mean, by the rules in the docstring of `usage`."""
     nothing = np.zeros(rows, np.int64), np.zeros(rows, np.bool_)
 
@@ -44,7 +46,7 @@ def settle(counts: Counts, rows: int, *, input_includes_cache: Array, output_inc
     cached_audio = np.minimum(np.minimum(part("cache_audio_read"), read), audio)
     heard = np.minimum(audio - cached_audio, entire - cached) + cached_audio
     odd |= (heard < audio) | (cached_audio < part("cache_audio_read")) | (spoken > output - reasoning)
-    return Settled(
+    return Normalised(
         {
             "input_tokens": entire,
             "output_tokens": output,

@@ -52,7 +52,7 @@ class Recognise(Part):
     keys: tuple[str, ...] = ()
 
 
-class Verdict(Part):
+class KindRule(Part):
     """What a span is. An empty operation keeps the one sent; `rollup` says its usage sums calls of other spans."""
 
     kind: Kind
@@ -65,7 +65,7 @@ class KindKey(Part):
 
     key: str
     json_encoded: bool = False
-    values: dict[str, Verdict]
+    values: dict[str, KindRule]
 
     @model_validator(mode="after")
     def _lower_case(self) -> "KindKey":
@@ -79,7 +79,7 @@ class NameRule(Part):
     """A pattern of span names (a regular expression, matched from the start) that states the kind."""
 
     pattern: str
-    verdict: Verdict
+    kind_rule: KindRule
 
     @model_validator(mode="after")
     def _compiles(self) -> "NameRule":

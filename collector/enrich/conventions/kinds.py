@@ -13,25 +13,25 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from collector.enrich.conventions.families import Family, Verdict
+from collector.enrich.conventions.families import Family, KindRule
 from collector.enrich.conventions.values import unwrapped
 from collector.model.facts import Kind, SpanView
 
-_Keys = tuple[str, bool, dict[str, Verdict]]
-_Name = tuple[re.Pattern[str], Verdict]
+_Keys = tuple[str, bool, dict[str, KindRule]]
+_Name = tuple[re.Pattern[str], KindRule]
 
 OPERATION = "gen_ai.operation.name"
-NOTHING = Verdict(kind=Kind.INTERNAL)
+NOTHING = KindRule(kind=Kind.INTERNAL)
 
 _MODELS = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "gen_ai.usage.input_tokens",
            "gen_ai.usage.prompt_tokens", "gen_ai.usage.output_tokens", "llm.token_count.prompt")  # fmt: skip
 _SHAPES = (
     # Nobody states that this is a call: it counts as one only where it sums no calls below it.
-    (_MODELS, Verdict(kind=Kind.LLM, rollup=True)),
-    (("gen_ai.evaluation.name",), Verdict(kind=Kind.EVAL, operation="evaluation")),
+    (_MODELS, KindRule(kind=Kind.LLM, rollup=True)),
+    (("gen_ai.evaluation.name",), KindRule(kind=Kind.EVAL, operation="evaluation")),
     (
         ("gen_ai.tool.name", "tool.name", "gen_ai.tool.call.arguments"),
-        Verdict(kind=Kind.TOOL, operation="execute_tool"),
+        KindRule(kind=Kind.TOOL, operation="execute_tool"),
     ),
 )
 # What `_shape` looks at.
@@ -43,14 +43,14 @@ class KindTable:
     """The kind rules that may speak for spans of one shape, and the verdict when none does."""
 
     rules: tuple[_Keys | _Name, ...]
-    otherwise: Verdict
+    otherwise: KindRule
 
-    def verdict(self, span: SpanView) -> tuple[Verdict, str]:
+    def kind_rule(self, span: SpanView) -> tuple[KindRule, str]:
         """The verdict, and the operation: the verdict's own, else the one sent."""
         stated = self._stated(span)
         return stated, stated.operation or span.attributes.get(OPERATION, "")
 
-    def _stated(self, span: SpanView) -> Verdict:
+    def _stated(self, span: SpanView) -> KindRule:
         for rule in self.rules:
             if len(rule) == 3:
                 key, encoded, values = rule
@@ -67,11 +67,11 @@ def kind_table(families: Iterable[Family], present: frozenset[str]) -> KindTable
     rules: list[_Keys | _Name] = []
     for family in families:
         rules += [(rule.key, rule.json_encoded, rule.values) for rule in family.kinds if rule.key in present]
-        rules += [(re.compile(rule.pattern), rule.verdict) for rule in family.names]
+        rules += [(re.compile(rule.pattern), rule.kind_rule) for rule in family.names]
     return KindTable(tuple(rules), _shape(present))
 
 
-def _shape(present: frozenset[str]) -> Verdict:
+def _shape(present: frozenset[str]) -> KindRule:
     for keys, stated in _SHAPES:
         if not present.isdisjoint(keys):
             return stated

@@ -2,8 +2,8 @@
 
 from collector.enrich.conventions.families import Providers
 
-_MOST_NAMES = 10_000
-_LONGEST_NAME = 128
+_MAX_NAMES = 10_000
+_MAX_NAME_LENGTH = 128
 
 
 class ProviderNames:
@@ -21,12 +21,12 @@ class ProviderNames:
 
         What follows a known name and a dot is the provider's API: `openai.responses` is `openai`.
         """
-        if len(sent) > _LONGEST_NAME:  # nobody's name: neither looked up nor remembered
+        if len(sent) > _MAX_NAME_LENGTH:  # nobody's name: neither looked up nor remembered
             return sent.lower()
         name = self._seen.get(sent)
         if name is None:
             name = self._resolve(sent.strip().lower())
-            if len(self._seen) >= _MOST_NAMES:  # names are the sender's: never let them grow without bound
+            if len(self._seen) >= _MAX_NAMES:  # names are the sender's: never let them grow without bound
                 self._seen.clear()
             self._seen[sent] = name
         return name

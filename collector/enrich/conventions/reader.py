@@ -23,8 +23,8 @@ from collector.model.usage import Usage
 
 # Shapes are the sender's choice: beyond this many the table starts afresh, so that it stays small. Of a scope's name
 # its beginning counts.
-_MOST_SHAPES = 4096
-LONGEST_SCOPE = 128
+_MAX_SHAPES = 4096
+MAX_SCOPE_LENGTH = 128
 
 _NOTHING = Facts()
 
@@ -50,8 +50,8 @@ class Conventions:
         if found.foreign and not span.events and self.resource_keys.isdisjoint(span.resource):
             return _NOTHING
         reader = Reader(span)
-        verdict, operation = found.kinds.verdict(span)
-        kind = verdict.kind
+        kind_rule, operation = found.kinds.kind_rule(span)
+        kind = kind_rule.kind
         fields = found.fields
 
         def text(name: str) -> str:
@@ -77,7 +77,7 @@ class Conventions:
             conversation_id=text("conversation_id"),
             user_id=text("user_id"),
             usage=tokens,
-            usage_is_aggregate=tokens is not None and (aggregate or verdict.rollup),
+            usage_is_aggregate=tokens is not None and (aggregate or kind_rule.rollup),
             reported_cost=_cost(reader, fields.get("reported_cost", ())),
             finish_reason=unwrapped(text("finish_reason")),
             service_tier=text("service_tier"),
@@ -86,10 +86,10 @@ class Conventions:
         )
 
     def _recipe(self, span: SpanView) -> Recipe:
-        shape = (span.scope_name[:LONGEST_SCOPE], self.known.intersection(span.attributes))
+        shape = (span.scope_name[:MAX_SCOPE_LENGTH], self.known.intersection(span.attributes))
         found = self._shapes.get(shape)
         if found is None:
-            if len(self._shapes) >= _MOST_SHAPES:
+            if len(self._shapes) >= _MAX_SHAPES:
                 self._shapes.clear()
             found = self._shapes[shape] = recipe(self.families, *shape)
         return found
@@ -135,14 +135,14 @@ def _usage(reader: Reader, found: Recipe, kind: Kind, provider: str) -> tuple[Us
         counts, input_key = _counts(reader, buckets, kind)
         meaning = meaning_of(found, input_key, provider, reader.span.attributes)
         details = _details(reader, found.details) if not aggregate else {}
-        settled = usage.settle(
+        normalised = usage.normalise(
             counts,
             details,
             input_includes_cache=meaning.input_includes_cache,
             output_includes_reasoning=meaning.output_includes_reasoning,
         )
-        if settled:
-            return settled, aggregate
+        if normalised:
+            return normalised, aggregate
     return None, False
 
 

@@ -35,7 +35,7 @@ PICODOLLAR = Decimal("1e-12")
 INCONSISTENT = "inconsistent"
 
 
-def settle(
+def normalise(
     counts: Mapping[str, Any],
     details: Mapping[str, Any] | None = None,
     *,

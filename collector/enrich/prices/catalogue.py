@@ -15,7 +15,7 @@ from genai_prices.data_snapshot import find_provider_by_id
 from genai_prices.types import Provider, _providers_from_raw
 
 from collector.config import PricingConfig
-from collector.enrich.prices.entries import Entry, Override
+from collector.enrich.prices.entries import Override, PriceEntry
 from collector.enrich.prices.model_names import MAX_NAME, provider_spellings, self_hosted, spellings
 from collector.enrich.prices.rates import Rates
 
@@ -30,7 +30,7 @@ class _Known:
     """What one (provider, model) comes to, whatever the time: overrides that match by name, and the library's entry."""
 
     overrides: tuple[Override, ...]
-    entry: Entry | None
+    entry: PriceEntry | None
 
 
 class Catalogue:
@@ -54,7 +54,7 @@ class Catalogue:
         self._providers = list(providers)
         self._overrides = tuple(Override.of(setting) for setting in pricing.overrides)
         self._aliases = {name.strip().lower(): target for name, target in pricing.aliases.items()}
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self._entries: dict[tuple[str, str], PriceEntry] = {}
         self._listed: dict[str, list[Provider]] = {}
         for provider in self._providers:
             for model in provider.models:
@@ -91,11 +91,11 @@ class Catalogue:
     def has_overrides(self) -> bool:
         return bool(self._overrides)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PriceEntry]:
         """Every model of every provider of the library, in its order."""
         for provider in self._providers:
             for model in provider.models:
-                yield Entry(provider, model, self.version)
+                yield PriceEntry(provider, model, self.version)
 
     def override(self, provider: str, model: str, at: int, tier: str, input_tokens: int) -> Rates | None:
         """The first override of the configuration that prices such a call."""
@@ -134,7 +134,7 @@ class Catalogue:
                         found.append(rates)
         return which, found
 
-    def entry(self, provider: str, model: str) -> Entry | None:
+    def entry(self, provider: str, model: str) -> PriceEntry | None:
         """The library's entry for a model; never raises, whatever the strings."""
         return self._find(provider, model).entry
 
@@ -166,7 +166,7 @@ class Catalogue:
             return True
         return given is not None and self._provider(wanted) is given
 
-    def _search(self, provider: str, given: Provider | None, name: str) -> Entry | None:
+    def _search(self, provider: str, given: Provider | None, name: str) -> PriceEntry | None:
         if self_hosted(provider):
             return None
         ways = list(spellings(name))
@@ -178,7 +178,7 @@ class Catalogue:
                     return found
         return self._only([spelling for _, spelling in ways])
 
-    def _only(self, names: Sequence[str]) -> Entry | None:
+    def _only(self, names: Sequence[str]) -> PriceEntry | None:
         """The entry listed under one of `names`, if everyone who lists one charges the same."""
         found = [
             entry for name in names for seller in self._listed.get(name, ()) if (entry := self._match(seller, name))
@@ -187,11 +187,11 @@ class Catalogue:
             return None
         return next((entry for entry in found if entry.provider.model_match is not None), found[0])
 
-    def _match(self, provider: Provider, name: str) -> Entry | None:
+    def _match(self, provider: Provider, name: str) -> PriceEntry | None:
         model = provider.find_model(name, all_providers=self._providers)
         if model is None:
             return None
-        return self._entries.setdefault((provider.id, model.id), Entry(provider, model, self.version))
+        return self._entries.setdefault((provider.id, model.id), PriceEntry(provider, model, self.version))
 
     def _provider(self, name: str) -> Provider | None:
         """The provider the library knows by `name`."""

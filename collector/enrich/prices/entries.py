@@ -22,7 +22,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ANY_DAY: Final = 20_000
 
 
-class Entry:
+class PriceEntry:
     """What the price library knows about one model at one provider.
 
     The library has: prices per token, request, search and page; tiers by context size that apply to the whole request;

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.prices.rates import MEASURED, Rates, quantities
-from collector.model.money import PriceStatus, fits, settle
+from collector.model.money import PriceStatus, apportion, fits
 from collector.model.usage import Usage
 
 _NO_USAGE = Usage()
@@ -57,7 +57,7 @@ def price(
     shares = {name: amounts[index] * rate for index, name, rate in rates.lines if amounts[index]}
     if rates.needs_usage and next(iter(shares), "request") in _UNMEASURED:  # these two come last
         return Priced(None, _NO_LINES, PriceStatus.NO_USAGE, rates.ref)
-    cost, details = settle(shares, rates.denominator)
+    cost, details = apportion(shares, rates.denominator)
     if not fits(cost):
         return Priced(None, _NO_LINES, PriceStatus.NO_USAGE, rates.ref)
     return Priced(cost, details, PriceStatus.PRICED, rates.ref)

@@ -16,22 +16,23 @@ from collector.net.asgi.protocol import guarded
 
 
 class Listener(uvicorn.Server):
-    """A uvicorn server that leaves signals to the daemon, and has at `most` so many connections."""
+    """A uvicorn server that leaves signals to the daemon, and has at `max_connections` so many connections."""
 
     servers: list[Accepting]  # type: ignore[assignment] # uvicorn closes them, and waits for them
 
-    def __init__(self, config: uvicorn.Config, name: str, most: int) -> None:
+    def __init__(self, config: uvicorn.Config, name: str, max_connections: int) -> None:
         super().__init__(config)
         self.servers = []
         self._name = name
-        self._most = most
+        self._max_connections = max_connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but that connections are taken in our way."""
         assert sockets
         await self.lifespan.startup()
         self.servers = [
-            Accepting(sock, self._connection, self._name, self._most, tls=self.config.ssl) for sock in sockets
+            Accepting(sock, self._connection, self._name, self._max_connections, tls=self.config.ssl)
+            for sock in sockets
         ]
         self.started = True
 
@@ -62,7 +63,7 @@ def http_server(
     tls: TlsConfig,
     name: str,
     *,
-    most: int,
+    max_connections: int,
     read_header_timeout: float,
     read_timeout: float,
     idle_timeout: float,
@@ -88,4 +89,4 @@ def http_server(
         config.load()
     except (OSError, ssl.SSLError) as error:
         raise StartError(f"Cannot use the TLS files {tls.cert_file} and {tls.key_file}: {error}.") from None
-    return Listener(config, name, most)
+    return Listener(config, name, max_connections)

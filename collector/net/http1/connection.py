@@ -20,7 +20,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER_SECONDS = 2.0
 _NEVER = float("inf")
 # Requests of one connection that may wait for their answers before no more are read.
-_MOST_WAITING = 32
+_MAX_WAITING = 32
 
 
 class Exchange(Protocol):
@@ -49,7 +49,7 @@ class Exchange(Protocol):
         """The client is gone before its request was whole."""
 
 
-class Port(Protocol):
+class HttpPort(Protocol):
     """What the connections of one port share."""
 
     read_header_timeout: float
@@ -70,7 +70,7 @@ class Port(Protocol):
 class Connection(asyncio.Protocol):
     """Drives the exchanges of one connection. `deadline` is when `expire` is to be called."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: HttpPort) -> None:
         self._port = port
         self._parser = DeafToUpgrades(self)
         self._waiting: deque[Exchange] = deque()
@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
             exchange.end()
         if exchange.answer is not None:
             self._rest()
-        if len(self._waiting) > _MOST_WAITING:
+        if len(self._waiting) > _MAX_WAITING:
             self._pause()
 
     # -- answers --------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
                 self._ask_for_body(first)
         else:
             self._rest()
-        if self._paused and len(self._waiting) <= _MOST_WAITING:
+        if self._paused and len(self._waiting) <= _MAX_WAITING:
             self._paused = False
             self._transport.resume_reading()
 

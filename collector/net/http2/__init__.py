@@ -12,7 +12,7 @@ except ImportError:  # installed without a compiler
     NATIVE = False
 
 
-class Kind(IntEnum):
+class EventKind(IntEnum):
     """What an event of the codec says. The order is that of `session.hpp`."""
 
     CALL = 0

@@ -43,7 +43,7 @@ class Calls(Protocol):
         """The client is gone."""
 
 
-class Port(Protocol):
+class Http2Port(Protocol):
     """What the connections of one port share."""
 
     buffer: bytearray  # for the bytes at hand
@@ -84,7 +84,7 @@ _GONE = _Gone()
 class Connection(asyncio.BufferedProtocol):
     """Answers go through `codec`, followed by `flush_soon`."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Http2Port) -> None:
         self._port = port
         self.codec = port.codec()
         self._calls: Calls = port.calls(self)
@@ -99,7 +99,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pinged = _NEVER  # when the client was asked whether it is there
         self._deadline = _NEVER
         self._patient_until = _NEVER  # for so long calls are taken from a client that was asked to make no more
-        self._opened = self._heard = self._idle_since = 0.0
+        self._opened = self._last_heard = self._idle_since = 0.0
         # Clients that came together do not all have to come again together: gRPC's proposal A9.
         age = port.keepalive.server_parameters.max_connection_age
         self._oldest = age * random.uniform(0.9, 1.1) if age else _NEVER  # noqa: S311
@@ -108,7 +108,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._opened = self._heard = self._idle_since = self._port.now()
+        self._opened = self._last_heard = self._idle_since = self._port.now()
         self._deadline = self._opened + self._port.read_timeout
         self._port.opened(self)
 
@@ -125,11 +125,11 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self._deaf:
             return
-        self._heard = self._port.now()
+        self._last_heard = self._port.now()
         self._flushing = True
         codec = self.codec
         try:
-            for event in codec.feed(self._port.buffer, nbytes, self._heard):
+            for event in codec.feed(self._port.buffer, nbytes, self._last_heard):
                 self._calls.take(event)
         except MemoryError:
             log.error("There is no memory for what a client sends; its connection ends.")
@@ -191,7 +191,7 @@ class Connection(asyncio.BufferedProtocol):
     def tick(self, now: float) -> None:
         """Look at every deadline."""
         timeout = self._port.read_timeout
-        stalled = self.codec.unfinished and now >= self._heard + timeout
+        stalled = self.codec.unfinished and now >= self._last_heard + timeout
         if not self.codec.blocked:
             self._blocked_since = now
         if now >= min(self._deadline, self._unread_until, self._blocked_since + timeout) or stalled:
@@ -205,11 +205,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _keep_alive(self, now: float) -> None:
         server = self._port.keepalive.server_parameters
-        if self._heard >= self._pinged:
+        if self._last_heard >= self._pinged:
             self._pinged = _NEVER
         if now >= self._pinged + server.timeout:
             self.abort()
-        elif self._pinged == _NEVER and now >= self._heard + server.time:
+        elif self._pinged == _NEVER and now >= self._last_heard + server.time:
             self._pinged = now
             self.codec.ping()
             self.flush_soon()

@@ -1,6 +1,6 @@
 """From changed sums to events in the outbox, each once."""
 
-from collector.spending.alerting.contributors import Describing
+from collector.spending.alerting.contributors import Contributors
 from collector.spending.alerting.evaluate import Alerting
 
-__all__ = ["Alerting", "Describing"]
+__all__ = ["Alerting", "Contributors"]

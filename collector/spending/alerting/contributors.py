@@ -28,28 +28,33 @@ Top = Callable[[Rule, Collection[Scope], Period, int], Mapping[Scope, Sequence[S
 Known = Callable[[Rule, Collection[Scope], Period, int], Mapping[Scope, Sequence[Share]] | None]
 
 
-class Undescribed(Protocol):
+class EventsWithoutContributors(Protocol):
     """The outbox, as far as events wait there."""
 
-    def undescribed(self, limit: int) -> Sequence[BudgetEvent]:
+    def without_contributors(self, limit: int) -> Sequence[BudgetEvent]:
         """Events that lack what only the store knows, oldest first."""
 
-    def describe(self, more: Mapping[str, Mapping[str, Any]]) -> None:
+    def add_contributors(self, more: Mapping[str, Mapping[str, Any]]) -> None:
         """Add to the data of events, by id, and let them go."""
 
 
-class Describing:
+class Contributors:
     """Describes events off the way on which they are decided: nobody waits for the store but they, and not for long."""
 
     def __init__(
-        self, rules: Rules, outbox: Undescribed, clock: Clock, top: Top, described: Callable[[], None]
+        self,
+        rules: Rules,
+        outbox: EventsWithoutContributors,
+        clock: Clock,
+        top: Top,
+        has_contributors: Callable[[], None],
     ) -> None:
-        """`described` is called when events may be sent."""
+        """`has_contributors` is called when events may be sent."""
         self._clock = clock
         self._rules = rules
         self._outbox = outbox
         self._top = top
-        self._described = described
+        self._notify = has_contributors
 
     def use(self, rules: Rules) -> None:
         """Read events by these rules from now on."""
@@ -57,30 +62,30 @@ class Describing:
 
     def work(self) -> None:
         """Describe what waits. While the store does not answer, it is asked again, until events are too old for it."""
-        waiting = self._outbox.undescribed(_AT_ONCE)
+        waiting = self._outbox.without_contributors(_AT_ONCE)
         groups = _by_period(self._rules, waiting)
-        told = {event.id for events in groups.values() for event in events}
-        self._outbox.describe({event.id: {} for event in waiting if event.id not in told})
+        notified = {event.id for events in groups.values() for event in events}
+        self._outbox.add_contributors({event.id: {} for event in waiting if event.id not in notified})
         for (rule, period), events in groups.items():
             try:
-                self._describe(rule, period, events)
+                self._add_contributors(rule, period, events)
             except Unavailable as error:
                 log.warning("Events do not say yet who spent most.", budget=rule.name, why=str(error))
                 old = self._clock.time_ns() - _GIVEN_UP_AFTER_NS
-                self._outbox.describe({event.id: {} for event in events if event.created_ns < old})
-            self._described()
+                self._outbox.add_contributors({event.id: {} for event in events if event.created_ns < old})
+            self._notify()
 
-    def _describe(self, rule: Rule, period: Period, events: Sequence[BudgetEvent]) -> None:
+    def _add_contributors(self, rule: Rule, period: Period, events: Sequence[BudgetEvent]) -> None:
         scopes = {event.scope for event in events if OTHER not in event.scope}
         shares = self._top(rule, scopes, period, _CONTRIBUTORS) if scopes else {}
         tops = {scope: [_entry(rule, share) for share in shares.get(scope, ())] for scope in scopes}
-        self._outbox.describe({event.id: {"top": tops.get(event.scope)} for event in events})
+        self._outbox.add_contributors({event.id: {"top": tops.get(event.scope)} for event in events})
 
 
 def with_top(rules: Rules, events: Sequence[BudgetEvent], known: Known) -> list[BudgetEvent]:
     """The events, described where what is to be said of them is known at once."""
     tops: dict[str, list[dict[str, Any]]] = {}
-    waiting = [event for event in events if not event.described and OTHER not in event.scope]
+    waiting = [event for event in events if not event.has_contributors and OTHER not in event.scope]
     for (rule, period), several in _by_period(rules, waiting).items():
         # What an earlier window held is for the store to say.
         late = isinstance(rule.schedule, Rolling) and several[0].data.get("late")
@@ -88,7 +93,7 @@ def with_top(rules: Rules, events: Sequence[BudgetEvent], known: Known) -> list[
         for event in several if shares is not None else ():
             tops[event.id] = [_entry(rule, share) for share in (shares or {})[event.scope]]
     return [
-        replace(event, data={**event.data, "top": tops[event.id]}, described=True) if event.id in tops else event
+        replace(event, data={**event.data, "top": tops[event.id]}, has_contributors=True) if event.id in tops else event
         for event in events
     ]
 

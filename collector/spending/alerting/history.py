@@ -16,20 +16,20 @@ _REMEMBERED_IDS = 200_000
 class Outbox(Protocol):
     """Where events wait to be sent, and what was told is on record."""
 
-    def record(self, events: Sequence[BudgetEvent], told: Mapping[Line, int | None]) -> Sequence[BudgetEvent]:
+    def record(self, events: Sequence[BudgetEvent], notified: Mapping[Line, int | None]) -> Sequence[BudgetEvent]:
         """Make events durable, and for lines of windows which step speaks for them; the events that were new."""
 
     def has(self, event_id: str) -> bool:
         """Whether an event is on record."""
 
-    def told(self) -> dict[Line, int]:
+    def notified(self) -> dict[Line, int]:
         """For each line of a rolling window the step that was told of last, as last recorded."""
 
     def crossed_since(self, budget: str, period_start: int) -> set[tuple[int, int, Scope]]:
         """The periods that began then or later in which a line was crossed before their end; and the scopes."""
 
 
-class Record:
+class History:
     """Not thread-safe. Raises Unavailable when the outbox does."""
 
     def __init__(self, outbox: Outbox, recorded: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class Record:
         self._outbox = outbox
         self._recorded = recorded
         self._known: OrderedDict[str, None] = OrderedDict()
-        self.told: dict[Line, int] = outbox.told()
+        self.notified: dict[Line, int] = outbox.notified()
 
     def has(self, event_id: str) -> bool:
         if event_id in self._known:
@@ -50,17 +50,17 @@ class Record:
     def crossed_since(self, budget: str, period_start: int) -> set[tuple[int, int, Scope]]:
         return self._outbox.crossed_since(budget, period_start)
 
-    def write(self, events: Sequence[BudgetEvent], told: Mapping[Line, int | None]) -> None:
+    def write(self, events: Sequence[BudgetEvent], notified: Mapping[Line, int | None]) -> None:
         """Make events durable, with what speaks for the lines of windows from now on: None for what is forgotten."""
-        changed = {line: step for line, step in told.items() if self.told.get(line) != step}
+        changed = {line: step for line, step in notified.items() if self.notified.get(line) != step}
         if not events and not changed:
             return
         new = self._outbox.record(events, changed)
         for line, step in changed.items():
             if step is None:
-                self.told.pop(line, None)
+                self.notified.pop(line, None)
             else:
-                self.told[line] = step
+                self.notified[line] = step
         for event in events:
             self._note(event.id)
         for event in new:

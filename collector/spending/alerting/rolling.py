@@ -20,7 +20,7 @@ _ASKED = 100
 
 # What a scope has spent in steps, by their start, as the store says.
 Earlier = Callable[[Rule, Scope, Sequence[int]], Mapping[int, Mapping[Scope, Amount]]]
-_LONGEST_MEMORY_NS = 86_400 * 1_000_000_000
+_MAX_MEMORY_NS = 86_400 * 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -33,38 +33,40 @@ class Touched:
 
 
 @dataclass(slots=True)
-class Found:
+class Findings:
     """Events to record, and the steps that speak for lines from then on."""
 
     events: list[BudgetEvent] = field(default_factory=list)
-    told: dict[Line, int | None] = field(default_factory=dict)
+    notified: dict[Line, int | None] = field(default_factory=dict)
 
 
 class Windows:
-    """Not thread-safe. `told` are the lines on record, with the step told of last; its owner keeps it up to date."""
+    """Not thread-safe. `notified`: the lines on record with the step last notified; its owner keeps it up to date."""
 
-    def __init__(self, ledger: Ledger, told: Mapping[Line, int], earlier: Earlier) -> None:
+    def __init__(self, ledger: Ledger, notified: Mapping[Line, int], earlier: Earlier) -> None:
         self._ledger = ledger
         self._earlier = earlier
-        self._told = told
+        self._notified = notified
         # The latest step at which spend was seen to be over a line that was told of.
         self._seen_over: dict[Line, int] = {}
         self._entered: dict[str, int] = {}
         self._unvisited: list[Line] = []
         self._visit_at = 0
 
-    def touched(self, rule: Rule, schedule: Rolling, changed: Mapping[Scope, Touched], now: int, found: Found) -> None:
+    def touched(
+        self, rule: Rule, schedule: Rolling, changed: Mapping[Scope, Touched], now: int, findings: Findings
+    ) -> None:
         """Find what changed sums lead to."""
         scopes = [scope for scope, one in changed.items() if self._may_lead_on(rule, schedule, scope, one, now)]
-        self._look_at(rule, schedule, scopes, now, found, {scope: changed[scope].posted for scope in scopes})
+        self._look_at(rule, schedule, scopes, now, findings, {scope: changed[scope].posted for scope in scopes})
 
-    def all(self, rule: Rule, schedule: Rolling, now: int, found: Found, *, ended: bool) -> None:
+    def all(self, rule: Rule, schedule: Rolling, now: int, findings: Findings, *, ended: bool) -> None:
         """Find what the sums as they are lead to; `ended`: also where spend is under the line again."""
         spent = self._ledger.scopes(rule, schedule.kept(now) if ended else schedule.window(now))
         scopes = [scope for scope, amount in spent.items() if _reaches_some(rule, scope, amount)]
-        self._look_at(rule, schedule, scopes, now, found, ended=ended, asking=_ASKED)
+        self._look_at(rule, schedule, scopes, now, findings, ended=ended, asking=_ASKED)
 
-    def passed(self, rule: Rule, schedule: Rolling, now: int, found: Found) -> None:
+    def passed(self, rule: Rule, schedule: Rolling, now: int, findings: Findings) -> None:
         """Find what time alone leads to: steps have come to which calls were dated ahead."""
         step = schedule.bucket(now)
         before = self._entered.setdefault(rule.name, step)
@@ -74,29 +76,29 @@ class Windows:
         scopes: set[Scope] = set()
         for start in range(first, step + 1, schedule.step_ns):
             scopes.update(self._ledger.cells(rule, start))
-        self._look_at(rule, schedule, scopes, now, found)
+        self._look_at(rule, schedule, scopes, now, findings)
         self._entered[rule.name] = step
 
-    def visit(self, rules: Rules, now: int, found: Found) -> None:
+    def visit(self, rules: Rules, now: int, findings: Findings) -> None:
         """Look at some of the lines on record that were told of long ago: whether spend is under them again."""
         if not self._unvisited:
             if now < self._visit_at:
                 return
             self._visit_at = now + _VISIT_EVERY_NS
-            self._unvisited = list(self._told)
+            self._unvisited = list(self._notified)
         some, self._unvisited = self._unvisited[:_LINES_AT_ONCE], self._unvisited[_LINES_AT_ONCE:]
         scopes: dict[Rule, set[Scope]] = {}
         for line in some:
             rule = rules.find(line.budget)
-            told = self._told.get(line, now)
+            notified = self._notified.get(line, now)
             if rule and isinstance(rule.schedule, Rolling) and _is_of(rule, line):
-                if told < rule.schedule.bucket(now) - rule.schedule.memory_ns:
+                if notified < rule.schedule.bucket(now) - rule.schedule.memory_ns:
                     scopes.setdefault(rule, set()).add(line.scope)
-            elif told < now - _LONGEST_MEMORY_NS:
-                found.told[line] = None  # of a budget or a limit that is no more
+            elif notified < now - _MAX_MEMORY_NS:
+                findings.notified[line] = None  # of a budget or a limit that is no more
         for rule, several in scopes.items():
             assert isinstance(rule.schedule, Rolling)
-            self._look_at(rule, rule.schedule, several, now, found)
+            self._look_at(rule, rule.schedule, several, now, findings)
 
     def _may_lead_on(self, rule: Rule, schedule: Rolling, scope: Scope, one: Touched, now: int) -> bool:
         """Whether there may be something to find; a window after the change never held more than `most`."""
@@ -111,11 +113,11 @@ class Windows:
             line = level.line_of(rule, scope)
             if one.grown and level.measure(rule, most) < level.needed:
                 continue
-            still_over = line in self._told and level.measure(rule, spent) >= level.needed
+            still_over = line in self._notified and level.measure(rule, spent) >= level.needed
             if one.grown and still_over and self._seen_over.get(line, 0) >= step - schedule.step_ns:
                 self._seen_over[line] = step
                 continue
-            may = may or line in self._told or level.measure(rule, most) >= level.needed
+            may = may or line in self._notified or level.measure(rule, most) >= level.needed
         return may
 
     def _look_at(
@@ -124,7 +126,7 @@ class Windows:
         schedule: Rolling,
         scopes: Collection[Scope],
         now: int,
-        found: Found,
+        findings: Findings,
         posted: Mapping[Scope, Posted] | None = None,
         *,
         ended: bool = True,
@@ -136,7 +138,7 @@ class Windows:
         whole, sums = self._known(rule, scopes, step + schedule.step_ns, now)
         since = min(step, whole + schedule.length_ns - schedule.step_ns)
         for scope in scopes:
-            seen = look(rule, schedule, scope, sums[scope], self._told, since, now)
+            seen = look(rule, schedule, scope, sums[scope], self._notified, since, now)
             for crossed_line in seen.crossings:
                 crossing = crossed_line
                 if ended or step in crossing.over:
@@ -144,12 +146,12 @@ class Windows:
                         asking -= 1
                         crossing = self._begun(rule, schedule, crossing, sums[scope], whole, now)
                     state = self._state(rule, schedule, crossed_line, now)
-                    found.events.append(crossed(state, crossing, schedule.step_ns, (posted or {}).get(scope)))
-            for line, told in seen.told.items():
-                if told is None:
+                    findings.events.append(crossed(state, crossing, schedule.step_ns, (posted or {}).get(scope)))
+            for line, notified in seen.notified.items():
+                if notified is None:
                     self._seen_over.pop(line, None)
-                if told is not None or line in self._told:
-                    found.told[line] = told
+                if notified is not None or line in self._notified:
+                    findings.notified[line] = notified
             for line in seen.over:
                 self._seen_over[line] = step
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from collector.errors import Unavailable
 
-Settled = Callable[[Unavailable | None], None]
+Completed = Callable[[Unavailable | None], None]
 
 
-class Delivery:
+class SpoolAck:
     """An envelope on its way to the disk. Belongs to the event loop.
 
     Awaiting it returns once the envelope is durable and raises Unavailable when it could not be made so. Whoever stops
@@ -19,7 +19,7 @@ class Delivery:
     __slots__ = ("_callbacks", "_done", "_failure")
 
     def __init__(self) -> None:
-        self._callbacks: list[Settled] = []
+        self._callbacks: list[Completed] = []
         self._done = False
         self._failure: Unavailable | None = None
 
@@ -29,14 +29,14 @@ class Delivery:
     def failed(self) -> bool:
         return self._failure is not None
 
-    def then(self, callback: Settled) -> None:
+    def then(self, callback: Completed) -> None:
         """Call `callback` with the failure or None: in the order of registration when settled, at once if it is."""
         if self._done:
             callback(self._failure)
         else:
             self._callbacks.append(callback)
 
-    def settle(self, failure: Unavailable | None) -> None:
+    def complete(self, failure: Unavailable | None) -> None:
         """Say how it ended."""
         self._done, self._failure = True, failure
         callbacks, self._callbacks = self._callbacks, []
