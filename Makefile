@@ -33,9 +33,9 @@ PURE := build/pure
 test-pure: $(VENV)/installed  ## The quick tests, on a copy in which nothing is compiled.
 	rm -rf $(PURE)
 	mkdir -p $(PURE)
-	cp -r $(wildcard *.md *.py *.toml *.yaml) benchmarks collector docs schema tests $(PURE)
+	cp -r $(wildcard *.md *.py *.toml *.yaml) benchmarks clients collector docs schema tests $(PURE)
 	find $(PURE) -name '*.so' -delete
-	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE) $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) --native=none
+	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE):$(CURDIR)/$(PURE)/clients/python $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) --native=none
 
 test-python: PYTHON := $(shell .ci/another-python $(PYTHON))
 test-python:  ## The quick tests on the newest other Python that this machine has.
@@ -60,7 +60,7 @@ native: $(VENV)/installed  ## Compile the native modules again, in place.
 FUZZ_SECONDS ?= 60
 
 fuzz: $(VENV)/installed  ## Look for requests on which the native modules differ from the reference.
-	$(BIN)/python -m tests.fuzz.decode $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.support.fuzz $(FUZZ_SECONDS)
 
 # A build of its own, so that no sanitized module is ever installed. Leaks are the interpreter's own business.
 SANITIZED := build/sanitized

@@ -11,9 +11,10 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.conformance.daemon import MIB, Daemon
-from tests.conformance.wire import JSON, Answer, Connection, post, status_message, succeeded
+from tests.support.daemon import Daemon
+from tests.support.memory import MIB
 from tests.support.otlp import chunks, json_of, request, span, trace_id
+from tests.support.wire import JSON, Answer, Connection, post, status_message, succeeded
 
 BODY = request(span({"k": "v"})).SerializeToString()
 TOO_LONG = "did not arrive within 1 seconds"

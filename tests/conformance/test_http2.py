@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import signal
 import socket
 import struct
 import time
@@ -22,14 +23,15 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from collector.net import http2
-from tests.conformance.conftest import READER, WRITER
-from tests.conformance.daemon import MIB, Daemon, running
-from tests.conformance.wire import call, channel, frame, is_closed_within
-from tests.support.daemon import wait_until
+from tests.support.daemon import Daemon, running
 from tests.support.exporters import EXPORT
 from tests.support.http2 import ACK, GOAWAY, HEADERS, PING, frames
 from tests.support.http2 import frame as raw
+from tests.support.memory import MIB
 from tests.support.otlp import request, span, trace_id
+from tests.support.tokens import READER, WRITER
+from tests.support.waiting import wait_until
+from tests.support.wire import call, channel, frame, is_closed_within
 
 pytestmark = pytest.mark.skipif(not http2.NATIVE, reason="grpcio serves where nothing was compiled")
 
@@ -250,7 +252,7 @@ def test_health_is_watched_until_the_end(tmp_path: Path) -> None:
         assert next(known).status == HealthCheckResponse.SERVING
         assert next(unknown).status == HealthCheckResponse.SERVICE_UNKNOWN
         unknown.cancel()
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         assert next(known).status == HealthCheckResponse.NOT_SERVING
         with pytest.raises(grpc.RpcError) as ended:
             next(known)
@@ -291,7 +293,7 @@ def test_a_stopping_server_says_goodbye(tmp_path: Path) -> None:
     with running(tmp_path) as daemon, Client(daemon) as client, Client(daemon) as silent:
         client.send(client.begin(), frame(BODY))
         assert client.answer()["grpc-status"] == "0"
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         assert farewell(client.socket) == [ALL, 1]
         last = [struct.unpack(">I", payload[:4])[0] for kind, *_, payload in said(silent.socket) if kind == GOAWAY]
         assert last == [ALL, 0]
@@ -302,7 +304,7 @@ def test_a_call_that_was_on_its_way_when_the_server_stopped_is_answered(tmp_path
         body = frame(request(span()).SerializeToString())
         client.send(client.begin(), body)
         assert client.answer()["grpc-status"] == "0"
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         heard = said(client.socket)
         while (goodbye := next(heard))[0] != GOAWAY:
             continue
@@ -341,7 +343,6 @@ def test_no_call_of_real_clients_is_lost_when_the_server_stops(tmp_path: Path) -
     # Nobody listens any more. Whoever is refused by a GOAWAY, or cut off within a call, hears something else.
     assert {code for code, _ in failures} == {grpc.StatusCode.UNAVAILABLE}
     assert all("Connection refused" in details for _, details in failures), failures
-    (data / "ports.json").unlink()
     with running(data) as again:
         for trace in accepted[:: len(accepted) // 20] + accepted[-20:]:
             again.trace(trace)
@@ -354,7 +355,7 @@ def test_a_stopping_server_lets_calls_end(tmp_path: Path) -> None:
         client.h2.ping(b"12345678")
         client.flush()
         assert client.until(h2.events.PingAckReceived)
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         heard = said(client.socket)  # h2 takes a GOAWAY for the end of its streams, so it is not told
         while next(heard)[3][:4] != struct.pack(">I", stream):
             continue

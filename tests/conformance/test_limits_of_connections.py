@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 from collector.net import http2
-from tests.conformance.daemon import Daemon, running
-from tests.conformance.wire import call, is_closed_within, post, succeeded
-from tests.support.daemon import wait_until
+from tests.support.daemon import Daemon, running
 from tests.support.otlp import request, span
+from tests.support.waiting import wait_until
+from tests.support.wire import call, is_closed_within, post, succeeded
 
 MOST = 4
 

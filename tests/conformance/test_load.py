@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conformance.daemon import MIB, Daemon
-from tests.conformance.wire import Connection, post, status_message, succeeded
+from tests.support.daemon import Daemon
+from tests.support.memory import MIB
 from tests.support.otlp import request, span, trace_id
+from tests.support.wire import Connection, post, status_message, succeeded
 
 CLIENTS = 1000
 

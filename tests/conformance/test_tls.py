@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.config import TlsConfig
-from tests.conformance.daemon import Daemon, running
-from tests.conformance.wire import Connection, call, succeeded
 from tests.support.certificates import Authority, Pair
+from tests.support.daemon import Daemon, running
 from tests.support.otlp import request, span, trace_id
 from tests.support.webserver import serving
+from tests.support.wire import Connection, call, succeeded
 
 
 @dataclass(frozen=True)
