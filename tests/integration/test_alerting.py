@@ -11,11 +11,9 @@ from collector.errors import Reason, Unavailable
 from collector.model.budgets import BudgetEvent, EventType
 from collector.store import Store
 from collector.webhooks.outbox import Outbox
-from tests.support.alerting import CENT, SECOND, Told, budget, cents
+from tests.support.alerting import CENT, DAY, Told, budget, cents
 from tests.support.calls import Call
 from tests.support.spending import NOW, rules_of
-
-DAY = 86_400 * SECOND
 
 
 def test_each_line_is_told_once(bench: Any) -> None:

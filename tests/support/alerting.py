@@ -18,6 +18,7 @@ from tests.support.calls import Call
 from tests.support.spending import NOW, RIGHT, Bench
 
 SECOND = 1_000_000_000
+DAY = 86_400 * SECOND
 # A cent is so many tokens of small-model.
 CENT = 10_000
 
