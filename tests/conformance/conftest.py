@@ -11,8 +11,9 @@ from tests.support.tokens import ALL_TOKENS, WRITER, token_config
 
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Default settings, no tokens."""
-    with running(tmp_path_factory.mktemp("open")) as started:
+    """No tokens, and default settings but for a patience that nobody takes for the end of what is at fault."""
+    patience = "receivers.otlp.protocols.http.read_header_timeout=75s"
+    with running(tmp_path_factory.mktemp("open"), [patience]) as started:
         yield started
 
 

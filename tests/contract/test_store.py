@@ -1,6 +1,6 @@
 """The store's contract, kept by the embedded engine and by a server over HTTP alike."""
 
-import importlib.util
+import importlib
 import itertools
 import shutil
 import socket

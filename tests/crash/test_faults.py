@@ -18,6 +18,7 @@ from tests.support.exporters import Exporter, acknowledged_by, finish, retries, 
 from tests.support.tally import Tally, tally
 from tests.support.waiting import wait_until
 
+STORED, FAILED = "spanmeter_drain_stored_spans_total", "spanmeter_drain_failed_attempts_total"
 OUTAGE_SECONDS = float(os.environ.get("SPANMETER_OUTAGE_SECONDS", "5"))
 
 
@@ -67,9 +68,9 @@ def test_an_absent_store_costs_nothing(daemon: Daemon, server: ClickHouseProcess
     senders = sending(daemon.ports, 4, pause=0.01)
     time.sleep(OUTAGE_SECONDS)
     retried = retries(senders)
+    wait_until(lambda: daemon.metric("spanmeter_spool_bytes") > 100_000, 60, "spans in the spool")
     waiting = daemon.metric("spanmeter_spool_bytes")
     assert daemon.metric("spanmeter_store_ready") == 0
-    assert waiting > 100_000
     back = time.monotonic()
     server.start()
     daemon.wait_until_ready()
@@ -113,14 +114,13 @@ def test_a_store_that_hangs_in_the_middle_of_inserts(
     daemon.wait_until_ready()
     senders = sending(daemon.ports, 4, pause=0.01)
     for _ in range(2):
-        time.sleep(1.5)
+        stored, failed = (daemon.metric(name) for name in (STORED, FAILED))
+        wait_until(lambda stored=stored: daemon.metric(STORED) > stored, 60, "an insert")  # type: ignore[misc]
         server.signal(signal.SIGSTOP)
-        time.sleep(3.5)
+        wait_until(lambda failed=failed: daemon.metric(FAILED) > failed, 60, "an insert that hangs")  # type: ignore[misc]
         server.signal(signal.SIGCONT)
-    failed = daemon.metric("spanmeter_drain_failed_attempts_total")
     result = counted(daemon, server, senders)
-    say(f"store hung twice for 3.5 s ({failed:.0f} failed attempts): {result}")
-    assert failed >= 1
+    say(f"store hung twice: {result}")
     result.assert_exact()
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.engine import prepare_store, stored_by_trace
-from tests.support.exporters import Exporter, acknowledged_by, finish, retries, sending
+from tests.support.exporters import Exporter, acknowledged_by, acknowledgements, finish, retries, sending
 from tests.support.tally import Tally, tally
+from tests.support.waiting import wait_until
 
 KILLS = int(os.environ.get("SPANMETER_KILLS", "30"))
 
@@ -37,6 +38,12 @@ def settled(daemon: Daemon, senders: list[Exporter]) -> Tally:
     return tally(acknowledged_by(senders), *stored_by_trace(daemon.directory / "store"))
 
 
+def wait_for_acknowledgement(senders: list[Exporter]) -> None:
+    """One of them has just been told that its spans are kept."""
+    before = acknowledgements(senders)
+    wait_until(lambda: acknowledgements(senders) > before, 60, "an acknowledgement")
+
+
 @pytest.mark.timeout(120 + KILLS * 15)
 @pytest.mark.parametrize(
     "kills", [pytest.param(6, marks=pytest.mark.slow), pytest.param(KILLS, marks=pytest.mark.long)]
@@ -51,8 +58,8 @@ def test_acknowledged_spans_survive_sigkill(daemon: Daemon, kills: int, say: Cal
         if number % 5 == 4:  # before it is ready, often before it listens
             time.sleep(moments.uniform(0.05, 1.5))
         else:
-            daemon.wait_for_ports()
-            time.sleep(moments.uniform(0.3, 2.5))
+            wait_for_acknowledgement(senders)
+            time.sleep(moments.uniform(0, 2.2))
         daemon.kill()
         daemon.start()
     result = settled(daemon, senders)
@@ -84,7 +91,7 @@ def test_orderly_restarts_under_load(daemon: Daemon, say: Callable[[str], None])
     senders = sending(daemon.ports, 4, pause=0.01)
     for _ in range(4):
         daemon.wait_until_ready()
-        time.sleep(1)
+        wait_for_acknowledgement(senders)
         assert daemon.stop() == 0, daemon.log_tail()
         assert list((daemon.directory / "spool").glob("*.seg")) == [], "stopped with spans in the spool"
         daemon.start()

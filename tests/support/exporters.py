@@ -143,6 +143,11 @@ def finish(senders: list[Exporter]) -> None:
         sender.finish()
 
 
+def acknowledgements(senders: list[Exporter]) -> int:
+    """Requests that have been acknowledged so far."""
+    return sum(len(sender.acknowledged) for sender in senders)
+
+
 def retries(senders: list[Exporter]) -> int:
     return sum(sender.retries for sender in senders)
 
