@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test test-pure test-python long lint run native fuzz asan clean
+.PHONY: demo test test-pure test-python long lint docs run native fuzz asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -50,6 +50,9 @@ lint: $(VENV)/installed  ## Style, types, import contracts.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/installed  ## Render config.example.yaml and the reference pages of docs/ from the code.
+	$(BIN)/python -m collector.docs
 
 run: $(VENV)/installed  ## Run the daemon with its defaults.
 	$(BIN)/spanmeter serve

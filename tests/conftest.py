@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from collector.app import native_modules
 from collector.config import StoreConfig
 from collector.store import Store, migrate, open_store
+from collector.web.native import native_modules
 
 _numbers = itertools.count(1)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.app import enricher
+from collector.billing.price_refresh import enricher
 from collector.budgets.decisions import period_at
 from collector.budgets.ledger import LeaseSpend, Ledger
 from collector.budgets.ledger_account import OTHER

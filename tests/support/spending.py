@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply
 from collector.budgets.ledger import Changes, Ledger
 from collector.budgets.rules import Rule, Rules

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.config import PricingConfig
 from collector.decode import decode
 from collector.model.envelope import Envelope

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from collector.app import native_modules, report_native
 from collector.telemetry import Metrics
+from collector.web.native import native_modules, report_native
 from tests.support.otlp import request, span
 
 _WITHOUT = textwrap.dedent("""
@@ -18,7 +18,7 @@ _WITHOUT = textwrap.dedent("""
                  "enrich.billed._traces", "net.http2._codec"):
         sys.modules[f"collector.{name}"] = None
     from collector import decode, enrich
-    from collector.app import enricher
+    from collector.billing.price_refresh import enricher
     from collector.config import PricingConfig
     from collector.admit import validate
     from collector.net import http2
