@@ -15,10 +15,11 @@ from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
 from collector.config import Config
-from collector.drain import Drain
+from collector.drain import Drain, span_path
 from collector.enrich import RecentTraces
 from collector.errors import SpanmeterError, StartError
 from collector.model.clock import Clock, SystemClock
+from collector.model.envelope import Signal
 from collector.part import Part
 from collector.query.service import Query
 from collector.receive.receiver import Receiver
@@ -57,12 +58,11 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         queue.spool,
         queue.deadletter,
         store.ready,
-        billing,
+        {Signal.TRACES: span_path(billing, metrics, budgets.spending.writing)},
         clock,
         metrics,
         flush_interval=config.spool.flush_interval,
         retry_max_interval=config.store.retry_max_interval,
-        writing=budgets.spending.writing,
     )
     gate = Gate(config.auth)
 

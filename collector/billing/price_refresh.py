@@ -7,11 +7,13 @@ from pathlib import Path
 
 import structlog
 
-from collector.config import Config, PricingConfig, schema_root
+from collector.config import Config, PricingConfig
 from collector.enrich import Enricher, conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.files import write_durably
 from collector.part import Part
+from collector.schema import schema_root
+from collector.waiting import wait_for
 
 log = structlog.get_logger("spanmeter.prices")
 
@@ -85,18 +87,9 @@ class Prices(Part):
             pricing = self._pricing
             if pricing.refresh.source:
                 await asyncio.to_thread(refresh, self.enricher, pricing, pricing.refresh.source, self._directory)
-            await _within(pricing.refresh.interval if pricing.refresh.source else None, self._reloaded)
+            await wait_for(self._reloaded, pricing.refresh.interval if pricing.refresh.source else None)
 
     async def reload(self, config: Config) -> None:
         catalogue = installed_catalogue(config.pricing, self._directory)
         self._pricing, self.enricher.catalogue = config.pricing, catalogue
         self._reloaded.set()
-
-
-async def _within(seconds: float | None, event: asyncio.Event) -> None:
-    """Wait for `event`, at most so long where a time is given."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

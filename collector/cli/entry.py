@@ -20,8 +20,7 @@ from collector.errors import ConfigError, SpanmeterError, StartError
 from collector.model.clock import SystemClock
 from collector.model.principal import Scope
 from collector.runtime import configure_interpreter, keep_freed_memory
-from collector.spool import DeadLetter
-from collector.spool.spool import put_segment
+from collector.spool import DeadLetter, put_segment
 from collector.store import migrate, open_store
 from collector.telemetry import set_up_logs
 from collector.workers.channel import inherited

@@ -1,4 +1,4 @@
-"""Everything of budgets, put together: the ledger and its feed, what is told of it, and what is refused because of it.
+"""Everything of budgets, put together: the ledger and its writer, the events of it, and what is refused for it.
 
 drain -> spending (the ledger) -> alerting -> outbox -> sender
                                -> enforcement (leases settle)
@@ -20,10 +20,11 @@ from collector.part import Part
 from collector.query.budgets import BudgetQueries
 from collector.spending.alerting import Alerting, Contributors
 from collector.spending.enforcement import Enforcement
-from collector.spending.feed import Spending
 from collector.spending.lease_store import LeaseStore
+from collector.spending.ledger_writer import Spending
 from collector.store.client import Store
 from collector.telemetry import Metrics, Sample
+from collector.waiting import notify, wait_for
 from collector.webhooks.client import Client
 from collector.webhooks.endpoint import endpoints
 from collector.webhooks.outbox import FILE, Outbox
@@ -51,7 +52,7 @@ class Budgeting(Part):
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`health` says why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
+        """`health` is why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
         self._store = store
         self._clock = clock
         directory = config.directory
@@ -110,7 +111,7 @@ class Budgeting(Part):
                 await self._sender.configure(self._endpoints)
             except Unavailable as error:
                 log.error("Webhooks cannot be sent now; it will be tried again.", why=str(error))
-                await _within(_TICK_SECONDS, self._stopping)
+                await wait_for(self._stopping, _TICK_SECONDS)
             else:
                 return
 
@@ -132,7 +133,7 @@ class Budgeting(Part):
         yield from self.outbox.readings()
 
     def start(self, store: Store) -> None:
-        """The store is ready: build the ledger, and tell what it already says. Blocking; raises Unavailable."""
+        """The store is ready: build the ledger, and decide on its sums. Blocking; raises Unavailable."""
         self._opened = store
         self.spending.start(store)
         self._alerting.decide_all()
@@ -158,12 +159,12 @@ class Budgeting(Part):
             self._contributors_missing.clear()
             if self.ledger.ready:
                 await self._once(self._contributors.work)
-            await _within(_TICK_SECONDS, self._contributors_missing)
+            await wait_for(self._contributors_missing, _TICK_SECONDS)
 
     async def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stopping.is_set():
             await self._once(work)
-            await _within(seconds, self._stopping)
+            await wait_for(self._stopping, seconds)
 
     async def _once(self, work: Callable[[], object]) -> None:
         try:
@@ -186,14 +187,14 @@ class Budgeting(Part):
         """The outbox has new events: some may go at once, others are to be described first."""
         self._sender.wake()
         if self._loop:
-            self._loop.call_soon_threadsafe(self._contributors_missing.set)
+            notify(self._loop, self._contributors_missing)
 
     def _tick(self) -> None:
         self._lagging = self._health()
         if self.ledger.ready:
             try:
                 self._alerting.tick()
-            except Exception:  # what it found is found no more: all is decided when the ledger is compared next
+            except Exception:  # its events are lost: all is decided when the ledger is compared next
                 self._undecided = True
                 raise
 
@@ -225,12 +226,3 @@ class Budgeting(Part):
         finally:
             writer.close()
         self.outbox.copier.copied(copies.marks)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Wait for `event`, at most so long."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

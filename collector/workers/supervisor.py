@@ -19,6 +19,7 @@ from collector.part import Part
 from collector.spool import Spool
 from collector.spool.shares import collect, share
 from collector.telemetry import Sample, catalogue
+from collector.waiting import wait_for
 from collector.workers.channel import Channel, MessageKind
 
 log = structlog.get_logger("spanmeter.workers")
@@ -190,7 +191,7 @@ class _Worker:
                 retry_in=pause,
             )
             self.restarts += 1
-            await _within(pause, self._stopping)
+            await wait_for(self._stopping, pause)
             pause = min(pause * 2, _MAX_PAUSE)
 
     async def _live(self) -> int | None:
@@ -291,12 +292,3 @@ def _environment() -> dict[str, str]:
 def _with_port(endpoint: str, port: int) -> str:
     _, configured = split_endpoint(endpoint)
     return endpoint if configured else f"{endpoint.rpartition(':')[0]}:{port}"
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Wait for `event`, at most so long."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

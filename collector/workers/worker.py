@@ -18,10 +18,9 @@ from collector.files import sync_directory
 from collector.model.clock import Clock, SystemClock
 from collector.receive.receiver import Receiver
 from collector.runtime import collect_cycles
-from collector.spool import Spool
+from collector.spool import Spool, recent, segments_in
 from collector.spool.queue import spool_readings
 from collector.spool.shares import Elsewhere, share
-from collector.spool.spool import recent, segments_in
 from collector.telemetry import Metrics, set_up_logs
 from collector.workers.channel import Channel, MessageKind
 from collector.workers.publisher import Publisher

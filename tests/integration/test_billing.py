@@ -39,7 +39,7 @@ _tokens = itertools.count()
 
 
 def single_spans(envelopes: list[Envelope]) -> list[Envelope]:
-    return [one_span(envelope, row) for envelope in envelopes for row in range(envelope.spans)]
+    return [one_span(envelope, row) for envelope in envelopes for row in range(envelope.items)]
 
 
 def deliver(store: Store, billing: Billing, envelopes: list[Envelope]) -> None:

@@ -17,7 +17,7 @@ from collector.enrich import Enricher, RecentTraces
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import Scope
 from collector.query.spend_queries import exact_spend
-from collector.spending.feed import Spending
+from collector.spending.ledger_writer import Spending
 from collector.store import Store
 from collector.store.writer import by_day
 from tests.support.calls import OVERRIDES, Call, envelope
@@ -79,12 +79,12 @@ class Bench:
 
     def kept(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
         """The ledger's sums, without those of nothing."""
-        starts = sorted(self.ledger.kept(rule))
+        starts = sorted(self.ledger.starts(rule))
         cells = {start: self.ledger.cells(rule, start) for start in starts}
         return without_nothing(cells)
 
     def exact(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
-        starts = sorted(self.ledger.kept(rule))
+        starts = sorted(self.ledger.starts(rule))
         found = exact_spend(self.store, rule, starts) if starts else {}
         return without_nothing({start: found.get(start, {}) for start in starts})
 

@@ -8,7 +8,6 @@ import pytest
 
 from collector.budgets.attribution import Attribution
 from collector.budgets.ledger import Changes, Ledger
-from collector.budgets.periods import Calendar
 from collector.budgets.span_facts import span_facts
 from collector.budgets.views import top
 from collector.decode import decode
@@ -51,14 +50,13 @@ class Office:
     def begin_period(self) -> None:
         """Nothing is stored of the period that is now."""
         for rule in self.rules:
-            assert isinstance(rule.schedule, Calendar)
-            self.ledger.load(rule, rule.schedule.at(self.clock.now_ns).start, {})
+            self.ledger.load(rule, rule.schedule.current(self.clock.now_ns).start, {})
 
     def post(self, *calls: Call) -> Changes:
         """Bill and count what would be stored."""
         reading = RIGHT.read(decode([envelope([call], self.clock.now_ns) for call in calls]))
         billed = self.traces.absorb(reading.spans)
-        facts = span_facts(RIGHT.finish(reading, billed.billed), self.rules.wanted)
+        facts = span_facts(RIGHT.finish(reading, billed.billed), self.rules.fields)
         self.traces.confirm(reading.spans, billed)
         changes = Changes()
         self.attribution.absorb(facts, changes, self.clock.now_ns)
