@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test long lint format run native fuzz asan clean
+.PHONY: demo test long lint format docs run native fuzz asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -39,6 +39,9 @@ lint: $(VENV)/installed  ## Style, types, import contracts.
 format: $(VENV)/installed  ## Write Python and C++ in the style that lint checks.
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(HEADERS)
+
+docs: $(VENV)/installed  ## Render config.example.yaml and the reference pages of docs/ from the code.
+	$(BIN)/python -m collector.docs
 
 run: $(VENV)/installed  ## Run the daemon with its defaults.
 	$(BIN)/spanmeter serve

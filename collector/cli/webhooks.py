@@ -44,7 +44,7 @@ def add_commands(
     replay.add_argument("--endpoint", metavar="NAME", help="only to this endpoint")
     replay.set_defaults(command=_replay)
     enable = actions.add_parser("enable", parents=[common], help="Send again to an endpoint that answered 410 Gone.")
-    enable.add_argument("name", metavar="NAME")
+    enable.add_argument("name", metavar="NAME", help="the endpoint")
     enable.set_defaults(command=_enable)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from collector.model.budgets import BudgetEvent, EventType, Line, Scope
 from collector.model.clock import Clock
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 from collector.webhooks.copies import Copier
 from collector.webhooks.database import Database, storable
 from collector.webhooks.deliveries import Attempt, Deliveries
@@ -93,8 +93,7 @@ class Outbox:
 
     def readings(self) -> Iterator[Sample]:
         """For /metrics."""
-        text = "Events sent without their top contributors: the store did not say in time."
-        yield "counter", "spanmeter_webhooks_events_without_top", text, self._sent_without_contributors
+        yield Sample(catalogue.WEBHOOKS_EVENTS_WITHOUT_TOP, self._sent_without_contributors)
 
     def note_test(self, event: BudgetEvent, endpoint: Endpoint, body: bytes, attempt: Attempt) -> None:
         """Log a test that has been sent: whatever came of it, it is not sent again."""

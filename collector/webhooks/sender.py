@@ -10,7 +10,7 @@ import structlog
 
 from collector.errors import Unavailable
 from collector.model.clock import Clock
-from collector.telemetry import Metrics, Sample
+from collector.telemetry import Metrics, Sample, catalogue
 from collector.webhooks.attempt import Made, attempt
 from collector.webhooks.client import Client
 from collector.webhooks.deliveries import Deliveries, Statistics, WebhookDelivery
@@ -190,8 +190,8 @@ class Sender:
     def _readings(self) -> Iterable[Sample]:
         now = self._statistics
         age = (self._clock.time_ns() - now.oldest) / 1e9 if now.oldest else 0.0
-        yield "gauge", "spanmeter_webhooks_pending", "Deliveries to be sent, now or again.", now.pending
-        yield "gauge", "spanmeter_webhooks_held", "Deliveries of endpoints disabled or not configured.", now.held
-        yield "gauge", "spanmeter_webhooks_failed", "Deliveries given up, within their retention.", now.failed
-        yield "gauge", "spanmeter_webhooks_disabled_endpoints", "Endpoints that answered 410 Gone.", now.disabled
-        yield "gauge", "spanmeter_webhooks_oldest_pending_seconds", "Age of the oldest pending delivery.", age
+        yield Sample(catalogue.WEBHOOKS_PENDING, now.pending)
+        yield Sample(catalogue.WEBHOOKS_HELD, now.held)
+        yield Sample(catalogue.WEBHOOKS_FAILED, now.failed)
+        yield Sample(catalogue.WEBHOOKS_DISABLED_ENDPOINTS, now.disabled)
+        yield Sample(catalogue.WEBHOOKS_OLDEST_PENDING_SECONDS, age)
