@@ -133,8 +133,7 @@ def _comparable(value: Any) -> Any:
 
 def _audit(store: Store, enricher: Enricher, selection: Selection, outcome: Outcome) -> None:
     store.command(
-        "INSERT INTO reprices (Since, Until, Model, Catalogue, Rows, Before, After) VALUES ({since:DateTime}, "
-        "{until:DateTime}, {model:String}, {catalogue:String}, {rows:UInt64}, {before:String}, {after:String})",
+        named_query("record_reprice"),
         {
             "since": selection.since,
             "until": selection.until,

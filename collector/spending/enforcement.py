@@ -23,7 +23,7 @@ from collector.model.budgets import Dimensions, Scope
 from collector.model.clock import Clock
 from collector.model.leases import Lease, LeaseState
 from collector.spending.lease_store import LeaseStore
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 
 log = structlog.get_logger("spanmeter.enforcement")
 
@@ -242,11 +242,10 @@ class Enforcement:
 
     def readings(self) -> Iterable[Sample]:
         """For /metrics."""
-        yield "gauge", "spanmeter_leases_open", "Leases that hold an amount.", len(self._book)
-        yield "counter", "spanmeter_budget_checks_allowed", "Checks and leases that were allowed.", self._allowed
-        yield "counter", "spanmeter_budget_checks_refused", "Checks and leases that were refused.", self._refused
-        text = "Checks and leases decided while spend was not wholly known."
-        yield "counter", "spanmeter_budget_checks_degraded", text, self._degraded
+        yield Sample(catalogue.LEASES_OPEN, len(self._book))
+        yield Sample(catalogue.BUDGET_CHECKS_ALLOWED, self._allowed)
+        yield Sample(catalogue.BUDGET_CHECKS_REFUSED, self._refused)
+        yield Sample(catalogue.BUDGET_CHECKS_DEGRADED, self._degraded)
 
     def _ttl(self, seconds: float | None) -> float:
         if seconds is None:

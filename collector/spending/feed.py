@@ -13,7 +13,7 @@ import pyarrow as pa
 from collector.budgets.span_facts import FactFields, SpanFact, span_facts
 from collector.model.keys import TraceKey
 from collector.store.client import Store
-from collector.store.writer import SpanRows, insert_spans
+from collector.store.writer import TableRows, insert_spans
 
 
 class Feed:
@@ -24,7 +24,7 @@ class Feed:
         self._known = known
         self.facts: list[SpanFact] = []
 
-    def insert(self, store: Store, rows: SpanRows, token: str) -> None:
+    def insert(self, store: Store, rows: TableRows, token: str) -> None:
         """Insert rows of one day exactly once. Raises like `Store.insert`; then none of them is counted."""
         if self._fields is None:
             insert_spans(store, rows, token)
@@ -37,7 +37,7 @@ class Feed:
 class _Tapped:
     """Rows that are read for facts while they pass."""
 
-    def __init__(self, rows: SpanRows, fields: FactFields, known: Collection[str]) -> None:
+    def __init__(self, rows: TableRows, fields: FactFields, known: Collection[str]) -> None:
         self._rows = rows
         self._fields = fields
         self._known = known

@@ -19,7 +19,7 @@ from collector.spending.feed import Feed, Keys
 from collector.spending.reconciliation import Reconciliation, take_over, verify
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 
 log = structlog.get_logger("spanmeter.spending")
 
@@ -70,10 +70,9 @@ class Spending:
 
     def readings(self) -> Iterator[Sample]:
         """For /metrics."""
-        yield "gauge", "spanmeter_ledger_ready", "1 once spend is known from the store.", int(self._ledger.ready)
-        yield "gauge", "spanmeter_ledger_sums", "Sums of spend in memory.", self._ledger.size()
-        text = "Times a budget's spend was not what the store said."
-        yield "counter", "spanmeter_ledger_corrections", text, self._corrections
+        yield Sample(catalogue.LEDGER_READY, int(self._ledger.ready))
+        yield Sample(catalogue.LEDGER_SUMS, self._ledger.size())
+        yield Sample(catalogue.LEDGER_CORRECTIONS, self._corrections)
 
     # -- writing --------------------------------------------------------------------------------------------------
 

@@ -49,9 +49,8 @@ class Described(Told):
 
     def without_top(self) -> float:
         assert self.outbox
-        ((_, _, _, count),) = self.outbox.readings()
-        assert isinstance(count, int)
-        return count
+        (sample,) = self.outbox.readings()
+        return sample.value
 
 
 @pytest.fixture

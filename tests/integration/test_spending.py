@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply
 from collector.budgets.decisions import period_at
 from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
