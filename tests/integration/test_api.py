@@ -21,8 +21,9 @@ from collector.store import Store
 from collector.web import api
 from collector.web.run import run_json
 from collector.web.spans import spans_json
-from tests.integration.test_billing import ENRICHER, captured
 from tests.support import stored
+from tests.support.captured import captured
+from tests.support.stored import ENRICHER
 
 READER, ADMIN, WRITER = "reader-token", "admin-token", "writer-token"
 TOKENS = [
