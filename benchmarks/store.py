@@ -21,7 +21,7 @@ import psutil
 import pyarrow as pa
 
 from benchmarks.corpus import requests
-from collector.app import enricher
+from collector.billing.price_refresh import enricher
 from collector.config import PricingConfig, StoreConfig
 from collector.decode import decode
 from collector.model.envelope import Envelope

@@ -23,18 +23,23 @@ from collector.decode import decode, one_span
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope, Signal
+from collector.part import Part
 from collector.spending.feed import Writing, uncounted
 from collector.spool import Damage, DeadLetter, Segment, Spool, segments_in
 from collector.store.client import Store
 from collector.store.errors import OutOfMemory
 from collector.store.tables import SPANS, Table
 from collector.store.writer import Insert, TableRows, by_day, clamp
-from collector.telemetry import Metrics
+from collector.telemetry import Metrics, Sample, catalogue
+from collector.waiting import notify, wait_for
 
 log = structlog.get_logger("spanmeter.drain")
 
 _FIRST_PAUSE = 0.25
 _RECLAIM_SECONDS = 5.0
+
+# Spend that waits for longer than this, besides `spool.flush_interval`, is not known to those who ask.
+_LAG_SECONDS = 10.0
 
 # Rows are decoded and enriched in parts of about this many bytes: small enough for the processor's caches, and for
 # memory to be used again rather than asked for anew. With a server, a segment of the default size is one part.
@@ -81,8 +86,11 @@ class DrainStatistics:
     attempts_failing: int
 
 
-class Drain:
+class Drain(Part):
     """Empties the spool into the store, one segment at a time, in order."""
+
+    name = "drain"
+    settings = ("spool.flush_interval", "store.retry_max_interval")
 
     def __init__(
         self,
@@ -107,6 +115,8 @@ class Drain:
         self._retry_max_interval = retry_max_interval
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
         self._failing = 0
         self._split_inserts: set[str] = set()
         # Segments of which the store may have rows: those an earlier process has left, and those tried before.
@@ -116,13 +126,28 @@ class Drain:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
 
     async def run(self) -> None:
-        """Drain until `stop`, then what is left, as fast as the store takes it."""
+        """Drain until `finish`, then what is left, as fast as the store takes it."""
+        self._ended.clear()
         loop = asyncio.get_running_loop()
-        self._spool.on_change(lambda: _notify(loop, self._changed))
-        while segment := await self._next():
-            await self._deliver(segment)
+        self._spool.on_change(lambda: notify(loop, self._changed))
+        try:
+            while segment := await self._next():
+                await self._deliver(segment)
+        finally:
+            self._ended.set()
 
-    def stop(self) -> None:
+    async def stop(self, grace: float) -> None:
+        """Empty the spool within `grace` seconds, unless there is no store to empty it into."""
+        self.finish()
+        try:
+            self._store()
+        except Unavailable:
+            return
+        if not await wait_for(self._ended, grace):
+            left = self._spool.statistics().bytes
+            log.warning("The spool was not empty at the deadline; the next start continues.", spooled_bytes=left)
+
+    def finish(self) -> None:
         """Seal what is waiting; `run` returns once the spool is empty."""
         self._stopping.set()
         self._changed.set()
@@ -133,6 +158,24 @@ class Drain:
 
     def statistics(self) -> DrainStatistics:
         return DrainStatistics(self._spool.statistics().oldest_age, self._failing)
+
+    def readings(self) -> Iterable[Sample]:
+        now = self.statistics()
+        yield Sample(catalogue.DRAIN_LAG_SECONDS, now.lag)
+        yield Sample(catalogue.DRAIN_FAILING_ATTEMPTS, now.attempts_failing)
+
+    def lag_reason(self) -> str | None:
+        """Why accepted spans may not all be stored and counted yet; None when they are, but for the last seconds."""
+        try:
+            self._store()
+        except Unavailable as error:
+            return str(error)
+        now = self.statistics()
+        if now.attempts_failing:
+            return "The store does not take spans at the moment; what was spent lately is not counted yet."
+        if now.lag > self._flush_interval + _LAG_SECONDS:
+            return f"Spans have been waiting for {now.lag:.0f} s to be counted."
+        return None
 
     async def _in_thread(self, work: Callable[..., None], *arguments: Segment) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
@@ -154,7 +197,7 @@ class Drain:
             elif self._stopping.is_set():
                 return None
             else:
-                await _within(wait, self._changed)
+                await wait_for(self._changed, wait)
 
     async def _deliver(self, segment: Segment) -> None:
         """Store a segment, however long it takes."""
@@ -349,18 +392,3 @@ class _Decoded:
         number, row = self._numbers[place], position - (self._ends[place - 1] if place else 0)
         whole = (item for item in self.segment.read() if isinstance(item, Envelope))
         return f"{self.segment.id}-{number}-{row}", self.path.one_item(next(islice(whole, number, None)), row)
-
-
-def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is gone, and the drain with it
-        loop.call_soon_threadsafe(event.set)
-
-
-async def _within(seconds: float, event: asyncio.Event) -> bool:
-    """Wait for `event`; False when it did not come in time."""
-    try:
-        async with asyncio.timeout(seconds):  # wait_for drops a cancellation that comes together with the event
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

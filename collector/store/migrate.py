@@ -4,18 +4,16 @@ Each file is applied once and recorded with its checksum; a file that changed af
 differs from the column catalogue, stops the start.
 """
 
-import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from collector.config import schema_root
+from collector import schema
 from collector.errors import Rejected, StartError
+from collector.schema import Migration
 from collector.store.client import Store
 from collector.store.errors import Refused
-from collector.store.sql import statements
 from collector.store.tables import TABLES, Table
 
 log = structlog.get_logger("spanmeter.migrate")
@@ -34,26 +32,9 @@ SETTINGS fsync_after_insert = 1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file of `schema/clickhouse`."""
-
-    version: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-def migrations() -> list[Migration]:
+def migrations() -> tuple[Migration, ...]:
     """Every migration in order."""
-    found = []
-    for path in sorted((schema_root() / "clickhouse").glob("*.sql")):
-        number, _, name = path.stem.partition("_")
-        found.append(Migration(int(number), name, path.read_text(encoding="utf-8")))
-    return found
+    return schema.migrations("clickhouse")
 
 
 def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
@@ -93,7 +74,7 @@ def _is_applied(migration: Migration, applied: dict[int, str]) -> bool:
 
 def _apply(store: Store, migration: Migration) -> None:
     log.info("Applying a migration.", version=migration.version, name=migration.name, database=store.database)
-    for statement in statements(migration.text):
+    for statement in migration.statements:
         try:
             store.command(statement)
         except Refused as error:  # waiting will not change the statement

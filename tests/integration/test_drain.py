@@ -11,8 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from collector import drain
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.cli import main
 from collector.config import PricingConfig, SpoolConfig, StoreConfig
 from collector.decode import decode
@@ -90,7 +90,7 @@ class Bench:
 
     def run_until_empty(self) -> None:
         async def run() -> None:
-            self.drain.stop()
+            self.drain.finish()
             await self.drain.run()
 
         asyncio.run(run())
@@ -522,7 +522,7 @@ def test_a_cancellation_that_comes_with_news_is_heard(bench: Bench) -> None:
         draining = asyncio.create_task(bench.drain.run())
         await asyncio.sleep(0)  # into its first wait
         bench.spool.append(envelope(1, ["a"]))
-        bench.drain.stop()
+        bench.drain.finish()
         draining.cancel()
         with pytest.raises(asyncio.CancelledError):
             async with asyncio.timeout(5):
