@@ -10,6 +10,9 @@ _PLAIN_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _MARK = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _SCALAR = json.JSONDecoder()
 
+# An escaped ASCII letter, and an object as Python prints it.
+_DISGUISES = ("\\u00", "{'")
+
 # Parsing more costs more than a page can show.
 _MAX_TEXT = 16 * 1024 * 1024
 _MAX_LITERAL = 64 * 1024
@@ -69,6 +72,16 @@ def raw(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return repr(value)
+
+
+def may_mention(text: str, *words: str) -> bool:
+    """Whether a JSON text may have one of `words` (lower case), in any case and however its letters are escaped.
+
+    Looking costs a small part of parsing. A word that ends in a quote or a backslash is the end of a name or a value,
+    of JSON in a string too; texts as Python prints them may write words in pieces, and may always have one.
+    """
+    lowered = text.lower()
+    return any(map(lowered.__contains__, words)) or any(map(lowered.__contains__, _DISGUISES))
 
 
 def unquoted(text: str) -> str:

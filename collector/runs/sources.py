@@ -7,7 +7,8 @@ and only when no other place says more.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from collector.runs.document import document, unquoted
+from collector.runs.columns import may_have, starting
+from collector.runs.document import document, may_mention, unquoted
 from collector.runs.messages import Draft, Message, Messages
 from collector.runs.shapes import conversation, is_structured, unflattened, wraps_messages
 from collector.runs.span import Span
@@ -44,12 +45,74 @@ _AI_OUTPUT = (
     ("ai.response.text", "text"),
     ("ai.response.object", "text"),
 )
+_OWN_CALLS = "message.tool_calls."
+# Requests and echoes of them: the answer to a Responses request repeats its instructions.
+REQUESTS = ("input.value", "request_data", "llm.invocation_parameters", "ai.prompt", "output.value")
+INSTRUCTIONS = ("gen_ai.system_instructions", "llm.system_instructions")
 _DETAILS = "gen_ai.client.inference.operation.details"
+
+
+# Every attribute that `messages` reads starts with one of these.
+_READ = (
+    *_FLATTENED["input"],
+    *_FLATTENED["output"],
+    *_KEYS["input"],
+    *_KEYS["output"],
+    *REQUESTS,
+    *INSTRUCTIONS,
+    _OWN_CALLS,
+    "ai.response.",
+)
 
 
 def messages(span: Span) -> Messages:
     """The conversation `span` tells of, empty when it tells of none. Never raises, whatever the attributes hold."""
-    return Messages(_side(span, "input"), (*_own_calls(span), *_side(span, "output")))
+    return Messages(recorded_input(span), recorded_output(span))
+
+
+def recorded_input(span: Span) -> tuple[Message, ...]:
+    """The input of `messages` alone."""
+    return _side(span, "input")
+
+
+def recorded_output(span: Span) -> tuple[Message, ...]:
+    """The output of `messages` alone."""
+    return (*_own_calls(span), *_side(span, "output"))
+
+
+# Words without which no call, no system prompt can be told. Those of them that prose has too are followed by what ends
+# a name or a value.
+_ENDS = ('"', "\\", ".")
+_CALL_WORDS = (
+    *("tool_call", "tool-call", "toolcall", "tool_use", "tooluse", "function_call", "functioncall", "mcp_call"),
+    *(f"function{end}" for end in _ENDS),
+)
+_PROMPT_WORDS = (
+    *("instruction", "systemmessage", "system_"),
+    *(f"{role}{end}" for role in ("system", "developer") for end in _ENDS),
+)
+
+
+def may_request_tools(span: Span) -> bool:
+    """False only when the output of `span` asks for no tool. Most outputs need not be read to know."""
+    input_ = span.input if span.input_key.startswith("ai.response.") else ""
+    return _may_mention(span, (input_, span.output), _CALL_WORDS)
+
+
+def may_prompt(span: Span) -> bool:
+    """False only when `span` has no system prompt, in its messages or in a request it records."""
+    return _may_mention(span, (span.input, span.output), _PROMPT_WORDS)
+
+
+def _may_mention(span: Span, contents: Iterable[str], words: Iterable[str]) -> bool:
+    """Whether one of `words` may be in `contents` or in any attribute or event that is read."""
+    if any(may_mention(content, *words) for content in contents):
+        return True
+    if not span.events and not may_have(span.attributes, _READ):
+        return False
+    attributes = starting(span.attributes, _READ)
+    events = (item for name, found in span.events for item in ((name, ""), *found.items()))
+    return any(may_mention(f'{part}"', *words) for item in (*attributes, *events) for part in item)
 
 
 # How far what a place holds is believed to be the conversation.
@@ -93,7 +156,7 @@ def _recorded(text: str, role: str) -> _Found:
 
 def _own_calls(span: Span) -> list[Message]:
     """Calls a library made itself within the span, which one instrumentation puts under a key without an index."""
-    loose = unflattened(span.attributes, "message.tool_calls.")
+    loose = unflattened(span.attributes, _OWN_CALLS)
     return conversation([{"role": "assistant", "tool_calls": loose}], "assistant") if loose else []
 
 

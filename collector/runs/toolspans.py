@@ -2,12 +2,15 @@
 
 from typing import Any
 
-from collector.runs.document import document, raw, unquoted
+from collector.runs.document import document, may_mention, raw, unquoted
 from collector.runs.messages import Draft, first, tool_text
 from collector.runs.span import Span
 
 _CALL_IDS = ("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id", "tool.call.id", "tool_call_id")
 _EVENT = "event:"
+
+# A result that is wrapped has one of these words.
+_WRAPPERS = ('tool"', "tool\\", "toolmessage", "tool_call_id", "tool_name")
 
 
 def call_id(span: Span) -> str:
@@ -18,7 +21,7 @@ def call_id(span: Span) -> str:
 def arguments(span: Span) -> str:
     """The arguments as the span has them, byte for byte; of a Python call recorded as args and kwargs, the kwargs."""
     text = unquoted(_content(span, span.input, span.input_key, "arguments"))
-    value = document(text)
+    value = document(text) if may_mention(text, "kwargs", "input_str") else None
     if isinstance(value, dict):
         if isinstance(value.get("kwargs"), dict) and not value.get("args") and value.keys() <= {"args", "kwargs"}:
             return raw(value["kwargs"])
@@ -30,6 +33,8 @@ def arguments(span: Span) -> str:
 def result(span: Span) -> str:
     """The result as the span has it; of a message or object that LangChain or LlamaIndex makes of it, its text."""
     text = _content(span, span.output, span.output_key, "result")
+    if text.startswith("{") and not may_mention(text, *_WRAPPERS):
+        return text
     value = document(text)
     if isinstance(value, dict):
         for key in ("output", "data", "kwargs"):
