@@ -1,6 +1,6 @@
 """Arrow columns as Python values: what most spans of a run are never asked for is read when it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -9,20 +9,19 @@ import pyarrow as pa
 
 def texts(column: pa.ChunkedArray) -> list[str]:
     """The texts of each row, empty where there is none. Equal texts are one object: most of a run repeat."""
-    known: dict[str, str] = {}
-    values = distinct_texts(column)
-    return list(map(known.setdefault, values, values))
+    return [text for chunk in column.chunks for text in _repeating(chunk)]
 
 
 def distinct_texts(column: pa.ChunkedArray) -> list[str]:
     """As `texts`, for columns whose values rarely repeat."""
-    values: list[str | None] = column.to_pylist()
-    return [value or "" for value in values]
+    values: list[str] = column.fill_null("").to_pylist()
+    return values
 
 
 def counts(column: pa.ChunkedArray) -> list[int]:
     """The whole numbers of each row, 0 where there is none; of times their Unix nanoseconds."""
-    return [value or 0 for value in column.cast(_signed(column.type)).to_pylist()]
+    values: list[int] = column.cast(_signed(column.type)).fill_null(0).to_pylist()
+    return values
 
 
 def maps(column: pa.ChunkedArray) -> list[Mapping[str, str]]:
@@ -127,6 +126,11 @@ def _maps(array: pa.MapArray) -> list[Mapping[str, str]]:
 def _lists_of_maps(array: pa.ListArray) -> list[list[Mapping[str, str]]]:
     found = _maps(array.values) if len(array.values) else []
     return [found[begin:end] for begin, end in pairwise(array.offsets.to_pylist())]
+
+
+def _repeating(array: pa.Array) -> Iterable[str]:
+    encoded = array.fill_null("").dictionary_encode()
+    return map(encoded.dictionary.to_pylist().__getitem__, encoded.indices.to_pylist())
 
 
 def _signed(kind: pa.DataType) -> pa.DataType:

@@ -10,8 +10,10 @@ _PLAIN_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _MARK = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _SCALAR = json.JSONDecoder()
 
+Marks = tuple[re.Pattern[str], ...]
+
 # An escaped ASCII letter, and an object as Python prints it.
-_DISGUISES = ("\\u00", "{'")
+_DISGUISES = (r"\\u00", r"\{'")
 
 # Parsing more costs more than a page can show.
 _MAX_TEXT = 16 * 1024 * 1024
@@ -74,14 +76,17 @@ def raw(value: Any) -> str:
         return repr(value)
 
 
-def may_mention(text: str, *words: str) -> bool:
-    """Whether a JSON text may have one of `words` (lower case), in any case and however its letters are escaped.
+def marks(*expressions: str) -> Marks:
+    """What `may_have` looks for. An expression that starts with letters is found at the speed of these letters."""
+    return tuple(re.compile(expression) for expression in (*expressions, *_DISGUISES))
 
-    Looking costs a small part of parsing. A word that ends in a quote or a backslash is the end of a name or a value,
-    of JSON in a string too; texts as Python prints them may write words in pieces, and may always have one.
+
+def may_have(text: str, wanted: Marks) -> bool:
+    """Whether a JSON text may have one of `wanted`, however its letters are escaped; much cheaper than parsing it.
+
+    Texts as Python prints them may write a word in pieces, and may always have one.
     """
-    lowered = text.lower()
-    return any(map(lowered.__contains__, words)) or any(map(lowered.__contains__, _DISGUISES))
+    return any(mark.search(text) for mark in wanted)
 
 
 def unquoted(text: str) -> str:

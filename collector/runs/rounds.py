@@ -188,9 +188,9 @@ class _Finder:
             draft = max(named, key=lambda found: found.start)
             return self._take(draft, _chosen(span, [asked for asked in draft.waiting if _names(asked.name, span)]))
         drafts = self._by_owner.get(owner, [])
-        earlier = drafts[: bisect_right(drafts, span.start, key=_start)]
-        ended = (draft for draft in reversed(earlier) if draft.end <= span.start)
-        silent = (draft for draft in reversed(earlier) if draft.may_have_asked)
+        earlier = range(bisect_right(drafts, span.start, key=_start) - 1, -1, -1)
+        ended = (drafts[place] for place in earlier if drafts[place].end <= span.start)
+        silent = (drafts[place] for place in earlier if drafts[place].may_have_asked)
         return next(ended, None) or next(silent, None), None
 
     def _take(self, draft: _Draft, asked: ToolCall | None) -> tuple[_Draft, ToolCall | None]:

@@ -7,8 +7,8 @@ and only when no other place says more.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from collector.runs.columns import may_have, starting
-from collector.runs.document import document, may_mention, unquoted
+from collector.runs.columns import starting
+from collector.runs.document import document, marks, may_have, unquoted
 from collector.runs.messages import Draft, Message, Messages
 from collector.runs.shapes import conversation, is_structured, unflattened, wraps_messages
 from collector.runs.span import Span
@@ -80,39 +80,33 @@ def recorded_output(span: Span) -> tuple[Message, ...]:
     return (*_own_calls(span), *_side(span, "output"))
 
 
-# Words without which no call, no system prompt can be told. Those of them that prose has too are followed by what ends
+# What every call, and every system prompt in lower case, has one of. A word that prose has too is followed by what ends
 # a name or a value.
-_ENDS = ('"', "\\", ".")
-_CALL_WORDS = (
-    *("tool_call", "tool-call", "toolcall", "tool_use", "tooluse", "function_call", "functioncall", "mcp_call"),
-    *(f"function{end}" for end in _ENDS),
-)
-_PROMPT_WORDS = (
-    *("instruction", "systemmessage", "system_"),
-    *(f"{role}{end}" for role in ("system", "developer") for end in _ENDS),
-)
+_CALLS = marks(r"tool[-_CU]", r'function[_C"\\.]', "mcp_call")
+_PROMPTS = marks("instruction", r'system[_m"\\.]', r'developer["\\.]')
 
 
 def may_request_tools(span: Span) -> bool:
     """False only when the output of `span` asks for no tool. Most outputs need not be read to know."""
     input_ = span.input if span.input_key.startswith("ai.response.") else ""
-    return _may_mention(span, (input_, span.output), _CALL_WORDS)
+    return any(may_have(text, _CALLS) for text in (input_, span.output, *_noted(span)))
 
 
 def may_prompt(span: Span) -> bool:
     """False only when `span` has no system prompt, in its messages or in a request it records."""
-    return _may_mention(span, (span.input, span.output), _PROMPT_WORDS)
+    return any(may_have(text.lower(), _PROMPTS) for text in (span.input, span.output, *_noted(span)))
 
 
-def _may_mention(span: Span, contents: Iterable[str], words: Iterable[str]) -> bool:
-    """Whether one of `words` may be in `contents` or in any attribute or event that is read."""
-    if any(may_mention(content, *words) for content in contents):
-        return True
-    if not span.events and not may_have(span.attributes, _READ):
-        return False
-    attributes = starting(span.attributes, _READ)
-    events = (item for name, found in span.events for item in ((name, ""), *found.items()))
-    return any(may_mention(f'{part}"', *words) for item in (*attributes, *events) for part in item)
+def _noted(span: Span) -> Iterator[str]:
+    """Names and values of the attributes and events that are read, each with its end."""
+    for key, text in starting(span.attributes, _READ):
+        yield f'{key}"'
+        yield f'{text}"'
+    for name, attributes in span.events:
+        yield name
+        for key, text in attributes.items():
+            yield f'{key}"'
+            yield f'{text}"'
 
 
 # How far what a place holds is believed to be the conversation.

@@ -22,6 +22,8 @@ _REQUESTS = (
     "langfuse.observation.model.parameters",
 )
 _ATTRIBUTES = (*_LISTS, *_INDEXED, *_REQUESTS)
+# Of a tool span.
+_OF_TOOLS = ("gen_ai.tool.", "tool.")
 _MEMBERS = ("tools", "functions", "function_tools", "output_tools")
 # One of the members, in JSON, in JSON within a string, or as Python prints it.
 # Two expressions, as one that starts with a word is found at the speed of a word.
@@ -88,7 +90,9 @@ def _recorded(tool: Tool | None) -> tuple[str, str]:
 
 def _defined(span: Span) -> Iterator[Tool]:
     if span.kind == Kind.TOOL:
-        if span.tool_name:
+        if span.tool_name and not span.may_have(_OF_TOOLS):
+            yield Tool(span.tool_name)
+        elif span.tool_name:
             schema = span.value("gen_ai.tool.json_schema") or span.value("tool.json_schema") or _schema_of(span)
             yield Tool(span.tool_name, span.value("gen_ai.tool.description") or span.value("tool.description"), schema)
         return
