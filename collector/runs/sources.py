@@ -89,12 +89,12 @@ _PROMPTS = marks("instruction", r'system[_m"\\.]', r'developer["\\.]')
 def may_request_tools(span: Span) -> bool:
     """False only when the output of `span` asks for no tool. Most outputs need not be read to know."""
     input_ = span.input if span.input_key.startswith("ai.response.") else ""
-    return any(may_have(text, _CALLS) for text in (input_, span.output, *_noted(span)))
+    return may_have("\n".join((input_, span.output, *_noted(span))), _CALLS)
 
 
 def may_prompt(span: Span) -> bool:
     """False only when `span` has no system prompt, in its messages or in a request it records."""
-    return any(may_have(text.lower(), _PROMPTS) for text in (span.input, span.output, *_noted(span)))
+    return may_have("\n".join((span.input, span.output, *_noted(span))).lower(), _PROMPTS)
 
 
 def _noted(span: Span) -> Iterator[str]:

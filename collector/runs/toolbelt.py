@@ -73,8 +73,7 @@ def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> lis
     known: dict[str, Tool] = {}
     for span in ordered:
         for tool in _defined(span):
-            before = known.get(tool.name, tool)
-            known[tool.name] = Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
+            known[tool.name] = _merged(known.get(tool.name), tool)
     recorded = rounds(ordered) if found is None else found
     asked = Counter(call.name for each in recorded for call in each.requests if call.name)
     ran = Counter(span.tool_name for span in ordered if span.kind == Kind.TOOL and span.tool_name)
@@ -82,6 +81,14 @@ def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> lis
         Tool(name, *_recorded(known.get(name)), asked[name], ran[name])
         for name in dict.fromkeys((*known, *asked, *ran))
     ]
+
+
+def _merged(before: Tool | None, tool: Tool) -> Tool:
+    if before is None:
+        return tool
+    if not (tool.description or tool.schema):
+        return before
+    return Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
 
 
 def _recorded(tool: Tool | None) -> tuple[str, str]:
