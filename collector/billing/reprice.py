@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from collector.enrich import Enricher
-from collector.enrich.billed.schema import TraceKey
 from collector.enrich.stored import PRICE_STEP, decoded_again
+from collector.model.keys import TraceKey
 from collector.spending.feed import Writing, uncounted
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -133,8 +133,7 @@ def _comparable(value: Any) -> Any:
 
 def _audit(store: Store, enricher: Enricher, selection: Selection, outcome: Outcome) -> None:
     store.command(
-        "INSERT INTO reprices (Since, Until, Model, Catalogue, Rows, Before, After) VALUES ({since:DateTime}, "
-        "{until:DateTime}, {model:String}, {catalogue:String}, {rows:UInt64}, {before:String}, {after:String})",
+        named_query("record_reprice"),
         {
             "since": selection.since,
             "until": selection.until,

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from collector.app import enricher
-from collector.billing.price_refresh import installed_catalogue
+from collector.billing.price_refresh import enricher, installed_catalogue
 from collector.billing.reprice import Selection, apply, compare, outcome_json
 from collector.cli.daemon import ask, web_address
 from collector.cli.options import config_of

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from collector.budgets.decisions import BudgetState, Decision, iso
-from collector.budgets.periods import Period, Rolling
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit
 from collector.model.budgets import Scope
 from collector.model.leases import Lease
@@ -37,7 +37,7 @@ def period_json(rule: Rule, period: Period) -> dict[str, Any]:
         "start": iso(period.start, rule),
         "end": iso(period.end, rule),
         "timezone": rule.timezone_name,
-        "rolling": isinstance(rule.schedule, Rolling),
+        "rolling": not rule.schedule.renews,
     }
 
 

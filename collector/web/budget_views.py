@@ -18,7 +18,7 @@ from starlette.routing import Route
 from collector.admit.auth import Gate
 from collector.budgets.decisions import BudgetState, iso, period_at
 from collector.budgets.forecast import forecast
-from collector.budgets.periods import Period, Rolling
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit
 from collector.budgets.span_facts import NOTHING, Amount
 from collector.budgets.views import Place, StoredSpend, page, periods_before, selected
@@ -205,7 +205,7 @@ def _forecast_json(state: BudgetState, now: int) -> dict[str, str | None] | None
     """None of a rolling window: it has no end that its spend is heading for."""
     rule, period = state.rule, state.period
     outlook = forecast(state.spend, state.limit, period.start, period.end, now)
-    if outlook is None or isinstance(rule.schedule, Rolling):
+    if outlook is None or not rule.schedule.renews:
         return None
     return {
         "total": amount(outlook.total, rule.unit),

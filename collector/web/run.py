@@ -1,8 +1,8 @@
 """A run as the API tells it: its rounds and their actions, the system prompt, the tools at hand."""
 
-from decimal import Decimal
 from typing import Any
 
+from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, SystemPrompt, Tool
 
 
@@ -11,7 +11,7 @@ def run_json(trace_id: str, run: Run) -> dict[str, Any]:
     return {
         "trace_id": trace_id,
         "spans": len(run.spans),
-        "cost": _money(run.cost),
+        "cost": decimal_text(run.cost),
         "system_prompt": _prompt(run.system_prompt) if run.system_prompt else None,
         "tools": [_tool(tool) for tool in run.tools],
         "rounds": [_round(entry) for entry in run.rounds],
@@ -35,7 +35,7 @@ def _round(entry: Round) -> dict[str, Any]:
         "finish_reason": entry.finish_reason,
         "input_tokens": entry.input_tokens,
         "output_tokens": entry.output_tokens,
-        "cost": _money(entry.cost),
+        "cost": None if entry.cost is None else decimal_text(entry.cost),
         "actions": [_action(action) for action in entry.actions],
     }
 
@@ -49,7 +49,3 @@ def _action(action: Action) -> dict[str, Any]:
         "result": action.result,
         "error": action.span.error,
     }
-
-
-def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else format(amount, "f")

@@ -9,10 +9,9 @@ from collector.budgets.decisions import period_at
 from collector.budgets.rules import Rules
 from collector.model.budgets import BudgetEvent, EventType
 from collector.store import Store
-from tests.integration.test_alerting import SECOND, Told, bench, budget, cents, made
-from tests.integration.test_spending import NOW, rules_of
+from tests.support.alerting import SECOND, Told, budget, cents
+from tests.support.spending import NOW, rules_of
 
-__all__ = ["bench", "made"]  # fixtures
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
@@ -186,6 +185,6 @@ def test_where_memory_ends_the_window_is_kept_and_the_day_before_given_up(bench:
         told.alerting.tick()
     rule = told.rules.by_name("b")
     assert told.ledger.size() <= 12
-    assert told.ledger.whole_from(rule, told.clock.now_ns) > rule.schedule.kept(told.clock.now_ns).start
+    assert told.ledger.complete_from(rule) > rule.schedule.kept(told.clock.now_ns).start
     assert told.ledger.spend_in(rule, ("u",), period_at(rule, told.clock.now_ns)).calls == 7
     assert [line[2] for line in told.lines()] == ["0.5"]

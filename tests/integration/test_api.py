@@ -9,8 +9,8 @@ import pytest
 from starlette.applications import Starlette
 
 from collector.admit.auth import Gate, hash_token
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.config import AuthConfig, PricingConfig
 from collector.enrich import RecentTraces
@@ -21,8 +21,9 @@ from collector.runs import read_spans, run_of
 from collector.store import Store
 from collector.web import api
 from collector.web.run import run_json
-from tests.integration.test_billing import ENRICHER, captured
 from tests.support import stored
+from tests.support.captured import captured
+from tests.support.stored import ENRICHER
 
 READER, ADMIN, WRITER = "reader-token", "admin-token", "writer-token"
 TOKENS = [

@@ -15,8 +15,8 @@ from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
 from collector.store import Store
 from collector.web import api, budget_views, budgets
-from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
 from tests.support.calls import Call
+from tests.support.spending import NOW, RIGHT, Bench, rules_of
 from tests.support.webserver import Web, serving
 
 HERE, THERE, ADMIN, CHECKER = "here-token", "there-token", "admin-token", "checker-token"

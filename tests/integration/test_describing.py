@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rules
 from collector.budgets.views import top
 from collector.config import Config
@@ -16,12 +15,10 @@ from collector.model.budgets import EventType
 from collector.query.budgets import BudgetQueries
 from collector.spending.alerting import Contributors
 from collector.store import Store
-from tests.integration.test_alerting import CENT, Told, budget, cents, made
-from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
+from tests.support.alerting import CENT, Told, budget, cents
 from tests.support.calls import Call
-from tests.unit.test_outbox import OPS
-
-__all__ = ["made"]  # a fixture
+from tests.support.spending import NOW, RIGHT, Bench, rules_of
+from tests.support.webhooks import OPS
 
 
 class Described(Told):
@@ -50,9 +47,8 @@ class Described(Told):
 
     def without_top(self) -> float:
         assert self.outbox
-        ((_, _, _, count),) = self.outbox.readings()
-        assert isinstance(count, int)
-        return count
+        (sample,) = self.outbox.readings()
+        return sample.value
 
 
 @pytest.fixture
@@ -78,7 +74,7 @@ def test_the_ledger_knows_who_spent_most_as_the_store_does(store: Store, period:
     bench.deliver([Call(trace=50, span=1, start_ns=NOW, feature="named at the end")])
     scopes, rule = {("u0",), ("u1",)}, bench.rules.by_name("b")
     now = bench.clock.now_ns
-    when = rule.schedule.at(now) if isinstance(rule.schedule, Calendar) else rule.schedule.window(now)
+    when = rule.schedule.current(now)
     known = top(bench.ledger, rule, scopes, when, 5)
     assert known is not None
     assert {scope: list(shares) for scope, shares in known.items()} == stored.top(rule, scopes, when, 5)

@@ -9,32 +9,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.app import enricher
-from collector.billing.across_batches import Billing
-from collector.billing.reprice import Selection, apply
+from collector.billing.price_refresh import enricher
 from collector.budgets.decisions import period_at
-from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.ledger_account import OTHER
-from collector.budgets.periods import Calendar
-from collector.budgets.rules import Rule, Rules
+from collector.budgets.ledger import OTHER, LeaseSpend, Ledger
+from collector.budgets.rules import Rule
 from collector.budgets.span_facts import NOTHING, Amount
-from collector.config import Config, PricingConfig
-from collector.decode import decode
-from collector.enrich import Enricher, RecentTraces
+from collector.config import PricingConfig
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
-from collector.query.spend_queries import exact_spend
-from collector.spending.feed import Spending
+from collector.spending.ledger_writer import Spending
 from collector.store import Store
 from collector.store.sql import named_query
-from collector.store.writer import by_day
-from tests.integration.test_reprice import ALL
-from tests.support.calls import OVERRIDES, PRICES, Call, envelope
-from tests.support.clock import FakeClock
+from tests.support.calls import PRICES, Call
+from tests.support.spending import NOW, RIGHT, Bench, rules_of, without_nothing
 
 HOUR = 3_600 * 1_000_000_000
-# 2026-03-29 00:30 UTC: half an hour before clocks change in Berlin, and in a day that is another in New York.
-NOW = 1_774_744_200_000_000_000
 MICRO = 1_000_000  # picodollars
 
 BUDGETS: list[dict[str, Any]] = [
@@ -51,76 +40,6 @@ BUDGETS: list[dict[str, Any]] = [
         "per": ["attribute.tenant", "agent", "conversation"],
     },
 ]
-_numbers = itertools.count()
-
-
-def rules_of(*budgets: dict[str, Any]) -> Rules:
-    return Rules.from_config(Config.model_validate({"budgets": list(budgets), "store": {"ttl": "0s"}}))
-
-
-class Bench:
-    """A daemon's way from envelopes to the ledger, without its spool."""
-
-    def __init__(self, store: Store, rules: Rules, used: Enricher, max_values: int = 1000) -> None:
-        self.store, self.rules, self.enricher = store, rules, used
-        self.clock = FakeClock(NOW)
-        self.max_values = max_values
-        self.changes: list[Changes] = []
-        self.deaf = 0  # so many times, what has changed reaches nobody
-        self.leases: list[str] = []
-        self.restart()
-
-    def restart(self) -> None:
-        """What a new process knows: nothing."""
-        self.ledger = Ledger(self.max_values)
-        self.billing = Billing(self.enricher, RecentTraces(10_000))
-        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.hear)
-        self.spending.start(self.store)
-
-    def hear(self, changes: Changes) -> None:
-        if self.deaf:
-            self.deaf -= 1
-            raise Unavailable(Reason.DISK, "The disk is full.")
-        self.changes.append(changes)
-
-    def use(self, rules: Rules) -> None:
-        self.rules = rules
-        self.spending.use(rules)
-
-    def deliver(self, calls: Sequence[Call], token: str = "", *, again: bool = False) -> None:
-        token = token or f"segment-{next(_numbers)}"
-        self.clock.advance(0.001)
-        batch = decode([envelope([call], self.clock.now_ns) for call in calls])
-        enriched = self.billing.enrich(self.store, [batch])
-        with self.spending.writing(self.store, enriched.traces, again) as feed:
-            for day, rows, _ in by_day(enriched, [batch.column("Timestamp")]):
-                feed.insert(self.store, rows, f"{token}/{day}")
-            self.billing.write_revisions(self.store, enriched, feed.insert)
-
-    def reprice(self, used: Enricher, selection: Selection = ALL) -> None:
-        apply(self.store, used, selection, self.spending.writing)
-
-    def kept(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
-        """The ledger's sums, without those of nothing."""
-        starts = sorted(self.ledger.kept(rule))
-        cells = {start: self.ledger.cells(rule, start) for start in starts}
-        return _without_nothing(cells)
-
-    def exact(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
-        starts = sorted(self.ledger.kept(rule))
-        found = exact_spend(self.store, rule, starts) if starts else {}
-        return _without_nothing({start: found.get(start, {}) for start in starts})
-
-    def assert_equal(self) -> None:
-        for rule in self.rules:
-            assert self.kept(rule) == self.exact(rule), rule.name
-
-
-def _without_nothing(sums: dict[int, dict[Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
-    full = {
-        start: {scope: amount for scope, amount in cells.items() if amount != NOTHING} for start, cells in sums.items()
-    }
-    return {start: cells for start, cells in full.items() if cells}
 
 
 def by_hand(rule: Rule, rows: Sequence[Call], starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
@@ -142,7 +61,7 @@ def by_hand(rule: Rule, rows: Sequence[Call], starts: Sequence[int]) -> dict[int
         pico = row.tokens * PRICES.get(row.model, 0) * MICRO
         amount = Amount(pico, row.tokens, 1, int(row.model not in PRICES))
         sums[start][scope] = sums[start].get(scope, NOTHING).plus(amount)
-    return _without_nothing(sums)
+    return without_nothing(sums)
 
 
 def _of_run(name: str, row: Call, rows: Sequence[Call]) -> str:
@@ -156,7 +75,7 @@ def _of_run(name: str, row: Call, rows: Sequence[Call]) -> str:
 
 def _start(rule: Rule, ns: int) -> int:
     schedule = rule.schedule
-    return schedule.at(ns).start if isinstance(schedule, Calendar) else schedule.bucket(ns)
+    return schedule.slot(ns).start
 
 
 few = st.sampled_from
@@ -194,7 +113,6 @@ steps = st.lists(
     max_size=8,
 )
 
-RIGHT = enricher(PricingConfig.model_validate({"overrides": OVERRIDES}))
 WRONG = enricher(PricingConfig.model_validate({"overrides": [{"model": "small-model", "input": 3, "output": 3}]}))
 
 
@@ -225,7 +143,7 @@ def test_the_ledger_is_what_the_store_says(store: Store, steps: list[Any], wrong
     bench.reprice(RIGHT)
     bench.assert_equal()
     for rule in bench.rules:
-        assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.kept(rule))), rule.name
+        assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.starts(rule))), rule.name
 
 
 def test_what_another_replica_has_stored_is_found_by_reconciling(store: Store) -> None:
@@ -237,7 +155,7 @@ def test_what_another_replica_has_stored_is_found_by_reconciling(store: Store) -
     assert one.kept(one.rules.by_name("all")) == by_hand(
         one.rules.by_name("all"),
         [Call(1, 1, NOW, 500), Call(2, 1, NOW, 700)],
-        sorted(one.ledger.kept(one.rules.by_name("all"))),
+        sorted(one.ledger.starts(one.rules.by_name("all"))),
     )
     assert list(one.spending.reconcile()) == []
 
@@ -258,7 +176,7 @@ def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
     assert list(bench.spending.reconcile()) == []
     bench.deliver([Call(3, 1, NOW + 3, 9, user="u3"), Call(7, 1, NOW + 7, 8, user="u7")])
     assert list(bench.spending.reconcile()) == [], "what shares a sum is compared as one"
-    bench.ledger._max_values = 1_000
+    bench.ledger._room.max_values = 1_000
     assert list(bench.spending.reconcile()) == [], "and parted where there is room, which corrects nothing"
     bench.assert_equal()
 
@@ -316,7 +234,7 @@ def test_hours_that_are_over_are_not_kept(store: Store) -> None:
         bench.deliver([Call(1, hour + 1, bench.clock.now_ns, 1000 + hour)])
         bench.clock.advance(3600)
     list(bench.spending.reconcile())
-    assert len(list(bench.ledger.kept(bench.rules.by_name("hour")))) <= 2
+    assert len(list(bench.ledger.starts(bench.rules.by_name("hour")))) <= 2
     bench.deliver([Call(1, 1, NOW, 7000)])
     bench.assert_equal()
 
@@ -448,15 +366,14 @@ def test_spans_of_a_period_long_ago_are_added_to_what_the_store_has(store: Store
     bench.deliver([Call(2, 1, old, 500, feature="a", user="u1")])
     bench.assert_equal()
     rule = bench.rules.by_name("berlin-day")
-    assert isinstance(rule.schedule, Calendar)
-    assert bench.ledger.spend_in(rule, ("a",), rule.schedule.at(old)).tokens == 1500
+    assert bench.ledger.spend_in(rule, ("a",), rule.schedule.current(old)).tokens == 1500
 
 
 def test_clocks_that_are_wrong_by_years_make_no_periods(store: Store) -> None:
     bench = Bench(store, rules_of(*BUDGETS), RIGHT)
     bench.deliver([Call(n, 1, n * 400 * 24 * HOUR, 1000 + n) for n in range(1, 60)])
     for rule in bench.rules:
-        assert len(list(bench.ledger.kept(rule))) <= 2 or rule.name == "rolling"
+        assert len(list(bench.ledger.starts(rule))) <= 2 or rule.name == "rolling"
     bench.assert_equal()
 
 

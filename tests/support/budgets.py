@@ -4,18 +4,42 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
+
+from collector.admit.auth import Gate, hash_token
 from collector.budgets.ledger import Ledger
-from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rules
 from collector.budgets.span_facts import Amount
-from collector.config import Config, EnforcementConfig
+from collector.config import AuthConfig, Config, EnforcementConfig
+from collector.errors import SpanmeterError
 from collector.model.budgets import Dimensions
 from collector.model.money import picodollars
 from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
+from collector.web import api, budgets
 from tests.support.clock import FakeClock
 
 MONTH = {"name": "month", "limit_usd": 10, "period": "month", "hard": True}
+FEATURES = {
+    "name": "features",
+    "limit_usd": 5,
+    "limits": {"checkout": 1},
+    "period": "day",
+    "timezone": "America/New_York",
+    "per": ["feature"],
+    "match": {"service": "shop"},
+    "hard": True,
+}
+
+CHECKER, OTHER, READER = "checker-token", "other-token", "reader-token"
+TOKENS = [
+    {"name": name, "sha256": hash_token(token), "scopes": [scope], "project": project}
+    for name, token, scope, project in (
+        ("checker", CHECKER, "budgets:check", "default"),
+        ("other", OTHER, "budgets:check", "other"),
+        ("reader", READER, "traces:read", "default"),
+    )
+]
 
 
 def rules(*budgets: dict[str, Any]) -> Rules:
@@ -28,7 +52,7 @@ def spent(
     """Count one call, of the project `default` where none is said."""
     amount = Amount(picodollars(usd), tokens, 1, unpriced)
     for rule, scope in rules_.matching(Dimensions(**{"project": "default", **stated})):
-        start = ledger.start_of(rule, now, now)
+        start = rule.schedule.countable(now, now)
         assert start is not None
         ledger.add(rule, scope, start, amount)
 
@@ -41,9 +65,8 @@ class Desk:
         self.clock = FakeClock()
         self.ledger = Ledger(100_000)
         self.ledger.keep(self.rules.rules)
-        for rule in self.rules:
-            if isinstance(rule.schedule, Calendar):
-                self.ledger.load(rule, rule.schedule.at(self.clock.now_ns).start, {})
+        for rule, schedule in self.rules.calendar.values():
+            self.ledger.load(rule, schedule.at(self.clock.now_ns).start, {})
         self.ledger.ready = True
         self.config = EnforcementConfig.model_validate({"fail": fail})
         self.why_ill: str | None = None
@@ -66,3 +89,10 @@ class Desk:
 
     def close(self) -> None:
         self.store.close()
+
+
+def checks_of(desk: Desk) -> Starlette:
+    """The routes of checks and leases, for the tokens above."""
+    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
+    routes = budgets.routes(desk.enforcement, gate)
+    return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
