@@ -23,7 +23,9 @@ from collector.drain import Drain
 from collector.enrich import Enricher, RecentTraces, conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.errors import ConfigError, Reason, SpanmeterError, StartError, Unavailable
+from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
+from collector.model.progress import Progress
 from collector.net import http2
 from collector.net.asgi.server import Listener, http_server
 from collector.net.sockets import listen
@@ -32,12 +34,13 @@ from collector.receive.receiver import Receiver, spool_readings
 from collector.runtime import collect_cycles
 from collector.spending.budgeting import Budgeting
 from collector.spending.feed import Feed, Keys
+from collector.spending.views import BudgetViews
 from collector.spool import DeadLetter, Spool
 from collector.spool.shares import collect_all
 from collector.store import Store, migrate, open_store
 from collector.telemetry import Metrics, Sample, expose
-from collector.web import api, budget_views, budgets, health
-from collector.web.health import Readiness
+from collector.web.app import web_app
+from collector.web.operation import Readiness, Services
 from collector.workers.supervisor import Workers
 
 log = structlog.get_logger("spanmeter")
@@ -97,6 +100,7 @@ class Daemon:
         self._spool = Spool(directory / "spool", spooling, self._clock)
         self._deadletter = DeadLetter(directory / "spool" / "deadletter", config.spool.dead_letter_max_bytes)
         self._gate = Gate(config.auth)
+        self._jobs = Jobs(self._clock)
         self._pricing = config.pricing
         self._enricher = enricher(config.pricing, config.directory)
         self._budgeting = Budgeting(config, directory, self._ready_store, self._lagging, self._clock, self._metrics)
@@ -146,6 +150,7 @@ class Daemon:
         except BaseExceptionGroup as group:
             raise _cause(group) from group
         finally:
+            self._jobs.close()
             self._drain.close()
             self._budgeting.close()
             self._spool.close()
@@ -184,13 +189,17 @@ class Daemon:
         return [(web, web_socket)], ports
 
     def _web_app(self) -> Starlette:
-        routes = [
-            *health.routes(self._metrics_text, self._readiness),
-            *api.routes(Query(self._ready_store), self._gate, self._reprice),
-            *budgets.routes(self._budgeting.enforcement, self._gate),
-            *budget_views.routes(self._budgeting.enforcement, self._budgeting.stored, self._gate, self._clock),
-        ]
-        return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
+        enforcement = self._budgeting.enforcement
+        services = Services(
+            query=Query(self._ready_store),
+            enforcement=enforcement,
+            budgets=BudgetViews(enforcement, self._budgeting.stored, self._clock),
+            jobs=self._jobs,
+            reprice=self._reprice,
+            metrics_text=self._metrics_text,
+            readiness=self._readiness,
+        )
+        return web_app(services, self._gate)
 
     def _announce(self, ports: dict[str, int]) -> None:
         path = self._config.directory / _PORTS_FILE
@@ -243,13 +252,13 @@ class Daemon:
             return f"Spans have been waiting for {drain.lag:.0f} s to be counted."
         return None
 
-    def _reprice(self, selection: Selection, dry_run: bool) -> Outcome:
+    def _reprice(self, selection: Selection, dry_run: bool, progress: Progress) -> Outcome:
         """Price stored calls again, or only compare. Blocking; writes through a connection of its own."""
         store = self._ready_store().clone()
         try:
             if dry_run:
-                return compare(store, self._enricher, selection)
-            return apply(store, self._enricher, selection, self._counted)
+                return compare(store, self._enricher, selection, progress)
+            return apply(store, self._enricher, selection, self._counted, progress)
         finally:
             store.close()
 

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     POISON = "poison"
     CORRUPT = "corrupt"
     DEAD_LETTER_FULL = "dead_letter_full"
+    INTERNAL = "internal"
 
 
 class SpanmeterError(Exception):
@@ -57,3 +58,7 @@ class ConfigError(SpanmeterError):
 
 class StartError(SpanmeterError):
     """The configuration is sound but the daemon cannot start here (exit code 3)."""
+
+
+class Cancelled(SpanmeterError):  # noqa: N818
+    """The work was asked to end before it was done; what it had finished stays."""
