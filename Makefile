@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test long lint run native fuzz asan clean
+.PHONY: demo test long lint format docs run native fuzz asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -27,11 +27,21 @@ test: $(VENV)/installed  ## Run every test.
 long: $(VENV)/installed  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m long
 
+HEADERS = $(shell find collector -name '*.hpp')
+
 lint: $(VENV)/installed  ## Style, types, import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(HEADERS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/installed  ## Render config.example.yaml and the reference pages of docs/ from the code.
+	$(BIN)/python -m collector.docs
+
+format: $(VENV)/installed  ## Write Python and C++ in the style that lint checks.
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(HEADERS)
 
 run: $(VENV)/installed  ## Run the daemon with its defaults.
 	$(BIN)/spanmeter serve

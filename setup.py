@@ -33,8 +33,8 @@ def _extensions() -> list[Extension]:
 
 
 def _schema_packages() -> dict[str, str]:
-    """The folder `schema` as the package that `collector.config.schema_root` finds in a wheel."""
-    folders = [Path("schema"), *(path for path in sorted(Path("schema").iterdir()) if path.is_dir())]
+    """The folder `schema` as the packages that `collector.schema.schema_root` finds in a wheel."""
+    folders = [Path("schema"), *(path for path in sorted(Path("schema").rglob("*")) if path.is_dir())]
     return {".".join((_SCHEMA, *folder.parts[1:])): str(folder) for folder in folders}
 
 

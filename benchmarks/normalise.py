@@ -7,9 +7,9 @@ import statistics
 import sys
 import time
 
-from collector.config import schema_root
 from collector.enrich.conventions.reader import Conventions, load
 from collector.model.facts import SpanView
+from collector.schema import schema_root
 from tests.support.captured import CASES, spans
 
 

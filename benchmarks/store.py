@@ -21,19 +21,20 @@ import psutil
 import pyarrow as pa
 
 from benchmarks.corpus import requests
-from collector.app import enricher
+from collector.billing.price_refresh import enricher
 from collector.config import PricingConfig, StoreConfig
 from collector.decode import decode
 from collector.model.envelope import Envelope
 from collector.store import Store, migrate, open_store
 from collector.store.client import arrow_stream
-from collector.store.writer import TABLE, insert_spans, with_dictionaries
+from collector.store.tables import SPANS
+from collector.store.writer import insert_spans, with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 
 _TRACE_SPANS = 10
 _MERGES = "SELECT count() FROM system.merges"
-_PARTS = f"SELECT count() FROM system.parts WHERE active AND table = '{TABLE}'"
-_DISK = f"SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND table = '{TABLE}'"
+_PARTS = f"SELECT count() FROM system.parts WHERE active AND table = '{SPANS.name}'"
+_DISK = f"SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND table = '{SPANS.name}'"
 Insert = Callable[[Store, pa.RecordBatch, str], None]
 
 
@@ -83,7 +84,7 @@ def _variants(directory: Path, batch: pa.RecordBatch, inserts: int) -> None:
         store.command("SYSTEM STOP MERGES")
         _row("embedded", store, insert_spans, batches)
         print(f"{'embedded, disk':44} {float(store.command(_DISK)):8.0f} bytes/span")
-        _row("embedded, no dictionaries", store, lambda to, rows, token: to.insert(TABLE, rows, token), batches)
+        _row("embedded, no dictionaries", store, lambda to, rows, token: to.insert(SPANS.name, rows, token), batches)
         _row("embedded, through a temporary file", store, _through_a_file, batches)
     server = ClickHouseProcess(directory / "server")
     server.directory.mkdir()
@@ -93,7 +94,7 @@ def _variants(directory: Path, batch: pa.RecordBatch, inserts: int) -> None:
             config = StoreConfig.model_validate({"url": server.url, "ttl": 0, "compression": compression})
             with _store(config, directory) as store:
                 _row(f"to a server, {compression}", store, insert_spans, batches)
-            size = len(arrow_stream(with_dictionaries(batch), compression)) / batch.num_rows
+            size = len(arrow_stream(with_dictionaries(SPANS, batch), compression)) / batch.num_rows
             print(f"{f'to a server, {compression}, wire':44} {size:8.0f} bytes/span")
     finally:
         server.kill()
@@ -101,7 +102,7 @@ def _variants(directory: Path, batch: pa.RecordBatch, inserts: int) -> None:
 
 def _through_a_file(store: Store, batch: pa.RecordBatch, token: str) -> None:
     settings = {"insert_deduplication_token": token}
-    store._writer.insert_arrow(TABLE, pa.Table.from_batches([batch]), store.database, settings)  # noqa: SLF001
+    store._writer.insert_arrow(SPANS.name, pa.Table.from_batches([batch]), store.database, settings)  # noqa: SLF001
 
 
 def _row(name: str, store: Store, insert: Insert, batches: list[pa.RecordBatch]) -> None:

@@ -1,4 +1,4 @@
-"""The write path on one screen: gate -> validate -> dedupe -> spool -> receipt. Bytes become durable here."""
+"""The write path: gate -> dedupe -> validate -> spool -> receipt. Bytes become durable here."""
 
 from collections.abc import Iterable
 
@@ -42,7 +42,7 @@ class Acceptor:
     def export(
         self, principal: Principal, signal: Signal, body: bytes, encoding: Encoding, transport: Transport
     ) -> tuple[Receipt, SpoolAck | None]:
-        """The answer to an export request, which holds once the delivery has succeeded; None: at once.
+        """The answer to an export request, to be given once the acknowledgement completes; without one, at once.
 
         Metrics and logs are checked, counted as not stored, and answered. Raises Rejected for bytes that are no OTLP
         request, Unavailable when they cannot be made durable now.
@@ -52,7 +52,7 @@ class Acceptor:
             self._metrics.not_stored.labels(signal.value, transport.value).inc(items)
             return Receipt(items), None
         digest = self._window.digest(body)
-        seen = self._window.find(principal.project, digest)
+        seen = self._window.find(signal, principal.project, digest)
         if seen:
             return seen.receipt, seen.ack
         try:
@@ -62,12 +62,14 @@ class Acceptor:
             raise
         receipt, ack = validated.receipt, None
         if receipt.accepted:
-            ack = self._spooled(principal.project, validated, digest, len(body), transport)
+            ack = self._spooled(signal, principal.project, validated, digest, len(body), transport)
         else:
             self._count(validated, len(body), transport)
         return receipt, ack
 
-    def _spooled(self, project: str, validated: Validated, digest: bytes, size: int, transport: Transport) -> SpoolAck:
+    def _spooled(
+        self, signal: Signal, project: str, validated: Validated, digest: bytes, size: int, transport: Transport
+    ) -> SpoolAck:
         receipt = validated.receipt
 
         def completed(failure: Unavailable | None) -> None:
@@ -76,14 +78,14 @@ class Acceptor:
             else:
                 self._count(validated, size, transport)
 
-        envelope = Envelope(project, self._clock.time_ns(), receipt.accepted, validated.payload, digest)
+        envelope = Envelope(project, self._clock.time_ns(), receipt.accepted, validated.payload, digest, signal)
         try:
             ack = self._spool.append(envelope, validated.expanded)
         except Unavailable as error:
             self._count_failed(error, receipt.accepted, size, transport)
             raise
         ack.then(completed)
-        self._window.remember(project, digest, receipt, ack)
+        self._window.remember(signal, project, digest, receipt, ack)
         return ack
 
     def refused(self, error: SpanmeterError, signal: Signal, transport: Transport) -> None:

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     INVALID_ID = "invalid_id"
     POISON = "poison"
     CORRUPT = "corrupt"
+    SIGNAL = "unsupported_signal"
     DEAD_LETTER_FULL = "dead_letter_full"
     INTERNAL = "internal"
 

@@ -3,6 +3,8 @@
 Jobs live in memory: a daemon that stops cancels them, and its successor knows nothing of them.
 """
 
+import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from collector.errors import Cancelled, Reason, Rejected, SpanmeterError, Unavai
 from collector.model.clock import Clock
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
+from collector.part import Part
 
 log = structlog.get_logger("spanmeter.jobs")
 
@@ -67,8 +70,10 @@ class Job:
 Work = Callable[[Progress], object]
 
 
-class Jobs:
-    """For any thread. `close` ends it."""
+class Jobs(Part):
+    """For any thread, but for what every part has."""
+
+    name = "jobs"
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -119,13 +124,23 @@ class Jobs:
         with self._lock:
             return self._cancelled(self.find(principal, job_id).id)
 
+    async def stop(self, grace: float) -> None:
+        """Cancel what is not finished, and wait for the step that runs."""
+        self._cancel_all()
+        ending = asyncio.to_thread(self._thread.shutdown)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending, grace)
+
     def close(self) -> None:
-        """Cancel what is not finished, and wait until nothing runs."""
+        """As `stop`, however long the step takes."""
+        self._cancel_all()
+        self._thread.shutdown()
+
+    def _cancel_all(self) -> None:
         with self._lock:
             self._closed = True
             for job_id in self._jobs:
                 self._cancelled(job_id)
-        self._thread.shutdown()
 
     def _cancelled(self, job_id: str) -> Job:
         job = self._jobs[job_id]

@@ -15,13 +15,13 @@ cdef extern from "<string_view>" namespace "std" nogil:
         Bytes(const char*, size_t)
 
 
-cdef extern from "scan.hpp" namespace "spanmeter" nogil:
+cdef extern from "request_scan.hpp" namespace "spanmeter::admit" nogil:
     struct Problem:
         int id
         size_t length
         uint64_t spans
 
-    cppclass Scan:
+    cppclass RequestScan:
         uint64_t accepted
         uint64_t repeated
         vector[Problem] problems
@@ -35,7 +35,7 @@ def scan(body):
     body is not plain: malformed, not UTF-8 where it has to be, deep, or odd; the protobuf library has to look at it.
     """
     cdef Py_buffer view
-    cdef Scan found
+    cdef RequestScan found
     cdef bool plain
     PyObject_GetBuffer(body, &view, PyBUF_SIMPLE)
     try:

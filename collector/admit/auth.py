@@ -1,6 +1,6 @@
 """Tokens: minting them, and turning a request's credentials into a Principal.
 
-Only SHA-256 hashes are configured. A presented token is hashed and its hash looked up: how long that takes may tell
+Only SHA-256 hashes are configured. A presented token is hashed and its hash looked up: how long that takes may reveal
 something of hashes, which no one can steer towards a known one, and nothing of tokens. Credentials are never stored or
 logged.
 """
@@ -39,7 +39,7 @@ class Gate:
         self._principals: Mapping[str, Principal] = {
             token.sha256: Principal(token.name, token.project, frozenset(token.scopes)) for token in config.tokens
         }
-        # With tokens configured, anonymous requests pass only where that is said in so many words.
+        # With tokens configured, anonymous requests pass only where the configuration allows them explicitly.
         self._anonymous = ANONYMOUS if config.allow_anonymous or not config.tokens else None
 
     def admit(self, headers: Iterable[tuple[str, str]], scope: Scope) -> Principal:
@@ -50,7 +50,7 @@ class Gate:
         if not self._principals:
             return ANONYMOUS  # clients made for other backends always send some key
         tokens = list(_tokens(headers))
-        principal = next((found for token in tokens if (found := self._lookup(token))), None)
+        principal = next((known for token in tokens if (known := self._lookup(token))), None)
         if principal is None:
             if tokens or not self._anonymous:
                 raise Rejected(

@@ -1,4 +1,4 @@
-"""The window in which a byte-identical export is known to be a retry, and answered without storing it again.
+"""The window in which a byte-identical export is recognised as a retry, and answered without storing it again.
 
 This saves work and keeps `ReplacingMergeTree` from carrying duplicates; correctness does not rest on it, because rows
 are keyed by project, trace id and span id.
@@ -14,7 +14,7 @@ from blake3 import blake3
 
 from collector.config import DedupeConfig
 from collector.model.clock import Clock
-from collector.model.envelope import NO_DIGEST, Envelope, Receipt
+from collector.model.envelope import NO_DIGEST, Envelope, Receipt, Signal
 
 # Both are collision-resistant. SHA-256 is faster below this size, BLAKE3 above: 1.4 and 2.4 us at 1.6 KB, 15 and 8 at
 # 26 KB, 490 and 140 at 840 KB.
@@ -39,7 +39,7 @@ class DedupeStatistics:
 
 @dataclass(slots=True)
 class Seen(Generic[D]):
-    """A payload in the window: its receipt, and its delivery unless that was before this start."""
+    """A payload in the window: its receipt, and its acknowledgement unless that was before this start."""
 
     receipt: Receipt
     ack: D | None
@@ -47,13 +47,13 @@ class Seen(Generic[D]):
 
 
 class DedupeWindow(Generic[D]):
-    """Digests of recent payloads by project. Belongs to the event loop."""
+    """Digests of recent payloads by signal and project. Belongs to the event loop."""
 
     def __init__(self, config: DedupeConfig, clock: Clock) -> None:
         self._window = config.window
         self._max_entries = config.max_entries
         self._clock = clock
-        self._seen: OrderedDict[tuple[str, bytes], Seen[D]] = OrderedDict()
+        self._seen: OrderedDict[tuple[Signal, str, bytes], Seen[D]] = OrderedDict()
         self._hits = 0
 
     def digest(self, body: bytes) -> bytes:
@@ -62,20 +62,20 @@ class DedupeWindow(Generic[D]):
             return NO_DIGEST
         return blake3(body).digest(length=16) if len(body) > _LARGE else hashlib.sha256(body).digest()[:16]
 
-    def find(self, project: str, digest: bytes) -> Seen[D] | None:
-        """The earlier delivery of these bytes, if it is in the window and did not fail."""
-        seen = self._seen.get((project, digest))
+    def find(self, signal: Signal, project: str, digest: bytes) -> Seen[D] | None:
+        """The earlier request of these bytes, if it is in the window and did not fail."""
+        seen = self._seen.get((signal, project, digest))
         if seen is None or seen.until < self._clock.monotonic() or (seen.ack and seen.ack.failed()):
             return None
         self._hits += 1
         return seen
 
-    def remember(self, project: str, digest: bytes, receipt: Receipt, ack: D | None) -> None:
-        """Note a delivery. One that fails is forgotten: its retry is stored."""
+    def remember(self, signal: Signal, project: str, digest: bytes, receipt: Receipt, ack: D | None) -> None:
+        """Note a request. One that fails is forgotten: its retry is stored."""
         if not self._window:
             return
         now = self._clock.monotonic()
-        key = project, digest
+        key = signal, project, digest
         self._seen[key] = Seen(receipt, ack, now + self._window)
         self._seen.move_to_end(key)
         while self._seen:
@@ -85,14 +85,15 @@ class DedupeWindow(Generic[D]):
             del self._seen[oldest]
 
     def restore(self, envelopes: Iterable[Envelope]) -> None:
-        """Remember envelopes found durable at start, so that retries across a restart are known."""
+        """Remember envelopes found durable at start, so that retries across a restart are recognised."""
         for envelope in envelopes:
             if envelope.digest != NO_DIGEST:
-                self.remember(envelope.project, envelope.digest, Receipt(accepted=envelope.spans), None)
+                receipt = Receipt(accepted=envelope.items)
+                self.remember(envelope.signal, envelope.project, envelope.digest, receipt, None)
 
     @property
     def horizon(self) -> int:
-        """Unix nanoseconds before which deliveries are forgotten."""
+        """Unix nanoseconds before which requests are forgotten."""
         return self._clock.time_ns() - int(self._window * 1e9)
 
     def statistics(self) -> DedupeStatistics:

@@ -22,13 +22,13 @@ class Reservation:
         self.size = 0
 
     def grow_to(self, size: int) -> None:
-        """Hold at least `size` bytes. Raises Unavailable(BUSY) when that many are not to be had now."""
+        """Hold at least `size` bytes. Raises Unavailable(BUSY) when that many are not available now."""
         if size > self.size:
             self._limits.take(size - self.size, self.size)
             self.size = size
 
     def release(self) -> None:
-        """Give back what is held; once is enough, twice does no harm."""
+        """Give back what is held. Calling it again changes nothing."""
         self._limits.give_back(self.size)
         self.size = 0
 

@@ -1,4 +1,4 @@
-"""A second look at protobuf that the library refused: mend text that is not UTF-8, allow AnyValue to nest deeper.
+"""A second look at protobuf that the library refused: repair text that is not UTF-8, allow AnyValue to nest deeper.
 
 Senders that do not check their strings (C++ does not) would otherwise lose a whole batch for one byte. The walk follows
 the message descriptors over the wire format (protobuf.dev/programming-guides/encoding) and copies what it does not need
@@ -24,8 +24,8 @@ def repair(descriptor: Any, body: bytes) -> tuple[bytes, int]:
     Raises Rejected: MALFORMED when it is no message of this kind, TOO_DEEP when AnyValue nests beyond MAX_DEPTH.
     """
     walk = _Walk(body, str(descriptor.name))
-    mended = walk.message(descriptor, 0, len(body), 0)
-    return body if mended is None else mended, walk.repaired
+    repaired = walk.message(descriptor, 0, len(body), 0)
+    return body if repaired is None else repaired, walk.repaired
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Walk:
     _descriptors: dict[str, dict[int, Any]] = field(default_factory=dict)
 
     def message(self, descriptor: Any, at: int, end: int, depth: int) -> bytes | None:
-        """The mended bytes of one message, or None where nothing had to change."""
+        """The repaired bytes of one message, or None where nothing had to change."""
         if depth > MAX_DEPTH:
             raise Rejected(Reason.TOO_DEEP, f"An attribute value nests more than {MAX_DEPTH} levels deep.")
         known = self._fields_of(descriptor)
@@ -62,7 +62,7 @@ class _Walk:
         return b"".join([*out, self.data[copied:end]]) if out else None
 
     def _value(self, descriptor: Any, at: int, end: int, depth: int) -> bytes | None:
-        """The mended bytes of a string or message field, or None where nothing had to change."""
+        """The repaired bytes of a string or message field, or None where nothing had to change."""
         if descriptor.type == _TYPE_MESSAGE:
             inner = descriptor.message_type
             return self.message(inner, at, end, depth + (inner.full_name in _CONTAINERS))
@@ -136,7 +136,7 @@ class _Walk:
             raise Rejected(
                 Reason.MALFORMED,
                 f"The body is not a valid {self.name}: it has text that is not UTF-8 or nests deeply, and is too "
-                "large to be mended.",
+                "large to be repaired.",
             )
 
     def _malformed(self, at: int) -> Rejected:

@@ -20,13 +20,13 @@ except ImportError:  # installed without a compiler
 
     NATIVE = False
 
-# Largest request as rows: a few times the largest request as bytes, so that only odd ones meet it.
+# Largest request as rows: a few times the largest request as bytes, so that only unusual ones reach it.
 MAX_EXPANDED = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """A request in protobuf encoding, what its sender is told, and how many of its strings were mended.
+    """A request in protobuf encoding, the receipt for its sender, and how many of its strings were repaired.
 
     `expanded` is its size once resource and scope are repeated for each span, as rows have them.
     """
@@ -82,7 +82,7 @@ def _data_points(metric: Any) -> int:
 
 
 def _request(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Any, bytes, int]:
-    """The parsed request, its protobuf encoding, and how many strings were mended."""
+    """The parsed request, its protobuf encoding, and how many strings were repaired."""
     message = REQUESTS[signal]
     if encoding is Encoding.JSON:
         request = otlp_json.parse(message, body)
@@ -96,11 +96,11 @@ def _request(signal: Signal, body: bytes, encoding: Encoding) -> tuple[Any, byte
 
 
 def _scanned(body: bytes) -> _Spans | None:
-    """The spans of a protobuf body; None when only the protobuf library can tell."""
-    found = scan(body)
-    if found is None:
+    """The spans of a protobuf body; None when it takes the protobuf library to find out."""
+    scanned = scan(body)
+    if scanned is None:
         return None
-    accepted, repeated, problems = found
+    accepted, repeated, problems = scanned
     return _Spans(accepted, repeated, Counter({_problem(*_IDS[kind], size): count for kind, size, count in problems}))
 
 
@@ -138,8 +138,8 @@ def _problem_of(span: Any) -> str:
     raise Rejected(Reason.INVALID_ID, "A span was refused without a reason.")
 
 
-def _problem(name: str, size: int, found: int) -> str:
-    """What is wrong with an id of `found` bytes that should have `size`."""
-    if found == size:
+def _problem(name: str, size: int, actual: int) -> str:
+    """What is wrong with an id of `actual` bytes that should have `size`."""
+    if actual == size:
         return f"an all-zero {name}"
-    return f"a {name} of {found} bytes instead of {size}" if found else f"no {name}"
+    return f"a {name} of {actual} bytes instead of {size}" if actual else f"no {name}"

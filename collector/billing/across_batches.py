@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 import structlog
 
 from collector.enrich import Billed, Enricher, ReadBatch, RecentTraces
-from collector.enrich.billed.schema import BilledMask, SpanKey, TraceKey
+from collector.enrich.billed.schema import BilledMask
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
 from collector.model.columns import TEXT
-from collector.model.keys import trace_keys
+from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey, trace_keys
 from collector.model.money import PriceStatus
+from collector.slices import slices
 from collector.store.client import Store
 from collector.store.sql import named_query
 from collector.store.writer import Insert, insert_spans, insert_versions
@@ -26,9 +27,6 @@ from collector.store.writer import Insert, insert_spans, insert_versions
 log = structlog.get_logger("spanmeter.billing")
 
 _REMEMBERED_TRACES = 200_000
-
-# Keys go to a server as URL parameters, which it bounds to a megabyte.
-_KEYS_AT_ONCE = 1_000
 
 
 class EnrichedRows:
@@ -95,8 +93,8 @@ class Billing:
         """The batch is stored: write the earlier rows whose verdict it changed, through `insert`; how many."""
         changed = list(enriched.billed.revise.items())
         revised = 0
-        for begin in range(0, len(changed), _KEYS_AT_ONCE):
-            revised += self._revise(store, dict(changed[begin : begin + _KEYS_AT_ONCE]), insert)
+        for part in slices(changed, MAX_KEYS_IN_QUERY):
+            revised += self._revise(store, dict(part), insert)
         self._traces.confirm(enriched.spans, enriched.billed)
         return revised
 
@@ -109,8 +107,7 @@ class Billing:
 
     def _load(self, store: Store, keys: list[TraceKey]) -> None:
         loaded: list[pa.RecordBatch] = []
-        for begin in range(0, len(keys), _KEYS_AT_ONCE):
-            part = keys[begin : begin + _KEYS_AT_ONCE]
+        for part in slices(keys, MAX_KEYS_IN_QUERY):
             parameters = {"projects": [key[0] for key in part], "trace_ids": [key[1] for key in part]}
             loaded.append(known_spans(store.query(named_query("known_spans"), parameters)))
         if loaded:

@@ -3,15 +3,17 @@
 import asyncio
 import http.client
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from collector.config import PricingConfig
-from collector.enrich import Enricher
+from collector.config import Config, PricingConfig
+from collector.enrich import Enricher, conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.files import write_durably
+from collector.part import Part
+from collector.schema import schema_root
+from collector.waiting import wait_for
 
 log = structlog.get_logger("spanmeter.prices")
 
@@ -59,8 +61,35 @@ def refresh(enricher: Enricher, pricing: PricingConfig, source: str, directory: 
         log.warning("Prices were not refreshed; the ones in use stay.", source=source, why=str(error))
 
 
-async def keep_fresh(enricher: Enricher, current: Callable[[], PricingConfig], directory: Path) -> None:
-    """Refresh on the timer, as the settings are at that time; ends once no source is configured."""
-    while source := current().refresh.source:
-        await asyncio.to_thread(refresh, enricher, current(), source, directory)
-        await asyncio.sleep(current().refresh.interval)
+def enricher(pricing: PricingConfig, directory: Path | None = None) -> Enricher:
+    """Conventions and prices as installed, refreshed in a data directory, and configured. Raises ConfigError."""
+    catalogue = installed_catalogue(pricing, directory) if directory else Catalogue.bundled(pricing)
+    return Enricher(conventions.load(schema_root()), catalogue)
+
+
+class Prices(Part):
+    """Owns `enricher`, and keeps its prices as fresh as `pricing.refresh` asks. Raises ConfigError."""
+
+    name = "prices"
+    settings = ("pricing",)
+    reloadable = ("pricing",)
+
+    def __init__(self, config: Config) -> None:
+        self._pricing = config.pricing
+        self._directory = config.directory
+        self._reloaded = asyncio.Event()
+        self.enricher = enricher(self._pricing, self._directory)
+
+    async def run(self) -> None:
+        """Refresh on the timer, by the settings in force, for ever."""
+        while True:
+            self._reloaded.clear()
+            pricing = self._pricing
+            if pricing.refresh.source:
+                await asyncio.to_thread(refresh, self.enricher, pricing, pricing.refresh.source, self._directory)
+            await wait_for(self._reloaded, pricing.refresh.interval if pricing.refresh.source else None)
+
+    async def reload(self, config: Config) -> None:
+        catalogue = installed_catalogue(config.pricing, self._directory)
+        self._pricing, self.enricher.catalogue = config.pricing, catalogue
+        self._reloaded.set()

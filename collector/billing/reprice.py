@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from collector.enrich import Enricher
-from collector.enrich.billed.schema import TraceKey
 from collector.enrich.stored import PRICE_STEP, decoded_again
 from collector.errors import Cancelled
+from collector.model.keys import TraceKey
 from collector.model.progress import Progress, no_progress
 from collector.spending.feed import Writing, uncounted
 from collector.store.client import Store
@@ -153,8 +153,7 @@ def _audit(store: Store, enricher: Enricher, selection: Selection, outcome: Outc
     if not outcome.written:
         return
     store.command(
-        "INSERT INTO reprices (Since, Until, Model, Catalogue, Rows, Before, After) VALUES ({since:DateTime}, "
-        "{until:DateTime}, {model:String}, {catalogue:String}, {rows:UInt64}, {before:String}, {after:String})",
+        named_query("record_reprice"),
         {
             "since": selection.since,
             "until": selection.until,

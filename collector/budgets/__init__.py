@@ -1,1 +1,1 @@
-"""Spend against limits: rules, periods, the ledger and what to tell of it. No I/O happens here."""
+"""Spend against limits: rules, periods, the ledger and the events of it. No I/O happens here."""

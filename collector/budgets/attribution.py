@@ -1,10 +1,10 @@
 """From spans to postings: which amounts a span adds to the ledger, and which it takes back.
 
-A span that is delivered or priced again takes back what its row before said. What a span says of its run (agent,
-feature, user, conversation, lease) counts for the calls of the run that say nothing themselves; of several spans the
-earliest is believed, as in the view `runs`.
+A span that is delivered or priced again takes back what its row before said. The values a span has for its run
+(agent, feature, user, conversation, lease) count for the calls of the run that have none themselves; of several spans
+the earliest decides, as in the view `runs`.
 
-Knows the traces of late. Of one that was forgotten the stored facts are loaded before a new row of it is absorbed.
+Knows recent traces. Of one that was forgotten the stored facts are loaded before a new row of it is absorbed.
 """
 
 from collections import OrderedDict
@@ -15,8 +15,9 @@ from typing import NamedTuple
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.posting import Postings
 from collector.budgets.rules import Rules
-from collector.budgets.span_facts import SILENT, RunValues, SpanFact, SpanKey, TraceKey
+from collector.budgets.span_facts import NO_VALUES, RunValues, SpanFact
 from collector.model.budgets import Dimensions, Scope
+from collector.model.keys import RowInTrace, TraceKey
 from collector.model.recent_keys import RecentKeys
 
 _MATCHES_KEPT = 50_000
@@ -24,7 +25,7 @@ _NAMES = len(RunValues._fields)
 
 
 class _Claimed(NamedTuple):
-    """A value a span gives its run, and which span: the earliest is believed."""
+    """A value a span gives its run, and which span: the earliest decides."""
 
     start: int
     span_id: str
@@ -35,14 +36,14 @@ class _Claimed(NamedTuple):
 class _Trace:
     """`values` are those of `claimed`."""
 
-    calls: dict[SpanKey, SpanFact] = field(default_factory=dict)
+    calls: dict[RowInTrace, SpanFact] = field(default_factory=dict)
     claimed: list[_Claimed | None] = field(default_factory=lambda: [None] * _NAMES)
-    values: RunValues = SILENT
-    versions: dict[SpanKey, int] = field(default_factory=dict)  # of the spans in `claimed`
+    values: RunValues = NO_VALUES
+    versions: dict[RowInTrace, int] = field(default_factory=dict)  # of the spans in `claimed`
 
     def observe(self, fact: SpanFact) -> None:
-        """What a span says of its run."""
-        for index, value in enumerate(fact.says):
+        """Take the values a span has for its run."""
+        for index, value in enumerate(fact.run):
             if not value:
                 continue
             claimed = self.claimed[index]
@@ -79,14 +80,14 @@ class Attribution:
 
     def use(self, rules: Rules) -> None:
         """Post by these rules from now on. Traces are forgotten when rules ask for other things than before."""
-        if self._traces and rules.wanted != self._rules.wanted:
+        if self._traces and rules.fields != self._rules.fields:
             self._traces.clear()
             self._calls = 0
         self._rules = rules
         self._matches: dict[Dimensions, tuple[tuple[int, Scope], ...]] = {}
 
     def use_leases(self, spent: Mapping[str, LeaseSpend]) -> None:
-        """Take over what the store says of the open leases."""
+        """Take over what the store has of the open leases."""
         self._leases = dict(spent)
 
     def remember(self, keys: Iterable[TraceKey]) -> None:
@@ -113,10 +114,10 @@ class Attribution:
                 self._calls -= len(trace.calls)
 
     def known_spans(self, keys: Iterable[TraceKey]) -> set[str]:
-        """The spans of these traces that count or gave their run a value: whatever they say next is to be heard."""
+        """The spans of these traces that count or gave their run a value: whatever comes of them next is to be read."""
         traces = [trace for trace in map(self._traces.get, keys) if trace]
-        speakers = {claimed.span_id for trace in traces for claimed in trace.claimed if claimed}
-        return speakers.union(span_id for trace in traces for _, span_id in trace.calls)
+        sources = {claimed.span_id for trace in traces for claimed in trace.claimed if claimed}
+        return sources.union(span_id for trace in traces for _, span_id in trace.calls)
 
     def touch(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
         """Name in `changes` everything the calls of these traces count in, though nothing of it changes."""
@@ -181,13 +182,13 @@ class Attribution:
 
     @staticmethod
     def _contradicts(trace: _Trace, fact: SpanFact) -> bool:
-        """Whether a span that gave its run a value says something else, or starts at another time, than before."""
+        """Whether a span that gave its run a value has another one, or starts at another time, than before."""
         if trace.versions.get(fact.key, fact.version + 1) > fact.version:
             return False
         return any(
             claimed is not None
             and claimed.span_id == fact.span_id
-            and (claimed.value != fact.says[index] or claimed.start != fact.start)
+            and (claimed.value != fact.run[index] or claimed.start != fact.start)
             for index, claimed in enumerate(trace.claimed)
         )
 
@@ -213,7 +214,7 @@ class Attribution:
         trace.observe(fact)
         after = trace.values
         if after != before:
-            # No call of the run may say by itself what has changed: take all back and post them anew.
+            # Perhaps no call of the run has the changed values itself: take all back and post them anew.
             for call in trace.calls.values():
                 self._move(call, before, after, changes, postings)
         if known and known.calls:
@@ -249,7 +250,7 @@ class Attribution:
 
     def _post_all(self, trace: _Trace, sign: int, changes: Changes, postings: Postings) -> None:
         values = trace.values
-        # Calls that say the same share their dimensions.
+        # Calls with the same values share their dimensions.
         filled: dict[int, Dimensions] = {}
         for call in trace.calls.values():
             if not call.calls:
@@ -259,16 +260,16 @@ class Attribution:
             if dimensions is None:
                 dimensions = filled[place] = _filled(call, values)
             postings.add(call, dimensions, sign)
-            if values.lease or call.says.lease:
+            if values.lease or call.run.lease:
                 self._post_lease(call, values, sign, changes)
 
     def _post(self, call: SpanFact, values: RunValues, sign: int, changes: Changes, postings: Postings) -> None:
         postings.add(call, _filled(call, values), sign)
-        if values.lease or call.says.lease:
+        if values.lease or call.run.lease:
             self._post_lease(call, values, sign, changes)
 
     def _post_lease(self, call: SpanFact, values: RunValues, sign: int, changes: Changes) -> None:
-        lease = call.says.lease or values.lease
+        lease = call.run.lease or values.lease
         if self._is_lease(lease):
             spent = self._leases.get(lease, LeaseSpend())
             amount = spent.amount.plus(call.amount, sign)
@@ -276,30 +277,30 @@ class Attribution:
 
     def _matching(self, dimensions: Dimensions) -> tuple[tuple[int, Scope], ...]:
         """The families of rules that count a call, by their place, and in whose budget."""
-        found = self._matches.get(dimensions)
-        if found is None:
+        families = self._matches.get(dimensions)
+        if families is None:
             if len(self._matches) >= _MATCHES_KEPT:
                 self._matches.clear()
-            found = self._matches[dimensions] = tuple(self._rules.families_of(dimensions))
-        return found
+            families = self._matches[dimensions] = tuple(self._rules.families_of(dimensions))
+        return families
 
 
 def _earliest_of_each(facts: Iterable[SpanFact]) -> Iterable[SpanFact]:
-    """Of the spans that say the same of their run, the earliest; spans of a batch share one object for it."""
+    """Of the spans with the same values for their run, the earliest; spans of a batch share one object for them."""
     first: dict[int, SpanFact] = {}
     for fact in facts:
-        says = fact.says
-        if says is SILENT:
+        values = fact.run
+        if values is NO_VALUES:
             continue
-        earliest = first.get(id(says))
+        earliest = first.get(id(values))
         if earliest is None or (fact.start, fact.key) < (earliest.start, earliest.key):
-            first[id(says)] = fact
+            first[id(values)] = fact
     return first.values()
 
 
 def _filled(call: SpanFact, values: RunValues) -> Dimensions:
-    """What a call is matched by: its own words, else its run's."""
-    if values is SILENT:
+    """What a call is matched by: its own values, else its run's."""
+    if values is NO_VALUES:
         return call.dimensions
     project, service, environment, provider, model, agent, feature, user, conversation, attributes = call.dimensions
     return Dimensions(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from collector.budgets.periods import Calendar, Period, Rolling
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit, Unpriced
 from collector.model.budgets import Scope
 from collector.model.money import usd_text
@@ -22,7 +22,7 @@ _UNAVAILABLE_RETRY = 5
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The most a run may need; None where nothing was said."""
+    """The most a run may need; None where it was not given."""
 
     pico: int | None = None
     tokens: int | None = None
@@ -61,6 +61,10 @@ class BudgetState:
         used = self.spend + self.reserved
         return used < self.limit and used + amount <= self.limit
 
+    def fits_spend(self, amount: int) -> bool:
+        """Whether `amount` would fit if nothing were set aside."""
+        return self.spend < self.limit and self.spend + amount <= self.limit
+
     @property
     def blocked(self) -> bool:
         """Whether calls without a known price make the spend unknown, and that is to refuse."""
@@ -79,7 +83,7 @@ class Refusal(StrEnum):
 class Decision:
     """`budget` is the one that refuses, or else the tightest; None when no budget matches.
 
-    `retry_after` is in seconds, and None unless refused; `degraded` says why spend is not wholly known.
+    `retry_after` is in seconds, and None unless refused; `degraded` is why spend is not wholly known.
     """
 
     allowed: bool
@@ -123,7 +127,7 @@ def over_limit(
         text += f", with {amount_text(budget.reserved, unit)} set aside for other runs"
     amount = estimate.amount(unit)
     text += f"; {amount_text(amount, unit)} are asked for." if amount else "."
-    passing = all(one.spend < one.limit and one.spend + estimate.amount(one.rule.unit) <= one.limit for one in over)
+    passing = all(state.fits_spend(estimate.amount(state.rule.unit)) for state in over)
     wait = min(_RESERVED_RETRY, _wait(over, now_ns)) if passing else _wait(over, now_ns)
     return _refused(Refusal.OVER_LIMIT, states, over, degraded, text, wait)
 
@@ -134,8 +138,7 @@ def period_at(rule: Rule, now_ns: int) -> Period:
     A rolling window has no moment at which all starts anew: its end is that of the current step, the first moment at
     which spend may leave it.
     """
-    schedule = rule.schedule
-    return schedule.at(now_ns) if isinstance(schedule, Calendar) else schedule.window(now_ns)
+    return rule.schedule.current(now_ns)
 
 
 def amount_text(amount: int, unit: Unit) -> str:
@@ -145,10 +148,10 @@ def amount_text(amount: int, unit: Unit) -> str:
 
 def iso(ns: int, rule: Rule) -> str:
     """A moment in the rule's zone, to the second, with its offset."""
-    return _local(ns // _SECOND, rule.timezone_name if isinstance(rule.schedule, Calendar) else "UTC")
+    return _local(ns // _SECOND, rule.schedule.zone_name)
 
 
-# Every answer says where the periods of its budgets begin and end.
+# Every answer has where the periods of its budgets begin and end.
 @lru_cache(maxsize=1_000)
 def _local(second: int, zone: str) -> str:
     return datetime.fromtimestamp(second, ZoneInfo(zone)).isoformat()
@@ -162,9 +165,7 @@ def _named(state: BudgetState) -> str:
 
 
 def _until(state: BudgetState) -> str:
-    if isinstance(state.rule.schedule, Rolling):
-        return f"in the last {state.rule.period_name}"
-    return f"until {iso(state.period.end, state.rule)}"
+    return state.rule.schedule.limit_text(state.rule.period_name, iso(state.period.end, state.rule))
 
 
 def _tightest(states: Sequence[BudgetState]) -> BudgetState:

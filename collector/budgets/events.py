@@ -1,4 +1,4 @@
-"""What there is to tell when spend has changed. Pure: the same sums at the same time give the same events.
+"""The events that changed spend leads to. Pure: the same sums at the same time give the same events.
 
 An event's id is made of the budget, the scope, the period and the line that was crossed, so that deciding again, after
 a crash or in another replica, decides the same event.
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from collector.budgets.forecast import forecast
 from collector.budgets.ledger import Posted
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit, Unpriced
 from collector.budgets.span_facts import Amount, SpanFact
 from collector.budgets.windows import Crossing
@@ -63,7 +63,7 @@ def lines_reached(state: State) -> Iterator[tuple[EventType, str]]:
 
 
 def events(state: State, posted: Posted | None) -> Iterator[BudgetEvent]:
-    """Everything there is to tell of a calendar period's state, told before or not. `posted` led to it."""
+    """Every event of a calendar period's state, recorded before or not. `posted` led to it."""
     period = state.period
     for kind, fraction in lines_reached(state):
         crossed = _crossing(state, Decimal(fraction), posted)
@@ -92,7 +92,7 @@ def reset(state: State, ended: Period) -> BudgetEvent:
 
 def _event(state: State, period: Period, kind: EventType, fraction: str, more: dict[str, Any]) -> BudgetEvent:
     rule, scope, start = state.rule, state.scope, period.start
-    # Of another limit it is another line: after a raise, what is reached then is told again.
+    # Of another limit it is another line: after a raise, what is reached then is a new event.
     line = f"{fraction} of {state.limit}" if fraction else ""
     return BudgetEvent(
         id=event_id(kind, rule.name, scope, start, line),
@@ -155,7 +155,7 @@ def _by(call: SpanFact | None) -> dict[str, str] | None:
 
 def _outlook(state: State) -> dict[str, Any] | None:
     """The projection of a period that will be over its limit and is not yet."""
-    if not isinstance(state.rule.schedule, Calendar) or state.late or state.reached(Decimal(1)):
+    if not state.rule.schedule.renews or state.late or state.reached(Decimal(1)):
         return None
     whole, elapsed = state.period.end - state.period.start, state.now - state.period.start
     if elapsed < whole * FORECAST_FROM or not state.reached(FORECAST_FROM):

@@ -15,7 +15,7 @@ from collector.model.budgets import Scope
 from collector.model.leases import Lease, LeaseState
 
 # Leases that were granted at once expire at once.
-_AT_ONCE = 100
+_EXPIRIES = 100
 
 
 class Claim(NamedTuple):
@@ -103,7 +103,7 @@ class LeaseBook:
     ) -> Lease | None:
         """Spans carrying the lease have cost this much in all so far, and are counted.
 
-        `finished_ns` is said once the run's root has arrived: what is left is held until then at the latest, as other
+        `finished_ns` is given once the run's root has arrived: what is left is held until then at the latest, as other
         services of the run may still have spans on their way; a lease with nothing left ends at once. May be repeated,
         also out of order: the highest totals and the earliest end stand. The lease as it is now; None when nothing
         changed.
@@ -123,7 +123,7 @@ class LeaseBook:
         return self._altered(lease_id, settlement)
 
     def ended(self, lease_id: str, pico: int | None, tokens: int | None, expires_ns: int) -> Lease | None:
-        """The run has ended: hold no more than it cost, where that is said, and until `expires_ns` at the latest.
+        """The run has ended: hold no more than it cost, where that is known, and until `expires_ns` at the latest.
 
         The lease as it is now; None when there is no such open lease.
         """
@@ -201,8 +201,8 @@ class LeaseBook:
                 del self._reserved[key]
 
     def _expire(self, now_ns: int) -> None:
-        """Free what leases hold whose time has passed: of some, as others wait; the next call frees those left."""
-        for _ in range(_AT_ONCE):
+        """Free what leases hold whose time has passed: of a few, as others wait; the next call frees those left."""
+        for _ in range(_EXPIRIES):
             if not self._expiries or self._expiries[0][0] > now_ns:
                 return
             _, lease_id = heapq.heappop(self._expiries)

@@ -55,7 +55,7 @@ class Postings:
 
     def _periods_at(self, ns: int) -> int:
         """The number of the periods, one for each rule, that hold a moment."""
-        starts = tuple(self._ledger.start_of(rule, ns, self._now) for rule in self._rules)
+        starts = tuple(rule.schedule.countable(ns, self._now) for rule in self._rules)
         number = self._numbers.setdefault(starts, len(self._starts))
         if number == len(self._starts):
             self._starts.append(starts)
@@ -63,23 +63,23 @@ class Postings:
         return number
 
     def count(self, matching: Matching, changes: Changes) -> None:
-        """Post everything to the ledger, and say in `changes` what it came to."""
+        """Post everything to the ledger, and enter in `changes` what it came to."""
         sums: dict[tuple[int, Scope, int], _Sum] = {}
         for (dimensions, number, _), portion in self._portions.items():
             amount = _total(portion)
             for family, scope in matching(dimensions):
                 key = family, scope, number
-                found = sums.get(key)
-                if found is None:
-                    found = sums[key] = _Sum()
-                found.add(portion, amount)
-        for (family, scope, number), found in sums.items():
-            amount = Amount(found.pico, found.tokens, found.calls, found.unpriced)
+                total = sums.get(key)
+                if total is None:
+                    total = sums[key] = _Sum()
+                total.add(portion, amount)
+        for (family, scope, number), total in sums.items():
+            amount = Amount(total.pico, total.tokens, total.calls, total.unpriced)
             starts = self._starts[number]
             for place in self._rules.families[family]:
                 start = starts[place]
                 if start is not None:
-                    self._post(self._rules.rules[place], scope, start, amount, found.portions, changes)
+                    self._post(self._rules.rules[place], scope, start, amount, total.portions, changes)
 
     def _post(
         self, rule: Rule, scope: Scope, start: int, amount: Amount, portions: Sequence[Portion], changes: Changes

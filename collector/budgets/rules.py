@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collector.budgets.periods import Calendar, PeriodKind, Rolling, Schedule
-from collector.budgets.span_facts import Wanted
+from collector.budgets.span_facts import FactFields
 from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Config
 from collector.model.budgets import Dimensions, Scope
 from collector.model.money import PICODOLLARS_PER_USD
@@ -26,7 +26,7 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NO_MODEL = "(?s)^$."
 
 
-# What contributors are told apart by.
+# What contributors are divided by.
 DIVIDED_BY = ("feature", "model")
 
 
@@ -138,20 +138,16 @@ class Rule:
 
     def _digest(self) -> str:
         """Names what is counted, in any process: rules that differ in limits or reactions only have the same."""
-        schedule = self.schedule
-        if isinstance(schedule, Rolling):
-            times: list[Any] = ["rolling", schedule.length_ns]
-        else:
-            times = [schedule.kind.value, str(schedule.timezone), schedule.week_start, schedule.month_day]
-        text = f"{json.dumps([self.unit.value, times])}{self.family}"
+        text = f"{json.dumps([self.unit.value, self.schedule.identity()])}{self.family}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class Rules:
     """Every rule, in the order of the configuration.
 
-    `attribute_keys`: of a call's attributes, the ones that matter. `wanted`: all that is asked of a span. `families`:
-    the rules, by their places, that count the same calls in the same scopes, if in other periods.
+    `attribute_keys`: of a call's attributes, the ones that matter. `fields`: all that is needed of a span. `families`:
+    the rules, by their places, that count the same calls in the same scopes, if in other periods. `calendar` and
+    `rolling` have each rule by name, with its schedule.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -159,12 +155,16 @@ class Rules:
         self.rules = tuple(rules)
         self.attribute_keys = attribute_keys(name for rule in self.rules for name in (*rule.match, *rule.per))
         names = {name for rule in self.rules for name in (*rule.match, *rule.per)}
-        self.wanted = Wanted(frozenset(names.intersection(DIMENSIONS)), self.attribute_keys)
+        self.fields = FactFields(frozenset(names.intersection(DIMENSIONS)), self.attribute_keys)
         self._by_name = {rule.name: rule for rule in self.rules}
         families: dict[str, list[int]] = {}
         for place, rule in enumerate(self.rules):
             families.setdefault(rule.family, []).append(place)
         self.families = tuple(map(tuple, families.values()))
+        self.calendar: dict[str, tuple[Rule, Calendar]] = {}
+        self.rolling: dict[str, tuple[Rule, Rolling]] = {}
+        for rule in self.rules:
+            self._sort(rule)
         for rule in self.rules:
             if attribute_keys((*rule.match, *rule.per)) and rule.attribute_keys != self.attribute_keys:
                 raise ValueError(f"the rule {rule.name} reads {rule.attribute_keys}, not {self.attribute_keys}")
@@ -175,10 +175,16 @@ class Rules:
         return cls(_rule(budget, keys) for budget in config.budgets)
 
     def with_breakdowns(self) -> "Rules":
-        """With a rule beside each that tells someone: what it counts, divided by feature and model as well."""
+        """With a rule beside each that sends webhooks: what it counts, divided by feature and model as well."""
         taken = {rule.name for rule in self.rules}
         divided = (breakdown_of(rule) for rule in self.rules if rule.webhooks)
         return Rules([*self.rules, *(rule for rule in divided if rule.name not in taken)])
+
+    def _sort(self, rule: Rule) -> None:
+        rule.schedule.dispatch(
+            lambda calendar: self.calendar.__setitem__(rule.name, (rule, calendar)),
+            lambda rolling: self.rolling.__setitem__(rule.name, (rule, rolling)),
+        )
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -210,7 +216,7 @@ class Rules:
 
 
 def breakdown_of(rule: Rule) -> Rule:
-    """The rule that divides what another counts by feature and model; nothing is ever told of it."""
+    """The rule that divides what another counts by feature and model; it never sends a webhook."""
     name = f"{rule.name} (by feature and model)"
     return replace(rule, name=name, per=(*rule.per, *DIVIDED_BY), limits={}, hard=False, webhooks=())
 
@@ -275,7 +281,7 @@ def _reader(name: str, keys: tuple[str, ...]) -> Callable[[Dimensions], str]:
         position = DIMENSIONS.index(name)
         return lambda call: call[position]  # type: ignore[return-value] # the last alone is no text
     place = keys.index(name.removeprefix(ATTRIBUTE))
-    # Who asks about a run that is not there yet may say no attributes at all.
+    # A question about a run that has not begun may come without any attributes.
     return lambda call: call.attributes[place] if place < len(call.attributes) else ""
 
 

@@ -1,4 +1,4 @@
-"""What budgets need of enriched rows: the calls that count, and the spans that say something of their whole run."""
+"""What budgets need of enriched rows: the calls that count, and the spans that have values for their whole run."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,9 @@ import pyarrow.compute as pc
 
 from collector.model.budgets import Dimensions
 from collector.model.columns import MONEY, TEXT
+from collector.model.keys import RowInTrace, TraceKey
 from collector.model.money import PriceStatus
-
-TraceKey = tuple[str, str]  # project, trace id
-SpanKey = tuple[int, str]  # hour of the start, span id: what the table's sort key adds to the trace
+from collector.slices import arrow_slices
 
 LEASE_ATTRIBUTE = "spanmeter.lease"
 
@@ -25,12 +24,12 @@ MAX_VALUE_LENGTH = 200
 _HOUR_NS = 3_600 * 1_000_000_000
 _COUNTED = frozenset((PriceStatus.PRICED.value, PriceStatus.REPORTED.value, PriceStatus.UNKNOWN_MODEL.value))
 _ENVIRONMENTS = ("deployment.environment.name", "deployment.environment")
-# What a span may say of its whole run, and the column it is in.
+# Values that a span may have for its whole run, and their columns.
 _RUN_COLUMNS = {"agent": "AgentName", "feature": "Feature", "user": "UserId", "conversation": "ConversationId"}
 _CALL_COLUMNS = {"project": "Project", "service": "ServiceName", "provider": "Provider", **_RUN_COLUMNS}
 _CODES_END = 2**62
-_AT_ONCE = 1_000
-_FACTS_AT_ONCE = 250
+_TEXTS = 1_000
+_FACTS = 250
 
 
 class Amount(NamedTuple):
@@ -54,7 +53,7 @@ NOTHING = Amount()
 
 
 class RunValues(NamedTuple):
-    """What a span says of its run; "" where it says nothing."""
+    """Values a span has for its whole run; "" where it has none."""
 
     agent: str = ""
     feature: str = ""
@@ -63,14 +62,14 @@ class RunValues(NamedTuple):
     lease: str = ""
 
 
-SILENT = RunValues()
+NO_VALUES = RunValues()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked of spans: dimensions by name, keys of attributes in their order, and whether leases are followed.
+class FactFields:
+    """What is read of spans: dimensions by name, keys of attributes in their order, and whether leases are followed.
 
-    What is not asked for is "" in every fact.
+    What is not read is "" in every fact.
     """
 
     dimensions: frozenset[str]
@@ -81,16 +80,16 @@ class Wanted:
 class SpanFact(NamedTuple):
     """One span. `calls` is 1 for a call that counts, else 0; `unpriced` likewise. `start` in Unix nanoseconds.
 
-    Spans of a batch that say the same share one object for it. The amount is flat: hundred thousands of facts are kept,
-    and each object in them is one more for the garbage collector to visit.
+    Spans of a batch with the same values share one object for them. The amount is flat: hundred thousands of facts are
+    kept, and each object in them is one more for the garbage collector to visit.
     """
 
     trace: TraceKey
-    key: SpanKey
+    key: RowInTrace
     start: int
     version: int
     root: bool
-    says: RunValues
+    run: RunValues
     dimensions: Dimensions
     calls: int
     pico: int
@@ -117,10 +116,10 @@ class _Coded(NamedTuple):
     codes: _Codes
     values: list[str]
 
-    def are(self, wanted: Collection[str]) -> _Mask:
-        return np.array([value in wanted for value in self.values], np.bool_)[self.codes]
+    def are(self, values: Collection[str]) -> _Mask:
+        return np.array([value in values for value in self.values], np.bool_)[self.codes]
 
-    def says(self) -> _Mask:
+    def present(self) -> _Mask:
         return np.array([value != "" for value in self.values], np.bool_)[self.codes]
 
     def at(self, rows: _Codes) -> "_Coded":
@@ -130,21 +129,21 @@ class _Coded(NamedTuple):
 _NOTHING_STATED = [""]
 
 
-def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Collection[str] = frozenset()) -> list[SpanFact]:
-    """The facts in a batch of enriched rows: its calls, what is billed no longer, and what says something of its run.
+def span_facts(batch: pa.RecordBatch, fields: FactFields, also: Collection[str] = frozenset()) -> list[SpanFact]:
+    """The facts in a batch of enriched rows: its calls, what is billed no longer, and what has values for its run.
 
-    Attributes are taken from the span, else from its resource. `also` are ids of spans to include whatever they say:
-    they said something before.
+    Attributes are taken from the span, else from its resource. `also` are ids of spans to include whatever they
+    have: they had something before.
     """
     if not batch.num_rows:
         return []
     status = _coded(batch.column("PriceStatus"))
     unpriced = _unpriced(batch, status)
     counts = status.are(_COUNTED) | unpriced
-    stated = _stated(batch, wanted)
+    stated = _stated(batch, fields)
     relevant = counts | status.are((PriceStatus.ROLLED_UP.value,))
     for column in stated.values():
-        relevant |= column.says()
+        relevant |= column.present()
     if also:
         relevant |= _mask(pc.is_in(batch.column("SpanId"), _column_of(also)))
     rows = np.flatnonzero(relevant)
@@ -153,19 +152,19 @@ def span_facts(batch: pa.RecordBatch, wanted: Wanted, also: Collection[str] = fr
     if len(rows) < batch.num_rows:
         batch = batch.take(pa.array(rows))
     stated = {name: column.at(rows) for name, column in stated.items()}
-    return _facts(batch, wanted, stated, counts[rows], unpriced[rows])
+    return _facts(batch, fields, stated, counts[rows], unpriced[rows])
 
 
-def _stated(batch: pa.RecordBatch, wanted: Wanted) -> dict[str, _Coded]:
-    """What spans say of their runs, by name, as far as it is asked for."""
-    stated = {name: _coded(batch.column(at)) for name, at in _RUN_COLUMNS.items() if name in wanted.dimensions}
-    if wanted.leases:
+def _stated(batch: pa.RecordBatch, fields: FactFields) -> dict[str, _Coded]:
+    """Values that spans have for their runs, by name, as far as they are read."""
+    stated = {name: _coded(batch.column(at)) for name, at in _RUN_COLUMNS.items() if name in fields.dimensions}
+    if fields.leases:
         stated["lease"] = _coded(_attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE))
     return stated
 
 
 def _facts(
-    batch: pa.RecordBatch, wanted: Wanted, stated: dict[str, _Coded], counts: _Mask, unpriced: _Mask
+    batch: pa.RecordBatch, fields: FactFields, stated: dict[str, _Coded], counts: _Mask, unpriced: _Mask
 ) -> list[SpanFact]:
     rows = batch.num_rows
     projects, ids = _coded(batch.column("Project")), _coded(batch.column("TraceId"))
@@ -177,8 +176,8 @@ def _facts(
         starts.tolist(),
         batch.column("Version").to_numpy(zero_copy_only=False).tolist(),
         _mask(pc.equal(batch.column("ParentSpanId"), "")).tolist(),
-        _shared(names, rows, RunValues) if stated else [SILENT] * rows,
-        _dimensions(batch, wanted, stated, projects),
+        _shared(names, rows, RunValues) if stated else [NO_VALUES] * rows,
+        _dimensions(batch, fields, stated, projects),
         counts.astype(np.int64).tolist(),
         picodollars_of(batch.column("Cost")).tolist(),
         _tokens(batch),
@@ -187,25 +186,27 @@ def _facts(
     # As SpanFact._make does, without a call in Python for each; in pieces, between which other threads may run.
     spans = zip(*columns, strict=True)
     facts: list[SpanFact] = []
-    for _ in range(0, rows, _FACTS_AT_ONCE):
-        some = list(map(partial(tuple.__new__, SpanFact), islice(spans, _FACTS_AT_ONCE)))
-        facts += some
+    for _ in range(0, rows, _FACTS):
+        part = list(map(partial(tuple.__new__, SpanFact), islice(spans, _FACTS)))
+        facts += part
     return facts
 
 
-def _dimensions(batch: pa.RecordBatch, wanted: Wanted, stated: dict[str, _Coded], projects: _Coded) -> list[Dimensions]:
-    asked = wanted.dimensions
+def _dimensions(
+    batch: pa.RecordBatch, fields: FactFields, stated: dict[str, _Coded], projects: _Coded
+) -> list[Dimensions]:
+    names_read = fields.dimensions
     columns = {
-        name: stated.get(name) or _coded(batch.column(at)) for name, at in _CALL_COLUMNS.items() if name in asked
+        name: stated.get(name) or _coded(batch.column(at)) for name, at in _CALL_COLUMNS.items() if name in names_read
     }
-    if "project" in asked:
+    if "project" in names_read:
         columns["project"] = projects
-    if "environment" in asked:
+    if "environment" in names_read:
         columns["environment"] = _coded(_either(batch, _ENVIRONMENTS, ("ResourceAttributes",)))
-    if "model" in asked:
+    if "model" in names_read:
         columns["model"] = _coded(_first(_text(batch, "ResponseModel"), _text(batch, "RequestModel")))
     names = Dimensions._fields[:-1]
-    attributes = [_coded(_either(batch, (key,))) for key in wanted.attributes]
+    attributes = [_coded(_either(batch, (key,))) for key in fields.attributes]
 
     def made(*texts: str) -> Dimensions:
         return Dimensions._make((*texts[: len(names)], texts[len(names) :]))
@@ -280,15 +281,15 @@ def _coded(column: pa.Array) -> _Coded:
 def _texts(column: pa.Array) -> list[str]:
     """The texts of a column; made in pieces, as no other thread runs while a piece is."""
     texts: list[str] = []
-    for begin in range(0, len(column), _AT_ONCE):
-        texts += column.slice(begin, _AT_ONCE).to_numpy(zero_copy_only=False).tolist()
+    for part in arrow_slices(column, _TEXTS):
+        texts += part.to_numpy(zero_copy_only=False).tolist()
     return texts
 
 
 def _column_of(texts: Collection[str]) -> pa.ChunkedArray:
     """Texts as a column; likewise made in pieces."""
     rest = iter(texts)
-    parts = [pa.array(islice(rest, _AT_ONCE), TEXT) for _ in range(0, len(texts), _AT_ONCE)]
+    parts = [pa.array(islice(rest, _TEXTS), TEXT) for _ in range(0, len(texts), _TEXTS)]
     return pa.chunked_array(parts, TEXT)
 
 
@@ -311,10 +312,10 @@ def _either(
     batch: pa.RecordBatch, keys: Sequence[str], columns: Sequence[str] = ("SpanAttributes", "ResourceAttributes")
 ) -> pa.Array:
     values = [_attribute(batch, column, key) for column in columns for key in keys]
-    found = values[0]
+    either = values[0]
     for value in values[1:]:
-        found = _first(found, value)
-    return found
+        either = _first(either, value)
+    return either
 
 
 def _first(value: pa.Array, other: pa.Array) -> pa.Array:

@@ -4,9 +4,8 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-from collector.budgets.ledger import Ledger
-from collector.budgets.ledger_account import OTHER
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.ledger import OTHER, LedgerReader
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit, breakdown_of
 from collector.budgets.span_facts import Amount
 from collector.model.budgets import Scope
@@ -17,7 +16,7 @@ _Value = TypeVar("_Value")
 
 
 class Share(NamedTuple):
-    """What calls of one feature with one model add up to; "" where none was said."""
+    """What calls of one feature with one model add up to; "" where a call has none."""
 
     feature: str
     model: str
@@ -57,31 +56,28 @@ def place(rule: Rule, scope: Scope, amount: Amount) -> Place:
 def page(rule: Rule, amounts: Mapping[Scope, Amount], limit: int, after: Place | None = None) -> list[Place]:
     """The next `limit` scopes, those first that have spent most of their limit."""
     places: Iterable[Place] = (place(rule, scope, amount) for scope, amount in amounts.items())
-    return heapq.nsmallest(limit, (one for one in places if after is None or one > after))
+    return heapq.nsmallest(limit, (next_ for next_ in places if after is None or next_ > after))
 
 
 def selected(rule: Rule, by_scope: Mapping[Scope, _Value], where: Mapping[str, str]) -> dict[Scope, _Value]:
-    """The scopes that have the values `where` says; what it says of other names than the rule's `per` has no say."""
+    """The scopes that have the values of `where`; its names beside the rule's `per` are ignored."""
     fixed = [(position, where[name]) for position, name in enumerate(rule.per) if name in where]
     if not fixed:
         return dict(by_scope)
-    return {scope: value for scope, value in by_scope.items() if all(scope[at] == wanted for at, wanted in fixed)}
+    return {
+        scope: value for scope, value in by_scope.items() if all(scope[at] == fixed_value for at, fixed_value in fixed)
+    }
 
 
 def periods_before(rule: Rule, period: Period, count: int) -> list[Period]:
     """The `count` periods before one, oldest first; of a rolling window, those that end where the next begins."""
-    found: list[Period] = []
-    schedule = rule.schedule
+    periods = [period]
     for _ in range(count):
-        last = found[-1] if found else period
-        if isinstance(schedule, Calendar):
-            found.append(schedule.before(last))
-        else:
-            found.append(Period(last.start - schedule.length_ns, last.start))
-    return found[::-1]
+        periods.append(rule.schedule.before(periods[-1]))
+    return periods[:0:-1]
 
 
-def most(rule: Rule, shares: Iterable[Share], limit: int) -> Sequence[Share]:
+def top_shares(rule: Rule, shares: Iterable[Share], limit: int) -> Sequence[Share]:
     """Those on which most was spent, in the rule's unit; most first."""
 
     def rank(share: Share) -> tuple[int, str, str]:
@@ -101,7 +97,7 @@ def shares_of(scopes: Collection[Scope], sums: Mapping[Scope, Amount]) -> dict[S
 
 
 def top(
-    ledger: Ledger, rule: Rule, scopes: Collection[Scope], period: Period, limit: int
+    ledger: LedgerReader, rule: Rule, scopes: Collection[Scope], period: Period, limit: int
 ) -> Mapping[Scope, Sequence[Share]] | None:
     """The dearest features and models of scopes that have calls, by the rule's breakdown; None where it is not kept."""
     divided = breakdown_of(rule)
@@ -113,4 +109,4 @@ def top(
     shares = shares_of(scopes, {scope: amount for scope, amount in sums.items() if amount.calls})
     if not all(shares.values()):
         return None
-    return {scope: most(rule, several, limit) for scope, several in shares.items()}
+    return {scope: top_shares(rule, several, limit) for scope, several in shares.items()}

@@ -58,22 +58,22 @@ def levels(rule: Rule, scope: Scope) -> Sequence[Level]:
 
 @lru_cache(maxsize=10_000)
 def _levels(limit: int, warn_at: tuple[Decimal, ...], unpriced: bool) -> Sequence[Level]:
-    found = []
+    lines = []
     for fraction in (*warn_at, Decimal(1)):
         kind = EventType.BREACHED if fraction == 1 else EventType.THRESHOLD_REACHED
         text = f"{fraction.normalize():f}"
-        # Of another limit it is another line: after a raise, what is reached then is told again.
-        found.append(Level(kind, text, f"{text} of {limit}", max(1, math.ceil(limit * fraction))))
+        # Of another limit it is another line: after a raise, what is reached then is a new event.
+        lines.append(Level(kind, text, f"{text} of {limit}", max(1, math.ceil(limit * fraction))))
     if unpriced:
-        found.append(Level(EventType.UNPRICED, "", "", 1))
-    return tuple(found)
+        lines.append(Level(EventType.UNPRICED, "", "", 1))
+    return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What there is to tell of a scope, in the order of time.
+    """The crossings of a scope, in the order of time.
 
-    `notified` is the step that speaks for a line from now on, None where none does; spend is still `over` some lines.
+    `notified` is the step that represents a line from now on, None where none does; spend is still `over` some lines.
     """
 
     crossings: Sequence[Crossing]
@@ -84,23 +84,23 @@ class Look:
 def look(
     rule: Rule, schedule: Rolling, scope: Scope, sums: StepSums, notified: Mapping[Line, int], since: int, now: int
 ) -> Look:
-    """Compare when a scope was over its lines with the steps told of last.
+    """Compare when a scope was over its lines with the steps notified last.
 
     `sums` are complete from a window before the step `since` up to now. A time over a line that reaches back to
     `since` may have begun before it.
     """
-    found: list[Crossing] = []
-    speaking: dict[Line, int | None] = {}
+    crossings: list[Crossing] = []
+    representing: dict[Line, int | None] = {}
     still_over: list[Line] = []
     for level in levels(rule, scope):
         line = level.line_of(rule, scope)
         values = [(start, level.measure(rule, amount)) for start, amount in sums]
         times = times_over(values, schedule, level.needed, since, now)
-        new, speaking[line] = not_yet_notified(times, notified.get(line), since)
-        found += [Crossing(line, level.fraction, over) for over in new]
+        new, representing[line] = not_yet_notified(times, notified.get(line), since)
+        crossings += [Crossing(line, level.fraction, over) for over in new]
         still_over += [line for over in times[-1:] if now in over]
-    found.sort(key=lambda crossing: crossing.over.start)
-    return Look(found, speaking, still_over)
+    crossings.sort(key=lambda crossing: crossing.over.start)
+    return Look(crossings, representing, still_over)
 
 
 def times_over(values: Iterable[tuple[int, int]], schedule: Rolling, needed: int, since: int, now: int) -> list[Period]:
@@ -127,11 +127,11 @@ def times_over(values: Iterable[tuple[int, int]], schedule: Rolling, needed: int
 
 
 def not_yet_notified(times: Sequence[Period], notified: int | None, since: int) -> tuple[Sequence[Period], int | None]:
-    """Those times over a line that are to be told of, and the step that speaks for the line then.
+    """Those times over a line that need an event, and the step that represents the line then.
 
-    A step that was told of speaks for its time over the line and for what was before: also where late calls have had
-    that time begin earlier. Where calls were taken back (a feature named at the end of a run, a new price) and it lies
-    in none any more, it speaks for the next one, or no longer.
+    A step that was notified represents its time over the line and what was before: also where late calls have had that
+    time begin earlier. Where calls were taken back (a feature named at the end of a run, a new price) and it lies in
+    none any more, it represents the next one, or no longer any.
     """
     if notified is None:
         return times, times[-1].start if times else None

@@ -1,12 +1,10 @@
-"""The `spanmeter` command.
-
-Exit codes: 0 stopped, 1 the command found a problem, 2 bad configuration, 3 cannot start.
-"""
+"""The `spanmeter` command."""
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import uvloop
 
@@ -22,8 +20,7 @@ from collector.errors import ConfigError, SpanmeterError, StartError
 from collector.model.clock import SystemClock
 from collector.model.principal import Scope
 from collector.runtime import configure_interpreter, keep_freed_memory
-from collector.spool import DeadLetter
-from collector.spool.spool import put_segment
+from collector.spool import DeadLetter, put_segment
 from collector.store import migrate, open_store
 from collector.telemetry import set_up_logs
 from collector.workers.channel import inherited
@@ -31,10 +28,17 @@ from collector.workers.worker import run_worker
 
 OK, FAILED, BAD_CONFIG, CANNOT_START = 0, 1, 2, 3
 
+EXIT_CODES: Final = {
+    OK: "Done; of `serve`: stopped in an orderly way.",
+    FAILED: "The command found a problem, which it names on standard error.",
+    BAD_CONFIG: "The configuration or the command line cannot be used as written.",
+    CANNOT_START: "The configuration is sound, but the command cannot start here.",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -49,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
     parser = argparse.ArgumentParser(prog="spanmeter", description="An OpenTelemetry daemon for LLM and agent traces.")
     parser.add_argument("--version", action="version", version=f"spanmeter {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
-from collector.app import enricher
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply, compare, outcome_json
 from collector.cli.daemon import ask, web_address
 from collector.cli.options import config_of

@@ -18,9 +18,9 @@ from collector.model.budgets import BudgetEvent, EventType
 from collector.model.clock import SystemClock
 from collector.webhooks.attempt import Made, attempt
 from collector.webhooks.client import Client
-from collector.webhooks.deliveries import Summary
 from collector.webhooks.endpoint import Endpoint, endpoints
 from collector.webhooks.outbox import FILE, Outbox
+from collector.webhooks.overview import Summary
 from collector.webhooks.payloads import render
 from collector.webhooks.retries import Outcome
 
@@ -44,7 +44,7 @@ def add_commands(
     replay.add_argument("--endpoint", metavar="NAME", help="only to this endpoint")
     replay.set_defaults(command=_replay)
     enable = actions.add_parser("enable", parents=[common], help="Send again to an endpoint that answered 410 Gone.")
-    enable.add_argument("name", metavar="NAME")
+    enable.add_argument("name", metavar="NAME", help="the endpoint")
     enable.set_defaults(command=_enable)
 
 
@@ -56,7 +56,7 @@ def _list(options: argparse.Namespace) -> int:
         return 0
     outbox = _outbox(config)
     try:
-        disabled, latest = outbox.deliveries.disabled(), outbox.deliveries.latest(options.limit)
+        disabled, latest = outbox.endpoints.disabled(), outbox.overview.latest(options.limit)
     finally:
         outbox.close()
     print("\n".join(_endpoint_line(endpoint, disabled) for endpoint in known.values()) or "No webhook is configured.")
@@ -151,7 +151,7 @@ def _enable(options: argparse.Namespace) -> int:
     _check_known(options.name, endpoints(config))
     outbox = _outbox(config)
     try:
-        outbox.deliveries.enable(options.name)
+        outbox.endpoints.enable(options.name)
     finally:
         outbox.close()
     print(f"{options.name} is enabled; a running daemon sends what was held for it.")

@@ -15,7 +15,6 @@ from collector.config.budgets import (
 )
 from collector.config.example import render_example
 from collector.config.load import load
-from collector.config.paths import schema_root
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
 from collector.config.receivers import CorsConfig, GrpcConfig, HttpConfig, KeepaliveConfig, ReceiversConfig, TlsConfig
 from collector.config.root import Config, TelemetryConfig, WebConfig
@@ -54,6 +53,5 @@ __all__ = [
     "is_loopback",
     "load",
     "render_example",
-    "schema_root",
     "split_endpoint",
 ]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from collector.config.settings import Duration, Mistake, Section, nearest, refuse, seconds, setting, shown
+from collector.config.settings import Duration, Mistake, Section, Written, nearest, refuse, seconds, setting, shown
 from collector.model.budgets import Dimensions, Scope
 
 PERIODS = ("hour", "day", "week", "month", "quarter", "year")
@@ -151,14 +151,20 @@ def _fraction(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_text), AfterValidator(_compared)]
-Dimension = Annotated[str, BeforeValidator(_text), AfterValidator(_dimension)]
+Dimension = Annotated[str, BeforeValidator(_text), AfterValidator(_dimension), Written("dimension")]
 Values = Annotated[
-    tuple[Text, ...], BeforeValidator(_listed), Field(min_length=1, max_length=1000), AfterValidator(_distinct)
+    tuple[Text, ...],
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=1000),
+    AfterValidator(_distinct),
+    Written("text, or list of text"),
 ]
-Fraction = Annotated[Decimal, BeforeValidator(_fraction)]
+Fraction = Annotated[Decimal, BeforeValidator(_fraction), Written("fraction")]
 # More than a million USD, which Decimal(18, 12) cannot hold: a year's budget is compared with sums, which have room.
-LimitUsd = Annotated[Decimal, BeforeValidator(_number), Field(gt=0, le=1_000_000_000, decimal_places=12)]
-LimitTokens = Annotated[int, BeforeValidator(_number), Field(gt=0, le=10**18)]
+LimitUsd = Annotated[
+    Decimal, BeforeValidator(_number), Field(gt=0, le=1_000_000_000, decimal_places=12), Written("USD")
+]
+LimitTokens = Annotated[int, BeforeValidator(_number), Field(gt=0, le=10**18), Written("tokens")]
 
 
 class ValueLimit(Section):
@@ -182,14 +188,18 @@ class BudgetConfig(Section):
     )
     limit_usd: LimitUsd | None = setting(None, "What may be spent in a period, in USD. Either this or limit_tokens.")
     limit_tokens: LimitTokens | None = setting(None, "What may be spent in a period, in input and output tokens.")
-    period: Annotated[str | float | None, BeforeValidator(_period)] = setting(
+    period: Annotated[str | float | None, BeforeValidator(_period), Written("period or duration")] = setting(
         None, "hour, day, week, month, quarter or year in the time zone; or a rolling window: 24h, 30d, ..."
     )
-    rolling: Annotated[float | None, BeforeValidator(_window)] = setting(None, "The same as a window for `period`.")
-    timezone: Annotated[str, BeforeValidator(_text), AfterValidator(_zone)] = setting(
+    rolling: Annotated[float | None, BeforeValidator(_window), Written("duration")] = setting(
+        None, "The same as a window for `period`."
+    )
+    timezone: Annotated[str, BeforeValidator(_text), AfterValidator(_zone), Written("time zone")] = setting(
         "UTC", "IANA name, such as America/New_York, whose midnight starts a period."
     )
-    week_start: Annotated[str, BeforeValidator(_weekday)] = setting("monday", "First day of a week.")
+    week_start: Annotated[str, BeforeValidator(_weekday), Written("day of the week")] = setting(
+        "monday", "First day of a week."
+    )
     month_day: Annotated[int, BeforeValidator(_month_day)] = setting(
         1, "Day of the month, 1 to 28, on which a month, quarter or year starts."
     )

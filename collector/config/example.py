@@ -18,11 +18,14 @@ def render_example(model: type[BaseModel] = Config, indent: int = 0) -> str:
         lines.append(f"{pad}# {field.description}")
         found = settings_in(field.annotation)
         if found is None:
-            lines.append(f"{pad}{name}: {_yaml(field.default)}")
+            lines.append(f"{pad}{name}: {yaml_text(field.default)}")
         elif found[1] is None:
             lines += [f"{pad}{name}:", render_example(found[0], indent + 1).rstrip("\n")]
         else:
-            lines += [f"{pad}{name}: {_yaml(field.default)}", *_commented_item(found[0], pad, named=found[1] is dict)]
+            lines += [
+                f"{pad}{name}: {yaml_text(field.default)}",
+                *_commented_item(found[0], pad, named=found[1] is dict),
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -32,11 +35,12 @@ def _commented_item(model: type[BaseModel], pad: str, *, named: bool) -> Iterato
         yield f"{pad}#  NAME:"
     for position, (name, field) in enumerate(model.model_fields.items()):
         bullet = "- " if position == 0 and not named else "  "
-        value = "" if field.is_required() else f" {_yaml(field.default)}"
+        value = "" if field.is_required() else f" {yaml_text(field.default)}"
         yield f"{pad}#  {bullet}{name}:{value}  # {field.description}"
 
 
-def _yaml(value: Any) -> str:
+def yaml_text(value: Any) -> str:
+    """A value as it is written in YAML, on one line."""
     if isinstance(value, tuple):
         return "[" + ", ".join(str(item) for item in value) + "]"
     return yaml.safe_dump(value, default_flow_style=True).strip().removesuffix("...").strip()

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from collector.config.settings import Duration, Section, section, setting
+from collector.config.settings import Duration, Section, Written, section, setting
 
-Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=18)]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=18), Written("USD")]
 Instant = date | datetime
 
 

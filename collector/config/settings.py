@@ -4,13 +4,16 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_RELOADABLE = "reloadable"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d|w)")
 
 
@@ -27,8 +30,20 @@ def seconds(value: object) -> object:
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION.findall(text))
 
 
+@dataclass(frozen=True)
+class Written:
+    """How a value is written, in the words of docs/configuration.md: for types that Python's own do not describe."""
+
+    text: str
+
+
+DURATION: Final = "duration"
+
 # A hundred years is for ever, and fits every timer and ClickHouse interval.
-Duration = Annotated[float, BeforeValidator(seconds), Field(ge=0, le=100 * 365 * 86400, allow_inf_nan=False)]
+MAX_DURATION: Final = 100 * 365 * 86400
+Duration = Annotated[
+    float, BeforeValidator(seconds), Field(ge=0, le=MAX_DURATION, allow_inf_nan=False), Written(DURATION)
+]
 
 
 def _endpoint(value: object) -> object:
@@ -54,10 +69,14 @@ def is_loopback(endpoint: str) -> bool:
         return host == "localhost"
 
 
-Endpoint = Annotated[str, BeforeValidator(_endpoint)]
+Endpoint = Annotated[str, BeforeValidator(_endpoint), Written("host:port")]
 
 # The Collector takes one path where spanmeter takes a list.
-Paths = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Paths = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    Written("path, or list of paths"),
+]
 
 
 class Section(BaseModel):
@@ -79,13 +98,23 @@ def _may_be_empty(model: type[BaseModel], name: str) -> bool:
     return field is not None and (field.default_factory is not None or field.default in ((), {}))
 
 
-def setting(default: Any, text: str, **limits: Any) -> Any:
-    """A setting with its default as a user would write it, and the help shown in `config.example.yaml`."""
-    return Field(default=default, description=text, **limits)
+def setting(default: Any, text: str, *, reloadable: bool = False, **limits: Any) -> Any:
+    """A setting with its default as a user would write it, and the help shown in `config.example.yaml`.
+
+    `reloadable`: a reload takes it, and all that is below it.
+    """
+    return Field(default=default, description=text, json_schema_extra={_RELOADABLE: reloadable}, **limits)
 
 
-def section(kind: Callable[[], Any], text: str) -> Any:
-    return Field(default_factory=kind, description=text)
+def section(kind: Callable[[], Any], text: str, *, reloadable: bool = False) -> Any:
+    """A section, `reloadable` when a reload takes all that is in it."""
+    return Field(default_factory=kind, description=text, json_schema_extra={_RELOADABLE: reloadable})
+
+
+def is_reloadable(field: FieldInfo) -> bool:
+    """Whether a reload takes what is set here."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get(_RELOADABLE) is True
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

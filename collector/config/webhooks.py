@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from collector.config.settings import Duration, Mistake, Section, refuse, setting, shown
+from collector.config.settings import Duration, Mistake, Section, Written, refuse, setting, shown
 
 _PREFIX = "whsec_"
 _KEY_BYTES = range(24, 65)
@@ -76,11 +76,17 @@ def _url(value: object) -> object:
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_listed), Field(max_length=10), AfterValidator(_distinct)]
+Secrets = Annotated[
+    tuple[Secret, ...],
+    BeforeValidator(_listed),
+    Field(max_length=10),
+    AfterValidator(_distinct),
+    Written("secret, or list of secrets"),
+]
 
 
 class WebhookConfig(Section):
-    url: Annotated[str, BeforeValidator(_url), Field(repr=False)] = setting(
+    url: Annotated[str, BeforeValidator(_url), Field(repr=False), Written("URL")] = setting(
         ..., "Where events are posted: https://...; http:// only together with allow_private."
     )
     secret: Secrets = setting(

@@ -1,13 +1,15 @@
 # distutils: language = c++
 """The native `decode`: equal to reference.decode in everything but speed.
 
-The walk (walk.hpp) takes plain bodies. One that is not plain is parsed and written again by the protobuf library, which
-resolves what is rare (fields that merge, members of a oneof that replace each other) and refuses what is malformed.
+The walk (span_walk.hpp) takes plain bodies. One that is not plain is parsed and written again by the protobuf library,
+which resolves what is rare (fields that merge, members of a oneof that replace each other) and refuses what is
+malformed.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free
+from libcpp.string cimport string
 from libcpp.vector cimport vector
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ from google.protobuf.message import EncodeError
 
 from collector.decode import reference
 from collector.errors import Reason, Rejected
-from collector.model.columns import DECODED_SCHEMA, LATEST_NS, MAP
+from collector.model.columns import DECODED_SCHEMA, LATEST_NS, MAP, TEXT
 from collector.model.envelope import Signal
 from collector.wire.otlp import REQUESTS, parse_checked
 
@@ -26,7 +28,7 @@ cdef extern from "<string_view>" namespace "std" nogil:
         Bytes(const char*, size_t)
 
 
-cdef extern from "walk.hpp" namespace "spanmeter" nogil:
+cdef extern from "column_builders.hpp" namespace "spanmeter::decode" nogil:
     struct Memory:
         void* data
         size_t size
@@ -50,6 +52,16 @@ cdef extern from "walk.hpp" namespace "spanmeter" nogil:
         size_t rows()
         Memory release_offsets() except +
 
+
+cdef extern from "span_columns.hpp" namespace "spanmeter::decode" nogil:
+    struct ColumnNames:
+        vector[string] text
+        vector[string] wide
+        vector[string] narrow
+        vector[string] maps
+
+    ColumnNames column_names() except +
+
     cppclass Events:
         Offsets rows
         Buffer[uint64_t] time
@@ -63,38 +75,72 @@ cdef extern from "walk.hpp" namespace "spanmeter" nogil:
         Strings trace_state
         Maps attributes
 
-    struct Input "spanmeter::Envelope":
+
+cdef extern from "span_walk.hpp" namespace "spanmeter::decode" nogil:
+    struct Input "spanmeter::decode::Envelope":
         Bytes payload
         Bytes project
         uint64_t received_at
 
-    cppclass Rows:
+    cppclass SpanWalk:
         Strings* text
         Buffer[uint64_t]* wide
         Buffer[uint32_t]* narrow
         Maps* maps
         Events events
         Links links
-        Rows(uint64_t, Bytes, Bytes) except +
+        SpanWalk(uint64_t, Bytes, Bytes) except +
         size_t size()
         void reserve(const vector[Input]&, size_t) except +
         size_t add(const vector[Input]&, size_t) except +
 
 
-# The columns in the order of the enums in walk.hpp.
-_TEXT = (
-    "TraceId", "SpanId", "ParentSpanId", "TraceState", "SpanName", "SpanKind", "ServiceName", "ScopeName",
-    "ScopeVersion", "StatusCode", "StatusMessage", "ResourceSchemaUrl", "ScopeSchemaUrl", "Project",
-)
-_WIDE = ("Timestamp", "Duration", "ReceivedAt")
-_NARROW = ("TraceFlags", "DroppedAttributesCount", "DroppedEventsCount", "DroppedLinksCount")
-_MAPS = ("ResourceAttributes", "ScopeAttributes", "SpanAttributes")
+cdef tuple _names(vector[string] names):
+    return tuple([name.decode() for name in names])
+
+
+cdef ColumnNames _COLUMNS = column_names()
+_TEXT = _names(_COLUMNS.text)
+_WIDE = _names(_COLUMNS.wide)
+_NARROW = _names(_COLUMNS.narrow)
+_MAPS = _names(_COLUMNS.maps)
 
 _KINDS = {field.name: field.type for field in DECODED_SCHEMA}
 _ENTRIES = MAP.field(0).type
 cdef bytes _START = reference.START_ATTRIBUTE.encode()
 cdef bytes _END = reference.END_ATTRIBUTE.encode()
 _LATEST = LATEST_NS
+
+# What memory each column is filled as.
+_LAYOUTS = {
+    **dict.fromkeys(_TEXT, "text"),
+    **dict.fromkeys((*_WIDE, "Version"), "64 bits"),
+    **dict.fromkeys(_NARROW, "32 bits"),
+    **dict.fromkeys(_MAPS, "map"),
+    "Events.Timestamp": "list of 64 bits",
+    "Events.Name": "list of text",
+    "Events.Attributes": "list of map",
+    "Links.TraceId": "list of text",
+    "Links.SpanId": "list of text",
+    "Links.TraceState": "list of text",
+    "Links.Attributes": "list of map",
+}
+
+
+def _layout(kind):
+    if pa.types.is_list(kind):
+        return f"list of {_layout(kind.value_type)}"
+    return {TEXT: "text", MAP: "map"}.get(kind) or f"{kind.bit_width} bits"
+
+
+def check_columns(schema):
+    """Raise TypeError unless `schema` has the columns that are filled here, each of a type of that layout."""
+    expected = {field.name: _layout(field.type) for field in schema}
+    if wrong := sorted(_LAYOUTS.items() ^ expected.items()):
+        raise TypeError(f"span_columns.hpp and DECODED_SCHEMA differ in these columns: {wrong}")
+
+
+check_columns(DECODED_SCHEMA)
 
 
 def decode(envelopes):
@@ -176,10 +222,10 @@ cdef object _buffer(Memory memory):
 cdef class _Walk:
     """The columns while they grow, and the arrays made of them."""
 
-    cdef Rows* rows
+    cdef SpanWalk* rows
 
     def __cinit__(self):
-        self.rows = new Rows(_LATEST, Bytes(_START, len(_START)), Bytes(_END, len(_END)))
+        self.rows = new SpanWalk(_LATEST, Bytes(_START, len(_START)), Bytes(_END, len(_END)))
 
     def __dealloc__(self):
         del self.rows

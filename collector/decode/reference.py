@@ -50,7 +50,7 @@ def one_span(envelope: Envelope, row: int) -> Envelope:
     _keep_only(request.resource_spans, resource)
     _keep_only(request.resource_spans[0].scope_spans, scope)
     _keep_only(request.resource_spans[0].scope_spans[0].spans, position)
-    return Envelope(envelope.project, envelope.received_at, 1, request.SerializeToString())
+    return Envelope(envelope.project, envelope.received_at, 1, request.SerializeToString(), signal=envelope.signal)
 
 
 def _keep_only(items: Any, position: int) -> None:

@@ -25,11 +25,11 @@ def render(spans: list[dict[str, Any]]) -> str:
 
 def _line(span: dict[str, Any], depth: int) -> str:
     name = "  " * depth + (span["SpanName"] or "(no name)")
-    outcome = f"ERROR {span['StatusMessage']}" if span["StatusCode"] == "Error" else _money(span)
+    outcome = f"ERROR {span['StatusMessage']}" if span["StatusCode"] == "Error" else _cost_text(span)
     return f"{name:<{_NAME_WIDTH}} {span['Duration'] / 1e6:9.2f} ms  {span['ServiceName']:<16} {outcome}".rstrip()
 
 
-def _money(span: dict[str, Any]) -> str:
+def _cost_text(span: dict[str, Any]) -> str:
     """What a model call cost, or why it has no price."""
     if span["Cost"] is not None:
         cached = f", {span['CacheReadTokens']} cached" if span["CacheReadTokens"] else ""

@@ -30,17 +30,19 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One accepted ExportTraceServiceRequest.
+    """One accepted export request of a signal.
 
-    `payload` is protobuf; `received_at` is Unix nanoseconds; `spans` counts the valid spans in it; `digest` (16 bytes)
-    is that of the request body as the client sent it, so that a retry is known again after a restart.
+    `payload` is the request in protobuf; `received_at` is Unix nanoseconds; `items` counts its valid spans, log records
+    or data points; `digest` (16 bytes) is that of the request body as the client sent it, so that a retry is recognised
+    after a restart.
     """
 
     project: str
     received_at: int
-    spans: int
+    items: int
     payload: bytes
     digest: bytes = NO_DIGEST
+    signal: Signal = Signal.TRACES
 
 
 @dataclass(frozen=True, slots=True)

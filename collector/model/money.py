@@ -66,6 +66,11 @@ def usd_text(pico: int) -> str:
     return f"{digits[:-12]}.{digits[-12:]}"
 
 
+def decimal_text(amount: Decimal) -> str:
+    """An amount in digits, never with an exponent."""
+    return format(amount, "f")
+
+
 def fits(pico: int) -> bool:
     """Whether a Decimal(18, 12) column holds the amount."""
     return -MAX_PICODOLLARS <= pico <= MAX_PICODOLLARS

@@ -1,7 +1,6 @@
 """A port of our own servers: it takes connections, looks at their deadlines, and ends them in an orderly way."""
 
 import asyncio
-import contextlib
 import ssl
 from typing import Generic, Protocol, TypeVar
 
@@ -9,6 +8,7 @@ import structlog
 
 from collector.net.accepting import Accepting
 from collector.net.sockets import listen
+from collector.waiting import wait_for
 
 log = structlog.get_logger("spanmeter.receive")
 
@@ -80,9 +80,7 @@ class Port(Generic[C]):
         for connection in tuple(self._connections):
             connection.shut_down()
         if self._connections:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace):
-                    await self._empty.wait()
+            await wait_for(self._empty, grace)
         for connection in tuple(self._connections):
             connection.abort()
         await self._accepting.wait_closed()

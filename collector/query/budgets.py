@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.periods import Period
 from collector.budgets.rules import DIVIDED_BY, Rule
 from collector.budgets.span_facts import NOTHING, Amount
-from collector.budgets.views import Share, most, shares_of
+from collector.budgets.views import Share, shares_of, top_shares
 from collector.model.budgets import Scope
 from collector.query.spend_queries import exact_spend, spend_by
 from collector.store.client import Store
@@ -30,7 +30,7 @@ class BudgetQueries:
         """
         fixed = {**where, "project": project} if project else where
         spent = spend_by(self._store(), rule, fixed, DIVIDED_BY, period)
-        return most(rule, [Share(feature, model, amount) for (feature, model), amount in spent.items()], limit)
+        return top_shares(rule, [Share(feature, model, amount) for (feature, model), amount in spent.items()], limit)
 
     def top(self, rule: Rule, scopes: Collection[Scope], period: Period, limit: int) -> Mapping[Scope, Sequence[Share]]:
         """The breakdown of each of these scopes, of all projects: one question, however many they are."""
@@ -38,7 +38,7 @@ class BudgetQueries:
             (only,) = scopes
             return {only: self.breakdown(rule, "", dict(zip(rule.per, only, strict=True)), period, limit)}
         shares = shares_of(scopes, spend_by(self._store(), rule, {}, (*rule.per, *DIVIDED_BY), period))
-        return {scope: most(rule, several, limit) for scope, several in shares.items()}
+        return {scope: top_shares(rule, several, limit) for scope, several in shares.items()}
 
     def steps(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> Mapping[int, Mapping[Scope, Amount]]:
         """What a scope has spent in steps of a rolling window's rule, by their ascending starts."""
@@ -48,8 +48,8 @@ class BudgetQueries:
         """What was spent in each of `periods`, which follow each other, oldest first."""
         if not periods:
             return []
-        if not isinstance(rule.schedule, Calendar):
+        if rule.schedule.step_ns:  # a window is made of many steps
             store = self._store()
             return [spend_by(store, rule, where, (), period).get((), NOTHING) for period in periods]
-        found = exact_spend(self._store(), rule, [period.start for period in periods], where, ())
-        return [found.get(period.start, {}).get((), NOTHING) for period in periods]
+        spent = exact_spend(self._store(), rule, [period.start for period in periods], where, ())
+        return [spent.get(period.start, {}).get((), NOTHING) for period in periods]

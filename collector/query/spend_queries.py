@@ -1,10 +1,10 @@
-"""What the store says budgets have spent: the exact answers that the ledger is built from and compared with."""
+"""What budgets have spent by the store: the exact answers that the ledger is built from and compared with."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from collector.budgets.periods import Calendar, Period
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule
 from collector.budgets.span_facts import Amount
 from collector.config import ATTRIBUTE
@@ -16,35 +16,35 @@ from collector.store.sql import named_query
 _OF_RUNS = frozenset({"agent", "feature", "user", "conversation"})
 
 # What is read becomes objects in pieces, as no other thread runs while a piece does.
-_SUMS_AT_ONCE = 500
+_SUMS = 500
 
 Family = list[tuple[Rule, Sequence[int]]]
 Spent = Mapping[str, dict[int, dict[Scope, Amount]]]
 
 
-def families(wanted: Iterable[tuple[Rule, Sequence[int]]]) -> list[Family]:
+def families(rules: Iterable[tuple[Rule, Sequence[int]]]) -> list[Family]:
     """Rules that count the same calls in the same scopes, together."""
-    found: dict[str, Family] = {}
-    for rule, starts in wanted:
-        found.setdefault(rule.family, []).append((rule, starts))
-    return list(found.values())
+    together: dict[str, Family] = {}
+    for rule, starts in rules:
+        together.setdefault(rule.family, []).append((rule, starts))
+    return list(together.values())
 
 
-def family_spend(store: Store, wanted: Sequence[tuple[Rule, Sequence[int]]]) -> Spent:
-    """What the store says was spent in some periods or steps of rules of one family, by name, start and scope.
+def family_spend(store: Store, family: Sequence[tuple[Rule, Sequence[int]]]) -> Spent:
+    """What was spent by the store in some periods or steps of rules of one family, by name, start and scope.
 
-    One scan for all of them. Of a window, also all steps from the first to the last are told. Raises Unavailable.
+    One scan for all of them. Of a window, all steps from the first to the last are included. Raises Unavailable.
     """
     schedules = _Schedules()
-    for rule, starts in wanted:
+    for rule, starts in family:
         schedules.add(rule, starts)
-    found: dict[str, dict[int, dict[Scope, Amount]]] = {rule.name: {} for rule, _ in wanted}
-    parameters = _parameters(wanted[0][0], {}, None) | schedules.parameters()
-    for number, start, scope, amount in _asked(store, parameters):
+    spent: dict[str, dict[int, dict[Scope, Amount]]] = {rule.name: {} for rule, _ in family}
+    parameters = _parameters(family[0][0], {}, None) | schedules.parameters()
+    for number, start, scope, amount in _answers(store, parameters):
         for name, period in schedules.counted_in(number, start):
-            cells = found[name].setdefault(period, {})
+            cells = spent[name].setdefault(period, {})
             cells[scope] = cells[scope].plus(amount) if scope in cells else amount
-    return found
+    return spent
 
 
 class _Schedules:
@@ -61,11 +61,11 @@ class _Schedules:
 
     def add(self, rule: Rule, starts: Sequence[int]) -> None:
         schedule = rule.schedule
-        if isinstance(schedule, Calendar):
-            self._periods += ((rule.name, schedule.at(start)) for start in starts)
-        else:
+        if schedule.step_ns:
             window = schedule.step_ns, starts[0], starts[-1] + schedule.step_ns
             self._windows.setdefault(window, []).append(rule.name)
+        else:
+            self._periods += ((rule.name, schedule.slot(start)) for start in starts)
 
     def parameters(self) -> dict[str, Any]:
         """As `budget_spend` has them."""
@@ -94,11 +94,11 @@ def exact_spend(
     where: Mapping[str, str] | None = None,
     per: Sequence[str] | None = None,
 ) -> dict[int, dict[Scope, Amount]]:
-    """What the store says was spent, by start and scope, in all periods or steps from the first start to the last.
+    """What was spent by the store, by start and scope, in all periods or steps from the first start to the last.
 
     `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
     """
-    return _by_start(_asked(store, _parameters(rule, where or {}, per) | _span_of(rule, starts)))
+    return _by_start(_answers(store, _parameters(rule, where or {}, per) | _span_of(rule, starts)))
 
 
 def spend_by(
@@ -106,19 +106,19 @@ def spend_by(
 ) -> dict[Scope, Amount]:
     """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
     span = _one_schedule([period.start], 0, period.start, period.end)
-    return _by_start(_asked(store, _parameters(rule, where, per) | span)).get(period.start, {})
+    return _by_start(_answers(store, _parameters(rule, where, per) | span)).get(period.start, {})
 
 
 def _by_start(sums: Iterable[tuple[int, int, Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
-    found: dict[int, dict[Scope, Amount]] = {}
+    by_start: dict[int, dict[Scope, Amount]] = {}
     for _, start, scope, amount in sums:
-        found.setdefault(start, {})[scope] = amount
-    return found
+        by_start.setdefault(start, {})[scope] = amount
+    return by_start
 
 
-def _asked(store: Store, parameters: Mapping[str, Any]) -> Iterator[tuple[int, int, Scope, Amount]]:
+def _answers(store: Store, parameters: Mapping[str, Any]) -> Iterator[tuple[int, int, Scope, Amount]]:
     """The number of the schedule, the start of the period or step, the scope and what was spent."""
-    for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS_AT_ONCE):
+    for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS):
         names = ("Schedule", "PeriodStart", "Scope", "Cost", "Tokens", "Calls", "Unpriced")
         numbers, starts, scopes, costs, *counts = (batch.column(name).to_pylist() for name in names)
         amounts = list(map(Amount, map(picodollars_of_sum, costs), map(int, counts[0]), *counts[1:]))
@@ -143,20 +143,9 @@ def amount_of(row: Mapping[str, Any]) -> Amount:
 
 def _span_of(rule: Rule, starts: Sequence[int]) -> dict[str, Any]:
     """The time that `starts` cover, as parameters of `budget_spend`."""
-    schedule = rule.schedule
-    if isinstance(schedule, Calendar):
-        periods = _adjoining(schedule, starts[0], starts[-1])
-        return _one_schedule(periods, 0, starts[0], schedule.at(starts[-1]).end)
-    return _one_schedule([0], schedule.step_ns, starts[0], starts[-1] + schedule.step_ns)
+    schedule, first, last = rule.schedule, starts[0], starts[-1]
+    return _one_schedule(schedule.starts_between(first, last) or [0], schedule.step_ns, first, schedule.slot(last).end)
 
 
 def _one_schedule(starts: list[int], step: int, since: int, until: int) -> dict[str, Any]:
     return {"starts": starts, "steps": [step], "sinces": [since], "untils": [until], "since": since, "until": until}
-
-
-def _adjoining(schedule: Calendar, first: int, last: int) -> list[int]:
-    """The starts of every period from that of `first` to that of `last`."""
-    starts = [first]
-    while starts[-1] < last:
-        starts.append(schedule.after(schedule.at(starts[-1])).start)
-    return starts

@@ -99,7 +99,7 @@ def _view(row: Mapping[str, Any]) -> Span:
         start=start,
         end=start + _number(row.get("Duration")),
         error=row.get("StatusCode") == "Error",
-        cost=_money(row.get("Cost")),
+        cost=_cost(row.get("Cost")),
         attributes=row.get("SpanAttributes") or {},
         events=events,
         **plain,
@@ -142,7 +142,7 @@ def _number(value: Any) -> int:
         return 0
 
 
-def _money(value: Any) -> Decimal | None:
+def _cost(value: Any) -> Decimal | None:
     if value is None:
         return None
     try:

@@ -1,13 +1,12 @@
-"""Everything of budgets, put together: the ledger and its feed, what is told of it, and what is refused because of it.
+"""Everything of budgets, put together: the ledger and its writer, the events of it, and what is refused for it.
 
 drain -> spending (the ledger) -> alerting -> outbox -> sender
                                -> enforcement (leases settle)
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 
 import structlog
 
@@ -17,13 +16,15 @@ from collector.budgets.views import top
 from collector.config import Config
 from collector.errors import Unavailable
 from collector.model.clock import Clock
+from collector.part import Part
 from collector.query.budgets import BudgetQueries
 from collector.spending.alerting import Alerting, Contributors
 from collector.spending.enforcement import Enforcement
-from collector.spending.feed import Spending
 from collector.spending.lease_store import LeaseStore
+from collector.spending.ledger_writer import Spending
 from collector.store.client import Store
-from collector.telemetry import Metrics
+from collector.telemetry import Metrics, Sample
+from collector.waiting import notify, wait_for
 from collector.webhooks.client import Client
 from collector.webhooks.endpoint import endpoints
 from collector.webhooks.outbox import FILE, Outbox
@@ -36,21 +37,25 @@ _TICK_SECONDS = 1.0
 _COPY_SECONDS = 5.0
 
 
-class Budgeting:
+class Budgeting(Part):
     """The parts of budgets of one daemon. Without budgets in the settings it costs nothing but two small files."""
+
+    name = "budgets"
+    settings = ("budgets", "enforcement", "ledger", "webhooks", "web.public_url")
+    reloadable = ("budgets", "enforcement", "webhooks")
 
     def __init__(
         self,
         config: Config,
-        directory: Path,
         store: Callable[[], Store],
         health: Callable[[], str | None],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`health` says why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
+        """`health` is why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
         self._store = store
         self._clock = clock
+        directory = config.directory
         rules = Rules.from_config(config)
         self.ledger = Ledger(config.ledger.max_values)
         self.outbox = Outbox(directory / FILE, clock)
@@ -77,24 +82,27 @@ class Budgeting:
         )
         self._reconcile_interval = config.ledger.reconcile_interval
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
         self._reloading = asyncio.Lock()
         self._undecided = False
-        metrics.watch(self.enforcement.readings)
-        metrics.watch(self.spending.readings)
-        metrics.watch(self.outbox.readings)
 
     # -- running --------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Send, look at the clock, reconcile and copy until `stop`. Failures of the store are tried again."""
         self._loop = asyncio.get_running_loop()
-        await self._configured()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._sender.run())
-            tasks.create_task(self._every(_TICK_SECONDS, self._tick))
-            tasks.create_task(self._add_contributors())
-            tasks.create_task(self._every(_COPY_SECONDS, self._copy))
-            tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
+        self._ended.clear()
+        try:
+            await self._configured()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._sender.run())
+                tasks.create_task(self._every(_TICK_SECONDS, self._tick))
+                tasks.create_task(self._add_contributors())
+                tasks.create_task(self._every(_COPY_SECONDS, self._copy))
+                tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
+        finally:
+            self._ended.set()
 
     async def _configured(self) -> None:
         """Tell the sender where to send, however long the outbox does not let it."""
@@ -103,23 +111,29 @@ class Budgeting:
                 await self._sender.configure(self._endpoints)
             except Unavailable as error:
                 log.error("Webhooks cannot be sent now; it will be tried again.", why=str(error))
-                await self._pause(_TICK_SECONDS)
+                await wait_for(self._stopping, _TICK_SECONDS)
             else:
                 return
 
-    def stop(self) -> None:
-        """Have `run` end; what is not sent yet stays in the outbox."""
+    async def stop(self, _: float) -> None:
+        """Have `run` end once what its threads are at is done; what is not sent yet stays in the outbox."""
         self._stopping.set()
         self._contributors_missing.set()
         self._sender.stop()
+        await self._ended.wait()
 
     def close(self) -> None:
         self._client.close()
         self._leases.close()
         self.outbox.close()
 
+    def readings(self) -> Iterable[Sample]:
+        yield from self.enforcement.readings()
+        yield from self.spending.readings()
+        yield from self.outbox.readings()
+
     def start(self, store: Store) -> None:
-        """The store is ready: build the ledger, and tell what it already says. Blocking; raises Unavailable."""
+        """The store is ready: build the ledger, and decide on its sums. Blocking; raises Unavailable."""
         self._opened = store
         self.spending.start(store)
         self._alerting.decide_all()
@@ -145,16 +159,12 @@ class Budgeting:
             self._contributors_missing.clear()
             if self.ledger.ready:
                 await self._once(self._contributors.work)
-            try:
-                async with asyncio.timeout(_TICK_SECONDS):
-                    await self._contributors_missing.wait()
-            except TimeoutError:
-                pass
+            await wait_for(self._contributors_missing, _TICK_SECONDS)
 
     async def _every(self, seconds: float, work: Callable[[], object]) -> None:
         while not self._stopping.is_set():
             await self._once(work)
-            await self._pause(seconds)
+            await wait_for(self._stopping, seconds)
 
     async def _once(self, work: Callable[[], object]) -> None:
         try:
@@ -163,13 +173,6 @@ class Budgeting:
             log.warning("Budgets cannot be kept up now; it will be tried again.", why=str(error))
         except Exception:  # a defect must not end the daemon: the next time may do
             log.exception("Budgets could not be kept up; it will be tried again.")
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            pass
 
     # -- work -----------------------------------------------------------------------------------------------------
 
@@ -184,14 +187,14 @@ class Budgeting:
         """The outbox has new events: some may go at once, others are to be described first."""
         self._sender.wake()
         if self._loop:
-            self._loop.call_soon_threadsafe(self._contributors_missing.set)
+            notify(self._loop, self._contributors_missing)
 
     def _tick(self) -> None:
         self._lagging = self._health()
         if self.ledger.ready:
             try:
                 self._alerting.tick()
-            except Exception:  # what it found is found no more: all is decided when the ledger is compared next
+            except Exception:  # its events are lost: all is decided when the ledger is compared next
                 self._undecided = True
                 raise
 

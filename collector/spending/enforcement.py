@@ -23,11 +23,11 @@ from collector.model.budgets import Dimensions, Scope
 from collector.model.clock import Clock
 from collector.model.leases import Lease, LeaseState
 from collector.spending.lease_store import LeaseStore
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
 
 log = structlog.get_logger("spanmeter.enforcement")
 
-# What callers may say of a run; its project is their token's.
+# What callers may state of a run; its project is their token's.
 FIELDS = tuple(name for name in DIMENSIONS if name != "project")
 
 _SECOND = 10**9
@@ -71,9 +71,9 @@ class Granted:
 
 
 class Enforcement:
-    """Belongs to the web's loop, except where it says that any thread may ask.
+    """Belongs to the web's loop, except where any thread may ask.
 
-    `health` says in a sentence why the ledger may lack spend, None when it does not.
+    `health` is, in a sentence, why the ledger may lack spend, None when it does not.
     """
 
     def __init__(
@@ -201,7 +201,7 @@ class Enforcement:
         return lease
 
     async def end(self, project: str, lease_id: str, estimate: Estimate) -> Lease:
-        """The run has ended, having cost `estimate` in all where that is said.
+        """The run has ended, having cost `estimate` in all where that is known.
 
         What it did not need is given back at once. What it did stays set aside until its spans are counted, a minute
         at most. A lease that is not open is left as it is. Raises Rejected(NOT_FOUND), or Unavailable.
@@ -223,7 +223,7 @@ class Enforcement:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
 
         Call it once the ledger has counted them. A root ends a run as `end` does: what other services of the run have
-        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be said again;
+        spent may arrive after it, and stays set aside for a minute. State, not a difference: it may be repeated;
         leases that are not open are passed over. For any thread; blocking, one commit. A disk that fails only leaves
         more set aside after a restart, until the leases expire.
         """
@@ -242,18 +242,17 @@ class Enforcement:
 
     def readings(self) -> Iterable[Sample]:
         """For /metrics."""
-        yield "gauge", "spanmeter_leases_open", "Leases that hold an amount.", len(self._book)
-        yield "counter", "spanmeter_budget_checks_allowed", "Checks and leases that were allowed.", self._allowed
-        yield "counter", "spanmeter_budget_checks_refused", "Checks and leases that were refused.", self._refused
-        text = "Checks and leases decided while spend was not wholly known."
-        yield "counter", "spanmeter_budget_checks_degraded", text, self._degraded
+        yield Sample(catalogue.LEASES_OPEN, len(self._book))
+        yield Sample(catalogue.BUDGET_CHECKS_ALLOWED, self._allowed)
+        yield Sample(catalogue.BUDGET_CHECKS_REFUSED, self._refused)
+        yield Sample(catalogue.BUDGET_CHECKS_DEGRADED, self._degraded)
 
     def _ttl(self, seconds: float | None) -> float:
         if seconds is None:
             return self._config.lease_ttl
         if not 0 < seconds <= self._config.max_lease_ttl:
-            most = f"{self._config.max_lease_ttl:g}"
-            text = f"ttl_seconds is above 0 and at most {most} (enforcement.max_lease_ttl), not {seconds:g}."
+            longest = f"{self._config.max_lease_ttl:g}"
+            text = f"ttl_seconds is above 0 and at most {longest} (enforcement.max_lease_ttl), not {seconds:g}."
             raise Rejected(Reason.MALFORMED, text)
         return seconds
 

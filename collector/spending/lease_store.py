@@ -3,82 +3,45 @@
 Every write is a lease's whole state, and states merge: whatever order writes are made in, the row is the last one.
 """
 
-import contextlib
 import json
-import os
 import queue
-import sqlite3
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import structlog
 
-from collector.errors import Reason, StartError, Unavailable
+from collector.errors import Reason, Unavailable
 from collector.model.leases import Lease, LeaseState
+from collector.sqlite import Database, Kind, Row, Value, starting
 
 log = structlog.get_logger("spanmeter.leases")
 
+KIND = Kind(
+    "leases",
+    "lease file",
+    "The leases of runs under way are lost then: what they have set aside may be promised again.",
+    wait_seconds=5.0,
+)
 _MAX_BATCH = 1_000
 
 # A lease that has ended can be asked for this long after it would have expired.
 _KEPT_NS = 7 * 86_400 * 10**9
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS leases (
-    id TEXT PRIMARY KEY,
-    project TEXT NOT NULL,
-    said TEXT NOT NULL,
-    pico INTEGER NOT NULL,
-    tokens INTEGER NOT NULL,
-    created_ns INTEGER NOT NULL,
-    expires_ns INTEGER NOT NULL,
-    spent_pico INTEGER NOT NULL,
-    spent_tokens INTEGER NOT NULL,
-    state TEXT NOT NULL
-) WITHOUT ROWID
-"""
-
-_INDEX = "CREATE INDEX IF NOT EXISTS leases_by_expiry ON leases (expires_ns)"
-
-_PUT = """
-INSERT INTO leases (id, project, said, pico, tokens, created_ns, expires_ns, spent_pico, spent_tokens, state)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (id) DO UPDATE SET
-    pico = MIN(pico, excluded.pico),
-    tokens = MIN(tokens, excluded.tokens),
-    expires_ns = MIN(expires_ns, excluded.expires_ns),
-    spent_pico = MAX(spent_pico, excluded.spent_pico),
-    spent_tokens = MAX(spent_tokens, excluded.spent_tokens),
-    state = CASE WHEN state = 'open' THEN excluded.state ELSE state END
-"""
-
-_COLUMNS = "SELECT id, project, said, pico, tokens, created_ns, expires_ns, spent_pico, spent_tokens, state FROM leases"
-_OPEN = f"{_COLUMNS} WHERE expires_ns > ? AND state = 'open'"
-_ONE = f"{_COLUMNS} WHERE id = ?"
 _MAX_INTEGER = 2**63 - 1  # what an INTEGER holds
 
-_PRUNE = "DELETE FROM leases WHERE expires_ns < ?"
+_Write = tuple[Sequence[Lease], "Future[None]"]
 
 
 class LeaseStore:
     """What is durable of leases. Raises StartError when the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writes: queue.SimpleQueue[tuple[Sequence[Lease], Future[None]] | None] = queue.SimpleQueue()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # For its owner only: what was said of runs names customers.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = self._open()
-            self._connection.execute(_SCHEMA)
-            self._connection.execute(_INDEX)
-        except (OSError, sqlite3.Error) as error:
-            raise StartError(f"Cannot use the lease file {path}: {error}.") from None
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._database = Database(path, KIND)
+        self._reader = Database(path, KIND, check=False)  # of its own: whoever asks does not wait for commits
         self._closed = False
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="leases", daemon=True)
@@ -105,19 +68,18 @@ class LeaseStore:
         return future
 
     def open_leases(self, now_ns: int) -> list[Lease]:
-        """Every lease that is open and has not expired. Forgets those that ended long ago. Blocking."""
-        with self._another() as connection:
-            connection.execute(_PRUNE, (now_ns - _KEPT_NS,))
-            return [_lease(row) for row in connection.execute(_OPEN, (now_ns,))]
+        """Every lease that is open and has not expired. Forgets those that ended long ago. Blocking.
+
+        For the start: raises StartError.
+        """
+        with starting():
+            with self._database.transaction() as transaction:
+                transaction.run("prune", (now_ns - _KEPT_NS,))
+            return self._database.read(_lease, "open", (now_ns,))
 
     def find(self, lease_id: str) -> Lease | None:
         """A lease in whatever state it was last written. Blocking; raises Unavailable(DISK)."""
-        try:
-            with self._another() as connection:
-                row = connection.execute(_ONE, (lease_id,)).fetchone()
-        except sqlite3.Error as error:
-            raise self._unavailable(error) from None
-        return _lease(row) if row else None
+        return next(iter(self._reader.read(_lease, "one", (lease_id,))), None)
 
     def close(self) -> None:
         """Write what waits, then close the file."""
@@ -127,16 +89,8 @@ class LeaseStore:
             self._closed = True
             self._writes.put(None)
         self._thread.join()
-        self._connection.close()
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
-
-    def _another(self) -> "contextlib.closing[sqlite3.Connection]":
-        return contextlib.closing(self._open())
+        self._reader.close()
+        self._database.close()
 
     def _write_all(self) -> None:
         while (first := self._writes.get()) is not None:
@@ -145,9 +99,7 @@ class LeaseStore:
             if last:
                 return
 
-    def _taken(
-        self, first: tuple[Sequence[Lease], "Future[None]"]
-    ) -> tuple[list[tuple[Sequence[Lease], "Future[None]"]], bool]:
+    def _taken(self, first: _Write) -> tuple[list[_Write], bool]:
         """`first` and what waits behind it, and whether the end was among it."""
         batch = [first]
         while len(batch) < _MAX_BATCH:
@@ -160,25 +112,21 @@ class LeaseStore:
             batch.append(more)
         return batch, False
 
-    def _write(self, batch: Sequence[tuple[Sequence[Lease], "Future[None]"]]) -> None:
+    def _write(self, batch: Sequence[_Write]) -> None:
         rows = [_row(lease) for leases, _ in batch for lease in leases]
         try:
-            with self._connection:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany(_PUT, rows)
-        except sqlite3.Error as error:
+            with self._database.transaction() as transaction:
+                transaction.run_each("put", rows)
+        except Unavailable as error:
             log.error("Leases could not be written.", why=str(error), leases=len(rows))
             for _, future in batch:
-                future.set_exception(self._unavailable(error))
+                future.set_exception(Unavailable(error.reason, str(error)))
         else:
             for _, future in batch:
                 future.set_result(None)
 
-    def _unavailable(self, error: sqlite3.Error) -> Unavailable:
-        return Unavailable(Reason.DISK, f"The lease file {self._path.name} cannot be used: {error}.")
 
-
-def _row(lease: Lease) -> tuple[Any, ...]:
+def _row(lease: Lease) -> tuple[Value, ...]:
     return (
         lease.id,
         lease.project,
@@ -193,17 +141,16 @@ def _row(lease: Lease) -> tuple[Any, ...]:
     )
 
 
-def _lease(row: Sequence[Any]) -> Lease:
-    lease_id, project, said, pico, tokens, created, expires, spent_pico, spent_tokens, state = row
+def _lease(row: Row) -> Lease:
     return Lease(
-        id=lease_id,
-        project=project,
-        stated=json.loads(said),
-        pico=pico,
-        tokens=tokens,
-        created_ns=created,
-        expires_ns=expires,
-        spent_pico=spent_pico,
-        spent_tokens=spent_tokens,
-        state=LeaseState(state),
+        id=row["id"],
+        project=row["project"],
+        stated=json.loads(row["said"]),
+        pico=row["pico"],
+        tokens=row["tokens"],
+        created_ns=row["created_ns"],
+        expires_ns=row["expires_ns"],
+        spent_pico=row["spent_pico"],
+        spent_tokens=row["spent_tokens"],
+        state=LeaseState(row["state"]),
     )

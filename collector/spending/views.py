@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from collector.budgets.decisions import BudgetState, period_at
 from collector.budgets.forecast import Forecast, forecast
-from collector.budgets.periods import Period, Rolling
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule
 from collector.budgets.span_facts import NOTHING, Amount
 from collector.budgets.views import Place, Share, StoredSpend, page, periods_before, selected
@@ -175,7 +175,7 @@ class BudgetViews:
 
     def _state(self, rule: Rule, scope: Values, spent: Amount, now: int) -> ScopeView:
         state = self._enforcement.state(rule, scope, now, spent)
-        if isinstance(rule.schedule, Rolling):
+        if not rule.schedule.renews:
             return ScopeView(state, None)
         return ScopeView(state, forecast(state.spend, state.limit, state.period.start, state.period.end, now))
 

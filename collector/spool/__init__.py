@@ -2,6 +2,8 @@
 
 from collector.spool.ack import SpoolAck
 from collector.spool.deadletter import DeadLetter
-from collector.spool.spool import Segment, Spool
+from collector.spool.sealed import Segment, put_segment, recent, segments_in
+from collector.spool.segment import Damage
+from collector.spool.spool import Spool
 
-__all__ = ["DeadLetter", "Segment", "Spool", "SpoolAck"]
+__all__ = ["Damage", "DeadLetter", "Segment", "Spool", "SpoolAck", "put_segment", "recent", "segments_in"]

@@ -125,12 +125,12 @@ class Store:
         columns, body = arrow_stream(batches, self._config.compression)
         self._writer.raw_insert(table, columns, body, dict(settings), "ArrowStream")
 
-    def _hand_over(self, table: str, spans: pa.Table, settings: Mapping[str, Any]) -> None:
-        """Insert into the engine, which finds `spans` by its name among the variables of its callers."""
-        columns = ", ".join(quote_identifier(name) for name in spans.schema.names)
+    def _hand_over(self, table: str, arrow_rows: pa.Table, settings: Mapping[str, Any]) -> None:
+        """Insert into the engine, which finds `arrow_rows` by its name among the variables of its callers."""
+        columns = ", ".join(quote_identifier(name) for name in arrow_rows.schema.names)
         clause = ", ".join(f"{name} = {format_str(str(value))}" for name, value in settings.items())
         into = f"INSERT INTO {quote_identifier(table)} ({columns}) SETTINGS {clause}"
-        self._writer.command(f"{into} SELECT {columns} FROM Python(spans)")  # noqa: S608 - names and values are quoted
+        self._writer.command(f"{into} SELECT {columns} FROM Python(arrow_rows)")  # noqa: S608 - names and values are quoted
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
         """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable."""
@@ -172,7 +172,7 @@ class Store:
 
 
 def arrow_stream(batches: Iterable[pa.RecordBatch], compression: str) -> tuple[list[str], bytes]:
-    """The names of the columns, and the batches as an Arrow IPC stream, compressed as `store.compression` says."""
+    """The names of the columns, and the batches as an Arrow IPC stream, compressed by the codec `compression`."""
     options = pa.ipc.IpcWriteOptions(compression=_CODECS[compression])
     body = io.BytesIO()
     rest = iter(batches)

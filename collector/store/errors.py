@@ -1,7 +1,7 @@
 """Which ClickHouse errors are the data's fault.
 
 Codes are ClickHouse's own (src/Common/ErrorCodes.cpp). Everything not listed is retried: a full disk, too many parts, a
-missing table, a wrong password are mended by people, and the spool keeps the spans until then.
+missing table, a wrong password are repaired by people, and the spool keeps the spans until then.
 """
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
@@ -34,7 +34,7 @@ POISON_CODES = frozenset(
 
 
 _MEMORY_LIMIT_EXCEEDED = 241
-# What the engine says instead when the limit is met while it reads rows from this process (PY_EXCEPTION_OCCURED).
+# What the engine says instead when the limit is reached while it reads rows from this process (PY_EXCEPTION_OCCURED).
 _READING_FAILED = 800
 
 

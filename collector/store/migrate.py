@@ -4,20 +4,17 @@ Each file is applied once and recorded with its checksum; a file that changed af
 differs from the column catalogue, stops the start.
 """
 
-import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from collector.config import schema_root
+from collector import schema
 from collector.errors import Rejected, StartError
-from collector.model.columns import SPAN_COLUMNS
+from collector.schema import Migration
 from collector.store.client import Store
 from collector.store.errors import Refused
-from collector.store.sql import statements
-from collector.store.writer import TABLE
+from collector.store.tables import TABLES, Table
 
 log = structlog.get_logger("spanmeter.migrate")
 
@@ -33,29 +30,11 @@ ENGINE = MergeTree
 ORDER BY Version
 SETTINGS fsync_after_insert = 1
 """
-_RETAINED = {TABLE: "ReceivedAt", "otel_traces_trace_id_ts": "ReceivedAt"}
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file of `schema/clickhouse`."""
-
-    version: int
-    name: str
-    text: str
-
-    @property
-    def checksum(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-def migrations() -> list[Migration]:
+def migrations() -> tuple[Migration, ...]:
     """Every migration in order."""
-    found = []
-    for path in sorted((schema_root() / "clickhouse").glob("*.sql")):
-        number, _, name = path.stem.partition("_")
-        found.append(Migration(int(number), name, path.read_text(encoding="utf-8")))
-    return found
+    return schema.migrations("clickhouse")
 
 
 def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
@@ -70,8 +49,9 @@ def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
         pending = [migration for migration in migrations() if not _is_applied(migration, applied)]
         for migration in pending:
             _apply(store, migration)
-        _check_columns(store)
-        _set_retention(store, ttl_seconds)
+        for table in TABLES.values():
+            _check_columns(store, table)
+            _set_retention(store, table, ttl_seconds)
     except Rejected as error:
         raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
     return pending
@@ -94,7 +74,7 @@ def _is_applied(migration: Migration, applied: dict[int, str]) -> bool:
 
 def _apply(store: Store, migration: Migration) -> None:
     log.info("Applying a migration.", version=migration.version, name=migration.name, database=store.database)
-    for statement in statements(migration.text):
+    for statement in migration.statements:
         try:
             store.command(statement)
         except Refused as error:  # waiting will not change the statement
@@ -106,40 +86,43 @@ def _apply(store: Store, migration: Migration) -> None:
     )
 
 
-def _check_columns(store: Store) -> None:
+def _check_columns(store: Store, table: Table) -> None:
     """Refuse a table that lacks a column we insert or has it in another type."""
     rows = _rows(
         store,
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String}",
-        {"database": store.database, "table": TABLE},
+        {"database": store.database, "table": table.name},
     )
     actual = {row["name"]: row["type"] for row in rows}
     wrong = [
         f"{column.name} is {actual.get(column.name, 'missing')}, not {column.clickhouse}"
-        for column in SPAN_COLUMNS
+        for column in table.columns
         if actual.get(column.name) != column.clickhouse
     ]
     if wrong:
         raise StartError(
-            f"The table {store.database}.{TABLE} is not the one this version writes: {'; '.join(wrong)}. "
+            f"The table {store.database}.{table.name} is not the one this version writes: {'; '.join(wrong)}. "
             "If it belongs to an OpenTelemetry Collector, give spanmeter its own store.database."
         )
 
 
-def _set_retention(store: Store, ttl_seconds: int) -> None:
-    """Make the tables' TTL what `store.ttl` says. It counts from receipt, so that late spans live as long as others."""
-    for table, column in _RETAINED.items():
+def _set_retention(store: Store, table: Table, ttl_seconds: int) -> None:
+    """Make the TTL of a table, and of those derived from it, `ttl_seconds`.
+
+    It counts from receipt, so that late rows live as long as others.
+    """
+    for name, column in table.retention:
         clause = f"toDateTime({column}) + toIntervalSecond({ttl_seconds})" if ttl_seconds else ""
         engine = _rows(
             store,
             "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = {table:String}",
-            {"database": store.database, "table": table},
+            {"database": store.database, "table": name},
         )[0]["engine_full"]
         current = re.search(r" TTL (.*?) SETTINGS ", engine)
         if (current[1] if current else "") == clause:
             continue
         change = f"MODIFY TTL {clause} SETTINGS materialize_ttl_after_modify = 0" if clause else "REMOVE TTL"
-        store.command(f"ALTER TABLE {table} {change}")
+        store.command(f"ALTER TABLE {name} {change}")
 
 
 def _rows(store: Store, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

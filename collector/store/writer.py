@@ -1,4 +1,4 @@
-"""Rows into `otel_traces`: one insert a partition day, the rest of the table's rules kept out of the drain's sight."""
+"""Rows into the table of their signal: one insert per partition day, in the form that suits the store."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,23 +8,19 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.model.columns import EARLIEST_NS, LATEST_NS, LOW_TEXT, NANOSECONDS, SPAN_COLUMNS
+from collector.model.columns import EARLIEST_NS, LATEST_NS, NANOSECONDS
 from collector.store.client import Store
+from collector.store.tables import SPANS, Table
 
-TABLE = "otel_traces"
 _DAY_NS = 86_400 * 1_000_000_000
-
-# Columns whose values, or whose keys, ClickHouse keeps as a dictionary: they are sent as one.
-_LOW_COLUMNS = frozenset(column.name for column in SPAN_COLUMNS if column.clickhouse == LOW_TEXT)
-_LOW_KEYS = frozenset(column.name for column in SPAN_COLUMNS if column.clickhouse.startswith(f"Map({LOW_TEXT}"))
 
 # Days beyond this many in one segment share an insert: a client with a broken clock must not cost thousands of them.
 _MAX_DAYS = 16
 
 
-def clamp(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
-    """`batch` with every Timestamp within ClickHouse's DateTime range, and how many had to be moved."""
-    position = batch.schema.get_field_index("Timestamp")
+def clamp(table: Table, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
+    """`batch` with every time within ClickHouse's DateTime range, and how many had to be moved."""
+    position = batch.schema.get_field_index(table.time)
     times = batch.column(position).cast(pa.int64())
     outside = pc.or_(pc.less(times, EARLIEST_NS), pc.greater(times, LATEST_NS))
     count = pc.sum(outside).as_py() or 0
@@ -34,7 +30,7 @@ def clamp(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
     return batch.set_column(position, batch.schema.field(position), inside.cast(NANOSECONDS)), count
 
 
-class SpanRows(Protocol):
+class TableRows(Protocol):
     """Rows to insert, as batches of one schema: a table, or what makes its batches anew each time it is asked."""
 
     @property
@@ -43,10 +39,10 @@ class SpanRows(Protocol):
     def to_batches(self) -> Iterable[pa.RecordBatch]: ...
 
 
-def by_day(rows: SpanRows, times: Sequence[pa.Array]) -> Iterator[tuple[str, SpanRows, Sequence[int]]]:
-    """`rows` by UTC day of Timestamp: a label stable for these rows, the rows, and their positions in `rows`.
+def by_day(rows: TableRows, times: Sequence[pa.Array]) -> Iterator[tuple[str, TableRows, Sequence[int]]]:
+    """`rows` by UTC day: a label stable for these rows, the rows, and their positions in `rows`.
 
-    `times` are the columns Timestamp of the batches of `rows`.
+    `times` are the table's `time` column in each batch of `rows`.
     """
     days = pc.divide(pa.chunked_array(times, NANOSECONDS).cast(pa.int64()), _DAY_NS)
     counts = sorted(pc.value_counts(days).to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
@@ -67,27 +63,33 @@ def _rows_where(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, Seque
     return table.filter(mask), pc.indices_nonzero(mask).to_pylist()
 
 
-def insert_spans(store: Store, rows: SpanRows, token: str) -> None:
-    """Insert rows of one day (or of the odd remaining days) exactly once. Raises like `Store.insert`."""
-    store.insert(TABLE, as_sent(rows, embedded=store.embedded), token)
+def insert_rows(store: Store, table: Table, rows: TableRows, token: str) -> None:
+    """Insert rows of one day (or of the rare remaining days) exactly once. Raises like `Store.insert`."""
+    store.insert(table.name, as_sent(table, rows, embedded=store.embedded), token)
 
 
-def as_sent(rows: SpanRows, *, embedded: bool) -> Iterator[pa.RecordBatch]:
+def insert_spans(store: Store, rows: TableRows, token: str) -> None:
+    """`insert_rows` into the table of spans."""
+    insert_rows(store, SPANS, rows, token)
+
+
+def as_sent(table: Table, rows: TableRows, *, embedded: bool) -> Iterator[pa.RecordBatch]:
     """The batches of one insert, repeated texts as dictionaries where the store takes them."""
     batches = iter(rows.to_batches())
     first = list(islice(batches, 2))
     # Released servers keep the first dictionary of a stream for all of its batches: several batches go as texts.
-    prepared = with_dictionaries if embedded or len(first) == 1 else without_dictionaries
-    return map(prepared, chain(first, batches))
+    if embedded or len(first) == 1:
+        return (with_dictionaries(table, batch) for batch in chain(first, batches))
+    return map(without_dictionaries, chain(first, batches))
 
 
 # How rows of one day are inserted: `insert_spans`, or something that does it and more.
-Insert = Callable[[Store, SpanRows, str], None]
+Insert = Callable[[Store, TableRows, str], None]
 
 
-def with_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+def with_dictionaries(table: Table, batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same rows with repeated texts as dictionaries: fewer bytes to send, fewer strings for ClickHouse to hash."""
-    columns = [_with_dictionary(name, batch.column(name)) for name in batch.schema.names]
+    columns = [_with_dictionary(table, name, batch.column(name)) for name in batch.schema.names]
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
@@ -99,22 +101,22 @@ def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
-def _with_dictionary(name: str, column: pa.Array) -> pa.Array:
-    if name in _LOW_COLUMNS and not pa.types.is_dictionary(column.type):
+def _with_dictionary(table: Table, name: str, column: pa.Array) -> pa.Array:
+    if name in table.low_columns and not pa.types.is_dictionary(column.type):
         return column.dictionary_encode()
-    if name in _LOW_KEYS:
+    if name in table.low_keys:
         return pa.MapArray.from_arrays(column.offsets, column.keys.dictionary_encode(), column.items)
     return column
 
 
 def insert_versions(store: Store, batch: pa.RecordBatch, purpose: str, insert: Insert = insert_spans) -> None:
-    """Insert new versions of stored rows, by day. Repeated after a crash, the same versions add nothing.
+    """Insert new versions of stored spans, by day. Repeated after a crash, the same versions add nothing.
 
     Raises like `insert`.
     """
     names = ["TraceId", "SpanId", "Version", "PriceStatus", "PriceRef"]
     rows = pa.Table.from_batches([batch])
-    for day, part, _ in by_day(rows, [batch.column("Timestamp")]):
+    for day, part, _ in by_day(rows, [batch.column(SPANS.time)]):
         key = pa.Table.from_batches(part.to_batches()).select(names)
         text = repr([key.column(name).to_pylist() for name in names])
         insert(store, part, f"{purpose}/{hashlib.sha256(text.encode()).hexdigest()}/{day}")

@@ -9,7 +9,7 @@ from collector.web.operations import OPERATIONS
 from collector.web.routing import route, unrouted
 
 
-def web_app(services: Services, gate: Gate) -> Starlette:
+def web_app(gate: Gate, services: Services) -> Starlette:
     """The application. `gate` decides who may ask."""
     routes = [route(operation, services, gate) for operation in OPERATIONS]
     return Starlette(routes=routes, exception_handlers={HTTPException: unrouted})

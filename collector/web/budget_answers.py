@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from collector.budgets.decisions import BudgetState, Decision, iso
 from collector.budgets.forecast import Forecast
-from collector.budgets.periods import Period, Rolling
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit
 from collector.budgets.span_facts import Amount
 from collector.model.budgets import Scope
@@ -53,7 +53,7 @@ def period_json(rule: Rule, period: Period) -> PeriodAnswer:
         "start": iso(period.start, rule),
         "end": iso(period.end, rule),
         "timezone": rule.timezone_name,
-        "rolling": isinstance(rule.schedule, Rolling),
+        "rolling": not rule.schedule.renews,
     }
 
 

@@ -13,10 +13,9 @@ async def healthz(_: Services, __: Call[None, None, None]) -> Result:
 
 
 async def readyz(services: Services, _: Call[None, None, None]) -> Result:
-    state = services.readiness()
-    if state.ready:
-        return answer(Ready(status="ready"))
-    return answer(NotReady(status="not ready", reason=state.reason), 503)
+    if reason := services.unready_reason():
+        return answer(NotReady(status="not ready", reason=reason), 503)
+    return answer(Ready(status="ready"))
 
 
 async def metrics(services: Services, _: Call[None, None, None]) -> Result:

@@ -1,4 +1,4 @@
-"""The table of operations for people: a page of HTML that needs no other file, and `docs/rest.md`."""
+"""The table of operations for people: a page of HTML that needs no other file."""
 
 import html as escaping
 from collections.abc import Iterable, Sequence
@@ -6,11 +6,10 @@ from itertools import groupby
 from typing import Any
 
 from collector.web.openapi import Schemas, failures, parameters_of
-from collector.web.operation import Operation
+from collector.web.operation import AnyOperation
 
 HTML_TYPE = "text/html; charset=utf-8"
 
-_Row = Operation[Any, Any, Any]
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
@@ -20,7 +19,7 @@ td,th{text-align:left;vertical-align:top;padding:.15rem 1rem .15rem 0}.scope{col
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}code{background:#2a2a2a}h3{border-color:#444}}
 """
 
-_INTRODUCTION = """
+INTRODUCTION = """
 Answers are JSON with names in snake_case; money is decimal strings; a time is RFC 3339, and where its nanoseconds
 matter, `..._at_unix_nano` beside it is the same in Unix nanoseconds.
 
@@ -37,65 +36,39 @@ or gzip.
 """.strip()
 
 
-def html(operations: Sequence[_Row]) -> str:
+def html(operations: Sequence[AnyOperation]) -> str:
     """The page at `/api/v1/docs`."""
     schemas = Schemas(operations)
-    body = "".join(f"<p>{_inline(text)}</p>" for text in _INTRODUCTION.split("\n\n"))
-    for tag, rows in _by_tag(operations):
+    body = "".join(f"<p>{_inline(text)}</p>" for text in INTRODUCTION.split("\n\n"))
+    for tag, rows in by_tag(operations):
         body += f"<h2>{tag}</h2>" + "".join(_html_row(row, schemas) for row in rows)
     link = '<p><a href="/api/v1/openapi.json">OpenAPI 3.1</a></p>'
     head = f'<meta charset="utf-8"><title>spanmeter API</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>spanmeter API</h1>{link}{body}</body></html>'
 
 
-def markdown(operations: Sequence[_Row]) -> str:
-    """The text of `docs/rest.md`."""
-    schemas = Schemas(operations)
-    lines = ["# REST", "", "<!-- Rendered by `python -m collector.web`; do not edit. -->", ""]
-    lines += [
-        _INTRODUCTION,
-        "",
-        "`GET /api/v1/openapi.json` is the same as OpenAPI 3.1, `GET /api/v1/docs` as a page.",
-        "",
-    ]
-    for tag, rows in _by_tag(operations):
-        lines += [f"## {tag}", ""]
-        for row in rows:
-            lines += _markdown_row(row, schemas)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _by_tag(operations: Sequence[_Row]) -> Iterable[tuple[str, Iterable[_Row]]]:
+def by_tag(operations: Sequence[AnyOperation]) -> Iterable[tuple[str, Iterable[AnyOperation]]]:
     return groupby(operations, key=lambda operation: operation.tag)
 
 
-def _markdown_row(row: _Row, schemas: Schemas) -> list[str]:
-    lines = [f"### {row.method} {row.path}", "", f"{row.summary} {row.description}", "", _scope(row), ""]
-    inputs = list(_inputs(row, schemas))
-    if inputs:
-        lines += ["| name | in | |", "|---|---|---|"]
-        lines += [f"| `{name}` | {where} | {text} |" for name, where, text in inputs] + [""]
-    return [*lines, "Answers: " + "; ".join(f"{status} {text}" for status, text in _answers(row)), ""]
-
-
-def _html_row(row: _Row, schemas: Schemas) -> str:
+def _html_row(row: AnyOperation, schemas: Schemas) -> str:
     rows = "".join(
         f"<tr><td><code>{_text(name)}</code></td><td>{where}</td><td>{_inline(text)}</td></tr>"
-        for name, where, text in _inputs(row, schemas)
+        for name, where, text in inputs_of(row, schemas)
     )
-    answers = "".join(f"<tr><td>{status}</td><td>{_inline(text)}</td></tr>" for status, text in _answers(row))
+    answers = "".join(f"<tr><td>{status}</td><td>{_inline(text)}</td></tr>" for status, text in answers_of(row))
     return (
         f'<h3 id="{row.name}"><code>{row.method} {_text(row.path)}</code></h3>'
-        f'<p>{_inline(row.summary)} {_inline(row.description)}</p><p class="scope">{_inline(_scope(row))}</p>'
+        f'<p>{_inline(row.summary)} {_inline(row.description)}</p><p class="scope">{_inline(scope_of(row))}</p>'
         f"<table>{rows}</table><table>{answers}</table>"
     )
 
 
-def _scope(row: _Row) -> str:
+def scope_of(row: AnyOperation) -> str:
     return f"Scope: `{row.scope.value}`." if row.scope else "No token is needed."
 
 
-def _inputs(row: _Row, schemas: Schemas) -> Iterable[tuple[str, str, str]]:
+def inputs_of(row: AnyOperation, schemas: Schemas) -> Iterable[tuple[str, str, str]]:
     """Name, place and description of parameters and fields."""
     for parameter in parameters_of(row, schemas):
         yield parameter["name"], parameter["in"], _described(parameter, required=parameter.get("required", False))
@@ -116,7 +89,7 @@ def _shown(default: object) -> str:
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
-def _answers(row: _Row) -> Iterable[tuple[int, str]]:
+def answers_of(row: AnyOperation) -> Iterable[tuple[int, str]]:
     """What it answers itself, then its failures, which are all of one shape."""
     yield from ((status, answer.text) for status, answer in row.answers.items())
     others = sorted(set(failures(row)) - row.answers.keys())

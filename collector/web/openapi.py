@@ -9,7 +9,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from collector import __version__
 from collector.web.answers import Failure
-from collector.web.operation import JSON, Answer, Input, Operation
+from collector.web.operation import JSON, Answer, AnyOperation, Input
 from collector.web.reading import MAX_BODY_BYTES
 
 _REF: Final = "#/components/schemas/{model}"
@@ -31,10 +31,9 @@ _FAILURES: Final[Mapping[int, str]] = {
 _RETRY: Final = {"retry-after": "Seconds until it is worth trying again."}
 
 _Json = dict[str, Any]
-_Row = Operation[Any, Any, Any]
 
 
-def document(operations: Sequence[_Row]) -> _Json:
+def document(operations: Sequence[AnyOperation]) -> _Json:
     """The document, for `/api/v1/openapi.json`."""
     schemas = Schemas(operations)
     paths: dict[str, _Json] = {}
@@ -55,13 +54,13 @@ def document(operations: Sequence[_Row]) -> _Json:
     }
 
 
-def parameters_of(operation: _Row, schemas: "Schemas") -> list[_Json]:
+def parameters_of(operation: AnyOperation, schemas: "Schemas") -> list[_Json]:
     """Parameters in the path, the query, and headers, in this order."""
     inputs = (("path", operation.path_input), ("query", operation.query_input), ("header", operation.header_input))
     return [parameter for where, model in inputs if model for parameter in _parameters(where, model, schemas)]
 
 
-def failures(operation: _Row) -> Iterable[int]:
+def failures(operation: AnyOperation) -> Iterable[int]:
     """Statuses of failures that an operation may answer, besides those it lists itself."""
     yield from (400,) if operation.query_input or operation.body_input or operation.header_input else ()
     yield from (401, 403) if operation.scope else ()
@@ -73,7 +72,7 @@ def failures(operation: _Row) -> Iterable[int]:
 class Schemas:
     """JSON schemas of every input and answer, with their definitions in one place."""
 
-    def __init__(self, operations: Iterable[_Row]) -> None:
+    def __init__(self, operations: Iterable[AnyOperation]) -> None:
         shapes = {id(shape): (shape, mode) for shape, mode in _shapes(operations)}
         asked: list[tuple[int, JsonSchemaMode, TypeAdapter[Any]]] = [
             (key, mode, TypeAdapter(shape)) for key, (shape, mode) in shapes.items()
@@ -92,7 +91,7 @@ class Schemas:
         return dict(self.definitions[schema["$ref"].rpartition("/")[2]]) if "$ref" in schema else schema
 
 
-def _shapes(operations: Iterable[_Row]) -> Iterable[tuple[Any, JsonSchemaMode]]:
+def _shapes(operations: Iterable[AnyOperation]) -> Iterable[tuple[Any, JsonSchemaMode]]:
     yield Failure, "serialization"
     for operation in operations:
         inputs = (operation.path_input, operation.query_input, operation.header_input, operation.body_input)
@@ -100,7 +99,7 @@ def _shapes(operations: Iterable[_Row]) -> Iterable[tuple[Any, JsonSchemaMode]]:
         yield from ((answer.shape, "serialization") for answer in operation.answers.values() if answer.shape)
 
 
-def _operation(operation: _Row, method: str, schemas: Schemas) -> _Json:
+def _operation(operation: AnyOperation, method: str, schemas: Schemas) -> _Json:
     name = operation.name if operation.method == method else f"{operation.name}_{method.lower()}"
     found: _Json = {
         "operationId": name,
@@ -135,7 +134,7 @@ def _parameters(where: str, model: type[Input], schemas: Schemas) -> Iterable[_J
         yield {"name": "more", "in": where, "style": "form", "explode": True, "description": text, "schema": free}
 
 
-def _responses(operation: _Row, schemas: Schemas) -> _Json:
+def _responses(operation: AnyOperation, schemas: Schemas) -> _Json:
     found = {str(status): _response(answer, schemas) for status, answer in operation.answers.items()}
     for status in failures(operation):
         failure = _response(Answer(_FAILURES[status], Failure, _RETRY if status == 503 else {}), schemas)

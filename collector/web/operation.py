@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict
@@ -25,14 +25,6 @@ class Input(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether spans reach the store, and if not, why in a sentence."""
-
-    ready: bool
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Services:
     """What handlers ask."""
 
@@ -42,7 +34,7 @@ class Services:
     jobs: Jobs
     reprice: Callable[[Selection, bool, Progress], Outcome]  # prices a selection again, or only compares (True)
     metrics_text: Callable[[], Awaitable[bytes]]
-    readiness: Callable[[], Readiness]
+    unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
 
 
 P = TypeVar("P", bound=Input | None)
@@ -115,3 +107,6 @@ class Operation(Generic[P, Q, B]):
     def methods(self) -> tuple[str, ...]:
         """The methods that documents list."""
         return ("GET", "POST") if self.method == "ANY" else (self.method,)
+
+
+AnyOperation = Operation[Any, Any, Any]  # of whichever inputs

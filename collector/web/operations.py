@@ -40,7 +40,7 @@ from collector.web.budget_inputs import (
 )
 from collector.web.inputs import Page
 from collector.web.jobs import JobPath, RepriceInput
-from collector.web.operation import Answer, Call, Operation, Result, Services, answer
+from collector.web.operation import Answer, AnyOperation, Call, Operation, Result, Services, answer
 from collector.web.runs import RunsQuery, SpendQuery, TracePath
 
 _RETRY: Final = {"retry-after": "Seconds until it is worth asking again; only of a refusal."}
@@ -52,7 +52,7 @@ _DECISION_HEADERS: Final = {
     "x-spanmeter-reset": "When its period ends.",
 }
 
-BUDGETS: Final[tuple[Operation[Any, Any, Any], ...]] = (
+BUDGETS: Final[tuple[AnyOperation, ...]] = (
     Operation(
         name="check_budgets",
         tag="Budgets",
@@ -187,7 +187,7 @@ BUDGETS: Final[tuple[Operation[Any, Any, Any], ...]] = (
     ),
 )
 
-RUNS: Final[tuple[Operation[Any, Any, Any], ...]] = (
+RUNS: Final[tuple[AnyOperation, ...]] = (
     Operation(
         name="list_runs",
         tag="Runs",
@@ -251,7 +251,7 @@ RUNS: Final[tuple[Operation[Any, Any, Any], ...]] = (
     ),
 )
 
-JOBS: Final[tuple[Operation[Any, Any, Any], ...]] = (
+JOBS: Final[tuple[AnyOperation, ...]] = (
     Operation(
         name="reprice",
         tag="Jobs",
@@ -316,7 +316,7 @@ async def _docs(_: Services, __: Call[None, None, None]) -> Result:
     return Result(_docs_page(), media_type=documents.HTML_TYPE)
 
 
-DAEMON: Final[tuple[Operation[Any, Any, Any], ...]] = (
+DAEMON: Final[tuple[AnyOperation, ...]] = (
     Operation(
         name="get_openapi",
         tag="Daemon",

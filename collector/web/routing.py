@@ -18,7 +18,7 @@ from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal
 from collector.web.answers import Failure, FailureText
 from collector.web.compression import MIN_BYTES, accepted_coding, compressed
-from collector.web.operation import Call, Input, Operation, Result, Services, answer
+from collector.web.operation import AnyOperation, Call, Input, Result, Services, answer
 from collector.web.reading import json_object, reader
 
 log = structlog.get_logger("spanmeter.web")
@@ -28,7 +28,7 @@ _ANYONE = Principal("anyone", "", frozenset())
 _Model = TypeVar("_Model", bound=Input)
 
 
-def route(operation: Operation[Any, Any, Any], services: Services, gate: Gate) -> Route:
+def route(operation: AnyOperation, services: Services, gate: Gate) -> Route:
     """The operation behind its path and method."""
     path = operation.path
     if operation.long_path:
@@ -61,7 +61,7 @@ def failed(error: SpanmeterError) -> Result:
 class _Endpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, operation: Operation[Any, Any, Any], services: Services, gate: Gate) -> None:
+    def __init__(self, operation: AnyOperation, services: Services, gate: Gate) -> None:
         self._operation = operation
         self._services = services
         self._gate = gate

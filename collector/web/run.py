@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from collector.model.money import decimal_text
 from collector.runs import Action, Round, SystemPrompt, Tool, rounds, system_prompt, toolbelt, views
 
 
@@ -14,7 +15,7 @@ def run_json(trace_id: str, spans: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "trace_id": trace_id,
         "spans": len(seen),
-        "cost": _money(sum((span.cost for span in seen if span.cost is not None), Decimal(0))),
+        "cost": decimal_text(sum((span.cost for span in seen if span.cost is not None), Decimal(0))),
         "system_prompt": _prompt(prompt) if prompt else None,
         "tools": [_tool(tool) for tool in toolbelt(seen, found)],
         "rounds": [_round(entry) for entry in found],
@@ -38,7 +39,7 @@ def _round(entry: Round) -> dict[str, Any]:
         "finish_reason": entry.finish_reason,
         "input_tokens": entry.input_tokens,
         "output_tokens": entry.output_tokens,
-        "cost": _money(entry.cost),
+        "cost": None if entry.cost is None else decimal_text(entry.cost),
         "actions": [_action(action) for action in entry.actions],
     }
 
@@ -52,7 +53,3 @@ def _action(action: Action) -> dict[str, Any]:
         "result": action.result,
         "error": action.span.error,
     }
-
-
-def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else format(amount, "f")

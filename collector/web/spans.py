@@ -4,11 +4,12 @@ Read column by column: a row of `otel_traces` has seventy values, and a run may 
 """
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
+
+from collector.model.money import decimal_text
 
 _GROUPS = ("Events", "Links")
 
@@ -57,15 +58,11 @@ def _of_array(array: pa.Array) -> Sequence[Any]:
     if pa.types.is_timestamp(array.type):  # as integers: Python's datetime would cut the nanoseconds
         return [None if value is None else str(value) for value in array.cast(pa.int64()).to_pylist()]
     if pa.types.is_decimal(array.type):
-        return [None if value is None else _money(value) for value in array.to_pylist()]
+        return [None if value is None else decimal_text(value) for value in array.to_pylist()]
     if pa.types.is_string(array.type) and len(array):
         return _of_texts(array)
     values: list[Any] = array.to_pylist()
     return values
-
-
-def _money(amount: Decimal) -> str:
-    return format(amount, "f")
 
 
 def _of_texts(array: pa.StringArray) -> Sequence[str | None]:

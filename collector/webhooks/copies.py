@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.model.columns import NANOSECONDS, TEXT
-from collector.webhooks.database import Database, storable
+from collector.sqlite import Database, Row, storable
 
 # As in schema/clickhouse/0007_budget_events.sql.
 EVENTS = pa.schema(
@@ -73,12 +73,9 @@ class Copier:
 
     def copies(self, limit: int = 1000) -> Copies:
         """Up to `limit` events and as many attempts, oldest first."""
-        events = [dict(row) for row in self._database.rows(_EVENTS, (limit,))]
-        attempts = [dict(row) for row in self._database.rows(_ATTEMPTS, (limit,))]
+        events = self._database.read(_event, "events_to_copy", (limit,))
+        attempts = self._database.read(_attempt, "attempts_to_copy", (limit,))
         marks = Marks(tuple(row.pop("seq") for row in events), tuple(row.pop("seq") for row in attempts))
-        for row in events:
-            row["Scope"] = [storable(value) for value in json.loads(row["Scope"])]
-            row["Webhooks"] = json.loads(row["Webhooks"])
         return Copies(
             pa.RecordBatch.from_pylist(events, EVENTS) if events else None,
             _token(events),
@@ -89,43 +86,19 @@ class Copier:
 
     def copied(self, marks: Marks) -> None:
         """These are in the store; do not hand them out again."""
-        with self._database.transaction() as connection:
-            connection.execute(_EVENTS_COPIED, (json.dumps(marks.events),))
-            connection.execute(_ATTEMPTS_COPIED, (json.dumps(marks.attempts),))
+        with self._database.transaction() as transaction:
+            transaction.run("events_copied", (json.dumps(marks.events),))
+            transaction.run("attempts_copied", (json.dumps(marks.attempts),))
 
 
 def _token(rows: list[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-_EVENTS = """
-SELECT
-    seq,
-    id AS Id,
-    type AS Type,
-    budget AS Budget,
-    scope AS Scope,
-    threshold AS Threshold,
-    period_start AS PeriodStart,
-    period_end AS PeriodEnd,
-    created_ns AS CreatedAt,
-    webhooks AS Webhooks,
-    data AS Data
-FROM events WHERE copied = 0 AND described = 1 ORDER BY seq LIMIT ?
-"""
-_ATTEMPTS = """
-SELECT
-    id AS seq,
-    event_id AS EventId,
-    endpoint AS Endpoint,
-    attempt AS Attempt,
-    at AS At,
-    duration AS Duration,
-    outcome AS Outcome,
-    status AS Status,
-    error AS Error,
-    response AS Response
-FROM attempts WHERE copied = 0 ORDER BY id LIMIT ?
-"""
-_EVENTS_COPIED = "UPDATE events SET copied = 1 WHERE seq IN (SELECT value FROM json_each(?))"
-_ATTEMPTS_COPIED = "UPDATE attempts SET copied = 1 WHERE id IN (SELECT value FROM json_each(?))"
+def _event(row: Row) -> dict[str, Any]:
+    scope = [storable(value) for value in json.loads(row["Scope"])]
+    return {**dict(row), "Scope": scope, "Webhooks": json.loads(row["Webhooks"])}
+
+
+def _attempt(row: Row) -> dict[str, Any]:
+    return dict(row)

@@ -10,12 +10,14 @@ import structlog
 
 from collector.errors import Unavailable
 from collector.model.clock import Clock
-from collector.telemetry import Metrics, Sample
+from collector.telemetry import Metrics, Sample, catalogue
+from collector.waiting import notify, wait_for
 from collector.webhooks.attempt import Made, attempt
 from collector.webhooks.client import Client
-from collector.webhooks.deliveries import Deliveries, Statistics, WebhookDelivery
+from collector.webhooks.deliveries import Deliveries, WebhookDelivery
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.outbox import Outbox
+from collector.webhooks.overview import Statistics
 from collector.webhooks.retries import Outcome, next_delay
 
 log = structlog.get_logger("spanmeter.webhooks")
@@ -67,7 +69,7 @@ class Sender:
     def wake(self) -> None:
         """There may be something to send."""
         if self._loop:
-            self._loop.call_soon_threadsafe(self._awake.set)
+            notify(self._loop, self._awake)
 
     async def run(self) -> None:
         """Send until `stop`. Call `configure` first."""
@@ -112,11 +114,7 @@ class Sender:
         if seconds <= 0 and not self._has_room(endpoints):
             seconds = _LOOK_SECONDS  # what is due waits for an attempt under way, which wakes us
         await self._patiently(lambda: self._keep_house(idle=seconds > 0))
-        try:
-            async with asyncio.timeout(max(seconds, 0.01)):
-                await self._awake.wait()
-        except TimeoutError:
-            pass
+        await wait_for(self._awake, max(seconds, 0.01))
 
     def _has_room(self, endpoints: Mapping[str, Endpoint]) -> bool:
         busy = [name for name, _ in self._under_way.values()]
@@ -173,7 +171,7 @@ class Sender:
             self._outbox.prune()
         if idle or now >= self._count_at:
             self._count_at = now + _LOOK_SECONDS
-            self._statistics = self._deliveries.statistics()
+            self._statistics = self._outbox.overview.statistics()
 
     async def _patiently(self, work: Callable[[], _T]) -> _T | None:
         """`work` in the outbox's thread. While the disk refuses, nothing is lost: what is not noted is sent again."""
@@ -190,8 +188,8 @@ class Sender:
     def _readings(self) -> Iterable[Sample]:
         now = self._statistics
         age = (self._clock.time_ns() - now.oldest) / 1e9 if now.oldest else 0.0
-        yield "gauge", "spanmeter_webhooks_pending", "Deliveries to be sent, now or again.", now.pending
-        yield "gauge", "spanmeter_webhooks_held", "Deliveries of endpoints disabled or not configured.", now.held
-        yield "gauge", "spanmeter_webhooks_failed", "Deliveries given up, within their retention.", now.failed
-        yield "gauge", "spanmeter_webhooks_disabled_endpoints", "Endpoints that answered 410 Gone.", now.disabled
-        yield "gauge", "spanmeter_webhooks_oldest_pending_seconds", "Age of the oldest pending delivery.", age
+        yield Sample(catalogue.WEBHOOKS_PENDING, now.pending)
+        yield Sample(catalogue.WEBHOOKS_HELD, now.held)
+        yield Sample(catalogue.WEBHOOKS_FAILED, now.failed)
+        yield Sample(catalogue.WEBHOOKS_DISABLED_ENDPOINTS, now.disabled)
+        yield Sample(catalogue.WEBHOOKS_OLDEST_PENDING_SECONDS, age)

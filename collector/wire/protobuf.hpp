@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace spanmeter {
+namespace spanmeter::wire {
 
 using Bytes = std::string_view;
 
@@ -23,10 +23,10 @@ constexpr int MAX_GROUPS = 8;
 // The library refuses bodies and fields of 2 GiB and more.
 constexpr uint64_t MAX_SIZE = INT32_MAX;
 
-enum Wire : uint32_t { VARINT = 0, FIXED64 = 1, LENGTH = 2, GROUP = 3, END_GROUP = 4, FIXED32 = 5 };
+enum WireType : uint32_t { VARINT = 0, FIXED64 = 1, LENGTH = 2, GROUP = 3, END_GROUP = 4, FIXED32 = 5 };
 
 // The tag of field `number` in wire type `wire`. A known number in another wire type is an unknown field.
-constexpr uint32_t tag_of(uint32_t number, Wire wire) { return number << 3 | wire; }
+constexpr uint32_t tag_of(uint32_t number, WireType wire) { return number << 3 | wire; }
 constexpr uint32_t message_tag(uint32_t number) { return tag_of(number, LENGTH); }
 constexpr uint32_t bytes_tag(uint32_t number) { return tag_of(number, LENGTH); }
 constexpr uint32_t text_tag(uint32_t number) { return tag_of(number, LENGTH); }
@@ -48,7 +48,7 @@ inline uint64_t little_endian(const char* at, int size) {
     return value;
 }
 
-// -- text ----------------------------------------------------------------------------------------------------------
+// -- text -------------------------------------------------------------------------------------------------------------
 
 // What may follow in a well-formed text: the Unicode Standard, table 3-7 (no overlong forms, no surrogates, nothing
 // beyond U+10FFFF). ANY is between characters; ONE, TWO and THREE need so many more bytes 80..BF; the others are named
@@ -105,14 +105,15 @@ inline bool is_utf8(Bytes text) {
     size_t left = text.size();
     uint64_t state = ANY;
     for (; left >= BLOCK; at += BLOCK, left -= BLOCK) {
-        const uint64_t any = load<uint64_t>(at) | load<uint64_t>(at + 8) | load<uint64_t>(at + 16) | load<uint64_t>(at + 24);
+        const uint64_t any =
+            load<uint64_t>(at) | load<uint64_t>(at + 8) | load<uint64_t>(at + 16) | load<uint64_t>(at + 24);
         if ((any & HIGH) || (state & 63) != ANY) state = utf8_after(state, at, BLOCK);
     }
     for (; left >= 8 && (state & 63) == ANY && !(load<uint64_t>(at) & HIGH); left -= 8) at += 8;
     return (utf8_after(state, at, left) & 63) == ANY;
 }
 
-// -- fields --------------------------------------------------------------------------------------------------------
+// -- fields -----------------------------------------------------------------------------------------------------------
 
 // The fields of one message, in the order they were sent.
 class Reader {
@@ -152,7 +153,7 @@ class Reader {
 
     // Pass over the unknown field whose tag was just read.
     void skip(uint32_t tag) {
-        if (Wire(tag & 7) == GROUP) {
+        if (WireType(tag & 7) == GROUP) {
             skip_group(tag >> 3);
         } else {
             skip_value(tag);
@@ -174,9 +175,9 @@ class Reader {
     }
 
     // Bytes beyond the shortest form are legal. The tenth may only hold the last bit of 64.
-    uint64_t long_varint(int longest) {
+    uint64_t long_varint(int max_bytes) {
         uint64_t value = 0;
-        for (int i = 0; i < longest && at_ < end_; ++i) {
+        for (int i = 0; i < max_bytes && at_ < end_; ++i) {
             const uint8_t byte = uint8_t(*at_++);
             if (i == 9 && byte > 1) break;
             value |= uint64_t(byte & 0x7F) << (7 * i);
@@ -186,7 +187,7 @@ class Reader {
     }
 
     void skip_value(uint32_t tag) {
-        switch (Wire(tag & 7)) {
+        switch (WireType(tag & 7)) {
             case VARINT: varint(); break;
             case FIXED64: take(8); break;
             case LENGTH: bytes(); break;
@@ -201,10 +202,10 @@ class Reader {
         for (int depth = 1; depth > 0;) {
             if (!more()) not_plain();
             const uint32_t inner = tag();
-            if (Wire(inner & 7) == GROUP) {
+            if (WireType(inner & 7) == GROUP) {
                 if (depth == MAX_GROUPS) not_plain();
                 open[depth++] = inner >> 3;
-            } else if (Wire(inner & 7) == END_GROUP) {
+            } else if (WireType(inner & 7) == END_GROUP) {
                 if (open[--depth] != inner >> 3) not_plain();
             } else {
                 skip_value(inner);
@@ -230,4 +231,4 @@ inline void each_of_request(Bytes body, Take take) {
     }
 }
 
-}  // namespace spanmeter
+}  // namespace spanmeter::wire

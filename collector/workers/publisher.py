@@ -1,7 +1,6 @@
 """The end of a receiver process: its sealed segments go to the process that drains."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import structlog
 from collector.model.clock import Clock
 from collector.spool import Spool
 from collector.spool.shares import Elsewhere
+from collector.waiting import notify, wait_for
 
 log = structlog.get_logger("spanmeter.publisher")
 
@@ -47,14 +47,12 @@ class Publisher:
     async def run(self) -> None:
         """Publish until stopped. Raises what ended the spool's writing thread."""
         loop = self._loop = asyncio.get_running_loop()
-        self._spool.on_change(lambda: _notify(loop, self._changed))
+        self._spool.on_change(lambda: notify(loop, self._changed))
         while not self._stopping:
             self._spool.check()
             self._changed.clear()
             pause = await self._publish()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._changed.wait()
+            await wait_for(self._changed, pause)
 
     def stop(self) -> None:
         """Let `run` return. What is still here is collected once the process has ended."""
@@ -93,8 +91,3 @@ class Publisher:
             self._elsewhere.gave(segment.size)
             self._loop.call_soon_threadsafe(self._published)
         return moved
-
-
-def _notify(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop is gone, and with it who waited
-        loop.call_soon_threadsafe(event.set)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import structlog
 from collector.config import AuthConfig, Config, split_endpoint
 from collector.errors import StartError
 from collector.net.sockets import bound
+from collector.part import Part
 from collector.spool import Spool
 from collector.spool.shares import collect, share
-from collector.telemetry import Sample
+from collector.telemetry import Sample, catalogue
+from collector.waiting import wait_for
 from collector.workers.channel import Channel, MessageKind
 
 log = structlog.get_logger("spanmeter.workers")
@@ -34,8 +36,12 @@ _PORT_POLL = 0.05
 _KILL_AFTER = 5.0
 
 
-class Workers:
+class Workers(Part):
     """As many receiver processes as `config.processes`, on the same ports. What they seal is taken up by `spool`."""
+
+    name = "receivers"
+    settings = ("receivers", "auth", "limits", "dedupe", "processes")
+    reloadable = ("auth",)
 
     def __init__(self, config: Config, spool: Spool) -> None:
         self._config = config
@@ -43,9 +49,14 @@ class Workers:
         self._published = asyncio.Event()
         self._workers = [_Worker(number, spool.directory, self._published.set) for number in range(config.processes)]
         self._reserved: list[socket.socket] = []
+        self._ports: dict[str, int] = {}
 
-    async def start(self) -> dict[str, int]:
-        """Serve; the ports taken, by `grpc` and `http`. Raises StartError when one cannot be had."""
+    @property
+    def ports(self) -> Mapping[str, int]:
+        return self._ports
+
+    async def open(self) -> None:
+        """Serve `grpc` and `http`. Raises StartError when a port cannot be had."""
         protocols = self._config.receivers.otlp.protocols
         endpoints = {"grpc": protocols.grpc.endpoint, "http": protocols.http.endpoint}
         ports = {name: await self._reserve(endpoint, f"OTLP/{name}") for name, endpoint in endpoints.items()}
@@ -66,7 +77,7 @@ class Workers:
         except StartError:
             await self.stop(0.0)
             raise
-        return ports
+        self._ports = ports
 
     async def _all(self, steps: Iterable["asyncio.Future[None]"]) -> None:
         """Wait until every worker has come so far. Raises StartError when one has not."""
@@ -116,10 +127,10 @@ class Workers:
         for sock in self._reserved:
             sock.close()
 
-    def reload(self, auth: AuthConfig) -> None:
+    async def reload(self, config: Config) -> None:
         """Use these tokens from the next request on."""
         for worker in self._workers:
-            worker.reload(auth)
+            worker.reload(config.auth)
 
     def unready_reason(self) -> str:
         """Why not all of them accept spans, as a sentence; empty when they do."""
@@ -133,9 +144,9 @@ class Workers:
 
     def readings(self) -> Iterable[Sample]:
         accepting = sum(worker.accepting for worker in self._workers)
-        yield "gauge", "spanmeter_workers_accepting", "Receiver processes that accept spans.", accepting
+        yield Sample(catalogue.WORKERS_ACCEPTING, accepting)
         restarts = sum(worker.restarts for worker in self._workers)
-        yield "counter", "spanmeter_worker_restarts", "Receiver processes started again after they ended.", restarts
+        yield Sample(catalogue.WORKER_RESTARTS, restarts)
 
 
 class _Worker:
@@ -180,7 +191,7 @@ class _Worker:
                 retry_in=pause,
             )
             self.restarts += 1
-            await _within(pause, self._stopping)
+            await wait_for(self._stopping, pause)
             pause = min(pause * 2, _MAX_PAUSE)
 
     async def _live(self) -> int | None:
@@ -281,12 +292,3 @@ def _environment() -> dict[str, str]:
 def _with_port(endpoint: str, port: int) -> str:
     _, configured = split_endpoint(endpoint)
     return endpoint if configured else f"{endpoint.rpartition(':')[0]}:{port}"
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Wait for `event`, at most so long."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

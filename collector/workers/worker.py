@@ -16,11 +16,11 @@ from collector.config import AuthConfig, Config
 from collector.errors import SpanmeterError, StartError
 from collector.files import sync_directory
 from collector.model.clock import Clock, SystemClock
-from collector.receive.receiver import Receiver, spool_readings
+from collector.receive.receiver import Receiver
 from collector.runtime import collect_cycles
-from collector.spool import Spool
+from collector.spool import Spool, recent, segments_in
+from collector.spool.queue import spool_readings
 from collector.spool.shares import Elsewhere, share
-from collector.spool.spool import recent, segments_in
 from collector.telemetry import Metrics, set_up_logs
 from collector.workers.channel import Channel, MessageKind
 from collector.workers.publisher import Publisher
@@ -54,7 +54,7 @@ class Worker:
             self._channel.send(MessageKind.READY)
             if not await self._obey(until=MessageKind.SERVE):
                 return
-            await self._intake.start()
+            await self._intake.open()
             self._channel.send(MessageKind.ACCEPTING)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publisher.run(), name="publisher")
@@ -76,7 +76,7 @@ class Worker:
             if kind is until:
                 return True
             if kind is MessageKind.AUTH:
-                self._intake.reload(AuthConfig.model_validate(value))
+                await self._intake.reload(self._config.model_copy(update={"auth": AuthConfig.model_validate(value)}))
             elif kind is MessageKind.METRICS:
                 self._channel.send(MessageKind.METRICS, generate_latest(self._metrics.registry).decode())
         return False

@@ -21,6 +21,7 @@ from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.columns import SPAN_COLUMNS
 from collector.store import Store, migrate, open_store, writer
 from collector.store.migrate import migrations
+from collector.store.tables import SPANS
 from collector.store.writer import as_sent, with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
@@ -199,7 +200,7 @@ def test_enriched_values_come_back(fresh: Store) -> None:
 
 def test_repeated_texts_are_sent_as_dictionaries() -> None:
     rows = batch("a", "a", "b")
-    sent = with_dictionaries(rows)
+    sent = with_dictionaries(SPANS, rows)
     assert sent.column("SpanName").dictionary.to_pylist() == ["a", "b"]
     assert sent.column("ResourceAttributes").keys.dictionary.to_pylist() == ["service.name"]
     assert sent.to_pylist() == rows.to_pylist()
@@ -209,12 +210,12 @@ def test_several_batches_go_to_a_server_as_texts_and_one_with_dictionaries() -> 
     """Released servers take the first dictionary of a stream for all of its batches."""
 
     def kinds(*batches: pa.RecordBatch, embedded: bool) -> list[bool]:
-        sent = as_sent(pa.Table.from_batches(batches), embedded=embedded)
+        sent = as_sent(SPANS, pa.Table.from_batches(batches), embedded=embedded)
         return [pa.types.is_dictionary(part.schema.field("SpanName").type) for part in sent]
 
     rows = batch("a", "a")
     assert kinds(rows, embedded=False) == [True]
-    assert kinds(with_dictionaries(rows), with_dictionaries(rows), embedded=False) == [False, False]
+    assert kinds(with_dictionaries(SPANS, rows), with_dictionaries(SPANS, rows), embedded=False) == [False, False]
     assert kinds(rows, rows, rows, embedded=True) == [True, True, True]
 
 

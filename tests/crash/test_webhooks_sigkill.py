@@ -50,7 +50,7 @@ async def main():
     while mode == "record":
         await asyncio.to_thread(record, outbox, sender, number)
         number += 1
-    while outbox.deliveries.statistics().pending:
+    while outbox.overview.statistics().pending:
         outbox.deliveries.replay(failed=True)  # those that were answered with an error are due now
         await asyncio.sleep(0.1)
     sender.stop()

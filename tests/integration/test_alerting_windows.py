@@ -186,6 +186,6 @@ def test_where_memory_ends_the_window_is_kept_and_the_day_before_given_up(bench:
         told.alerting.tick()
     rule = told.rules.by_name("b")
     assert told.ledger.size() <= 12
-    assert told.ledger.whole_from(rule, told.clock.now_ns) > rule.schedule.kept(told.clock.now_ns).start
+    assert told.ledger.complete_from(rule) > rule.schedule.kept(told.clock.now_ns).start
     assert told.ledger.spend_in(rule, ("u",), period_at(rule, told.clock.now_ns)).calls == 7
     assert [line[2] for line in told.lines()] == ["0.5"]

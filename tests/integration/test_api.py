@@ -10,8 +10,8 @@ import pytest
 from starlette.applications import Starlette
 
 from collector.admit.auth import hash_token
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.config import PricingConfig
 from collector.enrich import RecentTraces

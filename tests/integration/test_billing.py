@@ -13,8 +13,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.admit.validate import validate_traces
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.config import PricingConfig
 from collector.decode import decode, one_span
 from collector.enrich import RecentTraces
@@ -55,7 +55,7 @@ def captured(case: str) -> list[Envelope]:
 
 
 def single_spans(envelopes: list[Envelope]) -> list[Envelope]:
-    return [one_span(envelope, row) for envelope in envelopes for row in range(envelope.spans)]
+    return [one_span(envelope, row) for envelope in envelopes for row in range(envelope.items)]
 
 
 def deliver(store: Store, billing: Billing, envelopes: list[Envelope]) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,25 +11,30 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from collector import drain
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.cli import main
 from collector.config import PricingConfig, SpoolConfig, StoreConfig
 from collector.decode import decode
-from collector.drain import Drain
+from collector.drain import Drain, span_path
 from collector.enrich import RecentTraces
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.columns import LATEST_NS
-from collector.model.envelope import Envelope
+from collector.model.envelope import Envelope, Signal
 from collector.spool import DeadLetter, Segment, Spool
 from collector.store import Store, open_store
 from collector.store.errors import OutOfMemory
+from collector.store.tables import SPANS
+from collector.store.writer import Insert, insert_rows
 from collector.telemetry import Metrics
 from tests.support.clock import FakeClock
 from tests.support.spans import DAY_NS, START_NS, envelope
 
 REFUSE_POISON = "ALTER TABLE otel_traces ADD CONSTRAINT no_poison CHECK SpanName != 'poison'"
 ALLOW_POISON = "ALTER TABLE otel_traces DROP CONSTRAINT no_poison"
+
+
+OTEL_LOGS = replace(SPANS, name="otel_logs", token_prefix="logs/")
 
 
 class Bench:
@@ -48,7 +55,7 @@ class Bench:
             self.spool,
             self.deadletter,
             self.present_store,
-            Billing(enricher(PricingConfig()), RecentTraces(10_000)),
+            {Signal.TRACES: span_path(Billing(enricher(PricingConfig()), RecentTraces(10_000)), self.metrics)},
             self.clock,
             self.metrics,
             flush_interval=0,
@@ -83,7 +90,7 @@ class Bench:
 
     def run_until_empty(self) -> None:
         async def run() -> None:
-            self.drain.stop()
+            self.drain.finish()
             await self.drain.run()
 
         asyncio.run(run())
@@ -91,6 +98,21 @@ class Bench:
 
     def counted(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"spanmeter_{name}_total", labels) or 0.0
+
+
+class Plain:
+    """Rows that go into `otel_logs` as they were decoded."""
+
+    def __init__(self, _: Store, batches: Sequence[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self.num_rows = sum(batch.num_rows for batch in batches)
+
+    def to_batches(self) -> Sequence[pa.RecordBatch]:
+        return self._batches
+
+    @contextmanager
+    def inserting(self, *, again: bool) -> Iterator[Insert]:  # noqa: ARG002
+        yield lambda store, rows, token: insert_rows(store, OTEL_LOGS, rows, token)
 
 
 @pytest.fixture
@@ -189,7 +211,7 @@ def test_poison_is_set_aside_alone(bench: Bench, store: Store, spans: int, at: i
     assert [entry.reason for entry in entries] == [Reason.POISON]
     assert "no_poison" in entries[0].message
     assert entries[0].envelope
-    assert entries[0].envelope.spans == 1
+    assert entries[0].envelope.items == 1
     assert b"poison" in entries[0].envelope.payload
     assert bench.counted("drain_dead_lettered_spans", reason="poison") == 1
 
@@ -283,9 +305,7 @@ def test_what_was_stored_in_halves_is_never_stored_whole(bench: Bench, store: St
     assert list((bench.directory / "spool").glob("*.halved")) == []
 
 
-def test_envelopes_that_are_too_many_for_one_batch_are_decoded_in_several(
-    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_envelopes_that_are_too_many_for_one_batch_are_decoded_in_several(bench: Bench, store: Store) -> None:
     """A column of a batch holds 2 GiB; here a batch holds three rows."""
 
     def of_three(envelopes: Sequence[Envelope]) -> pa.RecordBatch:
@@ -294,7 +314,7 @@ def test_envelopes_that_are_too_many_for_one_batch_are_decoded_in_several(
             raise Rejected(Reason.TOO_LARGE, "These rows are too large for one batch.")
         return batch
 
-    monkeypatch.setattr(drain, "decode", of_three)
+    bench.drain._paths = {signal: replace(path, decode=of_three) for signal, path in bench.drain._paths.items()}
     broken = Envelope("default", START_NS, 1, b"\x0a\xffnot protobuf")
     bench.spooled(envelope(1, ["a", "b"]), envelope(2, ["c", "d"]), broken, envelope(3, ["e"]), envelope(4, ["f"]))
     bench.run_until_empty()
@@ -320,6 +340,48 @@ def test_poison_behind_an_envelope_that_does_not_decode_is_still_the_right_row(b
     assert names(store) == ["a", "b"]
     poison = [entry.envelope for entry in bench.deadletter.entries() if entry.reason is Reason.POISON]
     assert [item.payload.count(b"poison") for item in poison if item] == [1]
+
+
+def test_an_envelope_of_a_signal_without_a_path_is_set_aside_and_replayed(bench: Bench, store: Store) -> None:
+    """Also between traces, of which one is poison: that is still the right row."""
+    store.command(REFUSE_POISON)
+    logs = Envelope("team", START_NS, 4, b"log records", signal=Signal.LOGS)
+    bench.spooled(envelope(1, ["a"]), logs, envelope(2, ["b", "poison"]))
+    bench.run_until_empty()
+    assert names(store) == ["a", "b"]
+    kept = {entry.reason: entry for entry in bench.deadletter.entries()}
+    assert kept.keys() == {Reason.SIGNAL, Reason.POISON}
+    assert kept[Reason.SIGNAL].envelope == logs
+    assert "does not store logs" in kept[Reason.SIGNAL].message
+    poison = kept[Reason.POISON].envelope
+    assert poison
+    assert b"poison" in poison.payload
+    assert bench.counted("drain_dead_lettered_spans", reason="unsupported_signal") == 4
+    assert main(["replay", "--data-dir", str(bench.directory)]) == 0
+    bench.spool.reclaim()
+    bench.run_until_empty()
+    assert [entry.envelope for entry in bench.deadletter.entries() if entry.reason is Reason.SIGNAL] == [logs]
+
+
+def test_two_signals_of_a_segment_go_their_own_paths(bench: Bench, store: Store) -> None:
+    """Their inserts have tokens of their own, also on the same day, and their poison names of its own."""
+    store.command("CREATE TABLE otel_logs AS otel_traces")
+    store.command("ALTER TABLE otel_logs ADD CONSTRAINT no_poison CHECK SpanName != 'poison'")
+    traces = bench.drain._paths[Signal.TRACES]
+    paths = {Signal.TRACES: traces, Signal.LOGS: replace(traces, table=OTEL_LOGS, enrich=Plain)}
+    first, second = (replace(envelope(n, names), signal=Signal.LOGS) for n, names in [(1, ["x"]), (2, ["y", "poison"])])
+    segment = bench.spooled(first, envelope(3, ["a"]), second, envelope(4, ["b"]))
+    for _ in range(2):
+        bench.drain._paths = paths
+        bench.drain.deliver_once(segment)
+        bench.reopen()
+    assert names(store) == ["a", "b"]
+    logs = store.query("SELECT SpanName FROM otel_logs ORDER BY SpanName", {})
+    assert logs.column(0).to_pylist() == ["x", "y"]
+    (entry,) = bench.deadletter.entries()
+    assert entry.name == f"{segment.id}-2-1"
+    assert entry.envelope
+    assert (entry.envelope.signal, entry.envelope.items) == (Signal.LOGS, 1)
 
 
 def test_a_damaged_frame_is_set_aside_with_its_bytes(bench: Bench, store: Store) -> None:
@@ -413,7 +475,7 @@ def assert_waited_for(bench: Bench, segment: Segment) -> None:
 
 
 def test_a_missing_table_is_waited_for(bench: Bench, store: Store) -> None:
-    """A table someone dropped, or renamed, is mended by people; the spans wait."""
+    """A table someone dropped, or renamed, is repaired by people; the spans wait."""
     store.command("RENAME TABLE otel_traces TO elsewhere")
     segment = bench.spooled(envelope(1, ["a"]))
     assert_waited_for(bench, segment)
@@ -460,7 +522,7 @@ def test_a_cancellation_that_comes_with_news_is_heard(bench: Bench) -> None:
         draining = asyncio.create_task(bench.drain.run())
         await asyncio.sleep(0)  # into its first wait
         bench.spool.append(envelope(1, ["a"]))
-        bench.drain.stop()
+        bench.drain.finish()
         draining.cancel()
         with pytest.raises(asyncio.CancelledError):
             async with asyncio.timeout(5):

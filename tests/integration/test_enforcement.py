@@ -128,7 +128,7 @@ def test_values_are_compared_by_as_many_characters_as_the_ledger_keeps(opened: O
 def test_a_value_without_room_is_told_what_all_of_these_spent(opened: Open) -> None:
     """It may be refused too early, never too late; the values with sums of their own are not touched by it."""
     desk = opened({**MONTH, "per": ["user"], "limit_usd": 10})
-    desk.ledger._max_values = 2
+    desk.ledger._room.max_values = 2
     for number in range(6):
         desk.spend("2.5", user=f"u{number}")
     first, last, never = (desk.enforcement.check(run(user=user)) for user in ("u0", "u5", "someone else"))

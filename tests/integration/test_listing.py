@@ -13,7 +13,6 @@ from collector.query.listing import RunKey, RunsWanted, nanoseconds
 from collector.query.service import Query
 from collector.store import Store
 from collector.store.migrate import migrations
-from collector.store.sql import statements
 
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 END = BEGIN + timedelta(days=4)
@@ -142,7 +141,7 @@ LOOKUP = "SELECT TraceId, Project, min(Start), max(End) FROM otel_traces_trace_i
 def test_the_lookup_is_copied_and_fed_after_its_migration(filled: Store) -> None:
     before = filled.query(LOOKUP, {})
     migration = next(found for found in migrations() if found.name == "trace_lookup_granules")
-    for statement in statements(migration.text):
+    for statement in migration.statements:
         filled.command(statement)
     assert before.num_rows == 200
     assert filled.query(LOOKUP, {}).equals(before)

@@ -16,8 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.config import PricingConfig
 from collector.enrich import RecentTraces

@@ -57,7 +57,7 @@ def accepted(daemon: DaemonProcess) -> set[tuple[str, str]]:
     }
 
 
-def settle_leases(daemon: DaemonProcess, senders: list[Exporter]) -> Tally:
+def all_stored(daemon: DaemonProcess, senders: list[Exporter]) -> Tally:
     """Let everything be acknowledged and stored, and count."""
     finish(senders)
     assert daemon.stop() == 0, daemon.log_tail()
@@ -83,7 +83,7 @@ def test_both_receive_and_a_stop_under_load_leaves_nothing(daemon: DaemonProcess
     assert segments(daemon) == []
     daemon.start()
     daemon.wait_until_ready()
-    result = settle_leases(daemon, senders)
+    result = all_stored(daemon, senders)
     say(f"two receiver processes, stopped once under load: {result}")
     result.assert_exact()
 
@@ -100,7 +100,7 @@ def test_workers_killed_under_load(daemon: DaemonProcess, say: Callable[[str], N
         moments.choice(workers(daemon)).kill()
         wait_until(lambda number=number: daemon.metric("spanmeter_worker_restarts_total") > number, 30, "a restart")  # type: ignore[misc]
         daemon.wait_until_ready()
-    result = settle_leases(daemon, senders)
+    result = all_stored(daemon, senders)
     say(f"3 SIGKILLs of a worker, {retries(senders)} retried sends: {result}")
     result.assert_exact(raw=False)
 
@@ -118,7 +118,7 @@ def test_the_daemon_killed_under_load(daemon: DaemonProcess, say: Callable[[str]
         daemon.kill()
         daemon.start()
     daemon.wait_until_ready()
-    result = settle_leases(daemon, senders)
+    result = all_stored(daemon, senders)
     say(f"3 SIGKILLs of the daemon, {retries(senders)} retried sends: {result}")
     result.assert_exact(raw=False)
 
@@ -137,7 +137,7 @@ def test_fewer_processes_take_up_what_more_have_left(daemon: DaemonProcess) -> N
     daemon.settings += ["processes=1", "store.url=chdb://"]
     daemon.start()
     daemon.wait_until_ready()
-    result = settle_leases(daemon, senders)
+    result = all_stored(daemon, senders)
     result.assert_exact(raw=False)
 
 
@@ -157,7 +157,7 @@ def test_the_limit_of_the_spool_is_for_all_together(daemon: DaemonProcess) -> No
     assert daemon.stop() == 0, daemon.log_tail()
     daemon.start()
     daemon.wait_until_ready()
-    result = settle_leases(daemon, senders)
+    result = all_stored(daemon, senders)
     assert result.lost == 0
     assert result.stored == result.acknowledged
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply, compare, outcome_json
 from collector.config import PricingConfig
 from collector.enrich import Enricher, RecentTraces

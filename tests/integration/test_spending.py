@@ -9,13 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.app import enricher
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply
 from collector.budgets.decisions import period_at
-from collector.budgets.ledger import Changes, LeaseSpend, Ledger
-from collector.budgets.ledger_account import OTHER
-from collector.budgets.periods import Calendar
+from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
 from collector.budgets.rules import Rule, Rules
 from collector.budgets.span_facts import NOTHING, Amount
 from collector.config import Config, PricingConfig
@@ -24,7 +22,7 @@ from collector.enrich import Enricher, RecentTraces
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.query.spend_queries import exact_spend
-from collector.spending.feed import Spending
+from collector.spending.ledger_writer import Spending
 from collector.store import Store
 from collector.store.sql import named_query
 from collector.store.writer import by_day
@@ -102,12 +100,12 @@ class Bench:
 
     def kept(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
         """The ledger's sums, without those of nothing."""
-        starts = sorted(self.ledger.kept(rule))
+        starts = sorted(self.ledger.starts(rule))
         cells = {start: self.ledger.cells(rule, start) for start in starts}
         return _without_nothing(cells)
 
     def exact(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
-        starts = sorted(self.ledger.kept(rule))
+        starts = sorted(self.ledger.starts(rule))
         found = exact_spend(self.store, rule, starts) if starts else {}
         return _without_nothing({start: found.get(start, {}) for start in starts})
 
@@ -156,7 +154,7 @@ def _of_run(name: str, row: Call, rows: Sequence[Call]) -> str:
 
 def _start(rule: Rule, ns: int) -> int:
     schedule = rule.schedule
-    return schedule.at(ns).start if isinstance(schedule, Calendar) else schedule.bucket(ns)
+    return schedule.slot(ns).start
 
 
 few = st.sampled_from
@@ -225,7 +223,7 @@ def test_the_ledger_is_what_the_store_says(store: Store, steps: list[Any], wrong
     bench.reprice(RIGHT)
     bench.assert_equal()
     for rule in bench.rules:
-        assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.kept(rule))), rule.name
+        assert bench.kept(rule) == by_hand(rule, list(rows.values()), sorted(bench.ledger.starts(rule))), rule.name
 
 
 def test_what_another_replica_has_stored_is_found_by_reconciling(store: Store) -> None:
@@ -237,7 +235,7 @@ def test_what_another_replica_has_stored_is_found_by_reconciling(store: Store) -
     assert one.kept(one.rules.by_name("all")) == by_hand(
         one.rules.by_name("all"),
         [Call(1, 1, NOW, 500), Call(2, 1, NOW, 700)],
-        sorted(one.ledger.kept(one.rules.by_name("all"))),
+        sorted(one.ledger.starts(one.rules.by_name("all"))),
     )
     assert list(one.spending.reconcile()) == []
 
@@ -258,7 +256,7 @@ def test_values_beyond_the_bound_share_one_sum(store: Store) -> None:
     assert list(bench.spending.reconcile()) == []
     bench.deliver([Call(3, 1, NOW + 3, 9, user="u3"), Call(7, 1, NOW + 7, 8, user="u7")])
     assert list(bench.spending.reconcile()) == [], "what shares a sum is compared as one"
-    bench.ledger._max_values = 1_000
+    bench.ledger._room.max_values = 1_000
     assert list(bench.spending.reconcile()) == [], "and parted where there is room, which corrects nothing"
     bench.assert_equal()
 
@@ -316,7 +314,7 @@ def test_hours_that_are_over_are_not_kept(store: Store) -> None:
         bench.deliver([Call(1, hour + 1, bench.clock.now_ns, 1000 + hour)])
         bench.clock.advance(3600)
     list(bench.spending.reconcile())
-    assert len(list(bench.ledger.kept(bench.rules.by_name("hour")))) <= 2
+    assert len(list(bench.ledger.starts(bench.rules.by_name("hour")))) <= 2
     bench.deliver([Call(1, 1, NOW, 7000)])
     bench.assert_equal()
 
@@ -448,15 +446,14 @@ def test_spans_of_a_period_long_ago_are_added_to_what_the_store_has(store: Store
     bench.deliver([Call(2, 1, old, 500, feature="a", user="u1")])
     bench.assert_equal()
     rule = bench.rules.by_name("berlin-day")
-    assert isinstance(rule.schedule, Calendar)
-    assert bench.ledger.spend_in(rule, ("a",), rule.schedule.at(old)).tokens == 1500
+    assert bench.ledger.spend_in(rule, ("a",), rule.schedule.current(old)).tokens == 1500
 
 
 def test_clocks_that_are_wrong_by_years_make_no_periods(store: Store) -> None:
     bench = Bench(store, rules_of(*BUDGETS), RIGHT)
     bench.deliver([Call(n, 1, n * 400 * 24 * HOUR, 1000 + n) for n in range(1, 60)])
     for rule in bench.rules:
-        assert len(list(bench.ledger.kept(rule))) <= 2 or rule.name == "rolling"
+        assert len(list(bench.ledger.starts(rule))) <= 2 or rule.name == "rolling"
     bench.assert_equal()
 
 

@@ -20,9 +20,9 @@ from structlog.testing import capture_logs
 
 from collector.telemetry import Metrics
 from collector.webhooks.client import Client
-from collector.webhooks.deliveries import Summary
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.outbox import Outbox
+from collector.webhooks.overview import Summary
 from collector.webhooks.retries import DELAYS
 from collector.webhooks.sender import Sender
 from tests.conformance.test_tls import Authority
@@ -57,7 +57,7 @@ class Sending:
         """The deliveries, once `count` of them are in this state after so many attempts."""
 
         def found() -> list[Summary]:
-            latest = self.outbox.deliveries.latest(1000)
+            latest = self.outbox.overview.latest(1000)
             return [one for one in latest if (one.state, one.attempts) == (state, attempts)]
 
         await self.until(lambda: len(found()) == count)
@@ -208,7 +208,7 @@ def test_410_disables_the_endpoint_and_only_it(tmp_path: Path) -> None:
             endpoints = {"ops": ops.endpoint(max_concurrency=1), "team": team.endpoint("team")}
             async with sending(tmp_path, *endpoints.values()) as work:
                 work.record(1, 2, webhooks=("ops", "team"))
-                await work.until(lambda: work.outbox.deliveries.statistics().held == 2)
+                await work.until(lambda: work.outbox.overview.statistics().held == 2)
                 await asyncio.to_thread(team.wait, 2)
                 work.record(3)
                 await work.pass_time(86_400)
@@ -319,7 +319,7 @@ def test_of_a_long_answer_the_beginning_is_read(tmp_path: Path) -> None:
             async with sending(tmp_path, ops.endpoint()) as work:
                 work.record(1)
                 await work.ended("pending", 1)
-                (row,) = work.outbox._database.rows("SELECT response FROM attempts")
+                (row,) = work.outbox._database._connection.execute("SELECT response FROM attempts")
                 assert row["response"] == "\ufffdx" * 500
 
     run(scenario())
@@ -497,7 +497,7 @@ def test_a_stop_lets_attempts_under_way_end(tmp_path: Path) -> None:
                 work.record(2)
                 let_go.set()
         outbox = Outbox(tmp_path / "webhooks.db", FakeClock(time.time_ns()))
-        states = {one.event_id: one.state for one in outbox.deliveries.latest(9)}
+        states = {one.event_id: one.state for one in outbox.overview.latest(9)}
         outbox.close()
         assert states == {an_event(1).id: "delivered", an_event(2).id: "pending"}
         assert len(ops.received) == 1
@@ -532,10 +532,10 @@ def test_while_the_disk_refuses_the_sender_goes_on_trying(tmp_path: Path) -> Non
             async with sending(tmp_path, ops.endpoint()) as work:
                 work.record(1)
                 await work.ended("delivered", 1)
-                work.outbox._database.rows("ALTER TABLE deliveries RENAME TO gone")
+                work.outbox._database._connection.execute("ALTER TABLE deliveries RENAME TO gone")
                 work.sender.wake()
                 await work.until(lambda: any("cannot be used" in str(entry.get("why")) for entry in logs))
-                work.outbox._database.rows("ALTER TABLE gone RENAME TO deliveries")
+                work.outbox._database._connection.execute("ALTER TABLE gone RENAME TO deliveries")
                 work.record(2)
                 await work.ended("delivered", 1, count=2)
 

@@ -92,7 +92,7 @@ def test_disabled_endpoints_are_shown_and_enabled(capsys: pytest.CaptureFixture[
     assert "to ops: held after 1 attempt; It answered 410 Gone.\n" in printed
     assert run(capsys, config, "enable", "ops")[0] == 0
     assert "DISABLED" not in run(capsys, config, "list")[1]
-    assert outbox.deliveries.statistics().pending == 2
+    assert outbox.overview.statistics().pending == 2
     outbox.deliveries.succeeded(delivery, Attempt(1, 1, "delivered", 200))
     assert run(capsys, config, "replay", delivery.event_id)[1].startswith("1 deliveries are queued")
     assert run(capsys, config, "replay", "--since", "2020-01-01")[1].startswith("2 deliveries are queued")

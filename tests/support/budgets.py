@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from collector.budgets.ledger import Ledger
-from collector.budgets.periods import Calendar
 from collector.budgets.rules import Rules
 from collector.budgets.span_facts import Amount
 from collector.config import Config, EnforcementConfig
@@ -28,7 +27,7 @@ def spent(
     """Count one call, of the project `default` where none is said."""
     amount = Amount(picodollars(usd), tokens, 1, unpriced)
     for rule, scope in rules_.matching(Dimensions(**{"project": "default", **stated})):
-        start = ledger.start_of(rule, now, now)
+        start = rule.schedule.countable(now, now)
         assert start is not None
         ledger.add(rule, scope, start, amount)
 
@@ -41,9 +40,8 @@ class Desk:
         self.clock = FakeClock()
         self.ledger = Ledger(100_000)
         self.ledger.keep(self.rules.rules)
-        for rule in self.rules:
-            if isinstance(rule.schedule, Calendar):
-                self.ledger.load(rule, rule.schedule.at(self.clock.now_ns).start, {})
+        for rule, schedule in self.rules.calendar.values():
+            self.ledger.load(rule, schedule.at(self.clock.now_ns).start, {})
         self.ledger.ready = True
         self.config = EnforcementConfig.model_validate({"fail": fail})
         self.why_ill: str | None = None

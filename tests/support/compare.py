@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from collector.config import schema_root
 from collector.enrich.conventions.content import content_of
 from collector.enrich.conventions.reader import Conventions, load
 from collector.enrich.conventions.usage import INCONSISTENT
 from collector.model.facts import Facts, Kind, SpanView
+from collector.schema import schema_root
 from tests.support.captured import Captured, spans, truth
 
 Pair = tuple[Captured, Facts]

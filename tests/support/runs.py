@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from collector.app import enricher
+from collector.billing.price_refresh import enricher
 from collector.config import PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces

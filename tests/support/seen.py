@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from collector.enrich.billed.rules import Report
-from collector.enrich.billed.schema import SEEN_SCHEMA, Billed, SpanKey, TraceKey
+from collector.enrich.billed.schema import SEEN_SCHEMA, Billed
 from collector.enrich.billed.traces import SeenSpan
+from collector.model.keys import SpanKey, TraceKey
 
 
 def span_id(name: str) -> str:

@@ -19,7 +19,7 @@ from collector.spending.enforcement import Enforcement
 from collector.spending.views import BudgetViews
 from collector.store import Store
 from collector.web.app import web_app
-from collector.web.operation import Readiness, Services
+from collector.web.operation import Services
 
 
 def no_store() -> NoReturn:
@@ -49,10 +49,10 @@ def services(
         jobs=Jobs(clock),
         reprice=reprice,
         metrics_text=no_metrics,
-        readiness=lambda: Readiness(ready=True),
+        unready_reason=str,
     )
 
 
 def application(parts: Services, tokens: list[dict[str, Any]] | None = None) -> Starlette:
     """The application; `tokens` as in the settings, by default none is needed."""
-    return web_app(parts, Gate(AuthConfig.model_validate({"tokens": tokens or []})))
+    return web_app(Gate(AuthConfig.model_validate({"tokens": tokens or []})), parts)

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.config import PricingConfig, schema_root
+from collector.config import PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, conventions
 from collector.enrich.conventions.values import source
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.rowwise import RowEnricher
 from collector.model.envelope import Envelope
+from collector.schema import schema_root
 from tests.support.captured import CASES, payloads
 
 columnwise = pytest.importorskip("collector.enrich.columns.columnwise", reason="the native modules are not compiled")

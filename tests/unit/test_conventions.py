@@ -12,13 +12,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.config import schema_root
 from collector.enrich.conventions.content import content_of
 from collector.enrich.conventions.families import load_families, load_providers
 from collector.enrich.conventions.reader import Conventions, load
 from collector.enrich.conventions.recipes import known_keys
 from collector.errors import ConfigError
 from collector.model.facts import Facts, Kind, SpanView
+from collector.schema import schema_root
 
 CONVENTIONS = load(schema_root())
 PROVIDERS = load_providers(schema_root() / "providers.yaml")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from collector.cli import main
 from collector.config import SpoolConfig
 from collector.errors import Reason, Unavailable
-from collector.model.envelope import Envelope
+from collector.model.envelope import Envelope, Signal
 from collector.spool import DeadLetter, Spool
 from collector.spool.deadletter import DeadLetterEntry
 from tests.support.clock import FakeClock
@@ -117,7 +118,7 @@ def test_replay_puts_envelopes_back_and_leaves_damaged_bytes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     letter = DeadLetter(tmp_path / "spool" / "deadletter", 1000)
-    other = Envelope("default", 5, 1, b"other")
+    other = Envelope("default", 5, 1, b"other", signal=Signal.LOGS)
     letter.keep("segment-0-1", Reason.POISON, WHY, POISON)
     letter.keep("segment-0-2", Reason.MALFORMED, WHY, other)
     letter.keep_bytes("segment-damage-8", "12 bytes are damaged.", b"damaged")
@@ -149,3 +150,10 @@ def test_replay_interrupted_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
             main(["replay", "--data-dir", str(tmp_path)])
     assert main(["replay", "--data-dir", str(tmp_path)]) == 0
     assert spooled(tmp_path) == [POISON, POISON]  # identical rows, one of which ReplacingMergeTree keeps
+
+
+def test_an_entry_written_before_there_were_signals_is_one_of_traces(tmp_path: Path) -> None:
+    old = Path(__file__).parent.parent / "fixtures" / "spool" / "deadletter"
+    shutil.copytree(old, tmp_path / "spool" / "deadletter")
+    assert main(["replay", "--data-dir", str(tmp_path)]) == 0
+    assert spooled(tmp_path) == [Envelope("müller", 1_767_323_045_000_000_000, 0, b"", signal=Signal.TRACES)]

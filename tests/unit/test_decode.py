@@ -143,7 +143,7 @@ def test_one_span_is_exactly_that_row(decode: Decode, message: Any) -> None:
     batch = decode([whole])
     for number in range(batch.num_rows):
         alone = one_span(whole, number)
-        assert (alone.project, alone.received_at, alone.spans) == (whole.project, whole.received_at, 1)
+        assert (alone.project, alone.received_at, alone.items) == (whole.project, whole.received_at, 1)
         assert decode([alone]).equals(batch.slice(number, 1))
     with pytest.raises(IndexError):
         one_span(whole, batch.num_rows)

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from collector import decode, enrich
 from collector.admit import validate
-from collector.app import report_native
 from collector.net import http2
 from collector.telemetry import Metrics
+from collector.web.native import report_native
 from tests.support.otlp import request, span
 
 _WITHOUT = textwrap.dedent("""
@@ -21,7 +21,7 @@ _WITHOUT = textwrap.dedent("""
                  "enrich.billed._traces", "net.http2._codec"):
         sys.modules[f"collector.{name}"] = None
     from collector import decode, enrich
-    from collector.app import enricher
+    from collector.billing.price_refresh import enricher
     from collector.config import PricingConfig
     from collector.admit import validate
     from collector.net import http2

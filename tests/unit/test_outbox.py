@@ -51,7 +51,7 @@ def test_an_event_is_recorded_once_and_read_back_as_it_was(outbox: Outbox) -> No
     assert outbox.has(event.id)
     assert outbox.events() == outbox.events("support-month") == [event]
     assert outbox.events("another") == []
-    assert outbox.deliveries.statistics().pending == 2
+    assert outbox.overview.statistics().pending == 2
 
 
 def test_all_events_are_recorded_or_none(outbox: Outbox, tmp_path: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_failed_delivery_is_due_when_it_was_said(outbox: Outbox, clock: FakeCl
     queue.failed(delivery, FAILED, None)
     clock.advance(10 * DAY)
     assert queue.claim("ops", 1, 45) == []
-    assert queue.statistics().failed == 1
-    (shown,) = queue.latest(10)
+    assert outbox.overview.statistics().failed == 1
+    (shown,) = outbox.overview.latest(10)
     assert (shown.state, shown.attempts, shown.status, shown.error) == ("failed", 2, 500, "It answered 500.")
 
 
@@ -131,15 +131,15 @@ def test_gone_disables_until_the_endpoint_is_another(outbox: Outbox, clock: Fake
     outbox.record([an_event(number, webhooks=("ops", "team")) for number in range(2)])
     queue = outbox.deliveries
     queue.gone(queue.claim("ops", 1, 45)[0], GONE, OPS.fingerprint)
-    assert queue.disabled() == {"ops": (clock.now_ns, "It answered 410 Gone.")}
+    assert outbox.endpoints.disabled() == {"ops": (clock.now_ns, "It answered 410 Gone.")}
     outbox.record([an_event(3)])
     outbox.configure(ENDPOINTS)  # a restart or a reload changes nothing
     clock.advance(DAY)
     assert queue.claim("ops", 9, 45) == []
     assert len(queue.claim("team", 9, 45)) == 2
-    assert queue.statistics().held == 3
+    assert outbox.overview.statistics().held == 3
     outbox.configure(ENDPOINTS | {"ops": Endpoint("ops", "https://hooks.example.com/new", ())})
-    assert queue.disabled() == {}
+    assert outbox.endpoints.disabled() == {}
     assert len(queue.claim("ops", 9, 45)) == 3
 
 
@@ -148,7 +148,7 @@ def test_gone_said_by_what_the_endpoint_was_does_not_disable_what_it_is(outbox: 
     (delivery,) = outbox.deliveries.claim("ops", 1, 45)
     outbox.configure(ENDPOINTS | {"ops": Endpoint("ops", "https://hooks.example.com/new", ())})
     outbox.deliveries.gone(delivery, GONE, OPS.fingerprint)
-    assert outbox.deliveries.disabled() == {}
+    assert outbox.endpoints.disabled() == {}
     assert outbox.deliveries.claim("ops", 1, 45)[0].attempt == 2
 
 
@@ -156,14 +156,14 @@ def test_a_rotated_secret_does_not_enable(outbox: Outbox) -> None:
     outbox.record([an_event()])
     outbox.deliveries.gone(outbox.deliveries.claim("ops", 1, 45)[0], GONE, OPS.fingerprint)
     outbox.configure(ENDPOINTS | {"ops": Endpoint("ops", OPS.url, ("another secret",))})
-    assert "ops" in outbox.deliveries.disabled()
+    assert "ops" in outbox.endpoints.disabled()
 
 
 def test_deliveries_of_an_endpoint_that_is_no_longer_configured_wait_for_it(outbox: Outbox) -> None:
     outbox.record([an_event(1)])
     outbox.configure({"team": TEAM})
     outbox.record([an_event(2)])
-    assert (outbox.deliveries.statistics().pending, outbox.deliveries.statistics().held) == (0, 2)
+    assert (outbox.overview.statistics().pending, outbox.overview.statistics().held) == (0, 2)
     outbox.configure(ENDPOINTS)
     assert len(outbox.deliveries.claim("ops", 9, 45)) == 2
 
@@ -194,7 +194,7 @@ def test_replay_queues_again_with_the_same_id_and_bytes(outbox: Outbox, clock: F
     queue.gone(sent[2], GONE, OPS.fingerprint)
     assert queue.replay(failed=True, endpoint="team") == 0
     assert queue.replay(failed=True) == 2
-    assert queue.disabled() == {}
+    assert outbox.endpoints.disabled() == {}
     again = queue.claim("ops", 9, 45)
     assert [(one.event_id, one.body, one.attempt, one.tries) for one in again] == [
         (one.event_id, one.body, 2, 0) for one in sent[1:]
@@ -207,7 +207,7 @@ def test_replay_queues_again_with_the_same_id_and_bytes(outbox: Outbox, clock: F
 def test_enable(outbox: Outbox) -> None:
     outbox.record([an_event()])
     outbox.deliveries.gone(outbox.deliveries.claim("ops", 1, 45)[0], GONE, OPS.fingerprint)
-    outbox.deliveries.enable("ops")
+    outbox.endpoints.enable("ops")
     assert len(outbox.deliveries.claim("ops", 1, 45)) == 1
 
 
@@ -222,11 +222,11 @@ def test_what_is_past_its_retention_is_forgotten_and_nothing_else(outbox: Outbox
         outbox.deliveries.succeeded(delivery, DELIVERED)
     clock.advance(40 * DAY - 1)
     assert outbox.prune() == 0
-    assert len(outbox.deliveries.latest(9)) == 4
+    assert len(outbox.overview.latest(9)) == 4
     clock.advance(2)
     assert outbox.prune() == 1
     assert not outbox.has(test.id)
-    assert outbox.deliveries.latest(9) == []  # ended deliveries go first; the pending one went with its event
+    assert outbox.overview.latest(9) == []  # ended deliveries go first; the pending one went with its event
     clock.advance(DAY)
     outbox.prune()
     assert [outbox.has(event.id) for event in (current, ended, unknown)] == [True, False, True]
@@ -245,7 +245,7 @@ def test_a_pending_delivery_of_a_current_event_is_not_pruned(outbox: Outbox, clo
 
 
 def _count(outbox: Outbox, table: str) -> int:
-    return int(outbox._database.rows(f"SELECT count(*) FROM {table}")[0][0])
+    return int(outbox._database._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 def test_copies_are_handed_out_until_they_are_marked(outbox: Outbox) -> None:
@@ -271,12 +271,12 @@ def test_copies_are_handed_out_until_they_are_marked(outbox: Outbox) -> None:
 
 
 def test_statistics(outbox: Outbox, clock: FakeClock) -> None:
-    assert outbox.deliveries.statistics().oldest == 0
+    assert outbox.overview.statistics().oldest == 0
     outbox.record([an_event(1)])
     queued = clock.now_ns
     clock.advance(60)
     outbox.record([an_event(2)])
-    assert outbox.deliveries.statistics().oldest == queued
+    assert outbox.overview.statistics().oldest == queued
 
 
 def test_a_newer_outbox_and_a_damaged_one_stop_the_start_with_a_sentence(tmp_path: Path, clock: FakeClock) -> None:
@@ -296,12 +296,12 @@ def test_a_newer_outbox_and_a_damaged_one_stop_the_start_with_a_sentence(tmp_pat
 
 def test_a_full_disk_is_said_and_loses_nothing(outbox: Outbox) -> None:
     outbox.record([an_event(1)])
-    pages = outbox._database.rows("PRAGMA page_count")[0][0]
-    outbox._database.rows(f"PRAGMA max_page_count = {pages}")
+    pages = outbox._database._connection.execute("PRAGMA page_count").fetchone()[0]
+    outbox._database._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Unavailable, match=r"webhooks.db cannot be used: database or disk is full"):
         outbox.record([an_event(2), an_event(3, data={"message": "x" * 100_000})])
     assert not outbox.has(an_event(2).id)
-    outbox._database.rows("PRAGMA max_page_count = 1000000")
+    outbox._database._connection.execute("PRAGMA max_page_count = 1000000")
     assert len(outbox.record([an_event(2)])) == 1
 
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.budgets.periods import Calendar, Period, PeriodKind, Rolling
+from collector.budgets.periods import Calendar, Period, PeriodKind, Rolling, Schedule
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
+WINDOW = Rolling(24 * HOUR)
 ZONES = sorted(available_timezones())
 
 
@@ -242,3 +243,26 @@ def test_a_window_ends_with_the_step_of_now(minutes: int, now: int) -> None:
     assert rolling.bucket(window.start) == window.start  # so it holds whole steps only
     assert rolling.window(window.end).start == window.start + rolling.step_ns
     assert 1440 * rolling.step_ns >= rolling.length_ns
+
+
+@pytest.mark.parametrize("schedule", [calendar("day", "Europe/Berlin"), calendar("month"), WINDOW])
+def test_every_kind_of_schedule_counts_in_slots(schedule: Schedule) -> None:
+    now = ns("2026-03-29T12:34:56")
+    slot, tracked = schedule.slot(now), schedule.tracked(now)
+    assert now in slot
+    assert schedule.countable(now, now) == slot.start
+    assert schedule.countable(slot.start - 400 * 24 * HOUR, now) is None, "long over"
+    assert schedule.countable(now + 70 * 24 * HOUR, now) is None, "not soon to come"
+    assert slot.start in tracked
+    assert schedule.slot(tracked[0]).start == tracked[0]
+    assert schedule.before(schedule.current(now)).end == schedule.current(now).start
+    assert {schedule.recent(now, None)[0], schedule.recent(now, now - HOUR)[-1]} == {tracked[0], tracked[-1]}
+
+
+def test_a_part_of_each_kind_is_made_by_its_schedule() -> None:
+    kinds = [schedule.dispatch(lambda _: "calendar", lambda _: "rolling") for schedule in (calendar("day"), WINDOW)]
+    assert kinds == ["calendar", "rolling"]
+    assert [calendar("day").renews, WINDOW.renews] == [True, False]
+    assert [calendar("day", "Asia/Tokyo").zone_name, WINDOW.zone_name] == ["Asia/Tokyo", "UTC"]
+    assert calendar("day").limit_text("day", "tomorrow") == "until tomorrow"
+    assert WINDOW.limit_text("24h", "tomorrow") == "in the last 24h"

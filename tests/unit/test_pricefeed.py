@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.app import enricher
-from collector.billing.price_refresh import read_prices, refresh
+from collector.billing.price_refresh import enricher, read_prices, refresh
 from collector.config import PricingConfig
 from tests.unit.test_catalog import DATA
 

@@ -134,7 +134,7 @@ def test_a_body_with_too_many_fields_to_look_at_is_refused(monkeypatch: pytest.M
     body = request(*(span(name="x") for _ in range(10))).SerializeToString()
     error = refused(body)
     assert error.reason is Reason.MALFORMED
-    assert "too large to be mended" in str(error)
+    assert "too large to be repaired" in str(error)
 
 
 def outcome(body: bytes) -> None:

@@ -1,25 +1,31 @@
 """The segment format against everything a disk can do to it."""
 
+import io
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.model.envelope import Envelope
-from collector.spool.segment import HEADER, Damage, encode_frame, read_segment
+from collector.model.envelope import Envelope, Signal
+from collector.spool import Segment
+from collector.spool.segment import HEADER, Damage, encode_frame, read_frames
+from tests.support import spans
 
 envelopes = st.builds(
     Envelope,
     project=st.text(st.characters(codec="utf-8"), max_size=20),
     received_at=st.integers(0, 2**63 - 1),
-    spans=st.integers(0, 2**32 - 1),
+    items=st.integers(0, 2**32 - 1),
     payload=st.binary(max_size=200),
     digest=st.binary(min_size=16, max_size=16),
+    signal=st.sampled_from(Signal),
 )
 
 SMALL = [
     Envelope("default", 1_767_323_045_000_000_000, 2, b"payload one", bytes(range(16))),
-    Envelope("müller", 1, 0, b"", bytes(16)),
-    Envelope("", 2**63 - 1, 2**32 - 1, b"\x00SPFR\x00SPANSEG1", b"\xff" * 16),
+    Envelope("müller", 1, 0, b"", bytes(16), Signal.LOGS),
+    Envelope("", 2**63 - 1, 2**32 - 1, b"\x00SPFR\x00SPANSEG1", b"\xff" * 16, Signal.METRICS),
 ]
 
 
@@ -43,7 +49,7 @@ def boundaries(contents: list[Envelope]) -> list[int]:
 
 
 def split(data: bytes) -> tuple[list[Envelope], list[Damage]]:
-    found = list(read_segment(data, ID))
+    found = list(read_frames(io.BytesIO(data), len(data), ID))
     return (
         [item for item in found if isinstance(item, Envelope)],
         [item for item in found if isinstance(item, Damage)],
@@ -139,3 +145,36 @@ def test_arbitrary_bytes_never_raise_and_lose_nothing(data: bytes) -> None:
         _, damage = split(prefix + data)
         kept = len(HEADER) if (prefix + data).startswith(HEADER) else 0
         assert b"".join(item.data for item in damage) == (prefix + data)[kept:]
+
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "spool"
+OLD = [
+    spans.envelope(1, ["chat", "tool"]),
+    Envelope("müller", 1_767_323_045_000_000_000, 0, b"", bytes(range(16))),
+]
+
+
+def test_a_segment_written_before_frames_had_a_signal_holds_traces() -> None:
+    """And traces are still written in these bytes, so that the version before can read what this one leaves."""
+    path = FIXTURES / f"{ID}.seg"
+    assert list(Segment(ID, path, path.stat().st_size).read()) == OLD
+    assert {envelope.signal for envelope in OLD} == {Signal.TRACES}
+    assert path.read_bytes() == segment(OLD)
+
+
+def test_a_frame_of_an_unknown_signal_is_damage_and_the_others_are_read() -> None:
+    """What a version before reads of logs, and this one of a signal to come."""
+    unknown = b"SPFX" + frame(SMALL[1])[4:]
+    before, after = SMALL[0], SMALL[2]
+    kept, damage = split(HEADER + frame(before) + unknown + frame(after))
+    assert kept == [before, after]
+    assert damage == [Damage(len(HEADER) + len(frame(before)), unknown, torn=False)]
+    assert split(HEADER + unknown) == ([], [Damage(len(HEADER), unknown, torn=False)])
+
+
+@pytest.mark.parametrize("other", [b"SPFR", b"SPFL", b"SPFM"])
+def test_a_frame_is_never_read_as_another_signal(other: bytes) -> None:
+    for envelope in SMALL:
+        changed = other + frame(envelope)[4:]
+        if changed != frame(envelope):
+            assert split(HEADER + changed) == ([], [Damage(len(HEADER), changed, torn=False)])

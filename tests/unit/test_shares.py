@@ -13,9 +13,8 @@ from collector.errors import Reason, StartError, Unavailable
 from collector.files import lock_directory
 from collector.model.clock import SystemClock
 from collector.model.envelope import Envelope
-from collector.spool import Spool
+from collector.spool import Spool, put_segment, recent, segments_in
 from collector.spool.shares import Elsewhere, collect, collect_all, share
-from collector.spool.spool import put_segment, recent, segments_in
 from collector.workers.publisher import Publisher
 from tests.support.clock import FakeClock
 from tests.support.spans import START_NS, envelope
@@ -143,4 +142,4 @@ def test_full_segments_are_handed_over_at_once(tmp_path: Path) -> None:
 
     asyncio.run(run())
     collect(share(tmp_path, 0), tmp_path)
-    assert sum(found.spans for found in recent(segments_in(tmp_path), 0)) == 7
+    assert sum(found.items for found in recent(segments_in(tmp_path), 0)) == 7

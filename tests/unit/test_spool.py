@@ -13,9 +13,8 @@ import pytest
 from collector.config import SpoolConfig
 from collector.errors import Reason, StartError, Unavailable
 from collector.model.envelope import Envelope
-from collector.spool import Spool
+from collector.spool import Spool, put_segment
 from collector.spool.segment import HEADER, Damage
-from collector.spool.spool import put_segment
 from tests.support.clock import FakeClock
 from tests.support.disk import Disk
 
@@ -304,7 +303,7 @@ def test_recent_of_a_large_spool_is_its_end(tmp_path: Path, monkeypatch: pytest.
     with Open(tmp_path, config(segment_max_spans=2)) as spool:
         append(spool, *map(envelope, range(6)))
     with Open(tmp_path) as spool:
-        monkeypatch.setattr("collector.spool.spool._RECENT_BYTES", spool.statistics().bytes * 2 // 3 + 1)
+        monkeypatch.setattr("collector.spool.sealed._RECENT_BYTES", spool.statistics().bytes * 2 // 3 + 1)
         assert list(spool.recent(0)) == list(map(envelope, range(2, 6)))
 
 

@@ -1,9 +1,11 @@
 """One page of metrics for several processes."""
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.telemetry import Metrics, expose
+from collector.telemetry import Metrics, Sample, catalogue, expose
+from collector.telemetry.definition import Kind
 
 
 def test_without_workers_it_is_the_registry_as_it_stands() -> None:
@@ -31,3 +33,32 @@ def test_samples_of_workers_stand_beside_ours_in_one_family() -> None:
     assert found[accepted, (("transport", "grpc"), ("worker", "1"))] == 3
     stored = [labels for name, labels in found if name == "spanmeter_drain_stored_spans_total"]
     assert stored == [()]  # a worker stores nothing, and says nothing of it
+
+
+def test_the_catalogue_names_each_metric_once_and_explains_its_labels() -> None:
+    names = [metric.name for metric in catalogue.CATALOGUE]
+    assert len(names) == len(set(names))
+    for metric in catalogue.CATALOGUE:
+        assert getattr(catalogue, metric.name.removeprefix("spanmeter_").upper()) is metric
+        assert set(metric.labels) <= set(catalogue.LABELS), metric.name
+        assert metric.help.endswith("."), metric.name
+        assert bool(metric.buckets) == (metric.kind is Kind.HISTOGRAM), metric.name
+
+
+def test_a_sample_has_a_value_for_each_label_of_its_metric() -> None:
+    with pytest.raises(ValueError, match="has the labels"):
+        Sample(catalogue.RECEIVER_CONNECTIONS, 1)
+    with pytest.raises(ValueError, match="has the labels"):
+        Sample(catalogue.SPOOL_BYTES, 1, ("grpc",))
+
+
+def test_samples_of_one_metric_are_one_family() -> None:
+    metrics = Metrics(CollectorRegistry())
+    refused = catalogue.RECEIVER_REFUSED_CONNECTIONS
+    samples = [Sample(refused, 2, ("grpc",)), Sample(refused, 0, ("http",)), Sample(catalogue.LEASES_OPEN, 3)]
+    metrics.watch(lambda: samples)
+    text = expose(metrics.registry, {}).decode()
+    assert text.count("# TYPE spanmeter_receiver_refused_connections_total counter") == 1
+    assert 'spanmeter_receiver_refused_connections_total{transport="grpc"} 2.0\n' in text
+    assert 'spanmeter_receiver_refused_connections_total{transport="http"} 0.0\n' in text
+    assert "# TYPE spanmeter_leases_open gauge\nspanmeter_leases_open 3.0\n" in text

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from collector.enrich import RecentTraces
 from collector.enrich.billed import traces
 from collector.enrich.billed.rules import Report
-from collector.enrich.billed.schema import SpanKey, ends
+from collector.enrich.billed.schema import ends
 from collector.enrich.billed.traces import SeenSpan
+from collector.model.keys import SpanKey
 from tests.support.seen import batch, billed_keys, key, seen, span_id, trace
 
 _TRACES = (trace("t1"), trace("t2"))

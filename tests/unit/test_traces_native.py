@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from collector.enrich.billed import traces
 from collector.enrich.billed.rules import Report
-from collector.enrich.billed.schema import SpanKey
 from collector.enrich.billed.traces import SeenSpan
+from collector.model.keys import SpanKey
 from tests.support.seen import batch, billed_keys
 
 _traces = pytest.importorskip("collector.enrich.billed._traces")

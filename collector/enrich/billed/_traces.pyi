@@ -2,7 +2,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from collector.enrich.billed.schema import Billed, TraceKey
+from collector.enrich.billed.schema import Billed
+from collector.model.keys import TraceKey
+
+def native_columns() -> list[tuple[str, pa.DataType]]: ...
+def check_columns(schema: pa.Schema) -> None: ...
 
 class RecentTraces:
     def __init__(self, max_spans: int, max_known: int = 1_000_000) -> None: ...

@@ -1,5 +1,5 @@
 # distutils: language = c++
-"""`RecentTraces` of `traces.py`, natively: the same contract, the same verdicts. What it does is in `_traces.hpp`."""
+"""`RecentTraces` of `traces.py`, natively: the same contract, the same verdicts. What it does is in `recent_traces.hpp`."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -10,10 +10,11 @@ from libcpp.string_view cimport string_view
 from libcpp.vector cimport vector
 
 import numpy as np
+import pyarrow as pa
 
 from collector.enrich.billed.schema import SEEN_SCHEMA, Billed
 
-cdef extern from "_traces.hpp" namespace "spanmeter" nogil:
+cdef extern from "seen_batch.hpp" namespace "spanmeter::billed" nogil:
     cdef struct Wide:
         uint64_t high
         uint64_t low
@@ -21,25 +22,57 @@ cdef extern from "_traces.hpp" namespace "spanmeter" nogil:
     cdef struct ArrowArray:
         pass
 
-    cdef cppclass Rows:
-        Rows(const ArrowArray&)
+    cdef cppclass SeenField:
+        const char* name
+        const char* format
 
+    const size_t SEEN_COLUMNS
+    const SeenField* SEEN_FIELDS
+
+    cdef cppclass SeenBatch:
+        SeenBatch(const ArrowArray&)
+
+
+cdef extern from "revisions.hpp" namespace "spanmeter::billed" nogil:
     cdef cppclass Revision:
         string project
         Wide trace
         uint64_t span
         bint billed
 
-    cdef cppclass Native "spanmeter::RecentTraces":
+
+cdef extern from "recent_traces.hpp" namespace "spanmeter::billed" nogil:
+    cdef cppclass Native "spanmeter::billed::RecentTraces":
         Native(size_t, size_t) except +
         void remember(string_view, string_view) except +
-        vector[uint32_t] forgotten(const Rows&) except +
-        void load(const Rows&) except +
-        void absorb(const Rows&, uint8_t*) except +
+        vector[uint32_t] forgotten(const SeenBatch&) except +
+        void load(const SeenBatch&) except +
+        void absorb(const SeenBatch&, uint8_t*) except +
         const vector[Revision]& revisions()
-        void confirm(const Rows&, const uint8_t*, bint) except +
+        void confirm(const SeenBatch&, const uint8_t*, bint) except +
         void revised(string_view, string_view, string_view, bint) except +
         void forget() except +
+
+
+_ARROW_FORMATS = {"u": pa.string(), "l": pa.int64(), "b": pa.bool_(), "c": pa.int8()}
+
+
+def native_columns():
+    """The names and types of the columns that the native code reads, by their positions."""
+    cdef size_t i
+    return [
+        (SEEN_FIELDS[i].name.decode(), _ARROW_FORMATS[SEEN_FIELDS[i].format.decode()]) for i in range(SEEN_COLUMNS)
+    ]
+
+
+def check_columns(schema):
+    """Raise TypeError unless `schema` is in names, order and types what the native code reads."""
+    expected = [(field.name, field.type) for field in schema]
+    if native_columns() != expected:
+        raise TypeError(f"seen_batch.hpp reads the columns {native_columns()}, but SEEN_SCHEMA has {expected}")
+
+
+check_columns(SEEN_SCHEMA)
 
 
 cdef string_view _view(str text) except *:
@@ -52,14 +85,14 @@ cdef class _Exported:
     """The columns of a batch, for as long as this is held."""
 
     cdef object _capsules
-    cdef unique_ptr[Rows] rows
+    cdef unique_ptr[SeenBatch] rows
 
     def __init__(self, spans):
         if spans.schema != SEEN_SCHEMA:
             raise TypeError(f"spans are batches of SEEN_SCHEMA, not of {spans.schema}")
         self._capsules = spans.__arrow_c_array__()
         cdef ArrowArray* array = <ArrowArray*>PyCapsule_GetPointer(self._capsules[1], "arrow_array")
-        self.rows.reset(new Rows(array[0]))
+        self.rows.reset(new SeenBatch(array[0]))
 
 
 cdef class RecentTraces:
@@ -71,7 +104,7 @@ cdef class RecentTraces:
     def __init__(self, size_t max_spans, size_t max_known=1_000_000):
         self._native.reset(new Native(max_spans, max_known))
 
-    cdef const Rows* _rows(self, spans) except NULL:
+    cdef const SeenBatch* _rows(self, spans) except NULL:
         """The columns of a batch, which mostly is asked about three times."""
         if spans is not self._spans:
             self._exported = _Exported(spans)
@@ -83,24 +116,24 @@ cdef class RecentTraces:
             self._native.get().remember(_view(project), _view(trace_id))
 
     def forgotten(self, spans):
-        cdef const Rows* given = self._rows(spans)
+        cdef const SeenBatch* given = self._rows(spans)
         cdef Native* native = self._native.get()
         cdef vector[uint32_t] rows
         with nogil:
             rows = native.forgotten(given[0])
-        projects, trace_ids = spans.column(0), spans.column(1)
+        projects, trace_ids = spans.column("Project"), spans.column("TraceId")
         return sorted({(projects[row].as_py(), trace_ids[row].as_py()) for row in rows})
 
     def load(self, spans):
         cdef _Exported exported = _Exported(spans)
-        cdef const Rows* rows = exported.rows.get()
+        cdef const SeenBatch* rows = exported.rows.get()
         cdef Native* native = self._native.get()
         with nogil:
             native.load(rows[0])
         self._absorbed = False
 
     def absorb(self, spans):
-        cdef const Rows* rows = self._rows(spans)
+        cdef const SeenBatch* rows = self._rows(spans)
         cdef Native* native = self._native.get()
         cdef Py_ssize_t count = spans.num_rows
         billed = np.zeros(count + 1, np.uint8)  # one more, so that a batch without rows has an address
@@ -122,7 +155,7 @@ cdef class RecentTraces:
         return revise
 
     def confirm(self, spans, judgement):
-        cdef const Rows* rows = self._rows(spans)
+        cdef const SeenBatch* rows = self._rows(spans)
         cdef Py_ssize_t count = spans.num_rows
         verdicts = np.zeros(count + 1, np.uint8)
         verdicts[:count] = judgement.billed

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-TraceKey = tuple[str, str]  # project, trace id
-SpanKey = tuple[TraceKey, str]
+from collector.model.keys import SpanKey
+
 BilledMask = npt.NDArray[np.bool_]  # one a row
 
 # Ids are lower-case hex, 32 digits for a trace and 16 for a span; a parent id of another form is no span's.

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from collector.enrich.billed.rules import Report, billable_reports, foreign_doubles
-from collector.enrich.billed.schema import SEEN_SCHEMA, Billed, SpanKey, TraceKey
+from collector.enrich.billed.schema import SEEN_SCHEMA, Billed
+from collector.model.keys import SpanKey, TraceKey
 from collector.model.recent_keys import RecentKeys
 
 _Bucket = tuple[str, str, tuple[int, int]]  # project, service, totals

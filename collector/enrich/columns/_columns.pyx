@@ -1,5 +1,5 @@
 # distutils: language = c++
-"""Attribute maps read by column: the native half of `columnar.py`. Arrays are numpy's, texts Arrow's (utf8, no nulls)."""
+"""Attribute maps read by column: the native half of `reader.py`. Arrays are numpy's, texts Arrow's (utf8, no nulls)."""
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uintptr_t
 from libc.string cimport memcpy
@@ -19,7 +19,7 @@ cdef extern from "<string_view>" namespace "std" nogil:
         size_t size()
 
 
-cdef extern from "text_map.hpp" namespace "spanmeter" nogil:
+cdef extern from "text_map.hpp" namespace "spanmeter::columns" nogil:
     cdef cppclass TextMap:
         int32_t add(string_view)
         string_view text_of(int32_t)
@@ -27,19 +27,29 @@ cdef extern from "text_map.hpp" namespace "spanmeter" nogil:
         size_t bytes()
 
 
-cdef extern from "columns.hpp" namespace "spanmeter" nogil:
-    cdef cppclass Texts:
+cdef extern from "text_array.hpp" namespace "spanmeter::columns" nogil:
+    const int64_t _OTHER "(int64_t(spanmeter::columns::OTHER) << spanmeter::columns::SOURCE_SHIFT)"
+
+    cdef cppclass TextArray:
         const int32_t* ends
         const char* data
 
-    cdef cppclass Buffers:
+    cdef cppclass SourceBuffers:
+        SourceBuffers()
+        SourceBuffers(const char*, const char*, const char*)
         string_view at(int64_t, int32_t)
 
-    cdef cppclass CKeyTable "spanmeter::KeyTable":
+
+cdef extern from "key_table.hpp" namespace "spanmeter::columns" nogil:
+    cdef cppclass CKeyTable "spanmeter::columns::KeyTable":
         CKeyTable(vector[string], vector[string])
         int32_t keys()
 
-    cdef cppclass CShapes "spanmeter::Shapes":
+    cbool positions_of(CKeyTable, const int32_t*, TextArray, int64_t, vector[int32_t]*) except +
+
+
+cdef extern from "shapes.hpp" namespace "spanmeter::columns" nogil:
+    cdef cppclass CShapes "spanmeter::columns::Shapes":
         vector[int32_t] group
         vector[int64_t] start
         vector[int32_t] positions
@@ -47,23 +57,41 @@ cdef extern from "columns.hpp" namespace "spanmeter" nogil:
         vector[string] scopes
         vector[vector[int32_t]] present
 
-    cdef cppclass PlanInput "spanmeter::Plan::Input":
-        Texts values
+    CShapes shapes_of(CKeyTable, TextArray, const int32_t*, TextArray, int64_t, size_t) except +
+
+
+cdef extern from "plan.hpp" namespace "spanmeter::columns" nogil:
+    const int _PLAIN "spanmeter::columns::Place::PLAIN"
+    const int _JSON "spanmeter::columns::Place::JSON"
+    const int _EVENT "spanmeter::columns::Place::EVENT"
+    const int _NAME "spanmeter::columns::Place::NAME"
+    const int _RESOURCE_KEY "spanmeter::columns::Place::RESOURCE_KEY"
+    const int _PREFIX "spanmeter::columns::Place::PREFIX"
+
+    cdef cppclass PlanInput "spanmeter::columns::Plan::Input":
+        TextArray values
         const int64_t* start
         const int32_t* positions
-        Texts names
+        TextArray names
         const int32_t* event_ends
-        Texts event_names
-        Texts resource_values
+        TextArray event_names
+        TextArray resource_values
         const int32_t* resource
         int32_t resource_keys
 
-    cdef cppclass CPlan "spanmeter::Plan":
+    cdef cppclass CPlan "spanmeter::columns::Plan":
         void add_field(cbool)
         void add_place(int32_t, int32_t, cbool, vector[string], string)
         size_t size()
         void extract(PlanInput, const int64_t*, int64_t, const uint8_t*, int64_t*, int32_t*, int8_t*, uint8_t*)
 
+
+cdef extern from "values.hpp" namespace "spanmeter::columns" nogil:
+    void parse_counts(SourceBuffers, const int64_t*, const int32_t*, int64_t, int64_t, int64_t*, uint8_t*)
+    void distinct_rows(const int32_t*, int64_t, int64_t, int32_t*, vector[int64_t]*) except +
+
+
+cdef extern from "remaining.hpp" namespace "spanmeter::columns" nogil:
     cdef cppclass Remaining:
         int32_t* map_ends
         int32_t* key_ends
@@ -71,26 +99,13 @@ cdef extern from "columns.hpp" namespace "spanmeter" nogil:
         char* keys
         char* values
 
-    CShapes shapes_of(CKeyTable, Texts, const int32_t*, Texts, int64_t, size_t) except +
-    cbool positions_of(CKeyTable, const int32_t*, Texts, int64_t, vector[int32_t]*) except +
-    void parse_counts(Buffers, const int64_t*, const int32_t*, int64_t, int64_t, int64_t*, uint8_t*)
-    void distinct_rows(const int32_t*, int64_t, int64_t, int32_t*, vector[int64_t]*) except +
     int64_t copy_without(
-        const int32_t*, Texts, Texts, int64_t, const int32_t*, const int32_t*, const uint8_t*, Remaining
+        const int32_t*, TextArray, TextArray, int64_t, const int32_t*, const int32_t*, const uint8_t*, Remaining
     )
 
 
-cdef extern from * nogil:
-    """
-    static spanmeter::Buffers three_buffers(const char* a, const char* b, const char* c) {
-      return spanmeter::Buffers{{a, b, c}};
-    }
-    """
-    Buffers three_buffers(const char*, const char*, const char*)
-
-
-PLAIN, JSON, EVENT, NAME, RESOURCE_KEY, PREFIX = range(6)
-OTHER = 2 << 40
+PLAIN, JSON, EVENT, NAME, RESOURCE_KEY, PREFIX = _PLAIN, _JSON, _EVENT, _NAME, _RESOURCE_KEY, _PREFIX
+cdef int64_t OTHER = _OTHER
 
 
 cdef const int32_t* ends_of(array) except? NULL:
@@ -108,8 +123,8 @@ cdef const char* data_of(array) except? NULL:
     return <const char*><uintptr_t>buffer.address
 
 
-cdef Texts texts_of(array) except *:
-    cdef Texts texts
+cdef TextArray texts_of(array) except *:
+    cdef TextArray texts
     texts.ends = ends_of(array)
     texts.data = data_of(array)
     return texts
@@ -148,7 +163,7 @@ cdef class KeyTable:
         left out, in a map's entries; `repeated` marks rows that have a known key twice.
         """
         cdef CShapes found
-        cdef Texts scope_texts = texts_of(scopes), key_texts = texts_of(attributes.keys)
+        cdef TextArray scope_texts = texts_of(scopes), key_texts = texts_of(attributes.keys)
         cdef const int32_t* map_ends = ends_of(attributes)
         cdef int64_t rows = len(attributes)
         cdef size_t longest = longest_scope
@@ -169,7 +184,7 @@ cdef class KeyTable:
     def positions(self, attributes):
         """The entry of each known key in each row's map, -1 where absent: rows x keys; None when nobody has any."""
         cdef vector[int32_t] found
-        cdef Texts key_texts = texts_of(attributes.keys)
+        cdef TextArray key_texts = texts_of(attributes.keys)
         cdef const int32_t* map_ends = ends_of(attributes)
         cdef int64_t rows = len(attributes)
         cdef cbool present
@@ -192,7 +207,7 @@ cdef class Plan:
         self.plan.add_place(kind, rank, in_content, [step.encode() for step in steps], event.encode())
 
     def extract(self, source, rows, is_call=None):
-        """(begin, size, which, hard) of `rows`, the first three fields x rows: see columns.hpp."""
+        """(begin, size, which, hard) of `rows`, the first three fields x rows: see plan.hpp."""
         cdef PlanInput given
         cdef int64_t count = len(rows)
         fields = self.plan.size()
@@ -225,7 +240,7 @@ cdef class Plan:
 cdef class Slices:
     """Values by where they lie: in the values of span attributes, of resource attributes, or in `other`."""
 
-    cdef Buffers buffers
+    cdef SourceBuffers buffers
     cdef object kept
     cdef string other
 
@@ -234,7 +249,7 @@ cdef class Slices:
         self._point()
 
     cdef _point(self):
-        self.buffers = three_buffers(data_of(self.kept[0]), data_of(self.kept[1]), self.other.data())
+        self.buffers = SourceBuffers(data_of(self.kept[0]), data_of(self.kept[1]), self.other.data())
 
     def put(self, text):
         """(begin, size) of a text that lies nowhere yet."""
@@ -277,7 +292,7 @@ cdef class Slices:
 
 
 cdef class Interner:
-    """Texts that repeat, by number; 0 is the empty text."""
+    """TextArray that repeat, by number; 0 is the empty text."""
 
     cdef TextMap texts
     cdef list known
@@ -320,7 +335,7 @@ cdef class Interner:
 
     def codes_of(self, array, rows):
         """The number of each text of an Arrow array at `rows`."""
-        cdef Texts texts = texts_of(array)
+        cdef TextArray texts = texts_of(array)
         cdef int64_t count = len(rows), i
         cdef const int64_t* numbers = <const int64_t*><uintptr_t>rows.ctypes.data
         cdef const int32_t* ends = texts.ends
@@ -338,7 +353,7 @@ def texts_at(values, entries):
     """The values at `entries` of a text array, empty at -1, as an Arrow array."""
     sizes = np.zeros(len(entries), np.int32)
     begins = np.zeros(len(entries), np.int64)
-    cdef Texts texts = texts_of(values)
+    cdef TextArray texts = texts_of(values)
     cdef int64_t rows = len(entries), row
     cdef const int32_t* numbers = <const int32_t*><uintptr_t>entries.ctypes.data
     cdef int32_t* size = <int32_t*><uintptr_t>sizes.ctypes.data
@@ -387,7 +402,7 @@ def distinct_rows_of(table):
 
 def maps_without(attributes, first, second, repeated):
     """A map array without the entries at `first` and `second` (-1: none); of `repeated` rows without namesakes too."""
-    cdef Texts keys = texts_of(attributes.keys), values = texts_of(attributes.items)
+    cdef TextArray keys = texts_of(attributes.keys), values = texts_of(attributes.items)
     cdef const int32_t* map_ends = ends_of(attributes)
     cdef int64_t rows = len(attributes), entries
     cdef int32_t begin = map_ends[0], end = map_ends[rows]

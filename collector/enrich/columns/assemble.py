@@ -74,7 +74,7 @@ def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.
         **{name: _text_array(facts, text) for name, text in _TEXTS.items()},
         **{name: pa.array(facts.counts[count].astype(np.uint64)) for name, count in _COUNTS.items()},
         "UsageDetails": _usage_details(facts),
-        "Cost": _money(charges.cost, charges.priced),
+        "Cost": _decimals(charges.cost, charges.priced),
         "CostDetails": _receipts(charges.lines, batch.num_rows),
         "ReportedCost": _reported(facts, batch.num_rows),
         "Input": native.texts_at(attributes.items, facts.input_at),
@@ -113,10 +113,6 @@ def _decimals(pico: Array, known: Any = None) -> pa.Array:
     wide[:, 1] = pico >> 63
     valid = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
     return pa.Array.from_buffers(MONEY, len(pico), [valid, pa.py_buffer(wide)])
-
-
-def _money(pico: Array, known: Array) -> pa.Array:
-    return _decimals(pico, known)
 
 
 def _reported(facts: FactColumns, rows: int) -> pa.Array:

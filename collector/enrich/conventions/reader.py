@@ -30,7 +30,7 @@ _NOTHING = Facts()
 
 
 def load(schema: Path) -> "Conventions":
-    """The conventions of a schema folder (`config.schema_root()`). Raises ConfigError."""
+    """The conventions of a schema folder (`schema_root()`). Raises ConfigError."""
     return Conventions(load_families(schema / "conventions"), load_providers(schema / "providers.yaml"))
 
 

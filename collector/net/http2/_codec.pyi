@@ -2,6 +2,9 @@ from collections.abc import Iterable
 
 from collector.net.http2 import Event
 
+KINDS: dict[str, int]
+FAULTS: dict[str, int]
+
 class Codec:
     def __init__(
         self,

@@ -22,14 +22,25 @@ cdef extern from "<string_view>" namespace "std" nogil:
 
 
 cdef extern from "session.hpp" namespace "spanmeter::http2":
-    enum _Kind "spanmeter::http2::Kind":
-        _CALL "spanmeter::http2::Kind::CALL"
-        _FAULT "spanmeter::http2::Kind::FAULT"
+    enum _Kind "spanmeter::http2::EventKind":
+        _CALL "spanmeter::http2::EventKind::CALL"
+        _OPEN "spanmeter::http2::EventKind::OPEN"
+        _PART "spanmeter::http2::EventKind::PART"
+        _FAULT "spanmeter::http2::EventKind::FAULT"
+        _GONE "spanmeter::http2::EventKind::GONE"
 
     enum _Fault "spanmeter::http2::Fault":
-        pass
+        _METHOD "spanmeter::http2::Fault::METHOD"
+        _MEDIA_TYPE "spanmeter::http2::Fault::MEDIA_TYPE"
+        _PATH "spanmeter::http2::Fault::PATH"
+        _HEADERS_TOO_LARGE "spanmeter::http2::Fault::HEADERS_TOO_LARGE"
+        _TOO_LARGE "spanmeter::http2::Fault::TOO_LARGE"
+        _NO_MESSAGE "spanmeter::http2::Fault::NO_MESSAGE"
+        _CUT "spanmeter::http2::Fault::CUT"
+        _SECOND_MESSAGE "spanmeter::http2::Fault::SECOND_MESSAGE"
+        _BAD_FLAG "spanmeter::http2::Fault::BAD_FLAG"
 
-    cppclass Buffer:
+    cppclass BytesObject:
         PyObject* give()
 
     cppclass Event:
@@ -41,7 +52,7 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         vector[pair[string, string]] credentials
         bool compressed
         string coding
-        Buffer message
+        BytesObject message
         size_t size
 
     cppclass Rules:
@@ -73,6 +84,21 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         Bytes why()
 
 
+# The numbers that events carry, as `EventKind` and `Fault` of this package name them.
+KINDS = {"CALL": <int> _CALL, "OPEN": <int> _OPEN, "PART": <int> _PART, "FAULT": <int> _FAULT, "GONE": <int> _GONE}
+FAULTS = {
+    "METHOD": <int> _METHOD,
+    "MEDIA_TYPE": <int> _MEDIA_TYPE,
+    "PATH": <int> _PATH,
+    "HEADERS_TOO_LARGE": <int> _HEADERS_TOO_LARGE,
+    "TOO_LARGE": <int> _TOO_LARGE,
+    "NO_MESSAGE": <int> _NO_MESSAGE,
+    "CUT": <int> _CUT,
+    "SECOND_MESSAGE": <int> _SECOND_MESSAGE,
+    "BAD_FLAG": <int> _BAD_FLAG,
+}
+
+
 cdef Bytes _view(bytes text):
     return Bytes(<const char*> text, <size_t> len(text))
 
@@ -87,7 +113,7 @@ cdef tuple _credentials(vector[pair[string, string]]& fields):
     return tuple([(_text(field.first), _text(field.second)) for field in fields])
 
 
-cdef object _given(Buffer& message):
+cdef object _given(BytesObject& message):
     """What was `bytes` in C++; the reference is the caller's now."""
     cdef PyObject* given = message.give()
     content = <object> given

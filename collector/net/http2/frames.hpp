@@ -9,23 +9,43 @@ namespace spanmeter::http2 {
 
 using Bytes = std::string_view;
 
-enum Type : uint8_t {
-    DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION
+enum FrameType : uint8_t {
+    DATA,
+    HEADERS,
+    PRIORITY,
+    RST_STREAM,
+    SETTINGS,
+    PUSH_PROMISE,
+    PING,
+    GOAWAY,
+    WINDOW_UPDATE,
+    CONTINUATION
 };
 enum Flag : uint8_t { ACK = 1, END_STREAM = 1, END_HEADERS = 4, PADDED = 8, HAS_PRIORITY = 32 };
 enum Setting : uint16_t {
-    HEADER_TABLE_SIZE = 1, MAX_CONCURRENT_STREAMS = 3, INITIAL_WINDOW_SIZE = 4, MAX_FRAME_SIZE = 5, MAX_HEADER_LIST_SIZE = 6
+    HEADER_TABLE_SIZE = 1,
+    MAX_CONCURRENT_STREAMS = 3,
+    INITIAL_WINDOW_SIZE = 4,
+    MAX_FRAME_SIZE = 5,
+    MAX_HEADER_LIST_SIZE = 6
 };
-enum Code : uint32_t {
-    NO_ERROR = 0, PROTOCOL_ERROR = 1, FLOW_CONTROL_ERROR = 3, STREAM_CLOSED = 5, FRAME_SIZE_ERROR = 6,
-    REFUSED_STREAM = 7, COMPRESSION_ERROR = 9, ENHANCE_YOUR_CALM = 11
+enum ErrorCode : uint32_t {
+    NO_ERROR = 0,
+    PROTOCOL_ERROR = 1,
+    FLOW_CONTROL_ERROR = 3,
+    STREAM_CLOSED = 5,
+    FRAME_SIZE_ERROR = 6,
+    REFUSED_STREAM = 7,
+    COMPRESSION_ERROR = 9,
+    ENHANCE_YOUR_CALM = 11
 };
 
 constexpr size_t FRAME_HEAD = 9;
 constexpr uint32_t LAST_STREAM = 0x7FFFFFFF;
 
 inline uint32_t read32(const char* at) {
-    return uint32_t(uint8_t(at[0])) << 24 | uint32_t(uint8_t(at[1])) << 16 | uint32_t(uint8_t(at[2])) << 8 | uint8_t(at[3]);
+    return uint32_t(uint8_t(at[0])) << 24 | uint32_t(uint8_t(at[1])) << 16 | uint32_t(uint8_t(at[2])) << 8 |
+           uint8_t(at[3]);
 }
 inline uint32_t read24(const char* at) {
     return uint32_t(uint8_t(at[0])) << 16 | uint32_t(uint8_t(at[1])) << 8 | uint8_t(at[2]);
@@ -37,7 +57,7 @@ inline void put32(std::string& out, uint32_t value) {
     out.append(bytes, 4);
 }
 
-inline void put_head(std::string& out, size_t size, Type type, uint8_t flags, uint32_t stream) {
+inline void put_head(std::string& out, size_t size, FrameType type, uint8_t flags, uint32_t stream) {
     const char bytes[] = {char(size >> 16), char(size >> 8), char(size), char(type), char(flags)};
     out.append(bytes, 5);
     put32(out, stream);
@@ -55,10 +75,10 @@ inline void put_window_update(std::string& out, uint32_t stream, uint32_t size) 
 }
 
 // A header block, in one HEADERS frame and as many CONTINUATION frames as the peer's frame size makes necessary.
-inline void put_block(std::string& out, uint32_t stream, Bytes block, bool last, size_t largest) {
-    Type type = HEADERS;
+inline void put_block(std::string& out, uint32_t stream, Bytes block, bool last, size_t max_frame) {
+    FrameType type = HEADERS;
     do {
-        const Bytes part = block.substr(0, largest);
+        const Bytes part = block.substr(0, max_frame);
         block.remove_prefix(part.size());
         const uint8_t flags = uint8_t((block.empty() ? END_HEADERS : 0) | (last && type == HEADERS ? END_STREAM : 0));
         put_head(out, part.size(), type, flags, stream);
@@ -67,7 +87,7 @@ inline void put_block(std::string& out, uint32_t stream, Bytes block, bool last,
     } while (!block.empty());
 }
 
-// -- header blocks: literals that are not remembered, so that no table needs to be kept ----------------------------------
+// -- header blocks: literals that are not remembered, so that no table needs to be kept -------------------------------
 
 inline void put_length(std::string& out, size_t size) {
     if (size < 127) {
@@ -88,8 +108,16 @@ inline void put_field(std::string& block, Bytes name, Bytes value) {
 }
 
 // `:status: 200` and `content-type: application/grpc`, by their places in the static table (8, and 31 for the name).
-inline constexpr Bytes OK_HEAD("\x88\x0f\x10\x10" "application/grpc", 20);
-inline constexpr Bytes OK_TRAILERS("\x00\x0b" "grpc-status" "\x01" "0", 15);
+inline constexpr Bytes OK_HEAD(
+    "\x88\x0f\x10\x10"
+    "application/grpc",
+    20);
+inline constexpr Bytes OK_TRAILERS(
+    "\x00\x0b"
+    "grpc-status"
+    "\x01"
+    "0",
+    15);
 
 constexpr char NO_TABLE = 0x20;  // a header table of size 0 from now on
 

@@ -17,35 +17,35 @@ struct BadBlock {
     const char* why;
 };
 
-// -- Huffman coded strings (RFC 7541, appendix B) ----------------------------------------------------------------------
+// -- Huffman coded strings (RFC 7541, appendix B) ---------------------------------------------------------------------
 
 constexpr int SYMBOLS = 257;
 constexpr int EOS = 256;
-constexpr int SHORTEST_CODE = 5, LONGEST_CODE = 30;
+constexpr int MIN_CODE_LENGTH = 5, MAX_CODE_LENGTH = 30;
 
 // The code is canonical: the lengths of the codes tell the codes.
 inline constexpr uint8_t CODE_LENGTHS[SYMBOLS] = {
-    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28,
-    28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6,
-    12, 10, 13, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6, 15,
-    5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7, 7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20,
-    22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24,
-    22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22,
-    23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24,
-    21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26,
-    27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28,
+    28, 28, 28, 6,  10, 10, 12, 13, 6,  8,  11, 10, 10, 8,  11, 8,  6,  6,  6,  5,  5,  5,  6,  6,  6,  6,  6,  6,  6,
+    7,  8,  15, 6,  12, 10, 13, 6,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,  7,
+    7,  8,  7,  8,  13, 19, 13, 14, 6,  15, 5,  6,  5,  6,  5,  6,  6,  6,  5,  7,  7,  6,  6,  6,  5,  6,  7,  6,  5,
+    5,  6,  7,  7,  7,  7,  7,  15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23, 24,
+    24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21, 23, 22, 22, 24, 21, 22,
+    23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23, 26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26,
+    27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24, 21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23,
+    22, 22, 25, 25, 24, 24, 26, 23, 26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 };
 
 struct Huffman {
-    uint16_t symbols[SYMBOLS] = {};            // by length of code, then by value
-    uint32_t first[LONGEST_CODE + 1] = {};     // the first code of each length
-    uint16_t at[LONGEST_CODE + 1] = {};        // where its symbol is
-    uint64_t beyond[LONGEST_CODE + 1] = {};    // the first 32 bits that no code up to this length begins
+    uint16_t symbols[SYMBOLS] = {};             // by length of code, then by value
+    uint32_t first[MAX_CODE_LENGTH + 1] = {};   // the first code of each length
+    uint16_t at[MAX_CODE_LENGTH + 1] = {};      // where its symbol is
+    uint64_t beyond[MAX_CODE_LENGTH + 1] = {};  // the first 32 bits that no code up to this length begins
 
     constexpr Huffman() {
         uint32_t code = 0;
         uint16_t next = 0;
-        for (int length = 1; length <= LONGEST_CODE; ++length) {
+        for (int length = 1; length <= MAX_CODE_LENGTH; ++length) {
             code <<= 1;
             first[length] = code;
             at[length] = next;
@@ -74,8 +74,8 @@ inline void decode_huffman(Bytes coded, std::string& text) {
         // The next 32 bits; behind the end ones, which begin the end-of-string code.
         const uint64_t ahead = count >= 32 ? bits >> (count - 32) & UINT32_MAX
                                            : (bits << (32 - count) | (UINT32_MAX >> count)) & UINT32_MAX;
-        int length = SHORTEST_CODE;
-        while (length < LONGEST_CODE && ahead >= HUFFMAN.beyond[length]) ++length;
+        int length = MIN_CODE_LENGTH;
+        while (length < MAX_CODE_LENGTH && ahead >= HUFFMAN.beyond[length]) ++length;
         if (length > count) {
             if (count > 7 || ahead != UINT32_MAX) throw BadBlock{"a Huffman coded string ends within a character"};
             return;
@@ -88,7 +88,7 @@ inline void decode_huffman(Bytes coded, std::string& text) {
     }
 }
 
-// -- the tables ----------------------------------------------------------------------------------------------------------
+// -- the tables -------------------------------------------------------------------------------------------------------
 
 struct StaticField {
     Bytes name, value;
@@ -96,18 +96,66 @@ struct StaticField {
 
 // RFC 7541, appendix A; indices begin at 1.
 inline constexpr StaticField STATIC_TABLE[] = {
-    {":authority", ""}, {":method", "GET"}, {":method", "POST"}, {":path", "/"}, {":path", "/index.html"},
-    {":scheme", "http"}, {":scheme", "https"}, {":status", "200"}, {":status", "204"}, {":status", "206"},
-    {":status", "304"}, {":status", "400"}, {":status", "404"}, {":status", "500"}, {"accept-charset", ""},
-    {"accept-encoding", "gzip, deflate"}, {"accept-language", ""}, {"accept-ranges", ""}, {"accept", ""},
-    {"access-control-allow-origin", ""}, {"age", ""}, {"allow", ""}, {"authorization", ""}, {"cache-control", ""},
-    {"content-disposition", ""}, {"content-encoding", ""}, {"content-language", ""}, {"content-length", ""},
-    {"content-location", ""}, {"content-range", ""}, {"content-type", ""}, {"cookie", ""}, {"date", ""}, {"etag", ""},
-    {"expect", ""}, {"expires", ""}, {"from", ""}, {"host", ""}, {"if-match", ""}, {"if-modified-since", ""},
-    {"if-none-match", ""}, {"if-range", ""}, {"if-unmodified-since", ""}, {"last-modified", ""}, {"link", ""},
-    {"location", ""}, {"max-forwards", ""}, {"proxy-authenticate", ""}, {"proxy-authorization", ""}, {"range", ""},
-    {"referer", ""}, {"refresh", ""}, {"retry-after", ""}, {"server", ""}, {"set-cookie", ""},
-    {"strict-transport-security", ""}, {"transfer-encoding", ""}, {"user-agent", ""}, {"vary", ""}, {"via", ""},
+    {":authority", ""},
+    {":method", "GET"},
+    {":method", "POST"},
+    {":path", "/"},
+    {":path", "/index.html"},
+    {":scheme", "http"},
+    {":scheme", "https"},
+    {":status", "200"},
+    {":status", "204"},
+    {":status", "206"},
+    {":status", "304"},
+    {":status", "400"},
+    {":status", "404"},
+    {":status", "500"},
+    {"accept-charset", ""},
+    {"accept-encoding", "gzip, deflate"},
+    {"accept-language", ""},
+    {"accept-ranges", ""},
+    {"accept", ""},
+    {"access-control-allow-origin", ""},
+    {"age", ""},
+    {"allow", ""},
+    {"authorization", ""},
+    {"cache-control", ""},
+    {"content-disposition", ""},
+    {"content-encoding", ""},
+    {"content-language", ""},
+    {"content-length", ""},
+    {"content-location", ""},
+    {"content-range", ""},
+    {"content-type", ""},
+    {"cookie", ""},
+    {"date", ""},
+    {"etag", ""},
+    {"expect", ""},
+    {"expires", ""},
+    {"from", ""},
+    {"host", ""},
+    {"if-match", ""},
+    {"if-modified-since", ""},
+    {"if-none-match", ""},
+    {"if-range", ""},
+    {"if-unmodified-since", ""},
+    {"last-modified", ""},
+    {"link", ""},
+    {"location", ""},
+    {"max-forwards", ""},
+    {"proxy-authenticate", ""},
+    {"proxy-authorization", ""},
+    {"range", ""},
+    {"referer", ""},
+    {"refresh", ""},
+    {"retry-after", ""},
+    {"server", ""},
+    {"set-cookie", ""},
+    {"strict-transport-security", ""},
+    {"transfer-encoding", ""},
+    {"user-agent", ""},
+    {"vary", ""},
+    {"via", ""},
     {"www-authenticate", ""},
 };
 constexpr size_t STATIC_FIELDS = std::size(STATIC_TABLE);
@@ -166,20 +214,20 @@ class HeaderDecoder {
     void insert(Bytes name, Bytes value) {
         Entry added{std::string(name), std::string(value)};  // before eviction: the name may be in the table
         const size_t size = added.size();
-        evict(size > most_ ? 0 : most_ - size);
-        if (size > most_) return;
+        evict(size > max_size_ ? 0 : max_size_ - size);
+        if (size > max_size_) return;
         table_.push_front(std::move(added));
         held_ += size;
     }
 
     void resize(uint64_t size) {
         if (size > TABLE_SIZE) throw BadBlock{"a header table larger than allowed"};
-        most_ = size_t(size);
-        evict(most_);
+        max_size_ = size_t(size);
+        evict(max_size_);
     }
 
-    void evict(size_t most) {
-        while (held_ > most) {
+    void evict(size_t max_size) {
+        while (held_ > max_size) {
             held_ -= table_.back().size();
             table_.pop_back();
         }
@@ -216,7 +264,7 @@ class HeaderDecoder {
     }
 
     std::deque<Entry> table_;  // the newest in front
-    size_t held_ = 0, most_ = TABLE_SIZE;
+    size_t held_ = 0, max_size_ = TABLE_SIZE;
     const char* at_ = nullptr;
     const char* end_ = nullptr;
     std::string name_, value_;

@@ -1,7 +1,8 @@
 // The server's side of one HTTP/2 connection (RFC 9113) that carries unary gRPC calls.
 //
-// Bytes go in; events come out for whoever answers, and bytes for the peer. Nothing a peer sends makes it keep more than
-// what is bounded here, but for the messages themselves: how much of each is held is reported, so that someone can count.
+// Bytes go in; events come out for whoever answers, and bytes for the peer. Nothing a peer sends makes it keep more
+// than what is bounded here, but for the messages themselves: how much of each is held is reported, so that someone can
+// count.
 #pragma once
 
 #include <algorithm>
@@ -13,17 +14,17 @@
 #include <vector>
 
 #include "frames.hpp"
+#include "grpc_message.hpp"
 #include "hpack.hpp"
-#include "message.hpp"
 
 namespace spanmeter::http2 {
 
 inline constexpr Bytes PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-constexpr uint32_t LARGEST_FRAME = 1 << 20;        // of DATA, which is taken as it comes
-constexpr size_t LARGEST_HEAD = 64 * 1024;         // of other frames, of header blocks, and of header lists
+constexpr uint32_t MAX_FRAME = 1 << 20;  // of DATA, which is taken as it comes
+constexpr size_t MAX_HEAD = 64 * 1024;   // of other frames, of header blocks, and of header lists
 constexpr int64_t DEFAULT_WINDOW = 65535;
-constexpr int64_t LARGEST_WINDOW = 0x7FFFFFFF;
+constexpr int64_t MAX_WINDOW = 0x7FFFFFFF;
 constexpr int64_t STREAM_WINDOW = 4 << 20;
 constexpr int64_t CONNECTION_WINDOW = 16 << 20;
 constexpr int STRIKES = 2;                         // pings that may come too early
@@ -37,7 +38,7 @@ struct Rules {
     std::vector<std::string> paths;
 };
 
-enum class Kind {
+enum class EventKind {
     CALL,   // a whole call
     OPEN,   // a call has begun; the rest of its message is to come
     PART,   // more of the message of a call has come
@@ -46,30 +47,39 @@ enum class Kind {
 };
 
 enum class Fault {
-    NONE, METHOD, MEDIA_TYPE, PATH, HEADERS_TOO_LARGE, TOO_LARGE, NO_MESSAGE, CUT, SECOND_MESSAGE, BAD_FLAG
+    NONE,
+    METHOD,
+    MEDIA_TYPE,
+    PATH,
+    HEADERS_TOO_LARGE,
+    TOO_LARGE,
+    NO_MESSAGE,
+    CUT,
+    SECOND_MESSAGE,
+    BAD_FLAG
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
 struct Event {
-    Kind kind;
+    EventKind kind;
     uint32_t stream;
-    int path = -1;             // CALL, OPEN, FAULT: an index into Rules::paths
+    int path = -1;  // CALL, OPEN, FAULT: an index into Rules::paths
     Fault fault = Fault::NONE;
-    std::string detail;        // FAULT: the method, media type or path
-    Fields credentials;        // CALL, OPEN
-    bool compressed = false;   // CALL
-    std::string coding;        // CALL: grpc-encoding
-    Buffer message;            // CALL
-    size_t size = 0;           // OPEN, PART: bytes of the message held
+    std::string detail;       // FAULT: the method, media type or path
+    Fields credentials;       // CALL, OPEN
+    bool compressed = false;  // CALL
+    std::string coding;       // CALL: grpc-encoding
+    BytesObject message;      // CALL
+    size_t size = 0;          // OPEN, PART: bytes of the message held
 };
 
 // So many at once, and so many a second.
 class Budget {
    public:
-    Budget(double most, double rate) : level_(most), most_(most), rate_(rate) {}
+    Budget(double max, double rate) : level_(max), max_(max), rate_(rate) {}
 
-    void earn(double amount) { level_ = std::min(most_, level_ + amount); }
+    void earn(double amount) { level_ = std::min(max_, level_ + amount); }
 
     bool spend(double now) {
         if (now > since_) earn((now - since_) * rate_);
@@ -79,7 +89,7 @@ class Budget {
     }
 
    private:
-    double level_, most_, rate_, since_ = 0;
+    double level_, max_, rate_, since_ = 0;
 };
 
 class Session {
@@ -88,12 +98,12 @@ class Session {
         put_head(out_, 4 * 6, SETTINGS, 0, 0);
         put_setting(out_, MAX_CONCURRENT_STREAMS, uint32_t(rules_.max_streams));
         put_setting(out_, INITIAL_WINDOW_SIZE, uint32_t(STREAM_WINDOW));
-        put_setting(out_, MAX_FRAME_SIZE, LARGEST_FRAME);
-        put_setting(out_, MAX_HEADER_LIST_SIZE, uint32_t(LARGEST_HEAD));
+        put_setting(out_, MAX_FRAME_SIZE, MAX_FRAME);
+        put_setting(out_, MAX_HEADER_LIST_SIZE, uint32_t(MAX_HEAD));
         put_window_update(out_, 0, uint32_t(CONNECTION_WINDOW - DEFAULT_WINDOW));
     }
 
-    // -- in ------------------------------------------------------------------------------------------------------------
+    // -- in -----------------------------------------------------------------------------------------------------------
 
     void feed(Bytes data, double now) {
         now_ = now;
@@ -109,7 +119,7 @@ class Session {
 
     std::vector<Event> events() { return std::exchange(events_, {}); }
 
-    // -- out -----------------------------------------------------------------------------------------------------------
+    // -- out ----------------------------------------------------------------------------------------------------------
 
     // What is to be sent; valid until anything else is done.
     Bytes out() const { return out_; }
@@ -120,7 +130,8 @@ class Session {
         const auto found = streams_.find(id);
         if (found == streams_.end()) return;
         Stream& stream = found->second;
-        if (message.empty() && !stream.answering && !no_table_due_ && int64_t(PREFIX) <= std::min(window_, stream.window)) {
+        if (message.empty() && !stream.answering && !no_table_due_ &&
+            int64_t(PREFIX) <= std::min(window_, stream.window)) {
             window_ -= PREFIX;
             EMPTY_ANSWER.put(out_, id);
             answered_ = true;
@@ -157,8 +168,8 @@ class Session {
 
     void ping() { put_ping("spanmetr"); }
 
-    // Ask the peer to make no more calls (RFC 9113 section 6.8). Those that it sends before it hears are taken; that it has
-    // heard, its answer to a PING behind the words says, and then `drain` follows by itself.
+    // Ask the peer to make no more calls (RFC 9113 section 6.8). Those that it sends before it hears are taken; that it
+    // has heard, its answer to a PING behind the words says, and then `drain` follows by itself.
     void announce_end() {
         if (ending()) return;
         announced_ = true;
@@ -191,20 +202,20 @@ class Session {
 
    private:
     struct Broken {
-        Code code;
+        ErrorCode code;
         const char* why;
     };
 
     struct Stream {
         int path = -1;
-        bool reported = false;   // whoever answers knows of it
-        bool touched = false;    // in `touched_`
-        bool dropping = false;   // what more comes of it is dropped
+        bool reported = false;  // whoever answers knows of it
+        bool touched = false;   // in `touched_`
+        bool dropping = false;  // what more comes of it is dropped
         bool half_closed = false;
         bool answering = false;
-        bool blocked = false;    // in `blocked_`
-        bool ends = false;       // with `trailers`, behind what is queued
-        int64_t window = 0;      // that the peer has for us
+        bool blocked = false;  // in `blocked_`
+        bool ends = false;     // with `trailers`, behind what is queued
+        int64_t window = 0;    // that the peer has for us
         int64_t granted = STREAM_WINDOW;
         Message message;
         Fields credentials;
@@ -224,11 +235,11 @@ class Session {
 
     enum class Await { GREETING, FRAME, DATA, SKIPPED };
 
-    [[noreturn]] static void broken(Code code, const char* why) { throw Broken{code, why}; }
+    [[noreturn]] static void broken(ErrorCode code, const char* why) { throw Broken{code, why}; }
 
     // Empty it; what was large once need not stay so.
     static void release(std::string& text) {
-        if (text.capacity() > KEPT) {
+        if (text.capacity() > MAX_KEPT) {
             text = std::string();
         } else {
             text.clear();
@@ -240,7 +251,7 @@ class Session {
         if (!idle_.spend(now_)) broken(ENHANCE_YOUR_CALM, "too many frames without a call");
     }
 
-    // -- frames ----------------------------------------------------------------------------------------------------------
+    // -- frames -------------------------------------------------------------------------------------------------------
 
     void step(Bytes& data) {
         switch (await_) {
@@ -301,7 +312,7 @@ class Session {
 
     void check_head() {
         if (!greeted_ && type_ != SETTINGS) broken(PROTOCOL_ERROR, "the first frame is not SETTINGS");
-        if (length_ > LARGEST_FRAME) broken(FRAME_SIZE_ERROR, "a frame larger than allowed");
+        if (length_ > MAX_FRAME) broken(FRAME_SIZE_ERROR, "a frame larger than allowed");
         if (block_open_ && (type_ != CONTINUATION || id_ != block_stream_)) {
             broken(PROTOCOL_ERROR, "a header block that is interrupted");
         }
@@ -311,7 +322,7 @@ class Session {
             count_idle();
             left_ = length_;
             if (left_) await_ = Await::SKIPPED;
-        } else if (length_ > LARGEST_HEAD) {
+        } else if (length_ > MAX_HEAD) {
             broken(ENHANCE_YOUR_CALM, "a frame that is too large");
         }
     }
@@ -333,7 +344,7 @@ class Session {
         }
     }
 
-    // -- DATA ------------------------------------------------------------------------------------------------------------
+    // -- DATA ---------------------------------------------------------------------------------------------------------
 
     void begin_data() {
         if (!id_ || (id_ > last_ && !draining_)) broken(PROTOCOL_ERROR, "DATA on a stream that is not open");
@@ -419,7 +430,7 @@ class Session {
         if (found != streams_.end()) half_close(id_, found->second);
     }
 
-    // -- calls -----------------------------------------------------------------------------------------------------------
+    // -- calls --------------------------------------------------------------------------------------------------------
 
     void half_close(uint32_t id, Stream& stream) {
         stream.half_closed = true;
@@ -430,7 +441,7 @@ class Session {
         }
         idle_.earn(4);  // windows, pings and such as a call brings with it
         stream.dropping = stream.reported = true;
-        Event event{Kind::CALL, id};
+        Event event{EventKind::CALL, id};
         event.path = stream.path;
         event.credentials = std::move(stream.credentials);
         event.compressed = stream.message.compressed();
@@ -442,7 +453,7 @@ class Session {
     void refuse_call(uint32_t id, Stream& stream, Fault fault, std::string detail = {}) {
         stream.dropping = stream.reported = true;
         stream.message = Message();
-        Event event{Kind::FAULT, id};
+        Event event{EventKind::FAULT, id};
         event.path = stream.path;
         event.fault = fault;
         event.detail = std::move(detail);
@@ -464,7 +475,7 @@ class Session {
             Stream& stream = found->second;
             stream.touched = false;
             if (stream.dropping) continue;
-            Event event{stream.reported ? Kind::PART : Kind::OPEN, id};
+            Event event{stream.reported ? EventKind::PART : EventKind::OPEN, id};
             event.path = stream.path;
             event.size = stream.message.held();
             event.credentials = std::exchange(stream.credentials, {});
@@ -481,23 +492,23 @@ class Session {
     }
 
     // The peer broke a rule of this stream.
-    void reset_stream(Streams::iterator found, Code code) {
+    void reset_stream(Streams::iterator found, ErrorCode code) {
         count_reset();
         put_reset(found->first, code);
         gone(found);
     }
 
     void gone(Streams::iterator found) {
-        if (found->second.reported) events_.push_back(Event{Kind::GONE, found->first});
+        if (found->second.reported) events_.push_back(Event{EventKind::GONE, found->first});
         streams_.erase(found);
     }
 
-    void put_reset(uint32_t id, Code code) {
+    void put_reset(uint32_t id, ErrorCode code) {
         put_head(out_, 4, RST_STREAM, 0, id);
         put32(out_, code);
     }
 
-    // -- HEADERS ---------------------------------------------------------------------------------------------------------
+    // -- HEADERS ------------------------------------------------------------------------------------------------------
 
     void headers(Bytes payload) {
         if (!id_ || !(id_ & 1)) broken(PROTOCOL_ERROR, "HEADERS on a stream that clients cannot open");
@@ -526,7 +537,7 @@ class Session {
     void continuation(Bytes payload) {
         if (!block_open_) broken(PROTOCOL_ERROR, "a CONTINUATION of nothing");
         count_idle();
-        if (block_.size() + payload.size() > LARGEST_HEAD) broken(ENHANCE_YOUR_CALM, "a header block that is too large");
+        if (block_.size() + payload.size() > MAX_HEAD) broken(ENHANCE_YOUR_CALM, "a header block that is too large");
         block_.append(payload);
         if (!(flags_ & END_HEADERS)) return;
         block_open_ = false;
@@ -577,7 +588,7 @@ class Session {
         stream.half_closed = block_ends_;
         stream.coding = std::move(head.coding);
         stream.credentials = std::move(head.credentials);
-        if (head.size > LARGEST_HEAD) {
+        if (head.size > MAX_HEAD) {
             refuse_call(id, stream, Fault::HEADERS_TOO_LARGE);
         } else if (!head.post) {
             refuse_call(id, stream, Fault::METHOD, std::move(head.method_name));
@@ -606,13 +617,16 @@ class Session {
             pseudo(name, value);
         } else {
             head.regular = true;
-            if (head.size <= LARGEST_HEAD) regular(name, value);
+            if (head.size <= MAX_HEAD) regular(name, value);
         }
     }
 
     void pseudo(Bytes name, Bytes value) {
         Head& head = head_;
-        bool* seen = name == ":method" ? &head.method : name == ":path" ? &head.path : name == ":scheme" ? &head.scheme : nullptr;
+        bool* seen = name == ":method"   ? &head.method
+                     : name == ":path"   ? &head.path
+                     : name == ":scheme" ? &head.scheme
+                                         : nullptr;
         if (head.regular || (seen && *seen) || (!seen && name != ":authority")) {
             head.malformed = true;
             return;
@@ -620,9 +634,9 @@ class Session {
         if (seen) *seen = true;
         if (name == ":method") {
             head.post = value == "POST";
-            head.method_name = value.substr(0, LONGEST_DETAIL);
+            head.method_name = value.substr(0, MAX_DETAIL);
         } else if (name == ":path") {
-            head.path_name = value.substr(0, LONGEST_DETAIL);
+            head.path_name = value.substr(0, MAX_DETAIL);
             if (value.empty()) head.malformed = true;
         }
     }
@@ -632,11 +646,11 @@ class Session {
         if (name == "content-type") {
             const Bytes kind = value.substr(0, value.find(';'));
             head.grpc = kind == "application/grpc" || kind == "application/grpc+proto";
-            head.media_type = value.substr(0, LONGEST_DETAIL);
+            head.media_type = value.substr(0, MAX_DETAIL);
         } else if (name == "grpc-encoding") {
-            head.coding = value.substr(0, LONGEST_DETAIL);
+            head.coding = value.substr(0, MAX_DETAIL);
         } else if (name == "authorization" || name == "x-api-key") {
-            if (head.credentials.size() < MOST_CREDENTIALS) head.credentials.emplace_back(name, value);
+            if (head.credentials.size() < MAX_CREDENTIALS) head.credentials.emplace_back(name, value);
         } else if (name == "te") {
             head.malformed |= value != "trailers";
         } else if (name == "connection" || name == "transfer-encoding" || name == "upgrade" || name == "keep-alive" ||
@@ -647,7 +661,7 @@ class Session {
         }
     }
 
-    // -- the other frames --------------------------------------------------------------------------------------------------
+    // -- the other frames ---------------------------------------------------------------------------------------------
 
     void reset(Bytes payload) {
         if (payload.size() != 4) broken(FRAME_SIZE_ERROR, "a RST_STREAM frame of a wrong size");
@@ -678,7 +692,7 @@ class Session {
             return;
         }
         if (payload.size() % 6) broken(FRAME_SIZE_ERROR, "a SETTINGS frame of a wrong size");
-        if (payload.size() > 6 * MOST_SETTINGS) broken(ENHANCE_YOUR_CALM, "too many settings");
+        if (payload.size() > 6 * MAX_SETTINGS) broken(ENHANCE_YOUR_CALM, "too many settings");
         if (greeted_) count_idle();
         greeted_ = true;
         for (size_t at = 0; at < payload.size(); at += 6) {
@@ -693,12 +707,12 @@ class Session {
             // We keep no table, and have to say so once where the peer's becomes smaller.
             no_table_due_ |= value < TABLE_SIZE && !no_table_said_;
         } else if (name == INITIAL_WINDOW_SIZE) {
-            if (value > LARGEST_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
+            if (value > MAX_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
             const int64_t change = int64_t(value) - initial_window_;
             initial_window_ = value;
             for (auto& [id, stream] : streams_) {
                 stream.window += change;
-                if (stream.window > LARGEST_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
+                if (stream.window > MAX_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
             }
         } else if (name == MAX_FRAME_SIZE) {
             if (value < 16384 || value > 16777215) broken(PROTOCOL_ERROR, "a frame size that is not allowed");
@@ -736,7 +750,7 @@ class Session {
         if (!id_) {
             if (!more) broken(PROTOCOL_ERROR, "a WINDOW_UPDATE of 0");
             window_ += more;
-            if (window_ > LARGEST_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
+            if (window_ > MAX_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
             unblock();
             return;
         }
@@ -744,14 +758,14 @@ class Session {
         const auto found = streams_.find(id_);
         if (found == streams_.end()) return;
         found->second.window += more;
-        if (!more || found->second.window > LARGEST_WINDOW) {
+        if (!more || found->second.window > MAX_WINDOW) {
             reset_stream(found, more ? FLOW_CONTROL_ERROR : PROTOCOL_ERROR);
         } else {
             pump(found);
         }
     }
 
-    // -- answers -----------------------------------------------------------------------------------------------------------
+    // -- answers ------------------------------------------------------------------------------------------------------
 
     void begin(uint32_t id, Stream& stream) {
         if (stream.answering) return;
@@ -778,13 +792,13 @@ class Session {
         auto& [id, stream] = *found;
         size_t at = 0;
         while (at < stream.queued.size()) {
-            const int64_t most = std::min({window_, stream.window, frame_size_, int64_t(stream.queued.size() - at)});
-            if (most <= 0) break;
-            put_head(out_, size_t(most), DATA, 0, id);
-            out_.append(stream.queued, at, size_t(most));
-            at += size_t(most);
-            window_ -= most;
-            stream.window -= most;
+            const int64_t room = std::min({window_, stream.window, frame_size_, int64_t(stream.queued.size() - at)});
+            if (room <= 0) break;
+            put_head(out_, size_t(room), DATA, 0, id);
+            out_.append(stream.queued, at, size_t(room));
+            at += size_t(room);
+            window_ -= room;
+            stream.window -= room;
         }
         stream.queued.erase(0, at);
         if (!stream.queued.empty()) {
@@ -812,7 +826,7 @@ class Session {
         put_block(out_, id, first ? NO_TABLE + block : block, last, size_t(frame_size_));
     }
 
-    void fail(Code code, const char* why) {
+    void fail(ErrorCode code, const char* why) {
         put_goaway(last_, code, why);
         ended_ = true;
         why_ = why;
@@ -823,17 +837,17 @@ class Session {
         out_.append(payload);
     }
 
-    void put_goaway(uint32_t last, Code code, Bytes why) {
+    void put_goaway(uint32_t last, ErrorCode code, Bytes why) {
         put_head(out_, 8 + why.size(), GOAWAY, 0, 0);
         put32(out_, last);
         put32(out_, code);
         out_.append(why);
     }
 
-    static constexpr size_t LONGEST_DETAIL = 200;
-    static constexpr size_t MOST_CREDENTIALS = 4;
-    static constexpr size_t MOST_SETTINGS = 64;
-    static constexpr size_t KEPT = 4096;
+    static constexpr size_t MAX_DETAIL = 200;
+    static constexpr size_t MAX_CREDENTIALS = 4;
+    static constexpr size_t MAX_SETTINGS = 64;
+    static constexpr size_t MAX_KEPT = 4096;
     static constexpr Bytes FAREWELL = "farewell";
 
     const Rules rules_;
@@ -858,7 +872,7 @@ class Session {
     Head head_;
 
     std::vector<uint32_t> touched_, blocked_;
-    int64_t granted_ = CONNECTION_WINDOW;  // to the peer
+    int64_t granted_ = CONNECTION_WINDOW;                                                     // to the peer
     int64_t window_ = DEFAULT_WINDOW, initial_window_ = DEFAULT_WINDOW, frame_size_ = 16384;  // to us
     bool no_table_due_ = false, no_table_said_ = false;
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from collector.budgets.ledger_account import OTHER
-from collector.budgets.periods import Calendar, Period, Rolling
+from collector.budgets.ledger import OTHER
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Rules, Unit
 from collector.budgets.views import Share
 from collector.errors import Unavailable
@@ -17,9 +17,9 @@ from collector.model.money import usd_text
 
 log = structlog.get_logger("spanmeter.budgets")
 
-_AT_ONCE = 1_000
+_EVENTS = 1_000
 _CONTRIBUTORS = 5
-# Those that have someone to tell are sent long before.
+# Those that have a receiver are sent long before.
 _GIVEN_UP_AFTER_NS = 60 * 1_000_000_000
 
 # What was spent most on in a period, for each of some scopes of a rule. Blocking; raises Unavailable.
@@ -62,7 +62,7 @@ class Contributors:
 
     def work(self) -> None:
         """Describe what waits. While the store does not answer, it is asked again, until events are too old for it."""
-        waiting = self._outbox.without_contributors(_AT_ONCE)
+        waiting = self._outbox.without_contributors(_EVENTS)
         groups = _by_period(self._rules, waiting)
         notified = {event.id for events in groups.values() for event in events}
         self._outbox.add_contributors({event.id: {} for event in waiting if event.id not in notified})
@@ -83,13 +83,13 @@ class Contributors:
 
 
 def with_top(rules: Rules, events: Sequence[BudgetEvent], known: Known) -> list[BudgetEvent]:
-    """The events, described where what is to be said of them is known at once."""
+    """The events, with contributors where these are known at once."""
     tops: dict[str, list[dict[str, Any]]] = {}
     waiting = [event for event in events if not event.has_contributors and OTHER not in event.scope]
     for (rule, period), several in _by_period(rules, waiting).items():
-        # What an earlier window held is for the store to say.
-        late = isinstance(rule.schedule, Rolling) and several[0].data.get("late")
-        shares = None if late else known(rule, {event.scope for event in several}, period, _CONTRIBUTORS)
+        # What an earlier window held only the store knows.
+        past_window = not rule.schedule.renews and several[0].data.get("late")
+        shares = None if past_window else known(rule, {event.scope for event in several}, period, _CONTRIBUTORS)
         for event in several if shares is not None else ():
             tops[event.id] = [_entry(rule, share) for share in (shares or {})[event.scope]]
     return [
@@ -99,7 +99,7 @@ def with_top(rules: Rules, events: Sequence[BudgetEvent], known: Known) -> list[
 
 
 def _by_period(rules: Rules, events: Iterable[BudgetEvent]) -> dict[tuple[Rule, Period], list[BudgetEvent]]:
-    """Without events of rules that are no more or divide by other dimensions now: of these nobody can say any more."""
+    """Without events of rules that are no more or divide by other dimensions now: their contributors are unknown."""
     groups: dict[tuple[Rule, Period], list[BudgetEvent]] = {}
     for event in events:
         rule = rules.find(event.budget)
@@ -109,10 +109,9 @@ def _by_period(rules: Rules, events: Iterable[BudgetEvent]) -> dict[tuple[Rule, 
 
 
 def _period(rule: Rule, event: BudgetEvent) -> Period:
-    """The period an event tells of; of a rolling window, the one it was decided on."""
-    if isinstance(rule.schedule, Calendar):
-        return Period(event.period_start, event.period_end)
-    return rule.schedule.window(event.period_start if event.data.get("late") else event.created_ns)
+    """The period an event is about; of a rolling window, the one it was decided on."""
+    evaluated = event.period_start if event.data.get("late") else event.created_ns
+    return rule.schedule.event_period(Period(event.period_start, event.period_end), evaluated)
 
 
 def _entry(rule: Rule, share: Share) -> dict[str, Any]:

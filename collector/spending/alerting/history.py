@@ -1,4 +1,4 @@
-"""What has been told: the outbox, and in front of it what is remembered of it."""
+"""What has been sent or is to be sent: the outbox, and in front of it what is remembered of it."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +14,16 @@ _REMEMBERED_IDS = 200_000
 
 
 class Outbox(Protocol):
-    """Where events wait to be sent, and what was told is on record."""
+    """Where events wait to be sent, and stay on record."""
 
     def record(self, events: Sequence[BudgetEvent], notified: Mapping[Line, int | None]) -> Sequence[BudgetEvent]:
-        """Make events durable, and for lines of windows which step speaks for them; the events that were new."""
+        """Make events durable, and for lines of windows which step represents them; the events that were new."""
 
     def has(self, event_id: str) -> bool:
         """Whether an event is on record."""
 
     def notified(self) -> dict[Line, int]:
-        """For each line of a rolling window the step that was told of last, as last recorded."""
+        """For each line of a rolling window the step that was notified last, as last recorded."""
 
     def crossed_since(self, budget: str, period_start: int) -> set[tuple[int, int, Scope]]:
         """The periods that began then or later in which a line was crossed before their end; and the scopes."""
@@ -51,7 +51,7 @@ class History:
         return self._outbox.crossed_since(budget, period_start)
 
     def write(self, events: Sequence[BudgetEvent], notified: Mapping[Line, int | None]) -> None:
-        """Make events durable, with what speaks for the lines of windows from now on: None for what is forgotten."""
+        """Make events durable, with the steps that represent lines from now on: None for what is forgotten."""
         changed = {line: step for line, step in notified.items() if self.notified.get(line) != step}
         if not events and not changed:
             return

@@ -1,0 +1,26 @@
+"""Which modules run compiled: for the log and `/metrics`."""
+
+import structlog
+
+from collector import decode, enrich
+from collector.admit import validate
+from collector.net import http2
+from collector.telemetry import Metrics
+
+log = structlog.get_logger("spanmeter")
+
+
+def report_native(metrics: Metrics) -> None:
+    """Say which modules run compiled, and warn of those that do not."""
+    modules = {
+        "decode": decode.NATIVE,
+        "scan": validate.NATIVE,
+        "enrich": enrich.NATIVE,
+        "traces": enrich.NATIVE_TRACES,
+        "http2": http2.NATIVE,
+    }
+    for name, native in modules.items():
+        metrics.native.labels(name).set(native)
+    missing = [name for name, native in modules.items() if not native]
+    if missing:
+        log.warning("Not compiled, at many times the CPU per span: install with a C++ compiler.", modules=missing)

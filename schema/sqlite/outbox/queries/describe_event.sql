@@ -1,0 +1,1 @@
+UPDATE events SET data = ?, described = 1 WHERE id = ?

@@ -1,0 +1,1 @@
+UPDATE endpoints SET disabled_at = ?, reason = ? WHERE name = ? AND fingerprint = ?

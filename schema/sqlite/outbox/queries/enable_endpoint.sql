@@ -1,0 +1,1 @@
+UPDATE endpoints SET disabled_at = NULL, reason = '' WHERE name = ?

@@ -1,0 +1,1 @@
+SELECT data FROM events WHERE id = ? AND described = 0

@@ -1,0 +1,1 @@
+UPDATE events SET copied = 1 WHERE seq IN (SELECT value FROM json_each(?))

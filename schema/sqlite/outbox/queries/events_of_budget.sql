@@ -1,0 +1,1 @@
+SELECT * FROM events WHERE budget = ? ORDER BY seq DESC LIMIT ?

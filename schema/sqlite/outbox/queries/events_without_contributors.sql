@@ -1,0 +1,1 @@
+SELECT * FROM events WHERE described = 0 ORDER BY seq LIMIT ?

@@ -1,0 +1,1 @@
+SELECT budget, scope, type, threshold, step FROM lines_over

@@ -1,0 +1,2 @@
+INSERT INTO attempts (event_id, endpoint, attempt, at, duration, outcome, status, error, response)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)

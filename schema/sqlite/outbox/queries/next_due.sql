@@ -1,0 +1,1 @@
+SELECT next_at FROM deliveries WHERE endpoint = ? AND state = 'pending' AND claimed_until <= ? ORDER BY next_at LIMIT 1

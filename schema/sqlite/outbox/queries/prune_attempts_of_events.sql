@@ -1,0 +1,1 @@
+DELETE FROM attempts WHERE event_id IN (SELECT id FROM events WHERE keep_from < ?)

@@ -1,0 +1,1 @@
+DELETE FROM deliveries WHERE state IN ('delivered', 'failed') AND finished_at < ?

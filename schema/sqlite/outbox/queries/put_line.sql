@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO lines_over (budget, scope, type, threshold, step) VALUES (?, ?, ?, ?, ?)

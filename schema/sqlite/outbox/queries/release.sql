@@ -1,0 +1,1 @@
+UPDATE deliveries SET claimed_until = 0 WHERE id = ?
