@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test long lint format docs run native fuzz asan clean
+.PHONY: demo test test-pure test-python long lint format docs run native fuzz asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -21,8 +21,26 @@ demo: $(VENV)/installed  ## Start the daemon, send it a real agent run, show wha
 # A file is one process's: its tests share daemons. In the order of their names, so that the last ones are small.
 TEST_PROCESSES ?= 2
 
+PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/installed  ## Run every test.
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python $(PYTEST) $(TEST_OPTIONS)
+
+# Those under load and of crashes are about the machine more than about the variant, and are left to `make test`.
+VARIANT := -m 'not slow and not long'
+PURE := build/pure
+
+test-pure: $(VENV)/installed  ## The quick tests, on a copy in which nothing is compiled.
+	rm -rf $(PURE)
+	mkdir -p $(PURE)
+	cp -r $(wildcard *.md *.py *.toml *.yaml) benchmarks clients collector docs schema tests $(PURE)
+	find $(PURE) -name '*.so' -delete
+	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE):$(CURDIR)/$(PURE)/clients/python $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) --native=none
+
+test-python: PYTHON := $(shell .ci/another-python $(PYTHON))
+test-python:  ## The quick tests on the newest other Python that this machine has.
+	@if [ -z "$(PYTHON)" ]; then echo "There is no other Python 3.11 or newer on this machine: nothing is tested."; \
+	else $(MAKE) test PYTHON=$(PYTHON) VENV=.venv-other TEST_OPTIONS="$(VARIANT) --native=all"; fi
 
 long: $(VENV)/installed  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m long
@@ -52,7 +70,7 @@ native: $(VENV)/installed  ## Compile the native modules again, in place.
 FUZZ_SECONDS ?= 60
 
 fuzz: $(VENV)/installed  ## Look for requests on which the native modules differ from the reference.
-	$(BIN)/python -m tests.fuzz.decode $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.support.fuzz $(FUZZ_SECONDS)
 
 # A build of its own, so that no sanitized module is ever installed. Leaks are the interpreter's own business.
 SANITIZED := build/sanitized
@@ -67,4 +85,4 @@ asan: $(VENV)/installed  ## The tests of the native modules and the fuzzer, unde
 	  tests/unit/test_traces.py tests/unit/test_traces_native.py tests/unit/test_http2.py tests/fuzz
 
 clean:
-	rm -rf $(VENV) $(DEMO_DIR) build dist *.egg-info clients/python/build clients/python/*.egg-info
+	rm -rf $(VENV) .venv-other $(DEMO_DIR) build dist *.egg-info clients/python/build clients/python/*.egg-info

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.processes import Tree, until
-from tests.support.daemon import answers, free_ports
+from tests.support.ports import answers, free_ports
 
 
 class Rotel:

@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.processes import until
 from tests.support.clickhouse_http import DECODERS, ClickHouseHandler, ClickHouseServer
-from tests.support.daemon import answers, free_ports
+from tests.support.ports import answers, free_ports
 
 MANIFEST = "manifest.json"
 _INSERT = re.compile(r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[\w.`\"]*otel_traces[`\"]?[\s(]", re.IGNORECASE)

@@ -9,6 +9,7 @@ import pytest
 
 from collector.config import StoreConfig
 from collector.store import Store, migrate, open_store
+from collector.web.native import native_modules
 
 _numbers = itertools.count(1)
 
@@ -26,6 +27,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == _MEASURED:
                 terminalreporter.write_line(str(value))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--native", choices=["all", "none"], help="end the run unless all, or none, of them are compiled")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    expected = config.getoption("--native")
+    compiled = [name for name, native in native_modules().items() if native]
+    if (expected == "none" and compiled) or (expected == "all" and len(compiled) < len(native_modules())):
+        raise pytest.UsageError(f"--native={expected}, but these native modules are compiled: {compiled}.")
 
 
 @pytest.fixture(scope="session")

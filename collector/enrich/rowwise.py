@@ -10,7 +10,7 @@ import pyarrow as pa
 from collector.enrich.billed.schema import BilledMask
 from collector.enrich.conventions.reader import Conventions
 from collector.enrich.prices.catalogue import Catalogue
-from collector.enrich.prices.pricing import price
+from collector.enrich.prices.pricing import charged, price
 from collector.enrich.rows import Charge, seen_spans, views, with_enriched
 from collector.model.facts import Facts, Kind
 from collector.model.money import PriceStatus, usd
@@ -55,7 +55,6 @@ class RowEnricher:
 
 
 _NOT_A_CALL = Charge(PriceStatus.NOT_A_CALL.value)
-_NO_USAGE = Charge(PriceStatus.NO_USAGE.value)
 _ROLLED_UP = Charge(PriceStatus.ROLLED_UP.value)
 
 
@@ -74,10 +73,7 @@ def _charge(catalogue: Catalogue, fact: Facts, start: int, duration: int, *, bil
         duration_ns=duration,
         service_tier=fact.service_tier,
     )
-    if fact.usage is None and priced.cost != 0:
-        return _NO_USAGE  # a price per request must not fall on every span that mentions the request
-    if priced.status is PriceStatus.UNKNOWN_MODEL and fact.reported_cost is not None:
-        return Charge(PriceStatus.REPORTED.value, fact.reported_cost)
+    priced = charged(priced, fact.usage, fact.reported_cost)
     cost = None if priced.cost is None else usd(priced.cost)
     return Charge(priced.status.value, cost, _usd_lines(priced.details), priced.ref)
 

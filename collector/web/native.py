@@ -10,15 +10,20 @@ from collector.telemetry import Metrics
 log = structlog.get_logger("spanmeter")
 
 
-def report_native(metrics: Metrics) -> None:
-    """Say which modules run compiled, and warn of those that do not."""
-    modules = {
+def native_modules() -> dict[str, bool]:
+    """The modules that can be compiled, and whether they are."""
+    return {
         "decode": decode.NATIVE,
         "scan": validate.NATIVE,
         "enrich": enrich.NATIVE,
         "traces": enrich.NATIVE_TRACES,
         "http2": http2.NATIVE,
     }
+
+
+def report_native(metrics: Metrics) -> None:
+    """Say which modules run compiled, and warn of those that do not."""
+    modules = native_modules()
     for name, native in modules.items():
         metrics.native.labels(name).set(native)
     missing = [name for name, native in modules.items() if not native]

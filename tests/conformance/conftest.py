@@ -1,21 +1,19 @@
 """Daemons shared by the whole session: an open one, one with tokens, and one with tight limits."""
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.conformance.daemon import Daemon, running
-
-READER, WRITER, OTHER = "spm_reader-secret", "spm_writer-secret", "spm_other-secret"
+from tests.support.daemon import Daemon, running
+from tests.support.tokens import ALL_TOKENS, WRITER, token_config
 
 
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Default settings, no tokens."""
-    with running(tmp_path_factory.mktemp("open")) as started:
+    """No tokens, and default settings but for a patience that nobody takes for the end of what is at fault."""
+    patience = "receivers.otlp.protocols.http.read_header_timeout=75s"
+    with running(tmp_path_factory.mktemp("open"), [patience]) as started:
         yield started
 
 
@@ -35,22 +33,6 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     ]
     with running(tmp_path_factory.mktemp("tight"), settings) as started:
         yield started
-
-
-def token_config(*tokens: tuple[str, str, list[str]]) -> str:
-    """Configuration text that accepts (token, project, scopes)."""
-    entries = [
-        {"name": token, "sha256": hashlib.sha256(token.encode()).hexdigest(), "project": project, "scopes": scopes}
-        for token, project, scopes in tokens
-    ]
-    return yaml.safe_dump({"auth": {"tokens": entries}})
-
-
-ALL_TOKENS = (
-    (WRITER, "one", ["traces:write", "traces:read"]),
-    (READER, "one", ["traces:read"]),
-    (OTHER, "two", ["traces:write", "traces:read"]),
-)
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,19 @@
 
 import base64
 import signal
-import sys
 from pathlib import Path
 
 import grpc
 import pytest
 import yaml
 
-from tests.conformance.conftest import ALL_TOKENS, OTHER, READER, WRITER, token_config
-from tests.conformance.daemon import MIB, Daemon, running
-from tests.conformance.wire import JSON, PROTOBUF, Answer, Called, Connection, call, post, status_message, succeeded
-from tests.support.daemon import DaemonProcess, answers, wait_until
+from tests.support.daemon import Daemon, running
+from tests.support.memory import MIB
 from tests.support.otlp import request, span, trace_id
+from tests.support.ports import answers
+from tests.support.tokens import ALL_TOKENS, OTHER, READER, WRITER, token_config
+from tests.support.waiting import wait_until
+from tests.support.wire import JSON, PROTOBUF, Answer, Called, Connection, call, post, status_message, succeeded
 
 
 def basic(user: str, password: str) -> str:
@@ -123,11 +124,11 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
     config.write_text(token_config(*ALL_TOKENS))
     with running(tmp_path / "data", config=config, token=WRITER) as daemon:
         config.write_text("auth: {tokens: [{name: broken}]}")
-        daemon.process.send_signal(signal.SIGHUP)
+        daemon.signal(signal.SIGHUP)
         wait_until(lambda: "was not reloaded" in daemon.log(), 20, "a refused reload")
         succeeded(over_http(daemon, ("x-api-key", WRITER)))
         config.write_text(token_config(("spm_new", "three", ["traces:write", "traces:read"])))
-        daemon.process.send_signal(signal.SIGHUP)
+        daemon.signal(signal.SIGHUP)
         wait_until(lambda: daemon.log().count('"Reloaded."') == 2, 20, "a reload of both that check tokens")
         status_message(over_http(daemon, ("x-api-key", WRITER)), 401)
         assert over_grpc(daemon, ("x-api-key", WRITER)).code is grpc.StatusCode.UNAUTHENTICATED
@@ -138,55 +139,39 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
     assert "spm_new" not in daemon.log().replace('"spm_new"', "")
 
 
-class FromFile(DaemonProcess):
-    """A daemon that has every setting from a file."""
-
-    @property
-    def file(self) -> Path:
-        return self.directory.with_suffix(".yaml")
-
-    def command(self) -> list[str]:
-        return [
-            sys.executable,
-            "-m",
-            "collector",
-            "serve",
-            "--data-dir",
-            str(self.directory),
-            "--config",
-            str(self.file),
-        ]
-
-    def write(self, host: str, text: str) -> None:
-        protocols = {"grpc": {"endpoint": f"{host}:{self.grpc}"}, "http": {"endpoint": f"{host}:{self.http}"}}
-        tree = {"receivers": {"otlp": {"protocols": protocols}}, "web": {"endpoint": f"{host}:{self.web}"}}
-        self.file.write_text(yaml.safe_dump(tree) + text)
+def endpoints(daemon: Daemon, host: str) -> str:
+    """Configuration text of its ports at an address."""
+    where = {name: {"endpoint": f"{host}:{port}"} for name, port in daemon.ports.items()}
+    web = where.pop("web")
+    return yaml.safe_dump({"receivers": {"otlp": {"protocols": where}}, "web": web})
 
 
 def test_sighup_that_would_leave_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:
     """The new file is sound by itself, but the addresses stay those of the start."""
-    daemon = FromFile(tmp_path / "data")
-    daemon.write("0.0.0.0", token_config(*ALL_TOKENS))
+    config = tmp_path / "config.yaml"
+    daemon = Daemon(tmp_path / "data", config=config, keeps_ports=True)
+    daemon.settings.clear()  # all of them are in the file
+    config.write_text(endpoints(daemon, "0.0.0.0") + token_config(*ALL_TOKENS))
     daemon.start()
     try:
         daemon.wait_for_ports()
-        daemon.write("127.0.0.1", "")
-        daemon.process.send_signal(signal.SIGHUP)
+        config.write_text(endpoints(daemon, "127.0.0.1"))
+        daemon.signal(signal.SIGHUP)
         refusal = "Without a token, anyone could use the addresses now bound"
         wait_until(lambda: refusal in daemon.log_tail(), 20, "a refused reload")
-        status_message(post(daemon.http, body()), 401)
-        succeeded(post(daemon.http, body(), PROTOBUF, {"x-api-key": WRITER}))
+        status_message(post(daemon.ports["http"], body()), 401)
+        succeeded(post(daemon.ports["http"], body(), PROTOBUF, {"x-api-key": WRITER}))
     finally:
         daemon.kill()
 
 
 def test_sighup_the_moment_the_first_port_answers_reloads(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path / "data")
+    daemon = Daemon(tmp_path / "data", keeps_ports=True)
     daemon.start()
     try:
-        while not answers(daemon.grpc):
+        while not answers(daemon.ports["grpc"]):
             assert daemon.process.poll() is None
-        daemon.process.send_signal(signal.SIGHUP)
+        daemon.signal(signal.SIGHUP)
         wait_until(
             lambda: "The configuration was reloaded; no setting has changed." in daemon.log_tail(), 20, "a reload"
         )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from tests.conformance.daemon import MIB, Daemon, running
-from tests.conformance.wire import JSON, PROTOBUF, call, post, status_message, succeeded
+from tests.support.daemon import Daemon, running
+from tests.support.memory import MIB
 from tests.support.otlp import json_of, request, span
+from tests.support.wire import JSON, PROTOBUF, call, post, status_message, succeeded
 
 LARGE = request(span({"pad": "x" * 10_000}))
 

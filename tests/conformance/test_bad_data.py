@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.conformance.daemon import Daemon
-from tests.conformance.wire import JSON, PROTOBUF, call, post, status_message, succeeded
+from tests.support.daemon import Daemon
 from tests.support.otlp import field_bytes, json_of, nested_request, nested_text, request, span, trace_id, wrapped
+from tests.support.wire import JSON, PROTOBUF, call, post, status_message, succeeded
 
 SOUND = request(span({"k": "v"})).SerializeToString()
 BROKEN = {

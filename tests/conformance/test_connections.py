@@ -2,7 +2,6 @@
 
 import gzip
 import itertools
-import select
 import socket
 import time
 from collections.abc import Iterator
@@ -11,9 +10,10 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tests.conformance.daemon import MIB, Daemon
-from tests.conformance.wire import JSON, Answer, Connection, post, status_message, succeeded
+from tests.support.daemon import Daemon
+from tests.support.memory import MIB
 from tests.support.otlp import chunks, json_of, request, span, trace_id
+from tests.support.wire import JSON, Answer, Connection, post, status_message, succeeded
 
 BODY = request(span({"k": "v"})).SerializeToString()
 TOO_LONG = "did not arrive within 1 seconds"
@@ -104,14 +104,14 @@ def test_http_1_0_is_answered_and_closed(daemon: Daemon) -> None:
     with connect(daemon) as connection:
         connection.send(connection.head(len(BODY), version="1.0") + BODY)
         succeeded(connection.answer())
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 def test_connection_close_is_honoured(daemon: Daemon) -> None:
     with connect(daemon) as connection:
         connection.send(connection.head(len(BODY), headers={"Connection": "close"}) + BODY)
         succeeded(connection.answer())
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 @pytest.mark.parametrize("form", ["length", "chunked", "in pieces"])
@@ -154,7 +154,7 @@ def test_a_client_that_has_finished_sending_still_gets_its_answers(daemon: Daemo
         connection.socket.shutdown(socket.SHUT_WR)
         for _ in bodies:
             succeeded(connection.answer())
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 def test_what_follows_the_last_request_of_a_connection_is_ignored(daemon: Daemon) -> None:
@@ -167,7 +167,7 @@ def test_what_follows_the_last_request_of_a_connection_is_ignored(daemon: Daemon
         answer = connection.answer()
         succeeded(answer)
         assert answer.headers["connection"] == "close"
-        assert connection.ends_within(5)
+        assert connection.ends()
     daemon.trace(first.trace_id)
     assert daemon.get(f"/api/v1/traces/{second.trace_id.hex()}")[0] == 404
 
@@ -199,14 +199,10 @@ def test_more_pipelined_requests_than_are_taken_at_once(daemon: Daemon) -> None:
 
 def test_a_client_that_reads_no_answers_is_cut_off(tight: Daemon) -> None:
     with connect(tight) as connection, tight.growth() as growth:
-        connection.socket.settimeout(1)
         refused = connection.head(0, path="/" + "x" * 1000) * 1000
-        with pytest.raises(TimeoutError):  # noqa: PT012 - the port stops reading
+        with pytest.raises(ConnectionError):  # noqa: PT012 - the port stops reading, and then hangs up
             for _ in range(1000):
                 connection.send(refused)
-        poller = select.poll()
-        poller.register(connection.socket, 0)
-        assert poller.poll(10_000)  # and hangs up
     assert growth.mib < 32
 
 
@@ -221,7 +217,7 @@ def test_what_comes_beside_a_chunked_body_has_a_limit(daemon: Daemon, how: str) 
         head = connection.head(headers={"Transfer-Encoding": "chunked"}) + chunked(BODY, 50).removesuffix(b"0\r\n\r\n")
         connection.send_until_answered([head + begin, *itertools.repeat(more, 4000)])
         assert "trailers are too large" in status_message(connection.answer(), 400)
-        assert connection.ends_within(5)
+        assert connection.ends()
     assert growth.mib < 32
 
 
@@ -247,7 +243,7 @@ def test_a_head_or_trailer_at_the_web_port_has_a_limit(daemon: Daemon, begin: by
             connection.send(head + b"0\r\nX: ")
             assert connection.answer().status == 200
             connection.send_until_answered(block)
-        assert connection.ends_within(5)
+        assert connection.ends()
     assert growth.mib < 32
 
 
@@ -259,7 +255,7 @@ def test_content_length_beside_chunked_ends_the_connection(daemon: Daemon) -> No
     with connect(daemon) as connection:
         connection.send(connection.head(len(BODY), headers={"Transfer-Encoding": "chunked"}) + chunked(BODY, 9))
         assert connection.answer().status in (200, 400)
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 @pytest.mark.parametrize(
@@ -271,7 +267,7 @@ def test_a_malformed_head_is_refused_and_the_connection_ends(daemon: Daemon, lin
         head = connection.head().removesuffix(b"\r\n")
         connection.send(head + line.encode() + b"\r\n\r\nabcdefgh")
         assert connection.answer().status == 400
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +284,7 @@ def test_a_malformed_head_is_refused_and_the_connection_ends(daemon: Daemon, lin
 def test_what_is_not_http_is_cut_off(daemon: Daemon, garbage: bytes) -> None:
     with connect(daemon) as connection:
         connection.send(garbage)
-        assert connection.ends_within(5)
+        assert connection.ends()
     succeeded(post(daemon.ports["http"], BODY))
 
 
@@ -313,7 +309,7 @@ def test_a_huge_head_is_cut_off(daemon: Daemon, how: str) -> None:
     }[how]
     with connect(daemon) as connection, daemon.growth() as growth:
         connection.send_until_answered([endless[0], *itertools.repeat(endless[1], 2000)])
-        assert connection.ends_within(5)
+        assert connection.ends()
     assert growth.mib < 32
 
 
@@ -331,7 +327,7 @@ def test_what_is_sent_before_the_broken_request_is_answered_first(daemon: Daemon
         connection.send(connection.head(len(BODY)) + BODY + b"no HTTP\r\n\r\n")
         succeeded(connection.answer())
         assert connection.answer().status == 400
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 # -- slow clients -----------------------------------------------------------------------------------------------------
@@ -341,18 +337,18 @@ def test_what_is_sent_before_the_broken_request_is_answered_first(daemon: Daemon
     "sent", [b"", b"\r\n", b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n", b"POST /v1/traces HTTP/1.1\r\nX: "]
 )
 def test_a_slow_head_is_cut_off(tight: Daemon, sent: bytes) -> None:
+    begin = time.monotonic()
     with connect(tight) as connection:
         connection.send(sent)
-        begin = time.monotonic()
-        assert connection.ends_within(10)
+        assert connection.ends()
         assert time.monotonic() - begin > 0.5
 
 
 def test_a_head_that_trickles_is_cut_off(tight: Daemon) -> None:
     with connect(tight) as connection:
         connection.send(b"POST /v1/traces HTTP/1.1\r\n")
-        for _ in range(100):
-            if connection.ends_within(0.1):
+        for _ in range(300):
+            if connection.ends(0.1):
                 return
             try:
                 connection.send(b"X: y\r\n")
@@ -368,7 +364,7 @@ def test_a_connection_is_closed_when_the_next_request_does_not_come(tight: Daemo
         connection.send(connection.head(len(BODY)) + BODY)
         succeeded(connection.answer())
         connection.send(after)
-        assert connection.ends_within(10)
+        assert connection.ends()
 
 
 @pytest.mark.parametrize("form", ["length", "chunked"])
@@ -379,14 +375,14 @@ def test_a_slow_body_is_answered_and_cut_off(tight: Daemon, form: str) -> None:
         else:
             connection.send(connection.head(headers={"Transfer-Encoding": "chunked"}) + b"5\r\nab")
         assert TOO_LONG in status_message(connection.answer(), 408)
-        assert connection.ends_within(5)
+        assert connection.ends()
 
 
 def test_a_body_that_trickles_is_answered_and_cut_off(tight: Daemon) -> None:
     with connect(tight) as connection:
         connection.send(connection.head(1000))
         connection.socket.settimeout(0.1)
-        for _ in range(100):
+        for _ in range(300):
             connection.send(b"x")
             try:
                 answer = connection.answer()

@@ -7,8 +7,8 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.conformance.daemon import MIB, Daemon
-from tests.conformance.wire import JSON, PROTOBUF, call, post, succeeded
+from tests.support.daemon import Daemon
+from tests.support.memory import MIB
 from tests.support.otlp import (
     KINDS,
     STATUSES,
@@ -23,6 +23,7 @@ from tests.support.otlp import (
     varint,
     wrapped,
 )
+from tests.support.wire import JSON, PROTOBUF, call, post, succeeded
 
 VIA = pytest.mark.parametrize("via", ["http", "json", "grpc"])
 

@@ -13,10 +13,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from tests.conformance.conftest import OTHER, WRITER
-from tests.conformance.daemon import Daemon
-from tests.conformance.wire import JSON, PROTOBUF, call, post, succeeded
+from tests.support.daemon import Daemon
 from tests.support.otlp import KINDS, STATUSES, any_value, text_of
+from tests.support.tokens import OTHER, WRITER
+from tests.support.wire import JSON, PROTOBUF, call, post, succeeded
 
 ROOT = Path(__file__).parents[1] / "fixtures" / "otlp"
 TRACES = sorted(path for path in ROOT.glob("*/*.traces.*") if not path.name.endswith(".meta.json"))

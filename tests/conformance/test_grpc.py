@@ -16,10 +16,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from tests.conformance.daemon import MIB, Daemon
-from tests.conformance.wire import Called, call, channel, frame, raw_call
+from tests.support.daemon import Daemon
 from tests.support.exporters import EXPORT, RETRYABLE
+from tests.support.memory import MIB
 from tests.support.otlp import request, span, trace_id
+from tests.support.wire import Called, call, channel, frame, raw_call
 
 OK = grpc.StatusCode.OK
 BODY = request(span({"k": "v"})).SerializeToString()

@@ -12,9 +12,9 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from tests.conformance.daemon import Daemon
-from tests.conformance.wire import JSON, PROTOBUF, Answer, partial, post, status_message, succeeded
+from tests.support.daemon import Daemon
 from tests.support.otlp import json_of, request, span, trace_id
+from tests.support.wire import JSON, PROTOBUF, Answer, partial, post, status_message, succeeded
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -1,7 +1,7 @@
 """The gRPC port beyond single calls: what HTTP/2 has for the life of a connection. Only our own server is this strict."""
 
 import contextlib
-import select
+import signal
 import socket
 import struct
 import time
@@ -22,14 +22,15 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from collector.net import http2
-from tests.conformance.conftest import READER, WRITER
-from tests.conformance.daemon import MIB, Daemon, running
-from tests.conformance.wire import call, channel, frame, is_closed_within
-from tests.support.daemon import wait_until
+from tests.support.daemon import Daemon, running
 from tests.support.exporters import EXPORT
 from tests.support.http2 import ACK, GOAWAY, HEADERS, PING, frames
 from tests.support.http2 import frame as raw
+from tests.support.memory import MIB
 from tests.support.otlp import request, span, trace_id
+from tests.support.tokens import READER, WRITER
+from tests.support.waiting import wait_until
+from tests.support.wire import TIMEOUT, call, channel, frame, is_closed
 
 pytestmark = pytest.mark.skipif(not http2.NATIVE, reason="grpcio serves where nothing was compiled")
 
@@ -40,7 +41,7 @@ KEEPALIVE = "receivers.otlp.protocols.grpc.keepalive"
 class Client:
     """An HTTP/2 connection whose calls are made step by step."""
 
-    def __init__(self, daemon: Daemon, timeout: float = 15.0) -> None:
+    def __init__(self, daemon: Daemon, timeout: float = TIMEOUT) -> None:
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False)
         self.h2 = h2.connection.H2Connection(config)
         self.socket = socket.create_connection(("127.0.0.1", daemon.ports["grpc"]), timeout=timeout)
@@ -94,9 +95,9 @@ class Client:
             found |= dict(event.headers)
         return found
 
-    def goes(self, seconds: float = 10.0) -> bool:
-        """Whether the server ends the connection by then."""
-        return is_closed_within(self.socket, seconds)
+    def goes(self) -> bool:
+        """Whether the server ends the connection."""
+        return is_closed(self.socket)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def restless(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """Asks early whether clients are there, and is soon asked too often."""
     settings = [
         f"{KEEPALIVE}.server_parameters.time=1s",
-        f"{KEEPALIVE}.server_parameters.timeout=1s",
+        f"{KEEPALIVE}.server_parameters.timeout=5s",
         f"{KEEPALIVE}.enforcement_policy.min_time=1h",
     ]
     with running(tmp_path_factory.mktemp("restless"), settings) as started:
@@ -197,9 +198,7 @@ def test_unfinished_calls_hold_what_has_come_and_give_it_back(daemon: Daemon) ->
         assert held(client) - before == 40_000
         client.h2.reset_stream(stream)
         assert held(client) - before == 20_000
-    deadline = time.monotonic() + 10
-    while daemon.metric("spanmeter_in_flight_bytes") > before:
-        assert time.monotonic() < deadline
+    wait_until(lambda: daemon.metric("spanmeter_in_flight_bytes") <= before, 30, "the bytes given back")
 
 
 # -- health -----------------------------------------------------------------------------------------------------------
@@ -250,7 +249,7 @@ def test_health_is_watched_until_the_end(tmp_path: Path) -> None:
         assert next(known).status == HealthCheckResponse.SERVING
         assert next(unknown).status == HealthCheckResponse.SERVICE_UNKNOWN
         unknown.cancel()
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         assert next(known).status == HealthCheckResponse.NOT_SERVING
         with pytest.raises(grpc.RpcError) as ended:
             next(known)
@@ -291,7 +290,7 @@ def test_a_stopping_server_says_goodbye(tmp_path: Path) -> None:
     with running(tmp_path) as daemon, Client(daemon) as client, Client(daemon) as silent:
         client.send(client.begin(), frame(BODY))
         assert client.answer()["grpc-status"] == "0"
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         assert farewell(client.socket) == [ALL, 1]
         last = [struct.unpack(">I", payload[:4])[0] for kind, *_, payload in said(silent.socket) if kind == GOAWAY]
         assert last == [ALL, 0]
@@ -302,7 +301,7 @@ def test_a_call_that_was_on_its_way_when_the_server_stopped_is_answered(tmp_path
         body = frame(request(span()).SerializeToString())
         client.send(client.begin(), body)
         assert client.answer()["grpc-status"] == "0"
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         heard = said(client.socket)
         while (goodbye := next(heard))[0] != GOAWAY:
             continue
@@ -341,7 +340,6 @@ def test_no_call_of_real_clients_is_lost_when_the_server_stops(tmp_path: Path) -
     # Nobody listens any more. Whoever is refused by a GOAWAY, or cut off within a call, hears something else.
     assert {code for code, _ in failures} == {grpc.StatusCode.UNAVAILABLE}
     assert all("Connection refused" in details for _, details in failures), failures
-    (data / "ports.json").unlink()
     with running(data) as again:
         for trace in accepted[:: len(accepted) // 20] + accepted[-20:]:
             again.trace(trace)
@@ -354,7 +352,7 @@ def test_a_stopping_server_lets_calls_end(tmp_path: Path) -> None:
         client.h2.ping(b"12345678")
         client.flush()
         assert client.until(h2.events.PingAckReceived)
-        daemon.process.terminate()
+        daemon.signal(signal.SIGTERM)
         heard = said(client.socket)  # h2 takes a GOAWAY for the end of its streams, so it is not told
         while next(heard)[3][:4] != struct.pack(">I", stream):
             continue
@@ -364,7 +362,7 @@ def test_a_stopping_server_lets_calls_end(tmp_path: Path) -> None:
 
 def test_a_client_that_is_not_there_is_found_out(restless: Daemon) -> None:
     with Client(restless) as client:
-        assert client.goes(10)  # it hears the PING and does not answer
+        assert client.goes()  # it hears the PING and does not answer
 
 
 def test_a_client_that_is_there_stays(restless: Daemon) -> None:
@@ -387,14 +385,14 @@ def test_too_many_pings(restless: Daemon) -> None:
 
 def test_idle_and_old_connections_end(tmp_path: Path) -> None:
     server = f"{KEEPALIVE}.server_parameters"
-    with running(tmp_path, [f"{server}.max_connection_idle=1s", f"{server}.max_connection_age=3s"]) as daemon:
+    with running(tmp_path, [f"{server}.max_connection_idle=2s", f"{server}.max_connection_age=4s"]) as daemon:
         with Client(daemon) as client:
             assert farewell(client.socket) == [ALL, 0]
+        begun = time.monotonic()
         with Client(daemon) as client:
-            stream, begun = client.begin(), time.monotonic()
+            assert client.begin()
             assert next(payload for kind, *_, payload in said(client.socket) if kind == GOAWAY)
-            assert 2 < time.monotonic() - begun < 8
-            assert stream
+            assert time.monotonic() - begun > 3, "a call is open, so it is not idle; ages differ by a tenth"
 
 
 def test_a_frame_that_never_ends_is_cut_off(tight: Daemon) -> None:
@@ -416,12 +414,7 @@ def test_a_client_that_reads_no_answers_is_cut_off(tight: Daemon) -> None:
     fields = b"\x83\x86\x84\x00\x0ccontent-type\x10application/grpc"
     block = b"\xff" + fields + bytes(255)
     head = struct.pack(">I", len(block) << 8 | 1) + b"\x0d"
-    with Client(tight) as client, tight.growth() as growth:
-        client.socket.settimeout(1)
-        with pytest.raises(OSError):  # noqa: PT012 - the port stops reading
-            for stream in range(1, 400_001, 2):
-                client.socket.sendall(head + struct.pack(">I", stream) + block)
-        poller = select.poll()
-        poller.register(client.socket, 0)
-        assert poller.poll(10_000)  # and hangs up
+    with Client(tight) as client, tight.growth() as growth, pytest.raises(ConnectionError):  # noqa: PT012
+        for stream in range(1, 4_000_001, 2):  # the port stops reading, and then hangs up
+            client.socket.sendall(head + struct.pack(">I", stream) + block)
     assert growth.mib < 32

@@ -23,7 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
-from tests.conformance.daemon import Daemon
+from tests.support.daemon import Daemon
 
 SPANS = ["http-none", "http-gzip", "http-deflate", "grpc-none", "grpc-gzip", "grpc-deflate"]
 _HTTP = {"none": Compression.NoCompression, "gzip": Compression.Gzip, "deflate": Compression.Deflate}

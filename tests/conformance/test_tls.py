@@ -1,9 +1,7 @@
 """TLS and mutual TLS on both transports, with certificates made for the occasion."""
 
 import contextlib
-import datetime as dt
 import http.client
-import ipaddress
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,77 +10,17 @@ from pathlib import Path
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.config import TlsConfig
-from tests.conformance.daemon import Daemon, running
-from tests.conformance.wire import Connection, call, succeeded
+from tests.support.certificates import Authority, Pair
+from tests.support.daemon import Daemon, running
 from tests.support.otlp import request, span, trace_id
 from tests.support.webserver import serving
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate and its key, as PEM files."""
-
-    cert: Path
-    key: Path
-
-
-class Authority:
-    """A certificate authority of this test."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self._directory = directory
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        basic = x509.BasicConstraints(ca=True, path_length=0)
-        self.file = directory / f"{name}.pem"
-        certificate = self._builder(self._name, self._key.public_key()).add_extension(basic, critical=True)
-        self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
-
-    def issue(self, name: str) -> Pair:
-        """A certificate for localhost, fit for servers and clients."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-        )
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        builder = self._builder(subject, key.public_key()).add_extension(names, critical=False)
-        certificate = builder.add_extension(usage, critical=False).sign(self._key, hashes.SHA256())
-        pair = Pair(self._directory / f"{name}.pem", self._directory / f"{name}.key")
-        pair.cert.write_bytes(_pem(certificate))
-        pair.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return pair
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = dt.datetime.now(dt.UTC)
-        day = dt.timedelta(days=1)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - day)
-            .not_valid_after(now + day)
-        )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
+from tests.support.wire import Connection, call, succeeded
 
 
 @dataclass(frozen=True)
@@ -158,7 +96,7 @@ def test_plain_text_is_not_served(served: Served) -> None:
     body = request(span()).SerializeToString()
     with Connection(served.daemon.ports["http"]) as connection:
         connection.send(connection.head(len(body)) + body)
-        assert connection.ends_within(10)
+        assert connection.ends()
     assert call(served.daemon.grpc, body).code is grpc.StatusCode.UNAVAILABLE
     over_http(served, served.client, body)
 

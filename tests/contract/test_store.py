@@ -1,6 +1,6 @@
 """The store's contract, kept by the embedded engine and by a server over HTTP alike."""
 
-import importlib.util
+import importlib
 import itertools
 import shutil
 import socket
@@ -40,11 +40,9 @@ def http_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse
 
 def docker_url() -> str:
     """A real server through testcontainers, or a skip that says what is missing."""
-    if importlib.util.find_spec("testcontainers") is None:
-        pytest.skip("a real ClickHouse server needs testcontainers, which is not installed")
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         pytest.skip("a real ClickHouse server needs a Docker daemon, and none answers")
-    module: Any = importlib.import_module("testcontainers.clickhouse")
+    module: Any = importlib.import_module("testcontainers.community.clickhouse")
     container = module.ClickHouseContainer("clickhouse/clickhouse-server:25.8").start()
     _containers.append(container)
     host, port = container.get_container_host_ip(), container.get_exposed_port(8123)

@@ -14,7 +14,8 @@ import pytest
 
 from spanmeter import Budget, BudgetError, BudgetExceeded
 from tests.support.calls import OVERRIDES, Call, request
-from tests.support.daemon import DaemonProcess, wait_until
+from tests.support.daemon import Daemon
+from tests.support.waiting import wait_until
 
 CAP = Decimal("0.006")
 COST = Decimal("0.00001")  # of a run: ten tokens
@@ -23,9 +24,9 @@ RUNS = 599  # of which the last leaves less room than another one's estimate
 NUMBERS = itertools.count(1)
 
 
-def deliver(daemon: DaemonProcess, call: Call, stop: threading.Event) -> None:
+def deliver(daemon: Daemon, call: Call, stop: threading.Event) -> None:
     """Export until it is acknowledged."""
-    target = f"http://127.0.0.1:{daemon.http}/v1/traces"
+    target = f"{daemon.http}/v1/traces"
     asked = urllib.request.Request(target, request([call]), {"content-type": "application/x-protobuf"})
     while not stop.is_set():
         try:
@@ -35,7 +36,7 @@ def deliver(daemon: DaemonProcess, call: Call, stop: threading.Event) -> None:
             stop.wait(0.1)
 
 
-def work(daemon: DaemonProcess, budget: Budget, stop: threading.Event) -> None:
+def work(daemon: Daemon, budget: Budget, stop: threading.Event) -> None:
     """Run after run, each as one call, until none is allowed any more."""
     while not stop.is_set():
         try:
@@ -56,14 +57,15 @@ def work(daemon: DaemonProcess, budget: Budget, stop: threading.Event) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(240)
 def test_the_cap_holds_though_the_daemon_is_killed(tmp_path: Path) -> None:
-    daemon = DaemonProcess(
+    daemon = Daemon(
         tmp_path / "data",
         "spool.flush_interval=100ms",
         "enforcement.fail=closed",
         f"pricing.overrides={json.dumps(OVERRIDES)}",
         f"budgets={json.dumps([{'name': 'cap', 'limit_usd': str(CAP), 'period': '30d', 'hard': True}])}",
+        keeps_ports=True,
     )
-    budget = Budget(f"http://127.0.0.1:{daemon.web}", timeout=10)
+    budget = Budget(daemon.web, timeout=10)
     stop = threading.Event()
     workers = [threading.Thread(target=work, args=(daemon, budget, stop)) for _ in range(12)]
     moments = random.Random(7)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.fuzz.decode import fuzz
+from tests.support.fuzz import fuzz
 
 SECONDS = float(os.environ.get("SPANMETER_FUZZ_SECONDS", "2"))
 

@@ -9,10 +9,9 @@ from collector.budgets.decisions import period_at
 from collector.budgets.rules import Rules
 from collector.model.budgets import BudgetEvent, EventType
 from collector.store import Store
-from tests.integration.test_alerting import SECOND, Told, bench, budget, cents, made
-from tests.integration.test_spending import NOW, rules_of
+from tests.support.alerting import SECOND, Told, budget, cents
+from tests.support.spending import NOW, rules_of
 
-__all__ = ["bench", "made"]  # fixtures
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 

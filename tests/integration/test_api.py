@@ -22,10 +22,11 @@ from collector.store import Store
 from collector.web.run import run_json
 from collector.web.spans import spans_json
 from collector.web.times import rfc3339
-from tests.integration.test_billing import ENRICHER, captured
 from tests.support import stored
 from tests.support.budgets import Desk
-from tests.support.daemon import wait_until
+from tests.support.captured import captured
+from tests.support.stored import ENRICHER
+from tests.support.waiting import wait_until
 from tests.support.webservices import application, services
 
 READER, ADMIN, WRITER = "reader-token", "admin-token", "writer-token"

@@ -5,21 +5,17 @@ import json
 import random
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.admit.validate import validate_traces
 from collector.billing.across_batches import Billing
-from collector.billing.price_refresh import enricher
-from collector.config import PricingConfig
 from collector.decode import decode, one_span
 from collector.enrich import RecentTraces
 from collector.enrich.prices.pricing import price
-from collector.model.envelope import Encoding, Envelope
+from collector.model.envelope import Envelope
 from collector.model.money import usd
 from collector.model.principal import ANONYMOUS
 from collector.model.usage import Usage
@@ -27,9 +23,8 @@ from collector.query.listing import RunsWanted
 from collector.query.service import Dimension, Query
 from collector.store import Store
 from tests.support import stored
-
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
-ENRICHER = enricher(PricingConfig())
+from tests.support.captured import ROOT, captured
+from tests.support.stored import ENRICHER
 
 # Runs in which a naive sum counts twice: parents with sums, nested doubles, doubles in traces of their own, siblings.
 DOUBLED = (
@@ -41,17 +36,6 @@ DOUBLED = (
     "vercel-ai7-otel-json",
 )
 _tokens = itertools.count()
-
-
-def captured(case: str) -> list[Envelope]:
-    envelopes = []
-    for number, path in enumerate(sorted((FIXTURES / case).glob("*.traces.*"))):
-        if path.suffix not in {".pb", ".json"} or path.name.endswith(".meta.json"):
-            continue
-        encoding = Encoding.JSON if path.suffix == ".json" else Encoding.PROTOBUF
-        valid = validate_traces(path.read_bytes(), encoding)
-        envelopes.append(Envelope("default", 1_800_000_000_000_000_000 + number, valid.receipt.accepted, valid.payload))
-    return envelopes
 
 
 def single_spans(envelopes: list[Envelope]) -> list[Envelope]:
@@ -95,7 +79,7 @@ def runs(store: Store) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("case", DOUBLED)
 def test_tokens_billed_are_the_tokens_of_the_truth(store: Store, case: str) -> None:
     deliver(store, new_billing(), captured(case))
-    truth = json.loads((FIXTURES / case / "truth.json").read_text())["totals"]
+    truth = json.loads((ROOT / case / "truth.json").read_text())["totals"]
     row = store.query(
         "SELECT sum(InputTokens) AS i, sum(OutputTokens) AS o, sum(Cost) AS c, countIf(Cost IS NULL) AS unpriced "
         "FROM otel_traces FINAL WHERE PriceStatus IN ('priced', 'reported', 'unknown_model')",
@@ -177,7 +161,7 @@ UNKNOWABLE = {
 def true_cost(case: str, at: int) -> Decimal:
     """What the provider's own counts cost, for the calls whose usage reached the client."""
     total = Decimal(0)
-    for call in json.loads((FIXTURES / case / "truth.json").read_text())["llm_calls"]:
+    for call in json.loads((ROOT / case / "truth.json").read_text())["llm_calls"]:
         if not call.get("usage_reached_client") or "input_tokens_all" not in call:
             continue
         written = (call["raw_usage"].get("cache_creation") or {}).get("ephemeral_1h_input_tokens", 0)
@@ -212,7 +196,7 @@ def billed_cost(case: str) -> tuple[Decimal, int]:
 
 def test_every_captured_case_costs_what_the_provider_counted() -> None:
     wrong = set()
-    for case in sorted(path.name for path in FIXTURES.iterdir()):
+    for case in sorted(path.name for path in ROOT.iterdir()):
         cost, at = billed_cost(case)
         if cost != true_cost(case, at):
             wrong.add(case)

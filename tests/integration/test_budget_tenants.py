@@ -12,8 +12,8 @@ from collector.errors import Reason, Unavailable
 from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
 from collector.store import Store
-from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
 from tests.support.calls import Call
+from tests.support.spending import NOW, RIGHT, Bench, rules_of
 from tests.support.webserver import Web, serving
 from tests.support.webservices import application, services
 

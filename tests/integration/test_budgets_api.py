@@ -5,33 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from collector.admit.auth import hash_token
-from tests.support.budgets import MONTH, Desk
+from tests.support.budgets import CHECKER, FEATURES, MONTH, OTHER, READER, Desk, checks_of
 from tests.support.webserver import Answer, Web, serving
 from tests.support.webservices import application, services
-
-CHECKER, OTHER, READER = "checker-token", "other-token", "reader-token"
-TOKENS = [
-    {"name": name, "sha256": hash_token(token), "scopes": [scope], "project": project}
-    for name, token, scope, project in (
-        ("checker", CHECKER, "budgets:check", "default"),
-        ("other", OTHER, "budgets:check", "other"),
-        ("reader", READER, "traces:read", "default"),
-    )
-]
-
-FEATURES = {
-    "name": "features",
-    "limit_usd": 5,
-    "limits": {"checkout": 1},
-    "period": "day",
-    "timezone": "America/New_York",
-    "per": ["feature"],
-    "match": {"service": "shop"},
-    "hard": True,
-}
 
 
 @pytest.fixture
@@ -39,11 +16,6 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     desk = Desk(tmp_path, MONTH, FEATURES)
     yield desk
     desk.close()
-
-
-def checks_of(desk: Desk) -> Starlette:
-    """The routes of checks and leases, for the tokens above."""
-    return application(services(desk.enforcement, desk.clock), TOKENS)
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from starlette.routing import Route
 from collector.model.money import picodollars
 from collector.spending.enforcement import Run
 from spanmeter import LEASE_ATTRIBUTE, Budget, BudgetError, BudgetExceeded, LeaseSpanProcessor
-from tests.integration.test_budgets_api import CHECKER, FEATURES, checks_of
-from tests.support.budgets import MONTH, Desk
-from tests.support.daemon import free_ports
+from tests.support.budgets import CHECKER, FEATURES, MONTH, Desk, checks_of
+from tests.support.ports import free_ports
 from tests.support.webserver import Web, serving
 
 README = Path(__file__).parents[2] / "clients" / "python" / "README.md"

@@ -14,7 +14,7 @@ from collector.spending.lease_store import LeaseStore
 from collector.webhooks.outbox import FILE, Outbox
 from tests.support import damage
 from tests.support.clock import FakeClock
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import Daemon
 from tests.support.webhooks import an_event
 
 _PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
@@ -82,7 +82,7 @@ def test_serve_ends_with_exit_code_3(
 ) -> None:
     path = data / name
     harm(path)
-    command = unprivileged(DaemonProcess(data).command())
+    command = unprivileged(Daemon(data).command())
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     facts = {"name": NAMES[name], "path": path, "file": name}
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("spanmeter: ")]

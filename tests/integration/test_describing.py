@@ -15,12 +15,10 @@ from collector.model.budgets import EventType
 from collector.query.budgets import BudgetQueries
 from collector.spending.alerting import Contributors
 from collector.store import Store
-from tests.integration.test_alerting import CENT, Told, budget, cents, made
-from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
+from tests.support.alerting import CENT, Told, budget, cents
 from tests.support.calls import Call
-from tests.unit.test_outbox import OPS
-
-__all__ = ["made"]  # a fixture
+from tests.support.spending import NOW, RIGHT, Bench, rules_of
+from tests.support.webhooks import OPS
 
 
 class Described(Told):

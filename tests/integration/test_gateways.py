@@ -23,10 +23,11 @@ import pytest
 import yaml
 
 from collector.admit.auth import hash_token
-from tests.conformance.daemon import Daemon, running
-from tests.conformance.wire import post
 from tests.support.calls import OVERRIDES, Call, request
-from tests.support.daemon import answers, free_ports, wait_until
+from tests.support.daemon import Daemon, running
+from tests.support.ports import answers, free_ports
+from tests.support.waiting import wait_until
+from tests.support.wire import post
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text()
 TOKEN = "spm_gateway-secret"

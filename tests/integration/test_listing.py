@@ -102,7 +102,7 @@ def test_any_period_limit_and_filter(filled: Store, seed: int) -> None:
     for only in filters:
         since = BEGIN + timedelta(minutes=chance.randrange(2000), microseconds=chance.randrange(10))
         until = since + timedelta(minutes=chance.randrange(4000))
-        wanted = RunsWanted(since, until, chance.choice([3, 20, 100]), **only)
+        wanted = RunsWanted(since, until, chance.choice([9, 20, 100]), **only)
         assert pages(filled, wanted) == expected(filled, wanted)
 
 

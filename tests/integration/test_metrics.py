@@ -1,6 +1,5 @@
 """What a running daemon exposes is what the catalogue lists: no metric more, none less, each of its type and labels."""
 
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -9,17 +8,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from collector.telemetry import Metric, catalogue
 from collector.telemetry.definition import Appears
-from tests.support.daemon import DaemonProcess
+from tests.support.daemon import Daemon
 
 
 def exposed(directory: Path, processes: int) -> dict[str, Family]:
     """What a daemon that has received nothing exposes, by name."""
-    daemon = DaemonProcess(directory, f"processes={processes}")
+    daemon = Daemon(directory, f"processes={processes}")
     daemon.start()
     try:
         daemon.wait_until_ready()
-        with urllib.request.urlopen(f"http://127.0.0.1:{daemon.web}/metrics", timeout=10) as response:
-            families = list(text_string_to_metric_families(response.read().decode()))
+        families = list(text_string_to_metric_families(daemon.get("/metrics")[1].decode()))
     finally:
         daemon.stop()
     assert len({family.name for family in families}) == len(families)

@@ -23,10 +23,11 @@ from collector.config import PricingConfig
 from collector.enrich import RecentTraces
 from collector.model.progress import Progress
 from collector.store import Store
-from tests.integration.test_billing import ENRICHER, captured
 from tests.support import stored
 from tests.support.budgets import MONTH, Desk
-from tests.support.daemon import wait_until
+from tests.support.captured import captured
+from tests.support.stored import ENRICHER
+from tests.support.waiting import wait_until
 from tests.support.webserver import Web, serving
 from tests.support.webservices import application, services
 

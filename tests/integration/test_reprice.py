@@ -1,6 +1,5 @@
 """Stored calls priced again: the difference first, then new versions, once, with an audit row."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +11,10 @@ from collector.billing.reprice import Selection, apply, compare, outcome_json
 from collector.config import PricingConfig
 from collector.enrich import Enricher, RecentTraces
 from collector.store import Store
-from tests.integration.test_billing import captured
 from tests.support import stored
+from tests.support.captured import captured
+from tests.support.spending import ALL
 
-ALL = Selection(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 MODEL = "gpt-4o-mini-2024-07-18"
 
 

@@ -9,30 +9,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import enricher
-from collector.billing.reprice import Selection, apply
 from collector.budgets.decisions import period_at
-from collector.budgets.ledger import OTHER, Changes, LeaseSpend, Ledger
-from collector.budgets.rules import Rule, Rules
+from collector.budgets.ledger import OTHER, LeaseSpend, Ledger
+from collector.budgets.rules import Rule
 from collector.budgets.span_facts import NOTHING, Amount
-from collector.config import Config, PricingConfig
-from collector.decode import decode
-from collector.enrich import Enricher, RecentTraces
+from collector.config import PricingConfig
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
-from collector.query.spend_queries import exact_spend
 from collector.spending.ledger_writer import Spending
 from collector.store import Store
 from collector.store.sql import named_query
-from collector.store.writer import by_day
-from tests.integration.test_reprice import ALL
-from tests.support.calls import OVERRIDES, PRICES, Call, envelope
-from tests.support.clock import FakeClock
+from tests.support.calls import PRICES, Call
+from tests.support.spending import NOW, RIGHT, Bench, rules_of, without_nothing
 
 HOUR = 3_600 * 1_000_000_000
-# 2026-03-29 00:30 UTC: half an hour before clocks change in Berlin, and in a day that is another in New York.
-NOW = 1_774_744_200_000_000_000
 MICRO = 1_000_000  # picodollars
 
 BUDGETS: list[dict[str, Any]] = [
@@ -49,76 +40,6 @@ BUDGETS: list[dict[str, Any]] = [
         "per": ["attribute.tenant", "agent", "conversation"],
     },
 ]
-_numbers = itertools.count()
-
-
-def rules_of(*budgets: dict[str, Any]) -> Rules:
-    return Rules.from_config(Config.model_validate({"budgets": list(budgets), "store": {"ttl": "0s"}}))
-
-
-class Bench:
-    """A daemon's way from envelopes to the ledger, without its spool."""
-
-    def __init__(self, store: Store, rules: Rules, used: Enricher, max_values: int = 1000) -> None:
-        self.store, self.rules, self.enricher = store, rules, used
-        self.clock = FakeClock(NOW)
-        self.max_values = max_values
-        self.changes: list[Changes] = []
-        self.deaf = 0  # so many times, what has changed reaches nobody
-        self.leases: list[str] = []
-        self.restart()
-
-    def restart(self) -> None:
-        """What a new process knows: nothing."""
-        self.ledger = Ledger(self.max_values)
-        self.billing = Billing(self.enricher, RecentTraces(10_000))
-        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.hear)
-        self.spending.start(self.store)
-
-    def hear(self, changes: Changes) -> None:
-        if self.deaf:
-            self.deaf -= 1
-            raise Unavailable(Reason.DISK, "The disk is full.")
-        self.changes.append(changes)
-
-    def use(self, rules: Rules) -> None:
-        self.rules = rules
-        self.spending.use(rules)
-
-    def deliver(self, calls: Sequence[Call], token: str = "", *, again: bool = False) -> None:
-        token = token or f"segment-{next(_numbers)}"
-        self.clock.advance(0.001)
-        batch = decode([envelope([call], self.clock.now_ns) for call in calls])
-        enriched = self.billing.enrich(self.store, [batch])
-        with self.spending.writing(self.store, enriched.traces, again) as feed:
-            for day, rows, _ in by_day(enriched, [batch.column("Timestamp")]):
-                feed.insert(self.store, rows, f"{token}/{day}")
-            self.billing.write_revisions(self.store, enriched, feed.insert)
-
-    def reprice(self, used: Enricher, selection: Selection = ALL) -> None:
-        apply(self.store, used, selection, self.spending.writing)
-
-    def kept(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
-        """The ledger's sums, without those of nothing."""
-        starts = sorted(self.ledger.starts(rule))
-        cells = {start: self.ledger.cells(rule, start) for start in starts}
-        return _without_nothing(cells)
-
-    def exact(self, rule: Rule) -> dict[int, dict[Scope, Amount]]:
-        starts = sorted(self.ledger.starts(rule))
-        found = exact_spend(self.store, rule, starts) if starts else {}
-        return _without_nothing({start: found.get(start, {}) for start in starts})
-
-    def assert_equal(self) -> None:
-        for rule in self.rules:
-            assert self.kept(rule) == self.exact(rule), rule.name
-
-
-def _without_nothing(sums: dict[int, dict[Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
-    full = {
-        start: {scope: amount for scope, amount in cells.items() if amount != NOTHING} for start, cells in sums.items()
-    }
-    return {start: cells for start, cells in full.items() if cells}
 
 
 def by_hand(rule: Rule, rows: Sequence[Call], starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
@@ -140,7 +61,7 @@ def by_hand(rule: Rule, rows: Sequence[Call], starts: Sequence[int]) -> dict[int
         pico = row.tokens * PRICES.get(row.model, 0) * MICRO
         amount = Amount(pico, row.tokens, 1, int(row.model not in PRICES))
         sums[start][scope] = sums[start].get(scope, NOTHING).plus(amount)
-    return _without_nothing(sums)
+    return without_nothing(sums)
 
 
 def _of_run(name: str, row: Call, rows: Sequence[Call]) -> str:
@@ -192,7 +113,6 @@ steps = st.lists(
     max_size=8,
 )
 
-RIGHT = enricher(PricingConfig.model_validate({"overrides": OVERRIDES}))
 WRONG = enricher(PricingConfig.model_validate({"overrides": [{"model": "small-model", "input": 3, "output": 3}]}))
 
 

@@ -5,8 +5,8 @@ import pytest
 from collector.budgets.decisions import period_at
 from collector.query.budgets import BudgetQueries
 from collector.store import Store
-from tests.integration.test_spending import NOW, RIGHT, Bench, rules_of
 from tests.support.calls import Call
+from tests.support.spending import NOW, RIGHT, Bench, rules_of
 
 NARROW = {
     "name": "narrow",

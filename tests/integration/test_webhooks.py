@@ -25,7 +25,7 @@ from collector.webhooks.outbox import Outbox
 from collector.webhooks.overview import Summary
 from collector.webhooks.retries import DELAYS
 from collector.webhooks.sender import Sender
-from tests.conformance.test_tls import Authority
+from tests.support.certificates import Authority
 from tests.support.clock import FakeClock
 from tests.support.webhooks import SECRET, Receiver, Reply, an_event, receiver
 

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
+
+from collector.admit.auth import hash_token
 from collector.budgets.ledger import Ledger
 from collector.budgets.rules import Rules
 from collector.budgets.span_facts import Amount
@@ -13,8 +16,29 @@ from collector.model.money import picodollars
 from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
 from tests.support.clock import FakeClock
+from tests.support.webservices import application, services
 
 MONTH = {"name": "month", "limit_usd": 10, "period": "month", "hard": True}
+FEATURES = {
+    "name": "features",
+    "limit_usd": 5,
+    "limits": {"checkout": 1},
+    "period": "day",
+    "timezone": "America/New_York",
+    "per": ["feature"],
+    "match": {"service": "shop"},
+    "hard": True,
+}
+
+CHECKER, OTHER, READER = "checker-token", "other-token", "reader-token"
+TOKENS = [
+    {"name": name, "sha256": hash_token(token), "scopes": [scope], "project": project}
+    for name, token, scope, project in (
+        ("checker", CHECKER, "budgets:check", "default"),
+        ("other", OTHER, "budgets:check", "other"),
+        ("reader", READER, "traces:read", "default"),
+    )
+]
 
 
 def rules(*budgets: dict[str, Any]) -> Rules:
@@ -64,3 +88,8 @@ class Desk:
 
     def close(self) -> None:
         self.store.close()
+
+
+def checks_of(desk: Desk) -> Starlette:
+    """The web application over a desk, for the tokens above."""
+    return application(services(desk.enforcement, desk.clock), TOKENS)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from collector.admit import otlp_json
+from collector.admit.validate import validate_traces
 from collector.decode import decode
-from collector.model.envelope import Envelope, Signal
+from collector.model.envelope import Encoding, Envelope, Signal
 from collector.model.facts import SpanView
 from collector.wire.otlp import REQUESTS
 
@@ -82,3 +83,15 @@ def payloads(case: str) -> Iterator[bytes]:
 def _rows(payload: bytes) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = decode([Envelope("default", 1, 1, payload)]).to_pylist()
     return rows
+
+
+def captured(case: str) -> list[Envelope]:
+    """The case's trace requests as they are spooled."""
+    envelopes = []
+    for number, path in enumerate(sorted((ROOT / case).glob("*.traces.*"))):
+        if path.suffix not in {".pb", ".json"} or path.name.endswith(".meta.json"):
+            continue
+        encoding = Encoding.JSON if path.suffix == ".json" else Encoding.PROTOBUF
+        valid = validate_traces(path.read_bytes(), encoding)
+        envelopes.append(Envelope("default", 1_800_000_000_000_000_000 + number, valid.receipt.accepted, valid.payload))
+    return envelopes

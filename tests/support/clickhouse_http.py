@@ -26,7 +26,8 @@ import chdb
 import lz4.frame  # type: ignore[import-untyped]
 from backports import zstd
 
-from tests.support.daemon import answers, free_ports, wait_until
+from tests.support.ports import answers, free_ports
+from tests.support.waiting import wait_until
 
 # What the HTTP interface itself understands; everything else in the URL is a setting of the query.
 _TRANSPORT = frozenset(

@@ -1,160 +1,218 @@
-"""The real daemon as a process of its own, to be killed and started again on the same ports."""
+"""The real daemon as a process of its own, and what it stored, read back over its own API."""
 
+import contextlib
 import json
-import os
-import random
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any, Protocol
 
-# Test processes that run beside each other (pytest-xdist) take their ports from different sets.
-_THIS_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+from tests.support.memory import Growth, growth_of
+from tests.support.ports import answers, free_ports
+from tests.support.waiting import wait_until
 
-
-def free_ports(count: int) -> list[int]:
-    """Ports outside the ephemeral range: nothing else takes them while the daemon is down."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.randrange(15_000 + _THIS_PROCESS, 30_000, _PROCESSES)
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
+_ENDPOINTS = {
+    "grpc": "receivers.otlp.protocols.grpc.endpoint",
+    "http": "receivers.otlp.protocols.http.endpoint",
+    "web": "web.endpoint",
+}
+_READ_SECONDS = 30
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll `condition`; fails the test when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds} s")
-        time.sleep(0.02)
+class Process(Protocol):
+    """What `Daemon` needs of a process: `subprocess.Popen` has it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
 
 
-def answers(port: int) -> bool:
-    """Whether something listens on `port`."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
+class Daemon:
+    """One data directory, and any number of processes on it, one after the other.
 
+    With `keeps_ports` each of them has the same ports, which are known before the first one starts. `launch` starts
+    a process; by default `python -m collector serve`.
+    """
 
-class DaemonProcess:
-    """One data directory, one set of ports, any number of processes one after the other."""
-
-    def __init__(self, directory: Path, *settings: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *settings: str,
+        config: Path | None = None,
+        token: str = "",
+        keeps_ports: bool = False,
+        launch: "Callable[[Daemon], Process] | None" = None,
+    ) -> None:
         self.directory = directory
-        self.grpc, self.http, self.web = free_ports(3)
-        self.settings = [
-            f"receivers.otlp.protocols.grpc.endpoint=127.0.0.1:{self.grpc}",
-            f"receivers.otlp.protocols.http.endpoint=127.0.0.1:{self.http}",
-            f"web.endpoint=127.0.0.1:{self.web}",
-            *settings,
-        ]
-        self.log = directory.with_suffix(".log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self.config = config
+        self.token = token
+        self._ports = dict(zip(_ENDPOINTS, free_ports(3), strict=True)) if keeps_ports else {}
+        self.settings = [f"{setting}=127.0.0.1:{self._ports.get(name, 0)}" for name, setting in _ENDPOINTS.items()]
+        self.settings += settings
+        self.log_file = directory.with_name(f"{directory.name}.log")
+        self._launch = launch or _subprocess
+        self._process: Process | None = None
+
+    # -- processes ----------------------------------------------------------------------------------------------------
 
     def command(self) -> list[str]:
+        config = ["--config", str(self.config)] if self.config else []
         options = [part for setting in self.settings for part in ("--set", setting)]
-        return [sys.executable, "-m", "collector", "serve", "--data-dir", str(self.directory), *options]
+        return [sys.executable, "-m", "collector", "serve", "--data-dir", str(self.directory), *config, *options]
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log)
+        self._ports_file.unlink(missing_ok=True)
+        self._process = self._launch(self)
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         assert self._process, "the daemon has not been started"
         return self._process
 
     def wait_for_ports(self, seconds: float = 30) -> None:
-        wait_until(lambda: self._alive() and answers(self.grpc) and answers(self.http), seconds, "answering ports")
+        wait_until(lambda: self._alive() and self._listens(), seconds, "answering ports")
 
     def wait_until_ready(self, seconds: float = 60) -> None:
-        wait_until(lambda: self._alive() and self._ready(), seconds, "readiness")
+        wait_until(lambda: self._alive() and self.is_ready(), seconds, "readiness")
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> int:
+        """SIGKILL; the exit code, negative for the signal that was the end's cause."""
+        self.signal(signal.SIGKILL)
+        return self.process.wait()
+
+    def stop(self, seconds: float = 60) -> int:
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        finally:
+            self.kill()
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def log_tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log().splitlines()[-lines:])
 
     def _alive(self) -> bool:
         assert self.process.poll() is None, f"the daemon ended by itself:\n{self.log_tail()}"
         return True
 
-    def _ready(self) -> bool:
+    # -- ports --------------------------------------------------------------------------------------------------------
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """By `grpc`, `http` and `web`. Without `keeps_ports` they are known once the daemon listens."""
+        if self._ports:
+            return self._ports
+        ports: dict[str, int] = json.loads(self._ports_file.read_text())
+        return ports
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.ports['grpc']}"
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.ports['http']}"
+
+    @property
+    def web(self) -> str:
+        return f"http://127.0.0.1:{self.ports['web']}"
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.directory / "ports.json"
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError, json.JSONDecodeError):
+            return answers(self.ports["grpc"]) and answers(self.ports["http"])
+        return False
+
+    # -- the web port -------------------------------------------------------------------------------------------------
+
+    def is_ready(self) -> bool:
+        with contextlib.suppress(OSError, HTTPException, json.JSONDecodeError):
+            return self.get("/readyz")[0] == 200
+        return False
+
+    def get(self, path: str, token: str | None = None) -> tuple[int, bytes]:
+        """Status and body. Raises OSError or HTTPException where nothing answers."""
+        request = urllib.request.Request(self.web + path)
+        credentials = self.token if token is None else token
+        if credentials:
+            request.add_header("Authorization", f"Bearer {credentials}")
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/readyz", timeout=5):
-                return True
-        except OSError:
-            return False
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric's samples."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/metrics", timeout=5) as response:
-            lines = response.read().decode().splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels; 0 before the first one."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        samples = (line.rpartition(" ") for line in self.get("/metrics")[1].decode().splitlines())
+        return sum(
+            float(value)
+            for head, _, value in samples
+            if head.partition("{")[0] == name and all(label in head for label in wanted)
+        )
 
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+    def trace(self, trace_id: bytes | str, spans: int = 1, token: str | None = None) -> list[dict[str, Any]]:
+        """The stored spans of a trace, once there are `spans` of them, with their content among the attributes."""
+        wanted = trace_id if isinstance(trace_id, str) else trace_id.hex()
+        found: list[dict[str, Any]] = []
 
-    def stop(self, seconds: float = 60) -> int:
-        """SIGTERM; the exit code."""
-        self.process.terminate()
-        try:
-            return self.process.wait(seconds)
-        finally:
-            self.process.kill()
-            self.process.wait()
+        def stored() -> bool:
+            nonlocal found
+            status, body = self.get(f"/api/v1/traces/{wanted}", token)
+            assert status in (200, 404), (status, body)
+            found = json.loads(body)["spans"] if status == 200 else []
+            return len(found) >= spans
 
-    def log_tail(self, lines: int = 30) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+        wait_until(stored, _READ_SECONDS, f"a trace {wanted} of {spans} spans")
+        assert len(found) == spans
+        return [_with_content(span) for span in found]
 
-
-def stored_by_trace(store: Path, database: str = "otel") -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """What an engine's directory holds, read by a fresh process while nothing else has it open.
-
-    By trace id: rows, rows under FINAL, and distinct spans.
-    """
-    script = (
-        "import json, sys, clickhouse_connect\n"
-        "client = clickhouse_connect.get_client(interface='chdb', path=sys.argv[1])\n"
-        "ask = lambda sql: dict(client.query(sql).result_rows)\n"
-        "table = sys.argv[2] + '.otel_traces'\n"
-        "print(json.dumps([ask(f'SELECT TraceId, count() FROM {table} GROUP BY TraceId'),\n"
-        "    ask(f'SELECT TraceId, count() FROM {table} FINAL GROUP BY TraceId'),\n"
-        "    ask(f'SELECT TraceId, uniqExact(SpanId) FROM {table} GROUP BY TraceId')]))\n"
-    )
-    rows, final, distinct = json.loads(_in_fresh_process(script, str(store), database))
-    return rows, final, distinct
+    def growth(self) -> contextlib.AbstractContextManager[Growth]:
+        """How much resident memory the daemon gains at most while the block runs."""
+        return growth_of(self.process.pid)
 
 
-def prepare_store(store: Path) -> None:
-    """Make the tables a daemon would, and let no merge hide a duplicate: what is inserted stays as it is."""
-    script = (
-        "import sys, pathlib\n"
-        "from collector.config import StoreConfig\n"
-        "from collector.store import migrate, open_store\n"
-        "config = StoreConfig(url=f'chdb://{sys.argv[1]}')\n"
-        "store = open_store(config, pathlib.Path())\n"
-        "migrate(store, int(config.ttl))\n"
-        "store.command('ALTER TABLE otel_traces MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1')\n"
-        "store.close()\n"
-    )
-    _in_fresh_process(script, str(store))
+def _subprocess(daemon: Daemon) -> Process:
+    with daemon.log_file.open("ab") as log:
+        return subprocess.Popen(daemon.command(), stdout=log, stderr=log)
 
 
-def _in_fresh_process(script: str, *arguments: str) -> bytes:
-    """What `script` prints: the embedded engine opens one directory a process."""
-    command = [sys.executable, "-c", script, *arguments]
-    result = subprocess.run(command, capture_output=True, check=False, timeout=120)
-    assert result.returncode == 0, result.stderr.decode()
-    return result.stdout
+def _with_content(span: dict[str, Any]) -> dict[str, Any]:
+    """The span as it was sent: enrichment moves input and output out of the attributes and notes their keys."""
+    moved = {span[f"{side}Key"]: span[side] for side in ("Input", "Output") if span[side]}
+    return {**span, "SpanAttributes": {**moved, **span["SpanAttributes"]}}
+
+
+@contextlib.contextmanager
+def running(
+    directory: Path, settings: Sequence[str] = (), config: Path | None = None, token: str = ""
+) -> Iterator[Daemon]:
+    """A daemon that is ready, and that must end in an orderly way."""
+    daemon = Daemon(directory, "spool.flush_interval=100ms", *settings, config=config, token=token)
+    daemon.start()
+    try:
+        daemon.wait_until_ready()
+        yield daemon
+    finally:
+        code = daemon.stop()
+    assert code == 0, daemon.log()

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import grpc
 
@@ -123,10 +124,12 @@ class HttpExporter(Exporter):
         self._connection.close()
 
 
-def sending(grpc_port: int, http_port: int, count: int, *, pause: float = 0.0) -> list[Exporter]:
+def sending(ports: Mapping[str, int], count: int, *, pause: float = 0.0) -> list[Exporter]:
     """Running exporters of both transports, numbered so that their trace ids differ."""
     made: list[Exporter] = [
-        GrpcExporter(number, grpc_port, pause=pause) if number % 2 else HttpExporter(number, http_port, pause=pause)
+        GrpcExporter(number, ports["grpc"], pause=pause)
+        if number % 2
+        else HttpExporter(number, ports["http"], pause=pause)
         for number in range(1, count + 1)
     ]
     for sender in made:
@@ -138,6 +141,11 @@ def finish(senders: list[Exporter]) -> None:
     """Let what is in flight be acknowledged, and stop."""
     for sender in senders:
         sender.finish()
+
+
+def acknowledgements(senders: list[Exporter]) -> int:
+    """Requests that have been acknowledged so far."""
+    return sum(len(sender.acknowledged) for sender in senders)
 
 
 def retries(senders: list[Exporter]) -> int:

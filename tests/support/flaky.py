@@ -13,7 +13,7 @@ import standardwebhooks.webhooks
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from collector.model.clock import Clock
-from tests.support.daemon import free_ports
+from tests.support.ports import free_ports
 from tests.support.webhooks import SECRET
 
 # What goes wrong before the delivery is taken, or after (`lost`: the sender cannot know that it was taken).

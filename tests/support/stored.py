@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
+from collector.config import PricingConfig
 from collector.decode import decode
 from collector.model.envelope import Envelope
 from collector.store import Store
 from collector.store.writer import by_day, insert_spans
+
+ENRICHER = enricher(PricingConfig())
 
 
 def deliver(store: Store, billing: Billing, envelopes: Sequence[Envelope], token: str) -> None:

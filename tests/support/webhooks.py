@@ -15,6 +15,7 @@ from collector.model.budgets import BudgetEvent, EventType, event_id
 from collector.webhooks.endpoint import Endpoint
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OPS = Endpoint("ops", "https://hooks.example.com/spend", ())
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import json
 from decimal import Decimal
-from typing import Any
 
 import pytest
 import yaml
@@ -16,6 +15,7 @@ from collector.enrich.prices import pricelist
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.prices.model_names import spellings
 from collector.errors import ConfigError
+from tests.support.prices import PRICE_DATA
 
 CATALOGUE = Catalogue.bundled()
 
@@ -129,34 +129,11 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not catalogue._entries
 
 
-DATA: list[dict[str, Any]] = [
-    {
-        "id": "acme",
-        "name": "Acme",
-        "api_pattern": "https://acme",
-        "provider_match": {"contains": "acme"},
-        "model_match": {"starts_with": "acme-"},
-        "models": [
-            {
-                "id": "acme-1",
-                "match": {"equals": "acme-1"},
-                "prices": [
-                    {"prices": {"input_mtok": 0.1, "output_mtok": {"base": 2, "tiers": [{"start": 10, "price": 4}]}}},
-                    {
-                        "constraint": {"start_date": "2026-01-01"},
-                        "prices": {"input_mtok": 0.3, "output_mtok": 5, "output_hologram_mtok": 9},
-                    },
-                ],
-            },
-            {"id": "acme-odd", "match": {"equals": "acme-odd"}, "prices": {"cache_read_mtok": 1}},
-        ],
-    }
-]
 BEFORE, AFTER = 20_000 * 86_400 * 10**9, 20_500 * 86_400 * 10**9
 
 
 def test_a_catalogue_from_fetched_data() -> None:
-    catalogue = Catalogue.from_bytes(json.dumps(DATA).encode())
+    catalogue = Catalogue.from_bytes(json.dumps(PRICE_DATA).encode())
     assert catalogue.version.startswith("genai-prices/sha256-")
     early = catalogue.listed("acme", "acme-1", BEFORE, "", 11)
     assert early is not None
@@ -181,12 +158,16 @@ def test_a_catalogue_from_fetched_data() -> None:
         b"[1]",
         b'[{"id": "acme"}]',
         b"[" * 100_000,
-        json.dumps([{**DATA[0], "models": []}]).encode(),
-        json.dumps([{**DATA[0], "provider_match": {}}]).encode(),
-        json.dumps([{**DATA[0], "provider_match": {"regex": "("}}]).encode(),
-        json.dumps([{**DATA[0], "models": [{**DATA[0]["models"][0], "match": {"regex": "("}}]}]).encode(),
-        json.dumps([{**DATA[0], "models": [{**DATA[0]["models"][0], "prices": {"input_mtok": -1}}]}]).encode(),
-        json.dumps([{**DATA[0], "models": [{**DATA[0]["models"][0], "prices": {"input_mtok": "x"}}]}]).encode(),
+        json.dumps([{**PRICE_DATA[0], "models": []}]).encode(),
+        json.dumps([{**PRICE_DATA[0], "provider_match": {}}]).encode(),
+        json.dumps([{**PRICE_DATA[0], "provider_match": {"regex": "("}}]).encode(),
+        json.dumps([{**PRICE_DATA[0], "models": [{**PRICE_DATA[0]["models"][0], "match": {"regex": "("}}]}]).encode(),
+        json.dumps(
+            [{**PRICE_DATA[0], "models": [{**PRICE_DATA[0]["models"][0], "prices": {"input_mtok": -1}}]}]
+        ).encode(),
+        json.dumps(
+            [{**PRICE_DATA[0], "models": [{**PRICE_DATA[0]["models"][0], "prices": {"input_mtok": "x"}}]}]
+        ).encode(),
     ],
 )
 def test_data_that_cannot_replace_the_prices_is_refused(data: bytes) -> None:

@@ -21,7 +21,9 @@ from collector.model.envelope import Envelope
 from collector.schema import schema_root
 from tests.support.captured import CASES, payloads
 
-columnwise = pytest.importorskip("collector.enrich.columns.columnwise", reason="the native modules are not compiled")
+columnwise = pytest.importorskip(
+    "collector.enrich.columns.columnwise", reason="the native modules are not compiled", exc_type=ImportError
+)
 
 CONVENTIONS = conventions.load(schema_root())
 PRICING = PricingConfig.model_validate(

@@ -10,7 +10,7 @@ from collector.jobs import Job, Jobs, JobState
 from collector.model.clock import SystemClock
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
-from tests.support.daemon import wait_until
+from tests.support.waiting import wait_until
 
 ADMIN = Principal("admin", "here", frozenset({Scope.ADMIN}))
 ELSEWHERE = Principal("other admin", "there", frozenset({Scope.ADMIN}))

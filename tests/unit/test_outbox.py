@@ -19,10 +19,9 @@ from collector.webhooks.deliveries import Attempt
 from collector.webhooks.endpoint import Endpoint
 from collector.webhooks.outbox import Outbox
 from tests.support.clock import FakeClock
-from tests.support.webhooks import an_event
+from tests.support.webhooks import OPS, an_event
 
 DAY = 86_400
-OPS = Endpoint("ops", "https://hooks.example.com/spend", ())
 TEAM = Endpoint("team", "https://team.example.com/", (), template="slack")
 ENDPOINTS = {"ops": OPS, "team": TEAM}
 FAILED = Attempt(1, 2, "failed", 500, "It answered 500.", "no")

@@ -7,7 +7,7 @@ import pytest
 
 from collector.billing.price_refresh import enricher, read_prices, refresh
 from collector.config import PricingConfig
-from tests.unit.test_catalog import DATA
+from tests.support.prices import PRICE_DATA
 
 
 def refreshed(source: Path) -> str:
@@ -19,7 +19,7 @@ def refreshed(source: Path) -> str:
 
 def test_a_file_replaces_the_bundled_prices(tmp_path: Path) -> None:
     source = tmp_path / "prices.json"
-    source.write_text(json.dumps(DATA))
+    source.write_text(json.dumps(PRICE_DATA))
     assert refreshed(source).startswith("genai-prices/sha256-")
 
 

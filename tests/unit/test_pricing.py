@@ -211,7 +211,10 @@ def test_a_named_model_is_priced_as_the_librarys_calc_price(
         at=at,
         service_tier=tier,
     )
-    if priced.cost is None:
+    if priced.status is PriceStatus.NO_USAGE:
+        # Without tokens there is no price, though the library has one of the request alone.
+        assert (usage.input_tokens, usage.output_tokens) == (0, 0)
+    elif priced.cost is None:
         assert expected == 0
     else:
         assert (priced.cost, sum(priced.details.values())) == (expected, expected)

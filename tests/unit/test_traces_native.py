@@ -14,7 +14,7 @@ from collector.enrich.billed.traces import SeenSpan
 from collector.model.keys import SpanKey
 from tests.support.seen import batch, billed_keys
 
-_traces = pytest.importorskip("collector.enrich.billed._traces")
+_traces = pytest.importorskip("collector.enrich.billed._traces", exc_type=ImportError)
 
 
 class Twins:

@@ -12,7 +12,7 @@ import numpy as np
 from collector.enrich.columns import _columns as native
 from collector.enrich.columns.reader import CALL, FactColumns
 from collector.enrich.prices.catalogue import Catalogue
-from collector.enrich.prices.pricing import price
+from collector.enrich.prices.pricing import charged, price
 from collector.enrich.prices.rates import BUCKETS, Rates
 from collector.model.money import MAX_PICODOLLARS, PICODOLLARS_PER_USD, PriceStatus
 
@@ -214,13 +214,9 @@ class _Charging:
             duration_ns=int(self._durations[row]),
             service_tier=text("service_tier"),
         )
-        if usage is None and priced.cost != 0:
-            charges.status[row] = _NO_USAGE
-            return
+        priced = charged(priced, usage, facts.reported_cost.get(row))
         charges.status[row] = STATUSES.index(priced.status)
         charges.ref[row] = facts.texts.code(priced.ref)
-        if priced.status is PriceStatus.UNKNOWN_MODEL:
-            self._report(row)
         if priced.cost is None:
             return
         charges.cost[row], charges.priced[row] = priced.cost, True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from collector.enrich.columns import _columns as native
 from collector.enrich.conventions.families import Family, KindRule, Meaning
 from collector.enrich.conventions.kinds import OPERATION
-from collector.enrich.conventions.recipes import Places, Recipe
+from collector.enrich.conventions.recipes import Places, Recipe, meaning_of
 from collector.enrich.conventions.values import EVENT, RESOURCE, SPAN_NAME, Source
 
 # Facts of few different values, which are numbers while a batch is read, and those of many.
@@ -48,15 +48,7 @@ class ShapePlan:
 
     def meaning(self, input_key: str, provider: str) -> Meaning:
         """The rule for counts, as `recipes.meaning_of` finds it."""
-        for rule in self.recipe.meaning:
-            if rule.input_keys and input_key not in rule.input_keys:
-                continue
-            if rule.providers and provider not in rule.providers:
-                continue
-            if not self.present.isdisjoint(rule.absent):
-                continue
-            return rule
-        return _INCLUSIVE
+        return meaning_of(self.recipe, input_key, provider, self.present)
 
     @property
     def kind_rules(self) -> list[KindRule]:
@@ -65,9 +57,6 @@ class ShapePlan:
         for rule in self.recipe.kinds.rules:
             found += rule[2].values() if len(rule) == 3 else [rule[1]]
         return [*found, self.recipe.kinds.otherwise]
-
-
-_INCLUSIVE = Meaning()
 
 
 def prefixes(families: Iterable[Family]) -> list[str]:

@@ -5,7 +5,7 @@ spans, so recognising families, merging their lists and dropping absent keys hap
 one set intersection and the reads that can succeed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from collector.enrich.conventions.families import Family, Meaning
@@ -77,14 +77,17 @@ def resource_keys(families: Iterable[Family]) -> frozenset[str]:
     return frozenset(spec.removeprefix(RESOURCE) for spec in specs if spec.startswith(RESOURCE))
 
 
-def meaning_of(recipe: Recipe, input_key: str, provider: str, attributes: Mapping[str, str]) -> Meaning:
-    """The rule for counts whose input came from `input_key`; where none applies, totals include their parts."""
+def meaning_of(recipe: Recipe, input_key: str, provider: str, present: Container[str]) -> Meaning:
+    """The rule for counts whose input came from `input_key`, on a span with the attributes `present`.
+
+    Where none applies, totals include their parts.
+    """
     for rule in recipe.meaning:
         if rule.input_keys and input_key not in rule.input_keys:
             continue
         if rule.providers and provider not in rule.providers:
             continue
-        if any(key in attributes for key in rule.absent):
+        if any(key in present for key in rule.absent):
             continue
         return rule
     return _INCLUSIVE

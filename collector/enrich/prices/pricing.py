@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.prices.rates import MEASURED, Rates, quantities
-from collector.model.money import PriceStatus, apportion, fits
+from collector.model.money import PICODOLLARS_PER_USD, PriceStatus, apportion, fits
 from collector.model.usage import Usage
 
 _NO_USAGE = Usage()
@@ -61,6 +62,19 @@ def price(
     if not fits(cost):
         return Priced(None, _NO_LINES, PriceStatus.NO_USAGE, rates.ref)
     return Priced(cost, details, PriceStatus.PRICED, rates.ref)
+
+
+def charged(priced: Priced, usage: Usage | None, reported_cost: Decimal | None) -> Priced:
+    """What a call is charged, given what its price says: the rules that hold whichever way a call was priced.
+
+    A price per request must not fall on every span that mentions the request: without usage only a price of 0 is
+    known. A call of an unknown model costs what its instrumentation reports, where it does.
+    """
+    if usage is None and priced.cost != 0:
+        return _UNUSED
+    if priced.status is PriceStatus.UNKNOWN_MODEL and reported_cost is not None:
+        return Priced(int(reported_cost * PICODOLLARS_PER_USD), _NO_LINES, PriceStatus.REPORTED, "")
+    return priced
 
 
 _UNMEASURED = frozenset({"request", "time"})

@@ -5,9 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from collector.net.http1.guard import MAX_HEAD_BYTES, HeadGuard
 from collector.net.http1.upgrades import DeafToUpgrades
-
-_MAX_HEAD_BYTES = 64 * 1024
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -27,9 +26,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head_open = False
         self._body_open = False
-        self._moved = False  # the bytes at hand began a head, ended one, or were of a body
+        self._guard = HeadGuard()
         self._head_bytes = 0
-        self._unmoved_bytes = 0  # those since, which the parser may keep
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,14 +38,10 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._moved = False
+        self._guard.moved = False
         super().data_received(data)
-        # The parser reports a header or trailer when it is whole; until then only these bytes tell its length. Those
-        # that came together with a head's beginning or end, or with some of a body, may belong to something else.
-        counts = (self._head_open or self._body_open) and not self._moved
-        self._unmoved_bytes = self._unmoved_bytes + len(data) if counts else 0
-        if self._unmoved_bytes > _MAX_HEAD_BYTES:
-            self._refuse_unmoved()
+        if self._guard.exceeded(len(data), inside=self._head_open or self._body_open):
+            self._refuse_long_head()
             return
         # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
         cycle: Any = self.cycle  # None before the first request
@@ -56,7 +50,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._arm(self.read_header_timeout)
 
     def on_message_begin(self) -> None:
-        self._head_open = self._moved = True
+        self._head_open = self._guard.moved = True
         self._head_bytes = 0
         self._arm(self.read_header_timeout)
         super().on_message_begin()
@@ -71,7 +65,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_open = False
-        self._moved = True
+        self._guard.moved = True
         if self.parser.offers_upgrade():
             return
         self._body_open = True
@@ -83,7 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        self._moved = True
+        self._guard.moved = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -95,10 +89,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > _MAX_HEAD_BYTES:
+        if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the request head is too large")  # the parser turns it into a 400
 
-    def _refuse_unmoved(self) -> None:
+    def _refuse_long_head(self) -> None:
         if self.transport.is_closing():
             return
         if self._head_open:

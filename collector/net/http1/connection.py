@@ -11,11 +11,11 @@ from typing import Protocol
 import httptools
 import structlog
 
+from collector.net.http1.guard import HeadGuard
 from collector.net.http1.upgrades import DeafToUpgrades
 
 log = structlog.get_logger("spanmeter.http")
 
-MAX_HEAD_BYTES = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER_SECONDS = 2.0
 _NEVER = float("inf")
@@ -76,8 +76,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None  # the request whose body is being read
         self._head_open = False
-        self._moved = False  # the bytes at hand began a head, ended one, or were of a body
-        self._unmoved_bytes = 0  # those since, which the parser may keep
+        self._guard = HeadGuard()
         self._deaf = False  # nothing more is taken from this client
         self._lingering = False
         self._paused = False  # no more is read for now
@@ -107,22 +106,16 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._moved = False
+        self._guard.moved = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(f"The request is not HTTP/1.1: {error}.")
         except httptools.HttpParserUpgrade:
             self._fail("This server changes to no other protocol.")
-        # The parser reports a header or trailer when it is whole; until then only these bytes tell its length. Those
-        # that came together with a head's beginning or end, or with some of a body, may belong to something else.
-        if self._moved:
-            self._unmoved_bytes = 0
-        elif self._head_open or self._current:
-            self._unmoved_bytes += len(data)
-            if self._unmoved_bytes > MAX_HEAD_BYTES:
-                what = "head is" if self._head_open else "trailers are"
-                self._fail(f"The request {what} too large.")
+        if self._guard.exceeded(len(data), inside=self._head_open or self._current is not None):
+            what = "head is" if self._head_open else "trailers are"
+            self._fail(f"The request {what} too large.")
 
     def eof_received(self) -> bool:
         """A client that has only finished sending still gets its answers, where the transport can do that."""
@@ -148,7 +141,7 @@ class Connection(asyncio.Protocol):
     # -- the parser -----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._head_open = self._moved = True
+        self._head_open = self._guard.moved = True
         self.url = b""
         self.headers = []
         if not self._deaf:
@@ -163,7 +156,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._head_open = False
-        self._moved = True
+        self._guard.moved = True
         parser = self._parser
         if self._deaf or (parser.should_upgrade() and parser.offers_upgrade()):
             return
@@ -183,7 +176,7 @@ class Connection(asyncio.Protocol):
         return version
 
     def on_body(self, part: bytes) -> None:
-        self._moved = True
+        self._guard.moved = True
         exchange = self._current
         if exchange and exchange.answer is None:
             exchange.take(part)

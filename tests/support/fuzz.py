@@ -1,6 +1,6 @@
 """Odd and damaged requests without end: the native modules agree with the reference on each.
 
-    python -m tests.fuzz.decode SECONDS [SEED]
+    python -m tests.support.fuzz SECONDS [SEED]
 
 prints how many requests it tried. A request on which they differ is left in the file it names; the last one tried is
 there as well when the process dies of it, as under `make asan`.

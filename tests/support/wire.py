@@ -22,10 +22,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.support.exporters import EXPORT
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-TIMEOUT = 15.0
+# Longer than anything takes on a busy machine, and shorter than the daemon's own patience.
+TIMEOUT = 30.0
 
 
-def is_closed_within(sock: socket.socket, seconds: float) -> bool:
+def is_closed(sock: socket.socket, seconds: float = TIMEOUT) -> bool:
     """Whether the other side closes a connection by then, whatever it sends before."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
@@ -128,9 +129,9 @@ class Connection:
                 return Answer(status, headers, self._take(int(headers["content-length"])), interim)
             interim.append(status)
 
-    def ends_within(self, seconds: float) -> bool:
+    def ends(self, seconds: float = TIMEOUT) -> bool:
         """Whether the server closes the connection by then, whatever it sends before."""
-        return is_closed_within(self.socket, seconds)
+        return is_closed(self.socket, seconds)
 
     def line(self) -> bytes:
         while b"\r\n" not in self._buffer:
