@@ -27,14 +27,14 @@ _ANSWERED = ("budget", "scope", "spend", "reserved", "limit", "remaining", "unit
 class RunInput(Input):
     """A run that is about to begin: what the rules of budgets match by, and the most it may need."""
 
-    service: Text = None
-    environment: Text = None
-    provider: Text = None
-    model: Text = None
-    agent: Text = None
-    feature: Text = None
-    user: Text = None
-    conversation: Text = None
+    service: Text = Field(None, description="The run's service, as in `service.name`.")
+    environment: Text = Field(None, description="Its deployment environment.")
+    provider: Text = Field(None, description="The provider of its model.")
+    model: Text = Field(None, description="Its model.")
+    agent: Text = Field(None, description="Its agent.")
+    feature: Text = Field(None, description="Its feature.")
+    user: Text = Field(None, description="Its user.")
+    conversation: Text = Field(None, description="Its conversation.")
     estimate_usd: Pico = Field(None, description="The most the run may need, USD.")
     estimate_tokens: TokenCount = Field(None, description="The most the run may need, tokens.")
     attributes: Attributes = Field(None, description="Attributes that budgets match by, without `attribute.`.")
@@ -58,15 +58,15 @@ class LeaseInput(RunInput):
 class SettleInput(Input):
     """What the run has cost in all, where that is known."""
 
-    spent_usd: Pico = None
-    spent_tokens: TokenCount = None
+    spent_usd: Pico = Field(None, description="USD.")
+    spent_tokens: TokenCount = Field(None, description="Tokens.")
 
     def spent(self) -> Estimate:
         return Estimate(self.spent_usd, self.spent_tokens)
 
 
 class LeasePath(Input):
-    lease_id: str
+    lease_id: str = Field(description="The lease's id.")
 
 
 class BudgetPath(Input):
@@ -98,16 +98,16 @@ class GatewayQuery(Input):
 
     model_config = ConfigDict(extra="allow")
 
-    service: str = ""
-    environment: str = ""
-    provider: str = ""
-    model: str = ""
-    agent: str = ""
-    feature: str = ""
-    user: str = ""
-    conversation: str = ""
-    estimate_usd: str = ""
-    estimate_tokens: str = ""
+    service: str = Field("", description="The run's service, as in `service.name`.")
+    environment: str = Field("", description="Its deployment environment.")
+    provider: str = Field("", description="The provider of its model.")
+    model: str = Field("", description="Its model.")
+    agent: str = Field("", description="Its agent.")
+    feature: str = Field("", description="Its feature.")
+    user: str = Field("", description="Its user.")
+    conversation: str = Field("", description="Its conversation.")
+    estimate_usd: str = Field("", description="The most the run may need, USD.")
+    estimate_tokens: str = Field("", description="The most the run may need, tokens.")
 
     def given(self) -> Iterable[tuple[str, str]]:
         return self.model_dump().items()
@@ -116,16 +116,18 @@ class GatewayQuery(Input):
 class GatewayHeaders(Input):
     """`x-spanmeter-FIELD`, and `x-spanmeter-attribute-KEY` in any case. Unknown ones of ours are refused."""
 
-    service: Annotated[str, Field(alias="x-spanmeter-service")] = ""
-    environment: Annotated[str, Field(alias="x-spanmeter-environment")] = ""
-    provider: Annotated[str, Field(alias="x-spanmeter-provider")] = ""
-    model: Annotated[str, Field(alias="x-spanmeter-model")] = ""
-    agent: Annotated[str, Field(alias="x-spanmeter-agent")] = ""
-    feature: Annotated[str, Field(alias="x-spanmeter-feature")] = ""
-    user: Annotated[str, Field(alias="x-spanmeter-user")] = ""
-    conversation: Annotated[str, Field(alias="x-spanmeter-conversation")] = ""
-    estimate_usd: Annotated[str, Field(alias="x-spanmeter-estimate-usd")] = ""
-    estimate_tokens: Annotated[str, Field(alias="x-spanmeter-estimate-tokens")] = ""
+    service: str = Field("", alias="x-spanmeter-service", description="The run's service, as in `service.name`.")
+    environment: str = Field("", alias="x-spanmeter-environment", description="Its deployment environment.")
+    provider: str = Field("", alias="x-spanmeter-provider", description="The provider of its model.")
+    model: str = Field("", alias="x-spanmeter-model", description="Its model.")
+    agent: str = Field("", alias="x-spanmeter-agent", description="Its agent.")
+    feature: str = Field("", alias="x-spanmeter-feature", description="Its feature.")
+    user: str = Field("", alias="x-spanmeter-user", description="Its user.")
+    conversation: str = Field("", alias="x-spanmeter-conversation", description="Its conversation.")
+    estimate_usd: str = Field("", alias="x-spanmeter-estimate-usd", description="The most the run may need, USD.")
+    estimate_tokens: str = Field(
+        "", alias="x-spanmeter-estimate-tokens", description="The most the run may need, tokens."
+    )
 
 
 def run_of_headers(

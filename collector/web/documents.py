@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from collector.web.openapi import Schemas, failures, parameters_of
+from collector.web.openapi import FAILURES, Schemas, failures, parameters_of
 from collector.web.operation import AnyOperation
 
 HTML_TYPE = "text/html; charset=utf-8"
@@ -90,10 +90,10 @@ def _shown(default: object) -> str:
 
 
 def answers_of(row: AnyOperation) -> Iterable[tuple[int, str]]:
-    """What it answers itself, then its failures, which are all of one shape."""
+    """What it answers itself, then its failures."""
     yield from ((status, answer.text) for status, answer in row.answers.items())
     others = sorted(set(failures(row)) - row.answers.keys())
-    yield from ((status, "failure.") for status in others)
+    yield from ((status, FAILURES[status]) for status in others)
 
 
 def _text(text: str) -> str:

@@ -33,7 +33,7 @@ class RepriceInput(Input):
 
 
 class JobPath(Input):
-    job_id: str
+    job_id: str = Field(description="The job's id.")
 
 
 async def reprice(services: Services, call: Call[None, None, RepriceInput]) -> Result:

@@ -18,7 +18,7 @@ _SCHEMES: Final = {
     "basic": {"type": "http", "scheme": "basic", "description": "The token as password, any user."},
     "api_key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
-_FAILURES: Final[Mapping[int, str]] = {
+FAILURES: Final[Mapping[int, str]] = {
     400: "The request makes no sense; `message` says why.",
     401: "No known token.",
     403: "The token lacks the scope.",
@@ -137,7 +137,7 @@ def _parameters(where: str, model: type[Input], schemas: Schemas) -> Iterable[_J
 def _responses(operation: AnyOperation, schemas: Schemas) -> _Json:
     found = {str(status): _response(answer, schemas) for status, answer in operation.answers.items()}
     for status in failures(operation):
-        failure = _response(Answer(_FAILURES[status], Failure, _RETRY if status == 503 else {}), schemas)
+        failure = _response(Answer(FAILURES[status], Failure, _RETRY if status == 503 else {}), schemas)
         if str(status) in found:
             _also(found[str(status)], failure)
         else:
