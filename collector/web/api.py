@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +17,12 @@ from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal, Scope
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
+from collector.runs import read_spans, run_of
 from collector.web.bodies import JsonAnswer
 from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 
+_Row = TypeVar("_Row")
 _DEFAULT_PERIOD = timedelta(days=7)
 _DEFAULT_RUNS = 100
 _MAX_DIGITS = 9
@@ -77,11 +79,11 @@ def _trace_response(query: Query, principal: Principal, trace_id: str) -> Respon
 
 
 def _run_response(query: Query, principal: Principal, trace_id: str) -> Response:
-    spans = _found(spans_json(query.run_spans(principal, trace_id)), principal, trace_id)
-    return JsonAnswer(run_json(trace_id.lower(), spans))
+    spans = _found(read_spans(query.run_spans(principal, trace_id)), principal, trace_id)
+    return JsonAnswer(run_json(trace_id.lower(), run_of(spans)))
 
 
-def _found(spans: list[dict[str, Any]], principal: Principal, trace_id: str) -> list[dict[str, Any]]:
+def _found(spans: list[_Row], principal: Principal, trace_id: str) -> list[_Row]:
     if not spans:
         raise Rejected(Reason.NOT_FOUND, f"No span of trace {trace_id} is stored in project {principal.project}.")
     return spans
