@@ -15,7 +15,7 @@ from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
 from collector.config import Config
-from collector.drain import Drain, span_path
+from collector.drain import Drain
 from collector.enrich import RecentTraces
 from collector.errors import SpanmeterError, StartError
 from collector.jobs import Jobs
@@ -30,6 +30,7 @@ from collector.spending.budgeting import Budgeting
 from collector.spending.views import BudgetViews
 from collector.spool.queue import Queue
 from collector.store.connection import StoreConnection
+from collector.storing import span_path
 from collector.telemetry import Metrics, expose
 from collector.web.app import web_app
 from collector.web.native import report_native

@@ -10,13 +10,12 @@ import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry
 
-from collector import drain
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import enricher
 from collector.cli import main
 from collector.config import PricingConfig, SpoolConfig, StoreConfig
 from collector.decode import decode
-from collector.drain import Drain, span_path
+from collector.drain import Drain
 from collector.enrich import RecentTraces
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.columns import LATEST_NS
@@ -26,6 +25,7 @@ from collector.store import Store, open_store
 from collector.store.errors import OutOfMemory
 from collector.store.tables import SPANS
 from collector.store.writer import Insert, insert_rows
+from collector.storing import decoding, span_path
 from collector.telemetry import Metrics
 from tests.support.clock import FakeClock
 from tests.support.spans import DAY_NS, START_NS, envelope
@@ -262,7 +262,7 @@ def test_too_much_poison_stops_the_drain_until_its_cause_is_gone(
     bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is thrown away, and no row is stored twice, although parts of the segment were stored before."""
-    monkeypatch.setattr(drain, "_POISON_ROWS", 10)
+    monkeypatch.setattr(decoding, "_POISON_ROWS", 10)
     store.command(REFUSE_POISON)
     segment = bench.spooled(envelope(1, [*span_names(50), *["poison"] * 15]))
     with pytest.raises(Unavailable, match="refuses too many rows of segment") as caught:
