@@ -41,7 +41,7 @@ from collector.query.service import Dimension, Query
 from collector.runs import read_spans, run_of
 from collector.runtime import configure_interpreter
 from collector.store import Store, migrate, open_store
-from collector.web.bodies import JsonAnswer
+from collector.web.operation import answer
 from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 
@@ -200,11 +200,11 @@ def _rows(query: Query, principal: Principal, trace_id: str) -> Ask:
 
 
 def _spans(query: Query, principal: Principal, trace_id: str) -> Ask:
-    return lambda: JsonAnswer(spans_json(query.trace(principal, trace_id))).body
+    return lambda: answer(spans_json(query.trace(principal, trace_id))).body
 
 
 def _document(query: Query, principal: Principal, trace_id: str) -> Ask:
-    return lambda: JsonAnswer(run_json(trace_id, run_of(read_spans(query.run_spans(principal, trace_id))))).body
+    return lambda: answer(run_json(trace_id, run_of(read_spans(query.run_spans(principal, trace_id))))).body
 
 
 def _spend(query: Query, principal: Principal, by: Dimension, days: int) -> Ask:

@@ -18,6 +18,7 @@ from collector.config import Config
 from collector.drain import Drain, span_path
 from collector.enrich import RecentTraces
 from collector.errors import SpanmeterError, StartError
+from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
 from collector.model.envelope import Signal
 from collector.part import Part
@@ -26,11 +27,13 @@ from collector.receive.receiver import Receiver
 from collector.reloading import Reloading
 from collector.runtime import collect_cycles
 from collector.spending.budgeting import Budgeting
+from collector.spending.views import BudgetViews
 from collector.spool.queue import Queue
 from collector.store.connection import StoreConnection
 from collector.telemetry import Metrics, expose
 from collector.web.app import web_app
 from collector.web.native import report_native
+from collector.web.operation import Services
 from collector.web.port import WebPort
 from collector.workers.supervisor import Workers
 
@@ -72,10 +75,18 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     def unready_reason() -> str:
         return next(filter(None, (part.unready_reason() for part in parts)), "")
 
-    repricer = Repricer(store.ready, prices.enricher, budgets.spending.writing)
-    app = web_app(gate, Query(store.ready), budgets, repricer.reprice, metrics_text, unready_reason, clock)
-    web = WebPort(config, app, gate)
-    parts: list[Part] = [queue, receivers, web, drain, prices, store, budgets]
+    jobs = Jobs(clock)
+    services = Services(
+        query=Query(store.ready),
+        enforcement=budgets.enforcement,
+        budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
+        jobs=jobs,
+        reprice=Repricer(store.ready, prices.enricher, budgets.spending.writing).reprice,
+        metrics_text=metrics_text,
+        unready_reason=unready_reason,
+    )
+    web = WebPort(config, web_app(gate, services), gate)
+    parts: list[Part] = [queue, receivers, web, jobs, drain, prices, store, budgets]
     return parts
 
 

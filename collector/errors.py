@@ -29,6 +29,7 @@ class Reason(StrEnum):
     CORRUPT = "corrupt"
     SIGNAL = "unsupported_signal"
     DEAD_LETTER_FULL = "dead_letter_full"
+    INTERNAL = "internal"
 
 
 class SpanmeterError(Exception):
@@ -58,3 +59,7 @@ class ConfigError(SpanmeterError):
 
 class StartError(SpanmeterError):
     """The configuration is sound but the daemon cannot start here (exit code 3)."""
+
+
+class Cancelled(SpanmeterError):  # noqa: N818
+    """The work was asked to end before it was done; what it had finished stays."""

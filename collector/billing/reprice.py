@@ -15,7 +15,9 @@ import pyarrow as pa
 
 from collector.enrich import Enricher
 from collector.enrich.stored import PRICE_STEP, decoded_again
+from collector.errors import Cancelled
 from collector.model.keys import TraceKey
+from collector.model.progress import Progress, no_progress
 from collector.spending.feed import Writing, uncounted
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -58,46 +60,61 @@ class Outcome:
     written: int = 0
 
 
-def compare(store: Store, enricher: Enricher, selection: Selection) -> Outcome:
-    """What pricing the selection again would change; changes nothing."""
+def compare(store: Store, enricher: Enricher, selection: Selection, progress: Progress = no_progress) -> Outcome:
+    """What pricing the selection again would change; changes nothing. `progress` counts calls."""
     outcome = Outcome()
-    for page in _pages(store, selection):
+    for page in _pages(store, selection, progress):
         _tally(outcome, page, _priced(enricher, page, selection))
     return outcome
 
 
-def apply(store: Store, enricher: Enricher, selection: Selection, writing: Writing = uncounted) -> Outcome:
+def apply(
+    store: Store,
+    enricher: Enricher,
+    selection: Selection,
+    writing: Writing = uncounted,
+    progress: Progress = no_progress,
+) -> Outcome:
     """Write a new version of every call whose price differs, through `writing`, and the audit row.
 
+    When `progress`, which counts calls, cancels it, what was written stays, and is in the audit row.
     Raises ValueError for a selection with `as_model`.
     """
     if selection.as_model:
         raise ValueError("what calls would have cost on another model is only compared, never written")
     outcome = Outcome()
-    for page in _pages(store, selection):
-        batch = _priced(enricher, page, selection)
-        changed = _tally(outcome, page, batch)
-        rows = batch.filter(pa.array(changed, pa.bool_()))
-        with writing(store, lambda rows=rows: _traces(rows), False) as feed:  # type: ignore[misc]
-            insert_versions(store, rows, "reprice", feed.insert)
-        outcome.written += rows.num_rows
-    if outcome.written:
+    try:
+        for page in _pages(store, selection, progress):
+            _write(store, page, _priced(enricher, page, selection), writing, outcome)
+    except Cancelled:
         _audit(store, enricher, selection, outcome)
+        raise
+    _audit(store, enricher, selection, outcome)
     return outcome
+
+
+def _write(store: Store, page: pa.Table, batch: pa.RecordBatch, writing: Writing, outcome: Outcome) -> None:
+    rows = batch.filter(pa.array(_tally(outcome, page, batch), pa.bool_()))
+    with writing(store, lambda: _traces(rows), False) as feed:
+        insert_versions(store, rows, "reprice", feed.insert)
+    outcome.written += rows.num_rows
 
 
 def _traces(rows: pa.RecordBatch) -> set[TraceKey]:
     return set(zip(rows.column("Project").to_pylist(), rows.column("TraceId").to_pylist(), strict=True))
 
 
-def _pages(store: Store, selection: Selection) -> Iterator[pa.Table]:
+def _pages(store: Store, selection: Selection, progress: Progress) -> Iterator[pa.Table]:
     key: dict[str, Any] = {"project": "", "hour": 0, "trace_id": "", "span_id": ""}
-    period = {"since": selection.since, "until": selection.until, "model": selection.model, "limit": _PAGE}
+    period = {"since": selection.since, "until": selection.until, "model": selection.model}
+    done, total = 0, store.query(named_query("calls_count"), period).column("Calls")[0].as_py()
     while True:
-        page = store.query(named_query("calls_page"), {**period, **key})
+        progress(done, max(done, total))
+        page = store.query(named_query("calls_page"), {**period, **key, "limit": _PAGE})
         if not page.num_rows:
             return
         yield page
+        done += page.num_rows
         last = page.slice(page.num_rows - 1).select(["Project", "KeyHour", "TraceId", "SpanId"]).to_pylist()[0]
         key = dict(zip(key, last.values(), strict=True))
 
@@ -132,6 +149,9 @@ def _comparable(value: Any) -> Any:
 
 
 def _audit(store: Store, enricher: Enricher, selection: Selection, outcome: Outcome) -> None:
+    """One row for what was written, if anything was."""
+    if not outcome.written:
+        return
     store.command(
         named_query("record_reprice"),
         {

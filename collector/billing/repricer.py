@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 from collector.billing.reprice import Outcome, Selection, apply, compare
 from collector.enrich import Enricher
+from collector.model.progress import Progress
 from collector.spending.feed import Feed, Keys, Writing
 from collector.store.client import Store
 
@@ -17,13 +18,13 @@ class Repricer:
         self._enricher = enricher
         self._writing = writing
 
-    def reprice(self, selection: Selection, dry_run: bool) -> Outcome:
-        """Price stored calls again, or only compare. Blocking. Raises Unavailable."""
+    def reprice(self, selection: Selection, dry_run: bool, progress: Progress) -> Outcome:
+        """Price stored calls again, or only compare. Blocking. Raises Unavailable, and what `progress` raises."""
         store = self._store().clone()
         try:
             if dry_run:
-                return compare(store, self._enricher, selection)
-            return apply(store, self._enricher, selection, self._counted)
+                return compare(store, self._enricher, selection, progress)
+            return apply(store, self._enricher, selection, self._counted, progress)
         finally:
             store.close()
 

@@ -11,7 +11,7 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
-from collector.cli import money, webhooks
+from collector.cli import prices, reprice, webhooks
 from collector.cli.check import summary
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import common_options, config_of
@@ -79,7 +79,8 @@ def command_parser() -> argparse.ArgumentParser:
     export.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
     export.add_argument("--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token")
     _add_token_commands(commands)
-    money.add_commands(commands, common)
+    prices.add_commands(commands, common)
+    reprice.add_command(commands, common)
     webhooks.add_commands(commands, common)
     return parser
 

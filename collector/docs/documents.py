@@ -9,6 +9,7 @@ from collector.config import render_example
 from collector.docs.cli import render_cli
 from collector.docs.configuration import render_configuration
 from collector.docs.metrics import render_metrics
+from collector.docs.rest import render_rest
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ DOCUMENTS: Final = (
     Document("docs/cli.md", render_cli),
     Document("docs/configuration.md", render_configuration),
     Document("docs/metrics.md", render_metrics),
+    Document("docs/rest.md", render_rest),
 )
 
 

@@ -2,16 +2,32 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
 from collector.budgets.decisions import BudgetState, Decision, iso
+from collector.budgets.forecast import Forecast
 from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit
+from collector.budgets.span_facts import Amount
 from collector.model.budgets import Scope
 from collector.model.leases import Lease
 from collector.model.money import usd_text
-from collector.web.budget_questions import HEADER
+from collector.spending.views import BudgetPage, BudgetView, ScopesView, ScopeView, StoredView
+from collector.web.answers import (
+    BudgetAnswer,
+    BudgetsPage,
+    DecisionAnswer,
+    ForecastAnswer,
+    LeaseText,
+    PastPeriod,
+    PeriodAnswer,
+    ScopeAnswer,
+    ShareAnswer,
+    SpendAmount,
+    StateAnswer,
+    UnavailableBudget,
+)
+from collector.web.budget_inputs import HEADER
 
 _PRINTABLE = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"
 
@@ -31,7 +47,7 @@ def scope_json(rule: Rule, scope: Scope) -> dict[str, str]:
     return dict(zip(rule.per, scope, strict=True))
 
 
-def period_json(rule: Rule, period: Period) -> dict[str, Any]:
+def period_json(rule: Rule, period: Period) -> PeriodAnswer:
     """`end` is when all starts anew; of a rolling window it is the end of its step, the first time spend may leave."""
     return {
         "start": iso(period.start, rule),
@@ -41,7 +57,7 @@ def period_json(rule: Rule, period: Period) -> dict[str, Any]:
     }
 
 
-def state_json(state: BudgetState) -> dict[str, Any]:
+def state_json(state: BudgetState) -> StateAnswer:
     rule = state.rule
     return {
         "name": rule.name,
@@ -58,7 +74,80 @@ def state_json(state: BudgetState) -> dict[str, Any]:
     }
 
 
-def decision_json(decision: Decision) -> dict[str, Any]:
+def page_json(page: BudgetPage, degraded: str | None) -> BudgetsPage:
+    return {"budgets": [budget_json(view) for view in page.budgets], "next": page.next, "degraded": degraded}
+
+
+def budget_json(view: BudgetView) -> BudgetAnswer | UnavailableBudget:
+    rule, scopes, stored = view.rule, view.scopes, view.stored
+    known: BudgetAnswer = {
+        "name": rule.name,
+        "unit": rule.unit.value,
+        "limit": amount(rule.limit, rule.unit),
+        "match": view.match,
+        "per": list(rule.per),
+        "shared": rule.shared,
+        "warn_at": [str(line) for line in rule.warn_at],
+        "hard": rule.hard,
+        "unpriced": rule.unpriced.value,
+        "period": period_json(rule, view.period),
+        "limits": None,
+        "spend": None,
+        "scopes": None,
+        "states": None,
+        "next": None,
+        "breakdown": None,
+        "history": None,
+    }
+    if scopes:
+        _add_scopes(known, rule, scopes)
+    if stored:
+        _add_stored(known, rule, stored)
+    return known if view.unavailable is None else {**known, "unavailable": view.unavailable}
+
+
+def _add_scopes(known: BudgetAnswer, rule: Rule, scopes: ScopesView) -> None:
+    known["limits"] = [
+        {"scope": scope_json(rule, scope), "limit": amount(limit, rule.unit)} for scope, limit in scopes.limits
+    ]
+    known["spend"] = amount(_value(rule, scopes.spend), rule.unit)
+    known["scopes"] = scopes.count
+    known["states"] = [_scope_state_json(one) for one in scopes.states]
+    known["next"] = scopes.next
+
+
+def _add_stored(known: BudgetAnswer, rule: Rule, stored: StoredView) -> None:
+    known["breakdown"] = [
+        ShareAnswer(feature=share.feature, model=share.model, **_amount_json(rule, share.amount))
+        for share in stored.breakdown
+    ]
+    known["history"] = [
+        PastPeriod(start=iso(past.start, rule), end=iso(past.end, rule), **_amount_json(rule, spent))
+        for past, spent in stored.history
+    ]
+
+
+def _scope_state_json(view: ScopeView) -> ScopeAnswer:
+    outlook = view.forecast
+    return {**state_json(view.state), "forecast": _forecast_json(view.state.rule, outlook) if outlook else None}
+
+
+def _forecast_json(rule: Rule, outlook: Forecast) -> ForecastAnswer:
+    return {
+        "total": amount(outlook.total, rule.unit),
+        "breach": None if outlook.breach_ns is None else iso(outlook.breach_ns, rule),
+    }
+
+
+def _amount_json(rule: Rule, spent: Amount) -> SpendAmount:
+    return {"spend": amount(_value(rule, spent), rule.unit), "calls": spent.calls, "unpriced_calls": spent.unpriced}
+
+
+def _value(rule: Rule, spent: Amount) -> int:
+    return spent.tokens if rule.unit is Unit.TOKENS else spent.pico
+
+
+def decision_json(decision: Decision) -> DecisionAnswer:
     budgets = [state_json(state) for state in decision.budgets]
     return {
         "allowed": decision.allowed,
@@ -71,7 +160,7 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     }
 
 
-def lease_json(lease: Lease) -> dict[str, Any]:
+def lease_json(lease: Lease) -> LeaseText:
     return {
         "id": lease.id,
         "state": lease.state.value,
@@ -106,10 +195,10 @@ def decision_headers(decision: Decision) -> Mapping[str, str]:
         return headers
     state = decision.budget
     unit = state.rule.unit
-    values = scope_json(state.rule, state.scope).items()
-    told = {
+    scope = scope_json(state.rule, state.scope).items()
+    values = {
         "budget": _header(state.rule.name),
-        "scope": ",".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in values),
+        "scope": ",".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in scope),
         "unit": unit.value,
         "spend": amount(state.spend, unit),
         "reserved": amount(state.reserved, unit),
@@ -117,7 +206,7 @@ def decision_headers(decision: Decision) -> Mapping[str, str]:
         "remaining": amount(state.remaining, unit),
         "reset": iso(state.period.end, state.rule),
     }
-    return headers | {HEADER + name: value for name, value in told.items() if value}
+    return headers | {HEADER + name: value for name, value in values.items() if value}
 
 
 def _header(text: str) -> str:

@@ -1,86 +1,105 @@
-"""REST for gateways and agents: may this run begin, and an amount set aside for it.
+"""Handlers of budgets: may this run begin, an amount set aside for it, and how budgets stand.
 
-A refusal is an answer, not a failure: `check` and `leases` say it with 200 and `"allowed": false`, so that a client
-never takes an outage for a verdict; `authorize`, whose callers read only the status, with 403.
+A refusal is an answer, not a failure: `check` and `leases` give it with 200 and `"allowed": false`, so that a client
+never takes an outage for a refusal; `authorize`, whose callers read only the status, with 403.
 """
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-from starlette.types import Receive, Send
-from starlette.types import Scope as AsgiScope
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
 
-from collector.admit.auth import Gate
-from collector.model.principal import Principal, Scope
-from collector.spending.enforcement import Enforcement, Granted
-from collector.web.bodies import JsonAnswer, json_object, known_only
-from collector.web.budget_answers import decision_headers, decision_json, lease_json, retry_header
-from collector.web.budget_questions import estimate_of, run_of_headers, run_of_json, seconds_of
-
-_AUTHORIZE = "/api/v1/budgets/authorize"
-
-
-def routes(enforcement: Enforcement, gate: Gate) -> list[Route]:
-    """Checks and leases, for tokens with the scope `budgets:check`; the project is the token's own."""
-
-    def admitted(request: Request) -> Principal:
-        return gate.admit(request.headers.items(), Scope.BUDGETS_CHECK)
-
-    async def check(request: Request) -> Response:
-        principal = admitted(request)
-        decision = enforcement.check(run_of_json(principal.project, await json_object(request)))
-        return JsonAnswer(decision_json(decision), headers=retry_header(decision))
-
-    async def take(request: Request) -> Response:
-        principal = admitted(request)
-        body = await json_object(request)
-        run = run_of_json(principal.project, body, "ttl_seconds")
-        answer = await enforcement.lease(run, seconds_of("ttl_seconds", body.get("ttl_seconds")))
-        if isinstance(answer, Granted):
-            told = {**decision_json(answer.decision), "lease": lease_json(answer.lease)}
-            return JsonAnswer(told, status_code=201, headers={"location": f"/api/v1/leases/{answer.lease.id}"})
-        return JsonAnswer({**decision_json(answer), "lease": None}, headers=retry_header(answer))
-
-    async def lease(request: Request) -> Response:
-        principal, lease_id = admitted(request), request.path_params["lease_id"]
-        found = enforcement.release if request.method == "DELETE" else enforcement.find
-        return JsonAnswer({"lease": lease_json(await found(principal.project, lease_id))})
-
-    async def settle(request: Request) -> Response:
-        principal, lease_id = admitted(request), request.path_params["lease_id"]
-        body = await json_object(request)
-        known_only(body, ("spent_usd", "spent_tokens"))
-        spent = estimate_of(body, "spent_usd", "spent_tokens")
-        return JsonAnswer({"lease": lease_json(await enforcement.end(principal.project, lease_id, spent))})
-
-    authorize = _Authorize(enforcement, gate)
-    return [
-        Route("/api/v1/budgets/check", check, methods=["POST"]),
-        Route(_AUTHORIZE, authorize),
-        Route(_AUTHORIZE + "/{rest:path}", authorize),
-        Route("/api/v1/leases", take, methods=["POST"]),
-        Route("/api/v1/leases/{lease_id}", lease, methods=["GET", "DELETE"]),
-        Route("/api/v1/leases/{lease_id}/settle", settle, methods=["POST"]),
-    ]
+from collector.model.leases import Lease
+from collector.model.principal import Principal
+from collector.spending.enforcement import Granted
+from collector.web.answers import BudgetsPage, LeaseAnswer, LeaseDecision, OneBudget
+from collector.web.budget_answers import (
+    budget_json,
+    decision_headers,
+    decision_json,
+    lease_json,
+    page_json,
+    retry_header,
+)
+from collector.web.budget_inputs import (
+    BudgetPath,
+    BudgetQuery,
+    BudgetsQuery,
+    GatewayQuery,
+    LeaseInput,
+    LeasePath,
+    RestPath,
+    RunInput,
+    SettleInput,
+    run_of_headers,
+)
+from collector.web.operation import Call, Result, Services, answer
 
 
-class _Authorize:
-    """For gateways: any method, any path below; 200 or 403, and headers that say why. No body is read.
+async def check(services: Services, call: Call[None, None, RunInput]) -> Result:
+    decision = services.enforcement.check(call.body.run(call.principal.project))
+    return answer(decision_json(decision), headers=retry_header(decision))
 
-    Compatible with Envoy's ext_authz over HTTP, which appends the client's own path and query to the prefix, and with
-    nginx's auth_request. Only without a path below are query parameters those of whoever configured the gateway.
-    """
 
-    def __init__(self, enforcement: Enforcement, gate: Gate) -> None:
-        self._enforcement = enforcement
-        self._gate = gate
+async def take_lease(services: Services, call: Call[None, None, LeaseInput]) -> Result:
+    run = call.body.run(call.principal.project)
+    found = await services.enforcement.lease(run, call.body.ttl_seconds)
+    if isinstance(found, Granted):
+        granted: LeaseDecision = {**decision_json(found.decision), "lease": lease_json(found.lease)}
+        return answer(granted, 201, {"location": f"/api/v1/leases/{found.lease.id}"})
+    refused: LeaseDecision = {**decision_json(found), "lease": None}
+    return answer(refused, headers=retry_header(found))
 
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        principal = self._gate.admit(request.headers.items(), Scope.BUDGETS_CHECK)
-        query = [] if "rest" in request.path_params else request.query_params.items()
-        keys = self._enforcement.rules.attribute_keys
-        decision = self._enforcement.check(run_of_headers(principal.project, request.headers, query, keys))
-        status = 200 if decision.allowed else 403
-        answer = JsonAnswer(decision_json(decision), status, headers=decision_headers(decision))
-        await answer(scope, receive, send)
+
+async def lease(services: Services, call: Call[LeasePath, None, None]) -> Result:
+    return await _lease(services.enforcement.find(call.principal.project, call.path.lease_id))
+
+
+async def release_lease(services: Services, call: Call[LeasePath, None, None]) -> Result:
+    return await _lease(services.enforcement.release(call.principal.project, call.path.lease_id))
+
+
+async def settle_lease(services: Services, call: Call[LeasePath, None, SettleInput]) -> Result:
+    return await _lease(services.enforcement.end(call.principal.project, call.path.lease_id, call.body.spent()))
+
+
+async def authorize(services: Services, call: Call[None, GatewayQuery, None]) -> Result:
+    """Query parameters count: whoever configured the gateway wrote them."""
+    return _authorized(services, call.principal, call.headers, call.query.given())
+
+
+async def authorize_below(services: Services, call: Call[RestPath, None, None]) -> Result:
+    """Path and query are the client's own: neither states anything that is trusted."""
+    return _authorized(services, call.principal, call.headers, ())
+
+
+async def budgets(services: Services, call: Call[None, BudgetsQuery, None]) -> Result:
+    return await asyncio.to_thread(_page, services, call.principal, call.query)
+
+
+async def budget(services: Services, call: Call[BudgetPath, BudgetQuery, None]) -> Result:
+    return await asyncio.to_thread(_budget, services, call.principal, call.path.name, call.query)
+
+
+def _page(services: Services, principal: Principal, query: BudgetsQuery) -> Result:
+    page = services.budgets.page(principal, query.limit, query.after)
+    shown: BudgetsPage = page_json(page, services.budgets.degraded())
+    return answer(shown)
+
+
+def _budget(services: Services, principal: Principal, name: str, query: BudgetQuery) -> Result:
+    rule = services.budgets.rule(principal, name)
+    view = services.budgets.budget(principal, rule, query.where(rule.per), query.limit, query.after)
+    shown: OneBudget = {"budget": budget_json(view), "degraded": services.budgets.degraded()}
+    return answer(shown)
+
+
+async def _lease(found: Awaitable[Lease]) -> Result:
+    shown: LeaseAnswer = {"lease": lease_json(await found)}
+    return answer(shown)
+
+
+def _authorized(
+    services: Services, principal: Principal, headers: Mapping[str, str], query: Iterable[tuple[str, str]]
+) -> Result:
+    keys = services.enforcement.rules.attribute_keys
+    decision = services.enforcement.check(run_of_headers(principal.project, headers, query, keys))
+    return answer(decision_json(decision), 200 if decision.allowed else 403, decision_headers(decision))

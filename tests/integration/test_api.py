@@ -2,28 +2,32 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
 
-from collector.admit.auth import Gate, hash_token
+from collector.admit.auth import hash_token
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Outcome, Selection, apply, compare
-from collector.config import AuthConfig, PricingConfig
+from collector.config import PricingConfig
 from collector.enrich import RecentTraces
-from collector.errors import SpanmeterError
 from collector.model.principal import ANONYMOUS
+from collector.model.progress import Progress
 from collector.query.service import Query
 from collector.runs import read_spans, run_of
 from collector.store import Store
-from collector.web import api
 from collector.web.run import run_json
+from collector.web.times import rfc3339
 from tests.support import stored
+from tests.support.budgets import Desk
 from tests.support.captured import captured
 from tests.support.stored import ENRICHER
+from tests.support.waiting import wait_until
+from tests.support.webservices import application, services
 
 READER, ADMIN, WRITER = "reader-token", "admin-token", "writer-token"
 TOKENS = [
@@ -37,15 +41,24 @@ TOKENS = [
 
 
 @pytest.fixture
-def app(store: Store) -> Starlette:
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def app(store: Store, desk: Desk) -> Iterator[Starlette]:
     stored.deliver(store, Billing(ENRICHER, RecentTraces(10_000)), captured("oi-openai"), "run")
-    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
 
-    def reprice(selection: Selection, dry_run: bool) -> Outcome:
-        return (compare if dry_run else apply)(store, enricher(PricingConfig()), selection)
+    def reprice(selection: Selection, dry_run: bool, progress: Progress) -> Outcome:
+        if dry_run:
+            return compare(store, enricher(PricingConfig()), selection, progress)
+        return apply(store, enricher(PricingConfig()), selection, progress=progress)
 
-    routes = api.routes(Query(lambda: store), gate, reprice)
-    return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
+    parts = services(desk.enforcement, desk.clock, store=lambda: store, reprice=reprice)
+    yield application(parts, TOKENS)
+    parts.jobs.close()
 
 
 def call(app: Starlette, target: str, token: str = READER, body: Any = None) -> tuple[int, Mapping[str, Any]]:
@@ -79,16 +92,18 @@ def call(app: Starlette, target: str, token: str = READER, body: Any = None) -> 
 def test_runs_and_spend_agree(app: Starlette) -> None:
     status, listed = call(app, "/api/v1/runs?since=2026-01-01&limit=1000")
     assert status == 200
-    run = max(listed["runs"], key=lambda run: run["Spans"])
-    assert run["Start"].isdecimal(), "times are strings of nanoseconds"
-    assert run["Models"]
+    run = max(listed["runs"], key=lambda run: run["spans"])
+    nanoseconds = int(run["started_at_unix_nano"])
+    assert run["started_at"] == rfc3339(nanoseconds)
+    assert int(run["ended_at_unix_nano"]) - nanoseconds == run["duration_nanoseconds"]
+    assert run["models"]
     status, spent = call(app, "/api/v1/spend?by=day&since=2026-01-01")
     assert status == 200
     status, by_model = call(app, "/api/v1/spend?by=model&since=2026-01-01")
     assert status == 200
-    assert {row["Value"] for row in by_model["spend"]} >= {"gpt-4o-mini-2024-07-18"}
-    assert sum(float(row["Cost"]) for row in spent["spend"]) == pytest.approx(
-        sum(float(run["Cost"] or 0) for run in listed["runs"])
+    assert {row["value"] for row in by_model["spend"]} >= {"gpt-4o-mini-2024-07-18"}
+    assert sum(float(row["cost"]) for row in spent["spend"]) == pytest.approx(
+        sum(float(run["cost"] or 0) for run in listed["runs"])
     )
 
 
@@ -101,27 +116,27 @@ def test_pages_of_runs_follow_each_other(app: Starlette) -> None:
         found += page["runs"]
         after = page["next"]
     assert found == whole["runs"]
-    model = found[0]["Models"][0]
+    model = found[0]["models"][0]
     _, filtered = call(app, f"/api/v1/runs?since=2026-01-01&model={model}")
-    assert filtered["runs"] == [run for run in found if model in run["Models"]] != []
+    assert filtered["runs"] == [run for run in found if model in run["models"]] != []
     assert call(app, "/api/v1/runs?since=2026-01-01&feature=none")[1] == {"runs": [], "next": None}
 
 
 def test_the_document_of_a_run_needs_no_other_columns(app: Starlette, store: Store) -> None:
     query = Query(lambda: store)
     for row in call(app, "/api/v1/runs?since=2026-01-01&limit=1000")[1]["runs"]:
-        trace_id = row["TraceId"]
+        trace_id = row["trace_id"]
         _, document = call(app, f"/api/v1/runs/{trace_id}")
         assert document == run_json(trace_id, run_of(read_spans(query.trace(ANONYMOUS, trace_id))))
 
 
 def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:
     _, listed = call(app, "/api/v1/runs?since=2026-01-01&limit=1000")
-    largest = max(listed["runs"], key=lambda run: run["Spans"])
-    status, run = call(app, f"/api/v1/runs/{largest['TraceId'].upper()}")
+    largest = max(listed["runs"], key=lambda run: run["spans"])
+    status, run = call(app, f"/api/v1/runs/{largest['trace_id'].upper()}")
     assert status == 200
-    assert (run["trace_id"], run["spans"]) == (largest["TraceId"], largest["Spans"])
-    assert run["cost"] == largest["Cost"]
+    assert (run["trace_id"], run["spans"]) == (largest["trace_id"], largest["spans"])
+    assert run["cost"] == largest["cost"]
     assert run["system_prompt"]["characters"] == len(run["system_prompt"]["text"]) > 0
     assert [(tool["name"], tool["calls"] > 0) for tool in run["tools"]][:1] == [("get_weather", True)]
     first = run["rounds"][0]
@@ -133,8 +148,9 @@ def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
-        ("/api/v1/runs?limit=0", "limit is between 1 and 1000, not 0."),
-        ("/api/v1/runs?limit=many", "limit='many' is not a whole number."),
+        ("/api/v1/runs?limit=0", "limit='0' is not a whole number from 1 to 1000."),
+        ("/api/v1/runs?limit=many", "limit='many' is not a whole number from 1 to 1000."),
+        ("/api/v1/runs?modle=gpt-5", "'modle' is not a known parameter; did you mean model?"),
         ("/api/v1/runs?after=last", "after='last' is not the `next` of a page of runs."),
         ("/api/v1/runs?since=yesterday", "since='yesterday' is not a time"),
         ("/api/v1/spend?by=mood", "Spend cannot be broken down by 'mood'; choose one of model, provider"),
@@ -155,14 +171,37 @@ def test_scopes_hold(app: Starlette) -> None:
 
 
 def test_repricing_over_the_api(app: Starlette) -> None:
-    status, outcome = call(app, "/api/v1/reprice", ADMIN, {"since": "2026-01-01"})
-    assert (status, outcome["written"]) == (200, 0)
-    assert outcome["models"]["gpt-4o-mini-2024-07-18"]["changed"] == 0
-    other = {"since": "2026-01-01", "as_model": "gpt-4o", "dry_run": False}
-    status, refused = call(app, "/api/v1/reprice", ADMIN, other)
-    assert (status, refused["error"]["message"]) == (400, "as_model only compares; send dry_run: true.")
-    status, refused = call(app, "/api/v1/reprice", ADMIN, {"sinse": "2026-01-01"})
-    assert refused["error"]["message"] == "Unknown fields: sinse."
+    status, queued = call(app, "/api/v1/reprice", ADMIN, {"since": "2026-01-01"})
+    assert (status, queued["job"]["kind"]) == (202, "reprice")
+    path = f"/api/v1/jobs/{queued['job']['id']}"
+    wait_until(lambda: call(app, path, ADMIN)[1]["job"]["finished_at"] is not None, 30, "the job's end")
+    job = call(app, path, ADMIN)[1]["job"]
+    assert (job["state"], job["error"], job["result"]["written"]) == ("succeeded", None, 0)
+    assert job["done"] == job["total"] == sum(model["calls"] for model in job["result"]["models"].values()) > 0
+    assert job["result"]["models"]["gpt-4o-mini-2024-07-18"]["changed"] == 0
+    assert call(app, "/api/v1/jobs", ADMIN)[1] == {"jobs": [job], "next": None}
+    assert call(app, f"{path}/cancel", ADMIN, {})[1]["job"] == job, "what has ended is left as it is"
+    assert call(app, path, READER)[0] == 404, "it could not have started it"
+    assert call(app, "/api/v1/jobs", READER)[1]["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            {"since": "2026-01-01", "as_model": "gpt-4o", "dry_run": False},
+            "as_model only compares; send dry_run: true.",
+        ),
+        ({"sinse": "2026-01-01"}, "'sinse' is not a known field; did you mean since?"),
+        ({}, "since is required, for example 2026-11-01T00:00:00Z."),
+        ({"since": "2026-01-01", "dry_run": "no"}, "dry_run is true or false, not no."),
+        ({"since": 1}, "since is a string, not 1."),
+        ({"since": None}, "since is required, for example 2026-11-01T00:00:00Z."),
+    ],
+)
+def test_mistakes_about_repricing_get_a_sentence(app: Starlette, body: Any, sentence: str) -> None:
+    status, refused = call(app, "/api/v1/reprice", ADMIN, body)
+    assert (status, refused["error"]["message"]) == (400, sentence)
 
 
 def test_unpriced_models_are_listed(app: Starlette) -> None:

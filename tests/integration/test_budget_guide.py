@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from collector.admit.auth import Gate
-from collector.config import AuthConfig
-from collector.errors import SpanmeterError
 from collector.model.money import picodollars
 from collector.spending.enforcement import Run
-from collector.web import api, budgets
 from tests.support.budgets import MONTH, Desk
 from tests.support.webserver import Web, serving
+from tests.support.webservices import application, services
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text()
 
@@ -39,8 +35,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def web(desk: Desk) -> Iterator[Web]:
-    routes = budgets.routes(desk.enforcement, Gate(AuthConfig()))
-    with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
+    with serving(application(services(desk.enforcement, desk.clock))) as web:
         yield web
 
 

@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from collector.admit.auth import Gate, hash_token
-from collector.config import AuthConfig, EnforcementConfig
-from collector.errors import Reason, SpanmeterError, Unavailable
-from collector.query.budgets import BudgetQueries
+from collector.admit.auth import hash_token
+from collector.config import EnforcementConfig
+from collector.errors import Reason, Unavailable
 from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
 from collector.store import Store
-from collector.web import api, budget_views, budgets
 from tests.support.calls import Call
 from tests.support.spending import NOW, RIGHT, Bench, rules_of
 from tests.support.webserver import Web, serving
+from tests.support.webservices import application, services
 
 HERE, THERE, ADMIN, CHECKER = "here-token", "there-token", "admin-token", "checker-token"
 TOKENS = [
@@ -86,14 +84,9 @@ def web(bench: Bench, tmp_path: Path, down: list[str]) -> Iterator[Web]:
             raise Unavailable(Reason.STORE, down[0])
         return bench.store
 
-    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
     with LeaseStore(tmp_path / "leases.db") as leases:
         enforcement = Enforcement(bench.rules, bench.ledger, leases, EnforcementConfig(), bench.clock, lambda: None)
-        routes = [
-            *budgets.routes(enforcement, gate),
-            *budget_views.routes(enforcement, BudgetQueries(store), gate, bench.clock),
-        ]
-        with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
+        with serving(application(services(enforcement, bench.clock, store=store), TOKENS)) as web:
             yield web
 
 

@@ -6,23 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from collector.admit.auth import Gate, hash_token
+from collector.admit.auth import hash_token
 from collector.budgets.decisions import Estimate
 from collector.budgets.periods import Period
 from collector.budgets.rules import Rule
 from collector.budgets.span_facts import Amount
 from collector.budgets.views import Share
-from collector.config import AuthConfig
-from collector.errors import Reason, SpanmeterError, Unavailable
+from collector.errors import Reason, Unavailable
 from collector.model.budgets import Scope
 from collector.model.money import picodollars
 from collector.spending.enforcement import Run
-from collector.web import api, budget_views, budgets
 from tests.support.budgets import Desk
 from tests.support.clock import FakeClock
 from tests.support.webserver import Answer, Web, serving
+from tests.support.webservices import application, services
 
 READER, OTHER, CHECKER = "reader-token", "other-token", "checker-token"
 TOKENS = [
@@ -99,12 +97,7 @@ def answers() -> Answers:
 
 @pytest.fixture
 def web(desk: Desk, answers: Answers) -> Iterator[Web]:
-    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
-    routes = [
-        *budgets.routes(desk.enforcement, gate),
-        *budget_views.routes(desk.enforcement, answers, gate, desk.clock),
-    ]
-    with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
+    with serving(application(services(desk.enforcement, desk.clock, answers), TOKENS)) as web:
         yield web
 
 
@@ -262,12 +255,7 @@ def test_scopes_hold(web: Web) -> None:
 
 def test_a_budget_may_be_called_as_the_check_is(tmp_path: Path) -> None:
     desk = Desk(tmp_path, {**BUDGETS[1], "name": "check"})
-    gate = Gate(AuthConfig())
-    routes = [
-        *budgets.routes(desk.enforcement, gate),
-        *budget_views.routes(desk.enforcement, Answers(), gate, desk.clock),
-    ]
-    with serving(Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})) as web:
+    with serving(application(services(desk.enforcement, desk.clock, Answers()))) as web:
         assert web.ask("GET", "/api/v1/budgets/check").body["budget"]["name"] == "check"
         assert web.ask("POST", "/api/v1/budgets/check", {}).body["allowed"] is True
     assert desk.enforcement.check(Run("default", {}, Estimate())).allowed

@@ -5,14 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
 
-from collector.admit.auth import Gate
-from collector.config import AuthConfig
-from collector.errors import SpanmeterError
-from collector.web import api, budgets
 from tests.support.budgets import CHECKER, FEATURES, MONTH, OTHER, READER, Desk, checks_of
 from tests.support.webserver import Answer, Web, serving
+from tests.support.webservices import application, services
 
 
 @pytest.fixture
@@ -224,10 +220,7 @@ def test_a_client_cannot_say_who_it_is_in_its_own_query(desk: Desk, web: Web) ->
 
 def test_headers_hold_what_headers_cannot(tmp_path: Path) -> None:
     desk = Desk(tmp_path, {**MONTH, "name": "Zürich, 50 %", "per": ["feature", "attribute.Tenant"]})
-    app = Starlette(
-        routes=budgets.routes(desk.enforcement, Gate(AuthConfig())),
-        exception_handlers={SpanmeterError: api.error_response},
-    )
+    app = application(services(desk.enforcement, desk.clock))
     desk.spend("10", feature="prüfen\r\nx-injected: 1", attributes=("ä",))
     desk.spend("10", feature="prüfen", attributes=("ä",))
     with serving(app) as web:
@@ -246,10 +239,7 @@ def test_headers_hold_what_headers_cannot(tmp_path: Path) -> None:
 
 def test_keys_of_attributes_are_encoded_as_values_are(tmp_path: Path) -> None:
     desk = Desk(tmp_path, {**MONTH, "per": ["attribute.客户", "attribute.a,b=c"]})
-    app = Starlette(
-        routes=budgets.routes(desk.enforcement, Gate(AuthConfig())),
-        exception_handlers={SpanmeterError: api.error_response},
-    )
+    app = application(services(desk.enforcement, desk.clock))
     with serving(app) as web:
         answer = web.ask("GET", "/api/v1/budgets/authorize?attribute.%E5%AE%A2%E6%88%B7=acme")
         assert (answer.status, answer.body["allowed"]) == (200, True)
@@ -271,7 +261,7 @@ def test_a_misspelt_header_is_refused(web: Web) -> None:
 def test_closed_refuses_while_spend_is_not_known(tmp_path: Path) -> None:
     desk = Desk(tmp_path, MONTH, fail="closed")
     desk.why_ill = "The store does not answer: ümlaut."
-    app = Starlette(routes=budgets.routes(desk.enforcement, Gate(AuthConfig())))
+    app = application(services(desk.enforcement, desk.clock))
     with serving(app) as web:
         answer = web.ask("GET", "/api/v1/budgets/authorize")
         assert (answer.status, answer.headers["x-spanmeter-reason"]) == (403, "unavailable")

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from collector.model.money import picodollars
-from collector.web.budget_questions import run_of_json
+from collector.spending.enforcement import Run
 from spanmeter import LEASE_ATTRIBUTE, Budget, BudgetError, BudgetExceeded, LeaseSpanProcessor
 from tests.support.budgets import CHECKER, FEATURES, MONTH, Desk, checks_of
 from tests.support.ports import free_ports
@@ -46,7 +46,7 @@ def budget(web: Web) -> Budget:
 
 
 def held(desk: Desk) -> int:
-    decision = desk.enforcement.check(run_of_json("default", {}))
+    decision = desk.enforcement.check(Run("default", {}))
     assert decision.budget
     return decision.budget.reserved
 

@@ -6,18 +6,17 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from collector.admit.auth import Gate, hash_token
+from collector.admit.auth import hash_token
 from collector.budgets.ledger import Ledger
 from collector.budgets.rules import Rules
 from collector.budgets.span_facts import Amount
-from collector.config import AuthConfig, Config, EnforcementConfig
-from collector.errors import SpanmeterError
+from collector.config import Config, EnforcementConfig
 from collector.model.budgets import Dimensions
 from collector.model.money import picodollars
 from collector.spending.enforcement import Enforcement
 from collector.spending.lease_store import LeaseStore
-from collector.web import api, budgets
 from tests.support.clock import FakeClock
+from tests.support.webservices import application, services
 
 MONTH = {"name": "month", "limit_usd": 10, "period": "month", "hard": True}
 FEATURES = {
@@ -92,7 +91,5 @@ class Desk:
 
 
 def checks_of(desk: Desk) -> Starlette:
-    """The routes of checks and leases, for the tokens above."""
-    gate = Gate(AuthConfig.model_validate({"tokens": TOKENS}))
-    routes = budgets.routes(desk.enforcement, gate)
-    return Starlette(routes=routes, exception_handlers={SpanmeterError: api.error_response})
+    """The web application over a desk, for the tokens above."""
+    return application(services(desk.enforcement, desk.clock), TOKENS)

@@ -1,0 +1,112 @@
+"""What an operation of the API is: a row that routes, OpenAPI, its pages, and other faces are derived from."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from collector.billing.reprice import Outcome, Selection
+from collector.jobs import Jobs
+from collector.model.principal import Principal, Scope
+from collector.model.progress import Progress
+from collector.query.service import Query
+from collector.spending.enforcement import Enforcement
+from collector.spending.views import BudgetViews
+
+JSON = "application/json"
+
+
+class Input(BaseModel):
+    """Parameters or a body. Unknown names are refused, values are not converted but where a field says so."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers ask."""
+
+    query: Query
+    enforcement: Enforcement
+    budgets: BudgetViews
+    jobs: Jobs
+    reprice: Callable[[Selection, bool, Progress], Outcome]  # prices a selection again, or only compares (True)
+    metrics_text: Callable[[], Awaitable[bytes]]
+    unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
+
+
+P = TypeVar("P", bound=Input | None)
+Q = TypeVar("Q", bound=Input | None)
+B = TypeVar("B", bound=Input | None)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[P, Q, B]):
+    """One use of an operation, by someone who has its scope. `headers` are lower-cased."""
+
+    principal: Principal
+    path: P
+    query: Q
+    body: B
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer, whatever carries it."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = JSON
+
+
+def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Result:
+    """`content` as JSON: dataclasses, dicts, lists and plain values."""
+    return Result(orjson.dumps(content), status, headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation may answer: in words, of which type, and with which headers of its own."""
+
+    text: str
+    shape: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[P, Q, B]):
+    """One thing the API does.
+
+    `scope` is what a token needs, None where anyone may ask. ANY stands for whichever method. `path` is written as in
+    OpenAPI; `long_path` says that its last parameter may contain slashes. `header_input` documents headers which the
+    handler reads itself. Failures every operation can have (401, 403, 500, ...) are not listed among `answers`.
+    """
+
+    name: str
+    tag: str
+    method: Literal["GET", "POST", "DELETE", "ANY"]
+    path: str
+    scope: Scope | None
+    summary: str
+    description: str
+    handler: Callable[[Services, Call[P, Q, B]], Awaitable[Result]]
+    answers: Mapping[int, Answer]
+    path_input: type[P] | None = None
+    query_input: type[Q] | None = None
+    body_input: type[B] | None = None
+    header_input: type[Input] | None = None
+    long_path: bool = False
+    errors: tuple[int, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that documents list."""
+        return ("GET", "POST") if self.method == "ANY" else (self.method,)
+
+
+AnyOperation = Operation[Any, Any, Any]  # of whichever inputs

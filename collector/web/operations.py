@@ -1,0 +1,387 @@
+"""Everything the web port does, one row each. Routes, OpenAPI, its page and `docs/rest.md` are derived from this table.
+
+A new question to the API is a row here, a handler, and the types of its input and answer. What is asked most often
+stands first: routes are tried in this order.
+"""
+
+from functools import cache
+from typing import Any, Final
+
+from collector.model.principal import Scope
+from collector.web import budgets, daemon, documents, jobs, openapi, runs
+from collector.web.answers import (
+    BudgetsPage,
+    DecisionAnswer,
+    Health,
+    JobAnswer,
+    JobsPage,
+    LeaseAnswer,
+    LeaseDecision,
+    NotReady,
+    OneBudget,
+    Ready,
+    RunDocument,
+    RunsPage,
+    SpendAnswer,
+    StoredTrace,
+    UnpricedModels,
+)
+from collector.web.budget_inputs import (
+    BudgetPath,
+    BudgetQuery,
+    BudgetsQuery,
+    GatewayHeaders,
+    GatewayQuery,
+    LeaseInput,
+    LeasePath,
+    RestPath,
+    RunInput,
+    SettleInput,
+)
+from collector.web.inputs import Page
+from collector.web.jobs import JobPath, RepriceInput
+from collector.web.operation import Answer, AnyOperation, Call, Operation, Result, Services, answer
+from collector.web.runs import RunsQuery, SpendQuery, TracePath
+
+_RETRY: Final = {"retry-after": "Seconds until it is worth asking again; only of a refusal."}
+_DECISION_HEADERS: Final = {
+    **_RETRY,
+    "x-spanmeter-budget": "The budget that refuses, or else the tightest; percent-encoded, as are the others.",
+    "x-spanmeter-reason": "Why it is refused.",
+    "x-spanmeter-remaining": "What is left of that budget, in the unit of `x-spanmeter-unit`.",
+    "x-spanmeter-reset": "When its period ends.",
+}
+
+BUDGETS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="check_budgets",
+        tag="Budgets",
+        method="POST",
+        path="/api/v1/budgets/check",
+        scope=Scope.BUDGETS_CHECK,
+        summary="May a run begin?",
+        description="Decided from memory, by every budget that matches. A refusal is an answer too: 200 and "
+        "`allowed: false`. Nothing is set aside.",
+        handler=budgets.check,
+        body_input=RunInput,
+        answers={200: Answer("The decision.", DecisionAnswer, _RETRY)},
+    ),
+    Operation(
+        name="authorize",
+        tag="Budgets",
+        method="ANY",
+        path="/api/v1/budgets/authorize",
+        scope=Scope.BUDGETS_CHECK,
+        summary="May a run begin? For gateways that read a status and headers.",
+        description="Any method; no body is read. The run is stated by headers, or by query parameters where a header "
+        "is absent. Answers 200 or 403.",
+        handler=budgets.authorize,
+        query_input=GatewayQuery,
+        header_input=GatewayHeaders,
+        answers={
+            200: Answer("It may.", DecisionAnswer, _DECISION_HEADERS),
+            403: Answer("It may not; or, with `error`, the token lacks the scope.", DecisionAnswer, _DECISION_HEADERS),
+        },
+    ),
+    Operation(
+        name="authorize_below",
+        tag="Budgets",
+        method="ANY",
+        path="/api/v1/budgets/authorize/{rest}",
+        scope=Scope.BUDGETS_CHECK,
+        summary="As `authorize`, for gateways that append their client's own path, as Envoy's ext_authz does.",
+        description="Path and query are the client's own and are not looked at: only headers state the run.",
+        handler=budgets.authorize_below,
+        path_input=RestPath,
+        long_path=True,
+        header_input=GatewayHeaders,
+        answers={
+            200: Answer("It may.", DecisionAnswer, _DECISION_HEADERS),
+            403: Answer("It may not; or, with `error`, the token lacks the scope.", DecisionAnswer, _DECISION_HEADERS),
+        },
+    ),
+    Operation(
+        name="take_lease",
+        tag="Budgets",
+        method="POST",
+        path="/api/v1/leases",
+        scope=Scope.BUDGETS_CHECK,
+        summary="Set an amount aside for a run.",
+        description="The estimate is held in every hard budget that matches, durably, until the run's spans are "
+        "counted, it is settled or released, or its time is over.",
+        handler=budgets.take_lease,
+        body_input=LeaseInput,
+        answers={
+            201: Answer("The lease.", LeaseDecision, {"location": "The lease's path."}),
+            200: Answer("Refused: `allowed` is false and `lease` is null.", LeaseDecision, _RETRY),
+        },
+    ),
+    Operation(
+        name="get_lease",
+        tag="Budgets",
+        method="GET",
+        path="/api/v1/leases/{lease_id}",
+        scope=Scope.BUDGETS_CHECK,
+        summary="How a lease stands.",
+        description="Open or not, for as long as it is remembered.",
+        handler=budgets.lease,
+        path_input=LeasePath,
+        answers={200: Answer("The lease.", LeaseAnswer)},
+        errors=(404,),
+    ),
+    Operation(
+        name="release_lease",
+        tag="Budgets",
+        method="DELETE",
+        path="/api/v1/leases/{lease_id}",
+        scope=Scope.BUDGETS_CHECK,
+        summary="Give a lease back.",
+        description="All that is left of it, at once. A lease that is not open is left as it is.",
+        handler=budgets.release_lease,
+        path_input=LeasePath,
+        answers={200: Answer("The lease as it is now.", LeaseAnswer)},
+        errors=(404,),
+    ),
+    Operation(
+        name="settle_lease",
+        tag="Budgets",
+        method="POST",
+        path="/api/v1/leases/{lease_id}/settle",
+        scope=Scope.BUDGETS_CHECK,
+        summary="A lease's run has ended.",
+        description="What it did not need is given back at once; what it did stays set aside until its spans are "
+        "counted, a minute at most. A lease that is not open is left as it is.",
+        handler=budgets.settle_lease,
+        path_input=LeasePath,
+        body_input=SettleInput,
+        answers={200: Answer("The lease as it is now.", LeaseAnswer)},
+        errors=(404,),
+    ),
+    Operation(
+        name="list_budgets",
+        tag="Budgets",
+        method="GET",
+        path="/api/v1/budgets",
+        scope=Scope.TRACES_READ,
+        summary="Budgets and how they stand.",
+        description="Those that may count calls of the token's project, in the order of the settings, each with its "
+        "tightest scopes; all budgets for tokens with `admin`.",
+        handler=budgets.budgets,
+        query_input=BudgetsQuery,
+        answers={200: Answer("A page of budgets.", BudgetsPage)},
+    ),
+    Operation(
+        name="get_budget",
+        tag="Budgets",
+        method="GET",
+        path="/api/v1/budgets/{name}",
+        scope=Scope.TRACES_READ,
+        summary="One budget with all its scopes.",
+        description="Those first that have spent most of their limit; and what spent it, and the periods before.",
+        handler=budgets.budget,
+        path_input=BudgetPath,
+        long_path=True,
+        query_input=BudgetQuery,
+        answers={200: Answer("The budget, with a page of its scopes.", OneBudget)},
+        errors=(404,),
+    ),
+)
+
+RUNS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="list_runs",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs",
+        scope=Scope.TRACES_READ,
+        summary="Runs, newest first.",
+        description="Those that began in a period; with `model` or `feature`, only those that match.",
+        handler=runs.runs,
+        query_input=RunsQuery,
+        answers={200: Answer("A page of runs.", RunsPage)},
+    ),
+    Operation(
+        name="get_run",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}",
+        scope=Scope.TRACES_READ,
+        summary="A run: rounds, actions, system prompt, tools, cost.",
+        description="Built from all spans of a trace.",
+        handler=runs.run,
+        path_input=TracePath,
+        answers={200: Answer("The run.", RunDocument)},
+        errors=(404,),
+    ),
+    Operation(
+        name="get_trace",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/traces/{trace_id}",
+        scope=Scope.TRACES_READ,
+        summary="Every span of a trace as it is stored.",
+        description="Rows of the table `otel_traces`, all columns, by the columns' names: what SQL and exports have.",
+        handler=runs.trace,
+        path_input=TracePath,
+        answers={200: Answer("The spans, oldest first.", StoredTrace)},
+        errors=(404,),
+    ),
+    Operation(
+        name="get_spend",
+        tag="Spend",
+        method="GET",
+        path="/api/v1/spend",
+        scope=Scope.TRACES_READ,
+        summary="What was spent, by one dimension.",
+        description="Of the calls that started in a period, dearest first. Every call counts once.",
+        handler=runs.spend,
+        query_input=SpendQuery,
+        answers={200: Answer("One row a value of the dimension.", SpendAnswer)},
+    ),
+    Operation(
+        name="list_unpriced_models",
+        tag="Spend",
+        method="GET",
+        path="/api/v1/prices/unpriced",
+        scope=Scope.TRACES_READ,
+        summary="Models that were called and have no price.",
+        description="Most calls first, at most a thousand. `spanmeter prices check` says what to configure.",
+        handler=runs.unpriced,
+        answers={200: Answer("The models.", UnpricedModels)},
+    ),
+)
+
+JOBS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="reprice",
+        tag="Jobs",
+        method="POST",
+        path="/api/v1/reprice",
+        scope=Scope.ADMIN,
+        summary="Price stored calls again, or only compare.",
+        description="A job: ask for it at the path in `Location`. Calls whose price differs get a new version; the "
+        "rest are left alone, so that repeating it does nothing. Of all projects.",
+        handler=jobs.reprice,
+        body_input=RepriceInput,
+        answers={202: Answer("The job that was queued.", JobAnswer, {"location": "The job's path."})},
+    ),
+    Operation(
+        name="list_jobs",
+        tag="Jobs",
+        method="GET",
+        path="/api/v1/jobs",
+        scope=Scope.TRACES_READ,
+        summary="Jobs, newest first.",
+        description="Those of the token's project that the token could have started. The latest are kept in memory, "
+        "until the daemon stops.",
+        handler=jobs.jobs,
+        query_input=Page,
+        answers={200: Answer("A page of jobs.", JobsPage)},
+    ),
+    Operation(
+        name="get_job",
+        tag="Jobs",
+        method="GET",
+        path="/api/v1/jobs/{job_id}",
+        scope=Scope.TRACES_READ,
+        summary="How far a job is, and its result.",
+        description="`done` of `total` steps; for `reprice`, steps are calls.",
+        handler=jobs.job,
+        path_input=JobPath,
+        answers={200: Answer("The job.", JobAnswer)},
+        errors=(404,),
+    ),
+    Operation(
+        name="cancel_job",
+        tag="Jobs",
+        method="POST",
+        path="/api/v1/jobs/{job_id}/cancel",
+        scope=Scope.TRACES_READ,
+        summary="Have a job end.",
+        description="At once while it is queued, after its present step while it runs: ask for it to see when. What it "
+        "has written stays. A job that has ended is left as it is.",
+        handler=jobs.cancel_job,
+        path_input=JobPath,
+        answers={200: Answer("The job as it is now.", JobAnswer)},
+        errors=(404,),
+    ),
+)
+
+
+async def _openapi(_: Services, __: Call[None, None, None]) -> Result:
+    return _openapi_answer()
+
+
+async def _docs(_: Services, __: Call[None, None, None]) -> Result:
+    return Result(_docs_page(), media_type=documents.HTML_TYPE)
+
+
+DAEMON: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="get_openapi",
+        tag="Daemon",
+        method="GET",
+        path="/api/v1/openapi.json",
+        scope=None,
+        summary="This API as OpenAPI 3.1.",
+        description="What clients are generated from.",
+        handler=_openapi,
+        answers={200: Answer("The document.", dict[str, Any])},
+    ),
+    Operation(
+        name="get_docs",
+        tag="Daemon",
+        method="GET",
+        path="/api/v1/docs",
+        scope=None,
+        summary="This API for people.",
+        description="One page of HTML that needs nothing else.",
+        handler=_docs,
+        answers={200: Answer("The page.", str, media_type=documents.HTML_TYPE)},
+    ),
+    Operation(
+        name="healthz",
+        tag="Daemon",
+        method="GET",
+        path="/healthz",
+        scope=None,
+        summary="Does the daemon live?",
+        description="It does if it answers.",
+        handler=daemon.healthz,
+        answers={200: Answer("It does.", Health)},
+    ),
+    Operation(
+        name="readyz",
+        tag="Daemon",
+        method="GET",
+        path="/readyz",
+        scope=None,
+        summary="Do spans reach the store?",
+        description="While they do not, they are accepted and kept in the spool.",
+        handler=daemon.readyz,
+        answers={200: Answer("They do.", Ready), 503: Answer("They do not, and why.", NotReady)},
+    ),
+    Operation(
+        name="metrics",
+        tag="Daemon",
+        method="GET",
+        path="/metrics",
+        scope=None,
+        summary="What the daemon counts.",
+        description="For Prometheus.",
+        handler=daemon.metrics,
+        answers={200: Answer("The metrics.", str, media_type=daemon.METRICS_TYPE)},
+    ),
+)
+
+OPERATIONS: Final = (*BUDGETS, *RUNS, *JOBS, *DAEMON)
+
+
+@cache
+def _openapi_answer() -> Result:
+    return answer(openapi.document(OPERATIONS))
+
+
+@cache
+def _docs_page() -> bytes:
+    return documents.html(OPERATIONS).encode()

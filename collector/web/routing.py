@@ -1,0 +1,111 @@
+"""Operations as ASGI: callers are admitted by the operation's scope, here only, and every failure has one shape."""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from collector.admit.auth import Gate
+from collector.errors import Reason, Rejected, SpanmeterError
+from collector.model.http_status import http_status, retry_after
+from collector.model.principal import Principal
+from collector.web.answers import Failure, FailureText
+from collector.web.compression import MIN_BYTES, accepted_coding, compressed
+from collector.web.operation import AnyOperation, Call, Input, Result, Services, answer
+from collector.web.reading import json_object, reader
+
+log = structlog.get_logger("spanmeter.web")
+
+_ANYONE = Principal("anyone", "", frozenset())
+
+_Model = TypeVar("_Model", bound=Input)
+
+
+def route(operation: AnyOperation, services: Services, gate: Gate) -> Route:
+    """The operation behind its path and method."""
+    path = operation.path
+    if operation.long_path:
+        path = path.removesuffix("}") + ":path}"
+    methods = None if operation.method == "ANY" else [operation.method]
+    return Route(path, _Endpoint(operation, services, gate), methods=methods)
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """What no operation answers: an unknown path, or another method than the path has."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:200]
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        failure = Rejected(Reason.METHOD, f"{path} does not take {request.method}; it takes {allowed}.")
+    else:
+        failure = Rejected(Reason.NOT_FOUND, f"There is nothing at {path}; /api/v1/docs lists what there is.")
+    result = failed(failure)
+    return Response(result.body, result.status, {**(error.headers or {}), **result.headers}, result.media_type)
+
+
+def failed(error: SpanmeterError) -> Result:
+    """Every failure in one shape: `{"error": {"reason", "message"}}`."""
+    after = retry_after(error)
+    reason: Reason = getattr(error, "reason", Reason.STORE)
+    body = Failure(error=FailureText(reason=reason.value, message=str(error)))
+    return answer(body, http_status(error), {"retry-after": after} if after else {})
+
+
+class _Endpoint:
+    """One operation as an ASGI application."""
+
+    def __init__(self, operation: AnyOperation, services: Services, gate: Gate) -> None:
+        self._operation = operation
+        self._services = services
+        self._gate = gate
+        self._path = _reader(operation.path_input, "part of the path")
+        self._query = _reader(operation.query_input, "parameter")
+        self._body = _reader(operation.body_input, "field")
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await _response(await self._result(request), request)
+        await response(scope, receive, send)
+
+    async def _result(self, request: Request) -> Result:
+        try:
+            return await self._operation.handler(self._services, await self._call(request))
+        except SpanmeterError as error:
+            return failed(error)
+        except Exception:  # a defect is answered in the one shape too, and logged
+            log.exception("An operation failed.", operation=self._operation.name)
+            return failed(Rejected(Reason.INTERNAL, "This is a defect of spanmeter; its log has the details."))
+
+    async def _call(self, request: Request) -> Call[Any, Any, Any]:
+        scope = self._operation.scope
+        principal = _ANYONE if scope is None else self._gate.admit(request.headers.items(), scope)
+        return Call(
+            principal=principal,
+            path=self._path(request.path_params) if self._path else None,
+            query=self._query(dict(request.query_params)) if self._query else None,
+            body=self._body(await json_object(request)) if self._body else None,
+            headers=request.headers,
+        )
+
+
+def _reader(model: type[_Model] | None, what: str) -> Callable[[Mapping[str, object]], _Model] | None:
+    return reader(model, what) if model else None
+
+
+async def _response(result: Result, request: Request) -> Response:
+    if len(result.body) < MIN_BYTES:
+        return Response(result.body, result.status, result.headers, result.media_type)
+    coding = accepted_coding(request.headers.get("accept-encoding", ""))
+    body = await compressed(result.body, coding) if coding else result.body
+    response = Response(body, result.status, result.headers, result.media_type)
+    response.headers.add_vary_header("accept-encoding")
+    if coding:
+        response.headers["content-encoding"] = coding
+    return response

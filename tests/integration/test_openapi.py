@@ -1,0 +1,116 @@
+"""The API as documented, against the real server: requests generated from the document get documented answers."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from collector.billing.across_batches import Billing
+from collector.billing.price_refresh import enricher
+from collector.billing.reprice import Outcome, Selection, apply, compare
+from collector.config import PricingConfig
+from collector.enrich import RecentTraces
+from collector.model.progress import Progress
+from collector.store import Store
+from tests.support import stored
+from tests.support.budgets import MONTH, Desk
+from tests.support.captured import captured
+from tests.support.stored import ENRICHER
+from tests.support.waiting import wait_until
+from tests.support.webserver import Web, serving
+from tests.support.webservices import application, services
+
+CONFORMANCE = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+JSON = "application/json"
+SECONDS = 20
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = Desk(tmp_path, MONTH, {**MONTH, "name": "features/day", "period": "day", "per": ["feature"]})
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def web(store: Store, desk: Desk) -> Iterator[Web]:
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(10_000)), captured("oi-openai"), "run")
+    prices = enricher(PricingConfig())
+
+    def reprice(selection: Selection, dry_run: bool, progress: Progress) -> Outcome:
+        if dry_run:
+            return compare(store, prices, selection, progress)
+        return apply(store, prices, selection, progress=progress)
+
+    parts = services(desk.enforcement, desk.clock, store=lambda: store, reprice=reprice)
+    with serving(application(parts)) as web:
+        yield web
+    parts.jobs.close()
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_nothing(web: Web, tmp_path: Path, say: Any) -> None:
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{web.url}/api/v1/openapi.json"]
+    options = [
+        "--checks",
+        ",".join(check.__name__ for check in CONFORMANCE),
+        "--max-examples",
+        "40",
+        "--max-time",
+        str(SECONDS),
+        "--seed",
+        "1",
+    ]
+    ended = subprocess.run(
+        [*command, *options, "--no-color"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ended.returncode == 0, ended.stdout[-8000:] + ended.stderr[-2000:]
+    print(ended.stdout)
+    say("schemathesis: " + " ".join(re.findall(r"\d+ (?:generated|passed)[^\n]*", ended.stdout)))
+
+
+def test_what_there_is_has_the_documented_shape(web: Web) -> None:
+    """Requests that find something, which generated ones seldom do."""
+    document = schemathesis.openapi.from_url(f"{web.url}/api/v1/openapi.json")
+
+    def ask(method: str, path: str, **parts: Any) -> Any:
+        answer = document[path][method].Case(**parts).call_and_validate(base_url=web.url, checks=CONFORMANCE)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    runs = ask("GET", "/api/v1/runs", query={"since": "2026-01-01"})["runs"]
+    assert runs
+    for run in runs:
+        ask("GET", "/api/v1/runs/{trace_id}", path_parameters={"trace_id": run["trace_id"]})
+        ask("GET", "/api/v1/traces/{trace_id}", path_parameters={"trace_id": run["trace_id"]})
+    assert ask("GET", "/api/v1/spend", query={"since": "2026-01-01", "by": "feature"})["spend"]
+    ask("GET", "/api/v1/budgets/{name}", path_parameters={"name": "features/day"}, query={"feature": "a"})
+    lease = ask("POST", "/api/v1/leases", body={"estimate_usd": "1", "feature": "a"}, media_type=JSON)["lease"]
+    held = {"lease_id": lease["id"]}
+    ask("GET", "/api/v1/leases/{lease_id}", path_parameters=held)
+    ask("POST", "/api/v1/leases/{lease_id}/settle", path_parameters=held, body={"spent_usd": "0.5"}, media_type=JSON)
+    ask("DELETE", "/api/v1/leases/{lease_id}", path_parameters=held)
+    job = {"job_id": ask("POST", "/api/v1/reprice", body={"since": "2026-01-01"}, media_type=JSON)["job"]["id"]}
+
+    def ended() -> bool:
+        found = ask("GET", "/api/v1/jobs/{job_id}", path_parameters=job)["job"]
+        return bool(found["finished_at"])
+
+    wait_until(ended, 30, "the job's end")
+    assert ask("POST", "/api/v1/jobs/{job_id}/cancel", path_parameters=job)["job"]["state"] == "succeeded"
