@@ -51,14 +51,17 @@ class Call:
         """The tools the answer asks for."""
         return requested(self.output) if any(map(may_request_tools, self.reports)) else ()
 
-    @property
+    @cached_property
     def outermost(self) -> Span:
         """The report that lasted longest: a library's, around its client's."""
         return min(self.reports, key=by_time)
 
     def text(self, name: str) -> str:
         """A text column: what the first report says that says anything."""
-        return next((found for report in self.reports if (found := str(getattr(report, name)))), "")
+        for report in self.reports:
+            if found := str(getattr(report, name)):
+                return found
+        return ""
 
 
 def calls(spans: Iterable[Span], tree: Tree) -> list[Call]:

@@ -32,13 +32,13 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     `found` are the rounds of the spans, where they are known already.
     Several system and developer messages are one text, a line apart. A truncated prompt is as long as what was sent.
     """
-    ordered = sorted(spans, key=by_time)
-    for each in rounds(ordered) if found is None else found:
+    known = list(spans)
+    for each in rounds(known) if found is None else found:
         for report in each.call.reports if each.call else ():
             if text := _prompt(report):
                 return SystemPrompt(text, report.span_id)
-    for span in ordered:
-        if span.kind == Kind.AGENT and (text := next(_instructions(span), "")):
+    for span in sorted((span for span in known if span.kind == Kind.AGENT), key=by_time):
+        if text := next(_instructions(span), ""):
             return SystemPrompt(text, span.span_id)
     return None
 

@@ -23,7 +23,10 @@ _REQUESTS = (
 )
 _ATTRIBUTES = (*_LISTS, *_INDEXED, *_REQUESTS)
 # Of a tool span.
-_OF_TOOLS = ("gen_ai.tool.", "tool.")
+_OF_TOOLS = (
+    *("gen_ai.tool.json_schema", "tool.json_schema"),
+    *("gen_ai.tool.description", "tool.description", "tool.parameters"),
+)
 _MEMBERS = ("tools", "functions", "function_tools", "output_tools")
 # One of the members, in JSON, in JSON within a string, or as Python prints it.
 # Two expressions, as one that starts with a word is found at the speed of a word.
