@@ -38,6 +38,7 @@ from collector.config import StoreConfig
 from collector.model.principal import Principal, Scope
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
+from collector.runs import read_spans, run_of
 from collector.runtime import configure_interpreter
 from collector.store import Store, migrate, open_store
 from collector.web.operation import answer
@@ -203,7 +204,7 @@ def _spans(query: Query, principal: Principal, trace_id: str) -> Ask:
 
 
 def _document(query: Query, principal: Principal, trace_id: str) -> Ask:
-    return lambda: answer(run_json(trace_id, spans_json(query.run_spans(principal, trace_id)))).body
+    return lambda: answer(run_json(trace_id, run_of(read_spans(query.run_spans(principal, trace_id))))).body
 
 
 def _spend(query: Query, principal: Principal, by: Dimension, days: int) -> Ask:

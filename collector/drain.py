@@ -185,8 +185,7 @@ class Drain(Part):
         while True:
             self._spool.check()
             if self._clock.monotonic() - self._reclaimed >= _RECLAIM_SECONDS:
-                self._reclaimed = self._clock.monotonic()
-                await self._in_thread(self._spool.reclaim)
+                await self._reclaim()
             if segment := self._spool.oldest():
                 return segment
             self._changed.clear()
@@ -198,6 +197,13 @@ class Drain(Part):
                 return None
             else:
                 await wait_for(self._changed, wait)
+
+    async def _reclaim(self) -> None:
+        self._reclaimed = self._clock.monotonic()
+        try:
+            await self._in_thread(self._spool.reclaim)
+        except OSError as error:  # for want of file descriptors, for one: what lies there can wait
+            log.warning("The spool's directory cannot be read now.", why=str(error), retry_in=_RECLAIM_SECONDS)
 
     async def _deliver(self, segment: Segment) -> None:
         """Store a segment, however long it takes."""

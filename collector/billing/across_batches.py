@@ -30,12 +30,12 @@ _REMEMBERED_TRACES = 200_000
 
 
 class EnrichedRows:
-    """Batches of one segment with the verdict on them, priced and made whole anew each time they are asked for."""
+    """Batches of one segment with who is billed, priced and made whole anew each time they are asked for."""
 
     def __init__(
         self, enricher: Enricher, readings: Sequence[ReadBatch], spans: pa.RecordBatch, billed: Billed
     ) -> None:
-        """`spans` is what the verdict needed of every row, as `SEEN_SCHEMA`."""
+        """`spans` is what deciding on who is billed needs of every row, as `SEEN_SCHEMA`."""
         self._enricher = enricher
         self._readings = readings
         self.spans = spans
@@ -81,7 +81,7 @@ class Billing:
     def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> EnrichedRows:
         """What every row means and who is billed. Raises Unavailable when the store is needed and does not answer.
 
-        The batches are judged together: what is in the last may decide on a row of the first.
+        The batches are decided on together: what is in the last may decide on a row of the first.
         """
         self._on_first_use(store)
         readings = [self._enricher.read(batch) for batch in batches]
@@ -90,7 +90,7 @@ class Billing:
         return EnrichedRows(self._enricher, readings, spans, self._traces.absorb(spans))
 
     def write_revisions(self, store: Store, enriched: EnrichedRows, insert: Insert = insert_spans) -> int:
-        """The batch is stored: write the earlier rows whose verdict it changed, through `insert`; how many."""
+        """The batch is stored: write the earlier rows that are billed otherwise now, through `insert`; how many."""
         changed = list(enriched.billed.revise.items())
         revised = 0
         for part in slices(changed, MAX_KEYS_IN_QUERY):
@@ -115,13 +115,13 @@ class Billing:
 
     def _revise(self, store: Store, changes: Mapping[SpanKey, bool], insert: Insert) -> int:
         table = store.query(named_query("span_rows"), _parameters(changes))
-        verdicts = _verdicts(changes, table)
+        billed_now = _billed_now(changes, table)
         stored = [status != PriceStatus.ROLLED_UP.value for status in table.column("PriceStatus").to_pylist()]
-        wrong = verdicts != np.array(stored, np.bool_)
+        wrong = billed_now != np.array(stored, np.bool_)
         if not wrong.any():
             return 0
         reading = self._enricher.read(decoded_again(table.filter(pa.array(wrong)), VERDICT_STEP))
-        batch = self._enricher.finish(reading, verdicts[wrong])
+        batch = self._enricher.finish(reading, billed_now[wrong])
         insert_versions(store, batch, "revise", insert)
         log.info("Spans that arrived later changed who is billed.", rows=batch.num_rows)
         return int(batch.num_rows)
@@ -136,8 +136,8 @@ def _parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
     }
 
 
-def _verdicts(changes: Mapping[SpanKey, bool], table: pa.Table) -> BilledMask:
-    """The verdict on each row of `table`."""
+def _billed_now(changes: Mapping[SpanKey, bool], table: pa.Table) -> BilledMask:
+    """Whether each row of `table` is billed now."""
     columns = (table.column(name).to_pylist() for name in ("Project", "TraceId", "SpanId"))
     keys = zip(*columns, strict=True)
     return np.array([changes[(project, trace_id), span_id] for project, trace_id, span_id in keys], np.bool_)

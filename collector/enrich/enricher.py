@@ -1,4 +1,4 @@
-"""What each span means and costs: conventions, then the verdict on who is billed, then prices. Pure but for caches."""
+"""What each span means and costs: conventions, then the decision on who is billed, then prices. Pure but for caches."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ else:
 
 
 class ReadBatch(Protocol):
-    """A decoded batch, what each of its rows says, and what the verdict needs of them, as `SEEN_SCHEMA`."""
+    """A decoded batch, what each of its rows says, and what that decision needs of them, as `SEEN_SCHEMA`."""
 
     @property
     def batch(self) -> pa.RecordBatch: ...

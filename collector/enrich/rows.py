@@ -66,7 +66,7 @@ def _events(batch: pa.RecordBatch) -> Iterator[list[tuple[str, dict[str, str]]]]
 
 
 def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> pa.RecordBatch:
-    """What the verdict needs of each row, as a batch of `SEEN_SCHEMA`."""
+    """What deciding on who is billed needs of each row, as a batch of `SEEN_SCHEMA`."""
     starts = batch.column("Timestamp").cast(pa.int64())
     usages = [fact.usage or Usage() for fact in facts]
     values = {

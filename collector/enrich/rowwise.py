@@ -48,8 +48,8 @@ class RowEnricher:
         durations = reading.batch.column("Duration").to_pylist()
         starts = reading.batch.column("Timestamp").cast(pa.int64()).to_pylist()
         charges = [
-            _charge(catalogue, fact, start, duration, billed=verdict)
-            for fact, verdict, start, duration in zip(reading.facts, billed.tolist(), starts, durations, strict=True)
+            _charge(catalogue, fact, start, duration, billed=is_billed)
+            for fact, is_billed, start, duration in zip(reading.facts, billed.tolist(), starts, durations, strict=True)
         ]
         return with_enriched(reading.batch, reading.facts, charges)
 

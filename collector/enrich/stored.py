@@ -1,4 +1,4 @@
-"""Rows that are stored already, read back: as what the verdict needs, or whole to be enriched again."""
+"""Rows that are stored already, read back: as what deciding on who is billed needs, or whole to be enriched again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ _REPORTING = {
 }
 _SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName", "ResponseId")
 _PART_COLUMNS = ("CacheReadTokens", "CacheWriteTokens", "ReasoningTokens")
-_INT64 = 2**63 - 1  # where the verdict's numbers end
+_INT64 = 2**63 - 1  # where its numbers end
 
 
 def known_spans(table: pa.Table) -> pa.RecordBatch:
@@ -48,7 +48,7 @@ def _known_span(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# A verdict outranks a price when both revise one version of a row at the same time.
+# Who is billed outranks a price when both revise one version of a row at the same time.
 VERDICT_STEP, PRICE_STEP = 2, 1
 
 

@@ -4,8 +4,10 @@ from collector.runs.calls import Call
 from collector.runs.messages import Message, Messages, Part, ToolCall, ToolResult
 from collector.runs.prompts import SystemPrompt, system_prompt
 from collector.runs.rounds import Action, Round, rounds
+from collector.runs.run import Run, run_of
 from collector.runs.sources import messages
-from collector.runs.span import Span, views
+from collector.runs.span import Span
+from collector.runs.stored import read_spans
 from collector.runs.toolbelt import Tool, toolbelt
 from collector.runs.tree import Tree
 
@@ -16,6 +18,7 @@ __all__ = [
     "Messages",
     "Part",
     "Round",
+    "Run",
     "Span",
     "SystemPrompt",
     "Tool",
@@ -23,8 +26,9 @@ __all__ = [
     "ToolResult",
     "Tree",
     "messages",
+    "read_spans",
     "rounds",
+    "run_of",
     "system_prompt",
     "toolbelt",
-    "views",
 ]

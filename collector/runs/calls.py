@@ -7,10 +7,11 @@ rows; here the spans are brought together, as the billed one may know the tokens
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from collector.model.facts import Kind
-from collector.runs.messages import Message, Messages
-from collector.runs.sources import messages
+from collector.runs.messages import Message, Messages, ToolCall, requested
+from collector.runs.sources import may_request_tools, recorded_input, recorded_output
 from collector.runs.span import Span, by_time
 from collector.runs.tree import Tree
 
@@ -19,17 +20,36 @@ _Joined = dict[str, dict[str, Span]]  # of each span those that are one call wit
 _BETWEEN = frozenset({Kind.INTERNAL.value, Kind.EVAL.value, ""})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One model call. `reports` are all spans that tell of it, `span` first: the one whose usage and cost count.
 
-    `recorded` is what each of the reports tells, `messages` the most of it.
+    Of the conversation only what is asked for is read, once: of most calls nobody asks for all of it.
     """
 
-    span: Span
     reports: tuple[Span, ...]
-    recorded: tuple[Messages, ...]
-    messages: Messages
+
+    @property
+    def span(self) -> Span:
+        return self.reports[0]
+
+    @property
+    def messages(self) -> Messages:
+        """What the reports tell of the conversation, of each side the one that tells most."""
+        return Messages(self.input, self.output)
+
+    @cached_property
+    def input(self) -> tuple[Message, ...]:
+        return _most(map(recorded_input, self.reports))
+
+    @cached_property
+    def output(self) -> tuple[Message, ...]:
+        return _most(map(recorded_output, self.reports))
+
+    @cached_property
+    def requests(self) -> tuple[ToolCall, ...]:
+        """The tools the answer asks for."""
+        return requested(self.output) if any(map(may_request_tools, self.reports)) else ()
 
     @property
     def outermost(self) -> Span:
@@ -123,14 +143,9 @@ def _is_call(group: Sequence[Span], enclosing: set[str]) -> bool:
 
 def _call(group: Sequence[Span]) -> Call:
     """Billed reports first, then those that are not rolled up, then the outer before the inner."""
-    reports = tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, by_time(span))))
-    recorded = tuple(messages(report) for report in reports)
-    return Call(
-        span=reports[0],
-        reports=reports,
-        recorded=recorded,
-        messages=Messages(_most(said.input for said in recorded), _most(said.output for said in recorded)),
-    )
+    if len(group) == 1:
+        return Call(tuple(group))
+    return Call(tuple(sorted(group, key=lambda span: (not span.stands, span.rolled_up, by_time(span)))))
 
 
 def _most(sides: Iterable[tuple[Message, ...]]) -> tuple[Message, ...]:

@@ -10,6 +10,11 @@ _PLAIN_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _MARK = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _SCALAR = json.JSONDecoder()
 
+Marks = tuple[re.Pattern[str], ...]
+
+# An escaped ASCII letter, and an object as Python prints it.
+_DISGUISES = (r"\\u00", r"\{'")
+
 # Parsing more costs more than a page can show.
 _MAX_TEXT = 16 * 1024 * 1024
 _MAX_LITERAL = 64 * 1024
@@ -69,6 +74,19 @@ def raw(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return repr(value)
+
+
+def marks(*expressions: str) -> Marks:
+    """What `may_have` looks for. An expression that starts with letters is found at the speed of these letters."""
+    return tuple(re.compile(expression) for expression in (*expressions, *_DISGUISES))
+
+
+def may_have(text: str, wanted: Marks) -> bool:
+    """Whether a JSON text may have one of `wanted`, however its letters are escaped; much cheaper than parsing it.
+
+    Texts as Python prints them may write a word in pieces, and may always have one.
+    """
+    return any(mark.search(text) for mark in wanted)
 
 
 def unquoted(text: str) -> str:

@@ -64,7 +64,12 @@ class Messages:
     @property
     def calls(self) -> tuple[ToolCall, ...]:
         """The tools the answer asks for."""
-        return tuple(call for message in self.output for call in message.calls)
+        return requested(self.output)
+
+
+def requested(output: Iterable[Message]) -> tuple[ToolCall, ...]:
+    """The tools an answer asks for."""
+    return tuple(call for message in output for call in message.calls)
 
 
 @dataclass(slots=True)

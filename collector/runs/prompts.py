@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 from collector.model.facts import Kind
 from collector.runs.document import document
-from collector.runs.messages import Messages, texts
+from collector.runs.messages import texts
 from collector.runs.rounds import Round, rounds
 from collector.runs.shapes import system_messages
+from collector.runs.sources import INSTRUCTIONS, REQUESTS, may_prompt, recorded_input
 from collector.runs.span import Span, by_time
 
 _ROLES = frozenset({"system", "developer"})
-_INSTRUCTIONS = ("gen_ai.system_instructions", "llm.system_instructions")
-# Requests and echoes of them: the answer to a Responses request repeats its instructions.
-_REQUESTS = ("input.value", "request_data", "llm.invocation_parameters", "ai.prompt", "output.value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,8 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     """
     ordered = sorted(spans, key=by_time)
     for each in rounds(ordered) if found is None else found:
-        for report, recorded in zip(each.call.reports, each.call.recorded, strict=True) if each.call else ():
-            if text := _prompt(report, recorded):
+        for report in each.call.reports if each.call else ():
+            if text := _prompt(report):
                 return SystemPrompt(text, report.span_id)
     for span in ordered:
         if span.kind == Kind.AGENT and (text := next(_instructions(span), "")):
@@ -45,22 +43,24 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     return None
 
 
-def _prompt(span: Span, recorded: Messages) -> str:
-    said = [message.text for message in recorded.input if message.role in _ROLES]
+def _prompt(span: Span) -> str:
+    if not may_prompt(span):
+        return ""
+    said = [message.text for message in recorded_input(span) if message.role in _ROLES]
     return next(_instructions(span), "") or "\n".join(filter(None, said)) or next(_requested(span), "")
 
 
 def _instructions(span: Span) -> Iterator[str]:
     """What stands apart from the messages, in an attribute or an event."""
-    events = (attributes.get(_INSTRUCTIONS[0], "") for _, attributes in span.events)
-    for text in (*map(span.value, _INSTRUCTIONS), *events):
+    events = (attributes.get(INSTRUCTIONS[0], "") for _, attributes in span.events)
+    for text in (*map(span.value, INSTRUCTIONS), *events):
         if text:
             value = document(text)
             yield texts(value) if isinstance(value, list) else text
 
 
 def _requested(span: Span) -> Iterator[str]:
-    for key in _REQUESTS:
+    for key in REQUESTS:
         value = document(span.value(key))
         if isinstance(value, dict) and (found := system_messages(value)):
             yield found[0].text

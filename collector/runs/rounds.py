@@ -64,11 +64,17 @@ class Round:
         return self.call.messages if self.call else Messages()
 
     @property
+    def requests(self) -> tuple[ToolCall, ...]:
+        """The tools the answer asks for."""
+        return self.call.requests if self.call else ()
+
+    @property
     def finish_reason(self) -> str:
         if self.call is None:
             return ""
-        endings = (message.finish_reason for message in self.call.messages.output)
-        return self.call.text("finish_reason") or next(filter(None, endings), "")
+        if told := self.call.text("finish_reason"):
+            return told
+        return next((message.finish_reason for message in self.call.output if message.finish_reason), "")
 
     @property
     def requested_model(self) -> str:
@@ -139,15 +145,14 @@ class _Draft:
     end: int = field(init=False)  # the earliest of its reports: a wrapper may outlast the call
 
     def __post_init__(self) -> None:
-        self.waiting = list(self.call.messages.calls)
+        self.waiting = list(self.call.requests)
         self.start = self.call.outermost.start
         self.end = min(report.end for report in self.call.reports)
 
     @property
     def may_have_asked(self) -> bool:
         """Whether the answer is missing, or asks for tools and does not tell which."""
-        recorded = self.call.messages
-        return not recorded.output or (not recorded.calls and "tool" in self.call.text("finish_reason").lower())
+        return not self.call.output or (not self.call.requests and "tool" in self.call.text("finish_reason").lower())
 
 
 class _Finder:
@@ -183,9 +188,9 @@ class _Finder:
             draft = max(named, key=lambda found: found.start)
             return self._take(draft, _chosen(span, [asked for asked in draft.waiting if _names(asked.name, span)]))
         drafts = self._by_owner.get(owner, [])
-        earlier = drafts[: bisect_right(drafts, span.start, key=_start)]
-        ended = (draft for draft in reversed(earlier) if draft.end <= span.start)
-        silent = (draft for draft in reversed(earlier) if draft.may_have_asked)
+        earlier = range(bisect_right(drafts, span.start, key=_start) - 1, -1, -1)
+        ended = (drafts[place] for place in earlier if drafts[place].end <= span.start)
+        silent = (drafts[place] for place in earlier if drafts[place].may_have_asked)
         return next(ended, None) or next(silent, None), None
 
     def _take(self, draft: _Draft, asked: ToolCall | None) -> tuple[_Draft, ToolCall | None]:

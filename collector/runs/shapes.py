@@ -7,6 +7,7 @@ message gives none.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from collector.runs.columns import starting
 from collector.runs.document import document, raw
 from collector.runs.messages import Draft, Message, ToolResult, first, texts, tool_call, tool_text
 
@@ -80,8 +81,8 @@ def wraps_messages(value: Any) -> bool:
 def unflattened(attributes: Mapping[str, str], prefix: str) -> list[Any]:
     """The values spread over `prefix`N.name, as a list in order of N; an index may be missing, the first ones too."""
     root: dict[str, Any] = {}
-    for key, text in attributes.items():
-        if key.startswith(prefix) and key[len(prefix) :][:1].isdecimal() and key.count(".") < _MAX_STEPS:
+    for key, text in starting(attributes, (prefix,)):
+        if key[len(prefix) :][:1].isdecimal() and key.count(".") < _MAX_STEPS:
             _place(root, key[len(prefix) :].split("."), text)
     found = _lists(root)
     return found if isinstance(found, list) else []

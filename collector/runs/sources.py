@@ -7,7 +7,8 @@ and only when no other place says more.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from collector.runs.document import document, unquoted
+from collector.runs.columns import starting
+from collector.runs.document import document, marks, may_have, unquoted
 from collector.runs.messages import Draft, Message, Messages
 from collector.runs.shapes import conversation, is_structured, unflattened, wraps_messages
 from collector.runs.span import Span
@@ -44,12 +45,68 @@ _AI_OUTPUT = (
     ("ai.response.text", "text"),
     ("ai.response.object", "text"),
 )
+_OWN_CALLS = "message.tool_calls."
+# Requests and echoes of them: the answer to a Responses request repeats its instructions.
+REQUESTS = ("input.value", "request_data", "llm.invocation_parameters", "ai.prompt", "output.value")
+INSTRUCTIONS = ("gen_ai.system_instructions", "llm.system_instructions")
 _DETAILS = "gen_ai.client.inference.operation.details"
+
+
+# Every attribute that `messages` reads starts with one of these.
+_READ = (
+    *_FLATTENED["input"],
+    *_FLATTENED["output"],
+    *_KEYS["input"],
+    *_KEYS["output"],
+    *REQUESTS,
+    *INSTRUCTIONS,
+    _OWN_CALLS,
+    "ai.response.",
+)
 
 
 def messages(span: Span) -> Messages:
     """The conversation `span` tells of, empty when it tells of none. Never raises, whatever the attributes hold."""
-    return Messages(_side(span, "input"), (*_own_calls(span), *_side(span, "output")))
+    return Messages(recorded_input(span), recorded_output(span))
+
+
+def recorded_input(span: Span) -> tuple[Message, ...]:
+    """The input of `messages` alone."""
+    return _side(span, "input")
+
+
+def recorded_output(span: Span) -> tuple[Message, ...]:
+    """The output of `messages` alone."""
+    return (*_own_calls(span), *_side(span, "output"))
+
+
+# What every call, and every system prompt in lower case, has one of. A word that prose has too is followed by what ends
+# a name or a value.
+_CALLS = marks(r"tool[-_CU]", r'function[_C"\\.]', "mcp_call")
+_PROMPTS = marks("instruction", r'system[_m"\\.]', r'developer["\\.]')
+
+
+def may_request_tools(span: Span) -> bool:
+    """False only when the output of `span` asks for no tool. Most outputs need not be read to know."""
+    input_ = span.input if span.input_key.startswith("ai.response.") else ""
+    return may_have("\n".join((input_, span.output, *_noted(span))), _CALLS)
+
+
+def may_prompt(span: Span) -> bool:
+    """False only when `span` has no system prompt, in its messages or in a request it records."""
+    return may_have("\n".join((span.input, span.output, *_noted(span))).lower(), _PROMPTS)
+
+
+def _noted(span: Span) -> Iterator[str]:
+    """Names and values of the attributes and events that are read, each with its end."""
+    for key, text in starting(span.attributes, _READ):
+        yield f'{key}"'
+        yield f'{text}"'
+    for name, attributes in span.events:
+        yield name
+        for key, text in attributes.items():
+            yield f'{key}"'
+            yield f'{text}"'
 
 
 # How far what a place holds is believed to be the conversation.
@@ -93,7 +150,7 @@ def _recorded(text: str, role: str) -> _Found:
 
 def _own_calls(span: Span) -> list[Message]:
     """Calls a library made itself within the span, which one instrumentation puts under a key without an index."""
-    loose = unflattened(span.attributes, "message.tool_calls.")
+    loose = unflattened(span.attributes, _OWN_CALLS)
     return conversation([{"role": "assistant", "tool_calls": loose}], "assistant") if loose else []
 
 

@@ -1,12 +1,13 @@
-"""One span of a run as the functions of this package read it: a typed view of what the API gives."""
+"""One span of a run as the functions of this package read it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import NamedTuple
 
 from collector.model.facts import Kind
 from collector.model.money import PriceStatus
+from collector.runs.columns import may_have
 
 Events = tuple[tuple[str, Mapping[str, str]], ...]
 
@@ -14,11 +15,11 @@ Events = tuple[tuple[str, Mapping[str, str]], ...]
 _NO_CONVERSATION = frozenset(
     {"embeddings", "rerank", "image_generation", "speech", "transcription", "moderation", "retrieval"}
 )
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 _STANDING = frozenset({PriceStatus.PRICED, PriceStatus.REPORTED, PriceStatus.UNKNOWN_MODEL})
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Times are Unix nanoseconds, `cost` is USD. What a row does not say is empty, 0 or None.
 
     `input` and `output` are the attributes named by their keys, which are then not in `attributes` (see
@@ -52,7 +53,7 @@ class Span:
     output: str = ""
     input_key: str = ""
     output_key: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
     events: Events = ()
 
     @property
@@ -70,6 +71,11 @@ class Span:
         """Whether other spans tell of the same usage, and are billed for it."""
         return self.price_status == PriceStatus.ROLLED_UP
 
+    def may_have(self, prefixes: tuple[str, ...]) -> bool:
+        """False only when `value` is empty for every key that starts with one of `prefixes`."""
+        own = self.input_key.startswith(prefixes) or self.output_key.startswith(prefixes)
+        return own or may_have(self.attributes, prefixes)
+
     def value(self, key: str) -> str:
         """The attribute `key`, wherever it is kept; empty when absent."""
         if key == self.input_key:
@@ -79,73 +85,6 @@ class Span:
         return self.attributes.get(key, "")
 
 
-def views(rows: Iterable[Mapping[str, Any]]) -> list[Span]:
-    """Spans as `web.spans.spans_json` gives them, in order of time; of rows with one id the last counts."""
-    spans = {span.span_id: span for span in map(_view, rows)}
-    return sorted(spans.values(), key=by_time)
-
-
 def by_time(span: Span) -> tuple[int, int, str]:
     """Order of spans: by start; of those that start together the longest first, as it encloses the others."""
     return span.start, -span.end, span.span_id
-
-
-def _view(row: Mapping[str, Any]) -> Span:
-    start = _number(row.get("Timestamp"))
-    plain: dict[str, Any] = {name: str(row.get(column) or "") for name, column in _TEXTS.items()}
-    plain |= {name: _number(row.get(column)) for name, column in _COUNTS.items()}
-    events = tuple((str(event.get("Name") or ""), event.get("Attributes") or {}) for event in row.get("Events") or ())
-    return Span(
-        start=start,
-        end=start + _number(row.get("Duration")),
-        error=row.get("StatusCode") == "Error",
-        cost=_cost(row.get("Cost")),
-        attributes=row.get("SpanAttributes") or {},
-        events=events,
-        **plain,
-    )
-
-
-_TEXTS = {
-    "span_id": "SpanId",
-    "parent_id": "ParentSpanId",
-    "name": "SpanName",
-    "scope": "ScopeName",
-    "kind": "Kind",
-    "operation": "Operation",
-    "price_status": "PriceStatus",
-    "provider": "Provider",
-    "request_model": "RequestModel",
-    "response_model": "ResponseModel",
-    "response_id": "ResponseId",
-    "agent_name": "AgentName",
-    "tool_name": "ToolName",
-    "finish_reason": "FinishReason",
-    "input": "Input",
-    "output": "Output",
-    "input_key": "InputKey",
-    "output_key": "OutputKey",
-}
-_COUNTS = {
-    "input_tokens": "InputTokens",
-    "output_tokens": "OutputTokens",
-    "cache_read_tokens": "CacheReadTokens",
-    "cache_write_tokens": "CacheWriteTokens",
-    "reasoning_tokens": "ReasoningTokens",
-}
-
-
-def _number(value: Any) -> int:
-    try:
-        return int(value or 0)
-    except (TypeError, ValueError, OverflowError):
-        return 0
-
-
-def _cost(value: Any) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None

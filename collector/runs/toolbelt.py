@@ -21,9 +21,13 @@ _REQUESTS = (
     "model_request_parameters",
     "langfuse.observation.model.parameters",
 )
+_ATTRIBUTES = (*_LISTS, *_INDEXED, *_REQUESTS)
+# Of a tool span.
+_OF_TOOLS = ("gen_ai.tool.", "tool.")
 _MEMBERS = ("tools", "functions", "function_tools", "output_tools")
 # One of the members, in JSON, in JSON within a string, or as Python prints it.
-_MENTIONED = re.compile(r"""(?:tools|functions)\\*["']""")
+# Two expressions, as one that starts with a word is found at the speed of a word.
+_MENTIONED = (re.compile(r"""tools\\*["']"""), re.compile(r"""functions\\*["']"""))
 _HOLDERS = ("config", "kwargs", "invocation_params", "body")
 _SCHEMAS = (
     "parameters",
@@ -69,15 +73,22 @@ def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> lis
     known: dict[str, Tool] = {}
     for span in ordered:
         for tool in _defined(span):
-            before = known.get(tool.name, tool)
-            known[tool.name] = Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
+            known[tool.name] = _merged(known.get(tool.name), tool)
     recorded = rounds(ordered) if found is None else found
-    asked = Counter(call.name for each in recorded for call in each.messages.calls if call.name)
+    asked = Counter(call.name for each in recorded for call in each.requests if call.name)
     ran = Counter(span.tool_name for span in ordered if span.kind == Kind.TOOL and span.tool_name)
     return [
         Tool(name, *_recorded(known.get(name)), asked[name], ran[name])
         for name in dict.fromkeys((*known, *asked, *ran))
     ]
+
+
+def _merged(before: Tool | None, tool: Tool) -> Tool:
+    if before is None:
+        return tool
+    if not (tool.description or tool.schema):
+        return before
+    return Tool(tool.name, before.description or tool.description, before.schema or tool.schema)
 
 
 def _recorded(tool: Tool | None) -> tuple[str, str]:
@@ -86,7 +97,9 @@ def _recorded(tool: Tool | None) -> tuple[str, str]:
 
 def _defined(span: Span) -> Iterator[Tool]:
     if span.kind == Kind.TOOL:
-        if span.tool_name:
+        if span.tool_name and not span.may_have(_OF_TOOLS):
+            yield Tool(span.tool_name)
+        elif span.tool_name:
             schema = span.value("gen_ai.tool.json_schema") or span.value("tool.json_schema") or _schema_of(span)
             yield Tool(span.tool_name, span.value("gen_ai.tool.description") or span.value("tool.description"), schema)
         return
@@ -102,15 +115,26 @@ def _schema_of(span: Span) -> str:
 
 
 def _definitions(span: Span) -> Iterator[Any]:
+    if span.may_have(_ATTRIBUTES):
+        yield from _in_attributes(span)
+    for text in (span.input, span.output):
+        yield from _in_request(text)
+
+
+def _in_attributes(span: Span) -> Iterator[Any]:
     for key in _LISTS:
         value = document(span.value(key))
         yield from value if isinstance(value, list) else ()
     for prefix in _INDEXED:
         for item in unflattened(span.attributes, prefix):
             yield item.get("tool", item) if isinstance(item, dict) else item
-    for text in (*map(span.value, _REQUESTS), span.input, span.output):
-        if _MENTIONED.search(text):  # looking is much cheaper than parsing
-            yield from _requested(document(text))
+    for key in _REQUESTS:
+        yield from _in_request(span.value(key))
+
+
+def _in_request(text: str) -> Iterator[Any]:
+    if any(mentioned.search(text) for mentioned in _MENTIONED):  # looking is much cheaper than parsing
+        yield from _requested(document(text))
 
 
 def _requested(body: Any) -> Iterator[Any]:

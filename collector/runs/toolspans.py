@@ -2,23 +2,29 @@
 
 from typing import Any
 
-from collector.runs.document import document, raw, unquoted
+from collector.runs.document import document, marks, may_have, raw, unquoted
 from collector.runs.messages import Draft, first, tool_text
 from collector.runs.span import Span
 
 _CALL_IDS = ("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id", "tool.call.id", "tool_call_id")
 _EVENT = "event:"
 
+# What every wrapped result, in lower case, and every wrapped call has one of.
+_WRAPPERS = marks(r'tool["\\_m]')
+_KWARGS = marks("kwargs", "input_str")
+
 
 def call_id(span: Span) -> str:
     """The id the model gave its request, empty when the span does not say."""
+    if not span.may_have(_CALL_IDS):
+        return ""
     return next((found for key in _CALL_IDS if (found := span.value(key))), "")
 
 
 def arguments(span: Span) -> str:
     """The arguments as the span has them, byte for byte; of a Python call recorded as args and kwargs, the kwargs."""
     text = unquoted(_content(span, span.input, span.input_key, "arguments"))
-    value = document(text)
+    value = document(text) if may_have(text, _KWARGS) else None
     if isinstance(value, dict):
         if isinstance(value.get("kwargs"), dict) and not value.get("args") and value.keys() <= {"args", "kwargs"}:
             return raw(value["kwargs"])
@@ -30,6 +36,8 @@ def arguments(span: Span) -> str:
 def result(span: Span) -> str:
     """The result as the span has it; of a message or object that LangChain or LlamaIndex makes of it, its text."""
     text = _content(span, span.output, span.output_key, "result")
+    if text.startswith("{") and not may_have(text.lower(), _WRAPPERS):
+        return text
     value = document(text)
     if isinstance(value, dict):
         for key in ("output", "data", "kwargs"):

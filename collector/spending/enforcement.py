@@ -228,11 +228,11 @@ class Enforcement:
         more set aside after a restart, until the leases expire.
         """
         latest = self._clock.time_ns() + _SETTLE_NS
-        settle_leases = (
+        settled = (
             self._book.settle(key, pico, tokens, finished_ns=latest if done else None)
             for key, pico, tokens, done in totals
         )
-        changed = [lease for lease in settle_leases if lease]
+        changed = [lease for lease in settled if lease]
         if not changed:
             return
         try:

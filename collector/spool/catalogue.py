@@ -12,19 +12,15 @@ from collector.spool.segment import HEADER
 
 
 class Catalogue:
-    """Which sealed segments wait, and how many bytes they are. Any thread may use it."""
+    """Which sealed segments wait, and how many `bytes` they are. Any thread may use it."""
 
     def __init__(self, directory: Path, lock: threading.RLock) -> None:
         """`lock` guards all that counts as held by the spool, here and in its other parts."""
         self._directory = directory
         self._lock = lock
         self._segments: deque[Segment] = deque()
-        self._bytes = 0
+        self.bytes = 0
         self._delete_orphans()
-
-    @property
-    def bytes(self) -> int:
-        return self._bytes
 
     def __len__(self) -> int:
         return len(self._segments)
@@ -38,7 +34,7 @@ class Catalogue:
         """Append a segment that was sealed just now."""
         with self._lock:
             self._segments.append(segment)
-            self._bytes += segment.size
+            self.bytes += segment.size
 
     def commit(self, segment: Segment) -> None:
         """Delete a segment whose rows are stored. Until this returns it is drained again after a crash."""
@@ -55,7 +51,7 @@ class Catalogue:
     def _remove(self, segment: Segment) -> None:
         with self._lock:
             self._segments.remove(segment)
-            self._bytes -= segment.size
+            self.bytes -= segment.size
 
     def reclaim(self, active: str | None) -> bool:
         """Take up segments that lie in the directory, other than the one being written; whether there were any."""

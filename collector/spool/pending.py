@@ -18,10 +18,9 @@ log = structlog.get_logger("spanmeter.spool")
 
 @dataclass(slots=True)
 class Pending:
-    """A record that waits to be written, in a frame of `size` bytes."""
+    """A record that waits to be written."""
 
     record: Record
-    size: int
     items: int
     expanded: int
     ack: SpoolAck
@@ -29,7 +28,10 @@ class Pending:
 
 
 class PendingQueue:
-    """`put` belongs to the event loop, `take` to the writing thread."""
+    """`put` belongs to the event loop, `take` to the writing thread.
+
+    `bytes` are those of records that wait or are being written.
+    """
 
     def __init__(self, lock: threading.RLock) -> None:
         """`lock` guards all that counts as held by the spool, here and in its other parts."""
@@ -38,12 +40,7 @@ class PendingQueue:
         self._sleeping = False
         self._closed = False
         self._records: list[Pending] = []
-        self._bytes = 0
-
-    @property
-    def bytes(self) -> int:
-        """The bytes of records that wait or are being written."""
-        return self._bytes
+        self.bytes = 0
 
     def check_open(self) -> None:
         """Raise Unavailable when no more is taken."""
@@ -53,7 +50,7 @@ class PendingQueue:
     def put(self, pending: Pending) -> None:
         """Add a record. The caller holds the lock and has found the queue open."""
         self._records.append(pending)
-        self._bytes += pending.size
+        self.bytes += pending.record.size
         if self._sleeping:
             self._sleeping = False
             # Once the loop has done what is due: all that arrived together is then one commit.
@@ -73,7 +70,7 @@ class PendingQueue:
 
     def release(self, size: int) -> None:
         """Count `size` bytes as waiting no longer. The caller holds the lock."""
-        self._bytes -= size
+        self.bytes -= size
 
     def close(self) -> None:
         """Refuse more records; what waits is still taken."""

@@ -46,27 +46,29 @@ class Damage:
 
 
 class Record(NamedTuple):
-    """An envelope ready to be framed: its mark, and the record in two parts, so that the payload is never copied."""
+    """An envelope ready to be framed: its mark, and the record in two parts, so that the payload is never copied.
+
+    `size` is that of the frame.
+    """
 
     mark: bytes
     head: bytes
     payload: bytes
-
-    @property
-    def frame_size(self) -> int:
-        return _FRAME.size + len(self.head) + len(self.payload)
+    size: int
 
     def frame(self, seeds: Seeds) -> tuple[bytes, bytes]:
         """The bytes to append to the segment of these seeds, in two parts."""
-        checksum = _checksum(seeds[self.mark], self.head, self.payload)
-        return _FRAME.pack(self.mark, len(self.head) + len(self.payload), checksum) + self.head, self.payload
+        mark, head, payload, size = self
+        checksum = _checksum(seeds[mark], head, payload)
+        return _FRAME.pack(mark, size - _FRAME.size, checksum) + head, payload
 
 
 def record(envelope: Envelope) -> Record:
     """The record of an envelope."""
     project = envelope.project.encode()
     head = _RECORD.pack(len(project), envelope.items, envelope.received_at, envelope.digest) + project
-    return Record(_MARKS[envelope.signal], head, envelope.payload)
+    payload = envelope.payload
+    return Record(_MARKS[envelope.signal], head, payload, _FRAME.size + len(head) + len(payload))
 
 
 def checksum_seeds(segment_id: str) -> Seeds:

@@ -76,14 +76,13 @@ class Spool:
         `expanded` is its size as rows, which bounds how much one insert may hold.
         Raises Unavailable at once when the spool is full, the disk is low, or the daemon is stopping.
         """
-        framed = record(envelope)
-        size = framed.frame_size
-        pending = Pending(framed, size, envelope.items, expanded, SpoolAck(), asyncio.get_running_loop())
+        framed, ack = record(envelope), SpoolAck()
+        pending = Pending(framed, envelope.items, expanded, ack, asyncio.get_running_loop())
         with self._lock:
             self._pending.check_open()
-            self._capacity.admit(size, self._held())
+            self._capacity.admit(framed.size, self._held())
             self._pending.put(pending)
-        return pending.ack
+        return ack
 
     def _held(self) -> int:
         active = self._writer.active

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -19,20 +18,6 @@ log = structlog.get_logger("spanmeter.spool")
 
 # A segment's rows may be this many times its bytes: resource attributes are repeated for each row.
 _MAX_EXPANSION = 4
-
-
-@dataclass(slots=True)
-class Load:
-    """What a chunk of records amounts to."""
-
-    size: int = 0
-    items: int = 0
-    expanded: int = 0
-
-    def add(self, pending: Pending) -> None:
-        self.size += pending.size
-        self.items += pending.items
-        self.expanded += pending.expanded
 
 
 class Writer:
@@ -98,24 +83,27 @@ class Writer:
         if not batch:
             self._sync_or_fail()
             return
-        begin, load = 0, Load()
+        begin, size, items, expanded = 0, 0, 0, 0
         for end, pending in enumerate(batch, 1):
-            load.add(pending)
-            if end == len(batch) or self._fills(load):
-                self._write(batch[begin:end], load)
-                begin, load = end, Load()
+            size += pending.record.size
+            items += pending.items
+            expanded += pending.expanded
+            if end == len(batch) or self._fills(size, items, expanded):
+                self._write(batch[begin:end], size, items, expanded)
+                begin, size, items, expanded = end, 0, 0, 0
 
-    def _fills(self, load: Load) -> bool:
-        """Whether the active segment is full with `load` in it."""
+    def _fills(self, size: int, items: int, expanded: int) -> bool:
+        """Whether the active segment is full with that much more in it."""
         active, config = self.active, self._config
-        size, items, expanded = (active.size, active.items, active.expanded) if active else (0, 0, 0)
+        if active:
+            size, items, expanded = size + active.size, items + active.items, expanded + active.expanded
         return (
-            size + load.size >= config.segment_bytes
-            or items + load.items >= config.segment_max_spans
-            or expanded + load.expanded >= _MAX_EXPANSION * config.segment_bytes
+            size >= config.segment_bytes
+            or items >= config.segment_max_spans
+            or expanded >= _MAX_EXPANSION * config.segment_bytes
         )
 
-    def _write(self, chunk: list[Pending], load: Load) -> None:
+    def _write(self, chunk: list[Pending], size: int, items: int, expanded: int) -> None:
         """Make a chunk durable in the active segment, and acknowledge or refuse it."""
         failure: Unavailable | None = None
         try:
@@ -126,10 +114,10 @@ class Writer:
         except OSError as error:
             failure = self._failed(error)
         with self._lock:
-            self._pending.release(load.size)
+            self._pending.release(size)
             if not failure and self.active:
-                self.active.grow(load.size, load.items, load.expanded)
-        if not failure and self._fills(Load()):
+                self.active.grow(size, items, expanded)
+        if not failure and self._fills(0, 0, 0):
             self._seal()
         answer(chunk, failure)
         self._on_commit()

@@ -1,24 +1,20 @@
 """A run as the API tells it: its rounds and their actions, the system prompt, the tools at hand."""
 
-from decimal import Decimal
 from typing import Any
 
 from collector.model.money import decimal_text
-from collector.runs import Action, Round, SystemPrompt, Tool, rounds, system_prompt, toolbelt, views
+from collector.runs import Action, Round, Run, SystemPrompt, Tool
 
 
-def run_json(trace_id: str, spans: list[dict[str, Any]]) -> dict[str, Any]:
-    """`spans` are those of one trace, as `spans_json` gives them. Money is USD as decimal strings."""
-    seen = views(spans)
-    found = rounds(seen)
-    prompt = system_prompt(seen, found)
+def run_json(trace_id: str, run: Run) -> dict[str, Any]:
+    """Money is USD as decimal strings."""
     return {
         "trace_id": trace_id,
-        "spans": len(seen),
-        "cost": decimal_text(sum((span.cost for span in seen if span.cost is not None), Decimal(0))),
-        "system_prompt": _prompt(prompt) if prompt else None,
-        "tools": [_tool(tool) for tool in toolbelt(seen, found)],
-        "rounds": [_round(entry) for entry in found],
+        "spans": len(run.spans),
+        "cost": decimal_text(run.cost),
+        "system_prompt": _prompt(run.system_prompt) if run.system_prompt else None,
+        "tools": [_tool(tool) for tool in run.tools],
+        "rounds": [_round(entry) for entry in run.rounds],
     }
 
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -12,6 +12,7 @@ from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
 from collector.query.listing import RunKey, RunsWanted
 from collector.query.service import Dimension, Query
+from collector.runs import read_spans, run_of
 from collector.web.answers import (
     RunsPage,
     RunSummary,
@@ -27,6 +28,7 @@ from collector.web.run import run_json
 from collector.web.spans import rows_json, spans_json
 from collector.web.times import rfc3339
 
+_Row = TypeVar("_Row")
 _DEFAULT_PERIOD = timedelta(days=7)
 _RUN_KEY = re.compile(r"([0-9]{1,18}|[1-8][0-9]{18})-([0-9a-f]{32})\Z")  # nanoseconds that fit 63 bits
 
@@ -114,11 +116,11 @@ def _trace(query: Query, principal: Principal, trace_id: str) -> Result:
 
 
 def _run(query: Query, principal: Principal, trace_id: str) -> Result:
-    spans = _found(spans_json(query.run_spans(principal, trace_id)), principal, trace_id)
-    return answer(run_json(trace_id.lower(), spans))
+    spans = _found(read_spans(query.run_spans(principal, trace_id)), principal, trace_id)
+    return answer(run_json(trace_id.lower(), run_of(spans)))
 
 
-def _found(spans: list[dict[str, Any]], principal: Principal, trace_id: str) -> list[dict[str, Any]]:
+def _found(spans: list[_Row], principal: Principal, trace_id: str) -> list[_Row]:
     if not spans:
         raise Rejected(Reason.NOT_FOUND, f"No span of trace {trace_id} is stored in project {principal.project}.")
     return spans

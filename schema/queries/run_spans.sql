@@ -1,4 +1,4 @@
--- Of every span of one trace in one project what the document of a run is made from (collector/runs/span.py), oldest
+-- Of every span of one trace in one project what the document of a run is made from (collector/runs/stored.py), oldest
 -- first. Otherwise as trace.sql.
 WITH lookup AS
 (

@@ -18,9 +18,9 @@ from collector.enrich import RecentTraces
 from collector.model.principal import ANONYMOUS
 from collector.model.progress import Progress
 from collector.query.service import Query
+from collector.runs import read_spans, run_of
 from collector.store import Store
 from collector.web.run import run_json
-from collector.web.spans import spans_json
 from collector.web.times import rfc3339
 from tests.support import stored
 from tests.support.budgets import Desk
@@ -127,7 +127,7 @@ def test_the_document_of_a_run_needs_no_other_columns(app: Starlette, store: Sto
     for row in call(app, "/api/v1/runs?since=2026-01-01&limit=1000")[1]["runs"]:
         trace_id = row["trace_id"]
         _, document = call(app, f"/api/v1/runs/{trace_id}")
-        assert document == run_json(trace_id, spans_json(query.trace(ANONYMOUS, trace_id)))
+        assert document == run_json(trace_id, run_of(read_spans(query.trace(ANONYMOUS, trace_id))))
 
 
 def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:

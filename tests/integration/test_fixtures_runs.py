@@ -4,13 +4,14 @@ What cannot be right from the payload alone is listed with its reason, and the l
 fails: a rule that starts to work, or stops working, is seen.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from collector.runs import rounds, system_prompt, toolbelt
+from collector.runs import messages, rounds, system_prompt, toolbelt
+from collector.runs.sources import may_prompt, may_request_tools
 from tests.support.captured import CASES, HIDDEN, LOGS, NO_CONTENT, NO_SPAN, NOT_SENT, STREAM_MODEL, truth
 from tests.support.runs import failures, runs
 
@@ -293,8 +294,7 @@ def test_cut_content_raises_nothing_and_is_kept_as_text(case: str, length: int) 
     """What an SDK's limit on the length of values leaves of every captured run."""
     for spans in runs(case):
         cut = [
-            replace(
-                span,
+            span._replace(
                 input=span.input[:length],
                 output=span.output[:length],
                 attributes={key: text[:length] for key, text in span.attributes.items()},
@@ -309,3 +309,12 @@ def test_cut_content_raises_nothing_and_is_kept_as_text(case: str, length: int) 
         assert all(each.messages.input for each in found if each.call and each.call.span.input)
         system_prompt(cut, found)
         toolbelt(cut, found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_passed_over_unread_says_nothing(case: str) -> None:
+    """Requests and system prompts are looked for in the texts before these are parsed: none is missed."""
+    for span in (span for spans in runs(case) for span in spans):
+        recorded = messages(span)
+        assert may_request_tools(span) or not recorded.calls
+        assert may_prompt(span) or all(message.role not in ("system", "developer") for message in recorded.input)

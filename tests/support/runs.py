@@ -5,21 +5,25 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.billing.price_refresh import enricher
 from collector.config import PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
+from collector.model.columns import MONEY, SPAN_COLUMNS
 from collector.model.envelope import Envelope
-from collector.runs import Round, Span, rounds, system_prompt, toolbelt, views
+from collector.runs import Round, Span, read_spans, rounds, system_prompt, toolbelt
 from collector.runs.document import document
-from collector.web.spans import spans_json
 from tests.support import captured
 from tests.support.captured import truth
 
 Failure = tuple[str, Any]
 Place = tuple[int, int]  # the run, the number of the round
 Told = tuple[tuple[Span, ...], list[Round]]
+
+_COLUMNS = [column for column in SPAN_COLUMNS if column.name != "CostDetails"]
+_EMPTY: dict[pa.DataType, Any] = {pa.string(): "", MONEY: None}
 
 # What providers and libraries call the same ending. A Responses call that completed may have asked for tools.
 _ENDINGS = {
@@ -35,15 +39,21 @@ def _enricher() -> Enricher:
 
 @functools.cache
 def runs(case: str) -> tuple[tuple[Span, ...], ...]:
-    """The spans of each trace of the case as the API gives them, the earliest trace first."""
+    """The spans of each trace of the case as they are stored, the earliest trace first."""
     batch = decode([Envelope("default", 1, 1, payload) for payload in captured.payloads(case)])
     reading = _enricher().read(batch)
     judgement = RecentTraces(max_spans=100_000).absorb(reading.spans)
-    rows = spans_json(pa.Table.from_batches([_enricher().finish(reading, judgement.billed)]))
-    traces: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        traces.setdefault(row["TraceId"], []).append(row)
-    return tuple(sorted((tuple(views(trace)) for trace in traces.values()), key=lambda spans: spans[0].start))
+    table = pa.Table.from_batches([_enricher().finish(reading, judgement.billed)])
+    traces = (table.filter(pc.field("TraceId") == trace) for trace in pc.unique(table.column("TraceId")))
+    return tuple(sorted((tuple(read_spans(trace)) for trace in traces), key=lambda spans: spans[0].start))
+
+
+def stored(*rows: dict[str, Any]) -> pa.Table:
+    """Rows as the store answers them; a column that a row does not name is empty, 0 or null."""
+    empty = {
+        column.name: _EMPTY.get(column.arrow, [] if pa.types.is_nested(column.arrow) else 0) for column in _COLUMNS
+    }
+    return pa.Table.from_pylist([empty | row for row in rows], pa.schema([(c.name, c.arrow) for c in _COLUMNS]))
 
 
 def failures(case: str) -> dict[str, set[Any]]:

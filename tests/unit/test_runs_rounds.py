@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.runs import Round, Span, rounds, system_prompt, toolbelt, views
+from collector.runs import Round, Span, read_spans, rounds, system_prompt, toolbelt
+from tests.support.runs import stored
 
 ANSWERS = "gen_ai.output.messages"
 
@@ -312,25 +314,30 @@ def test_what_tools_were_given_and_gave() -> None:
     assert rounds([span])[0].actions[0].result == "21°C"
 
 
-def test_views_of_rows() -> None:
+def test_spans_are_read_from_columns() -> None:
     row = {
         "SpanId": "a",
-        "Timestamp": "1760000000000000001",
+        "Timestamp": 1760000000000000001,
         "Duration": 5,
         "StatusCode": "Error",
         "Kind": "llm",
-        "Cost": "0.000173775000",
+        "Cost": Decimal("0.000173775000"),
         "InputTokens": 7,
-        "SpanAttributes": {"x": "y"},
+        "SpanAttributes": [("x", "gone"), ("x", "y")],
         "InputKey": "input.value",
         "Input": "hi",
-        "Events": [{"Name": "e", "Attributes": {"k": "v"}}],
+        "Events.Name": ["e", "f"],
+        "Events.Attributes": [[("k", "v")], []],
     }
-    (span,) = views([{"SpanId": "a"}, row])
+    later = {"SpanId": "b", "Timestamp": 1760000000000000002, "SpanAttributes": [("z", "")]}
+    (other, span) = read_spans(pa.concat_tables([stored(later, {"SpanId": "a"}), stored({}, row).slice(1)]))[::-1]
     assert (span.start, span.end, span.error) == (1760000000000000001, 1760000000000000006, True)
-    assert (span.cost, span.input_tokens, span.events) == (Decimal("0.000173775"), 7, (("e", {"k": "v"}),))
-    assert (span.value("input.value"), span.value("x"), span.value("gone")) == ("hi", "y", "")
-    assert views([{"SpanId": "b", "Cost": "?", "Timestamp": "?"}])[0].cost is None
+    assert (span.cost, span.input_tokens) == (Decimal("0.000173775"), 7)
+    assert span.events == (("e", {"k": "v"}), ("f", {}))
+    assert (span.value("input.value"), span.value("x"), span.value("z")) == ("hi", "y", "")
+    assert (dict(span.attributes), dict(other.attributes)) == ({"x": "y"}, {"z": ""})
+    assert (other.span_id, other.cost, other.error, other.events) == ("b", None, False, ())
+    assert read_spans(stored()) == []
 
 
 IDS = st.sampled_from("abcdefgh")

@@ -400,7 +400,7 @@ def test_a_closing_spool_refuses_and_finishes_what_it_took(tmp_path: Path) -> No
         assert contents(spool) == [envelope(1)]
 
 
-def test_a_second_opener_is_told_who_holds_the_directory(tmp_path: Path) -> None:
+def test_a_second_opener_learns_who_holds_the_directory(tmp_path: Path) -> None:
     with Open(tmp_path), pytest.raises(StartError) as caught:
         Spool(tmp_path, ROOMY, FakeClock())
     assert str(caught.value) == (

@@ -42,8 +42,10 @@ class CalendarAccount(Account):
     def starts(self) -> list[int]:
         return list(self._periods)
 
-    def _at(self, start: int) -> Cells | None:
+    def at(self, start: int) -> Cells | None:
         return self._periods.get(start)
+
+    _at = at
 
     def copy(self, start: int) -> Cells:
         return self._read(start, copied)

@@ -40,7 +40,7 @@ class RollingAccount(Account):
         return self._sums.starts()
 
     def _at(self, start: int) -> Cells | None:
-        return self._sums.at(start) if self._sums.keeps(start) else None
+        return self._sums.find(start)
 
     def copy(self, start: int) -> Cells:
         return copied(self.at(start) or {})

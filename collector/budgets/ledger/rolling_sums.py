@@ -37,15 +37,16 @@ class RollingSums:
 
     # -- reading --------------------------------------------------------------------------------------------------
 
-    def keeps(self, start: int) -> bool:
-        return start in self.steps or start in self.past
+    def find(self, start: int) -> Cells | None:
+        """The sums of a step; None where it is not kept."""
+        cells, past = self.steps.get(start), self.past.get(start)
+        if past is None:
+            return cells
+        return past if cells is None else past | cells
 
     def at(self, start: int) -> Cells:
-        """The sums of a step."""
-        cells, past = self.steps.get(start), self.past.get(start)
-        if cells is None or past is None:
-            return cells or past or {}
-        return past | cells
+        """The sums of a step, nothing where it is not kept."""
+        return self.find(start) or {}
 
     def starts(self) -> list[int]:
         """The steps that are kept."""

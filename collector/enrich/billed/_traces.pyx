@@ -1,5 +1,5 @@
 # distutils: language = c++
-"""`RecentTraces` of `traces.py`, natively: the same contract, the same verdicts. What it does is in `recent_traces.hpp`."""
+"""`RecentTraces` of `traces.py`, natively: the same contract, the same decisions. What it does is in `recent_traces.hpp`."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -137,10 +137,10 @@ cdef class RecentTraces:
         cdef Native* native = self._native.get()
         cdef Py_ssize_t count = spans.num_rows
         billed = np.zeros(count + 1, np.uint8)  # one more, so that a batch without rows has an address
-        cdef uint8_t[::1] verdicts = billed
+        cdef uint8_t[::1] decisions = billed
         self._absorbed = False
         with nogil:
-            native.absorb(rows[0], &verdicts[0])
+            native.absorb(rows[0], &decisions[0])
         self._absorbed = True
         return Billed(billed[:count].view(np.bool_), self._revisions())
 
@@ -154,17 +154,17 @@ cdef class RecentTraces:
             revise[trace, f"{revision.span:016x}"] = bool(revision.billed)
         return revise
 
-    def confirm(self, spans, judgement):
+    def confirm(self, spans, decided):
         cdef const SeenBatch* rows = self._rows(spans)
         cdef Py_ssize_t count = spans.num_rows
-        verdicts = np.zeros(count + 1, np.uint8)
-        verdicts[:count] = judgement.billed
-        cdef const uint8_t[::1] billed = verdicts
+        decisions = np.zeros(count + 1, np.uint8)
+        decisions[:count] = decided.billed
+        cdef const uint8_t[::1] billed = decisions
         cdef Native* native = self._native.get()
         with nogil:
             native.confirm(rows[0], &billed[0], self._absorbed)
-        for ((project, trace_id), span_id), verdict in judgement.revise.items():
-            native.revised(_view(project), _view(trace_id), _view(span_id), verdict)
+        for ((project, trace_id), span_id), is_billed in decided.revise.items():
+            native.revised(_view(project), _view(trace_id), _view(span_id), is_billed)
         with nogil:
             native.forget()
         self._spans = self._exported = None

@@ -1,4 +1,4 @@
-// The standing calls of equal project, service and totals: only among them may one be the double of a call of another
+// The billable calls of equal project, service and totals: only among them may one be the double of a call of another
 // trace.
 //
 // A bucket keeps its calls as a mere list until calls of two scopes and a root are in it, since only then may there be
@@ -28,13 +28,13 @@ class CallBuckets {
     }
 
     // What the rules of its trace make of a report.
-    void set_standing(uint32_t number, bool standing) {
+    void set_billable(uint32_t number, bool billable) {
         Report& report = records_.report(number);
-        if (report.standing != standing) {
-            report.standing = standing;
+        if (report.billable != billable) {
+            report.billable = billable;
             revisions_.note(number);
         }
-        const bool belongs = standing && report.is_call && report.has_totals();
+        const bool belongs = billable && report.is_call && report.has_totals();
         if (belongs && !report.in_bucket) enter(number);
         if (!belongs && report.in_bucket) leave(number);
     }

@@ -107,7 +107,7 @@ class RecentTraces {
             Trace& trace = records_.trace(number);
             if (!trace.changed) continue;
             trace.changed = false;
-            rules_.decide(trace, [this](uint32_t report, bool standing) { buckets_.set_standing(report, standing); });
+            rules_.decide(trace, [this](uint32_t report, bool billable) { buckets_.set_billable(report, billable); });
         }
         if (buckets_.any_stale() || revisions_.has_pinned_pairs()) buckets_.touch_all();
         buckets_.decide();

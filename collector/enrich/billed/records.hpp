@@ -34,12 +34,12 @@ struct Report {
     uint32_t local = NONE;                // while its trace is decided
     int8_t detail = 0;
     bool has_id = false, is_call = false, root = false;
-    bool standing = false, in_bucket = false;
+    bool billable = false, in_bucket = false;
     bool is_double = false;  // of its partner
     bool pinned = false;     // a double of a call that is not in memory: it is not billed until that is
     bool noted = false;      // whether it is billed or its row may have changed
 
-    bool billed() const { return standing && !is_double && !pinned; }
+    bool billed() const { return billable && !is_double && !pinned; }
     bool has_totals() const { return input || output; }
     bool same_totals(const Report& other) const { return input == other.input && output == other.output; }
     // They name two responses, and so are two calls.

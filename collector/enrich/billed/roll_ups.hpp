@@ -13,16 +13,16 @@ class RollUps {
     explicit RollUps(const TraceTree& tree) : tree_(tree) {}
 
     // The deepest first, so that what is below a report is decided before it.
-    void drop(std::vector<uint8_t>& standing) {
+    void drop(std::vector<uint8_t>& billable) {
         sort_by_depth();
         below_.assign(tree_.size(), Sum());
         for (uint32_t i : by_depth_) {
             const Report& report = tree_.report(i);
             const uint32_t upper = tree_.upper(i);
-            if (standing[i] && rolls_up(report, below_[i])) standing[i] = 0;
+            if (billable[i] && rolls_up(report, below_[i])) billable[i] = 0;
             if (upper == NONE) continue;
             Sum& sum = below_[upper];
-            if (standing[i]) {
+            if (billable[i]) {
                 sum.count += 1, sum.input += report.input, sum.output += report.output;
             } else {
                 sum.count += below_[i].count, sum.input += below_[i].input, sum.output += below_[i].output;
@@ -31,7 +31,7 @@ class RollUps {
     }
 
    private:
-    // The standing reports nearest below one; sums of many int64 need more than one.
+    // The billable reports nearest below one; sums of many int64 need more than one.
     struct Sum {
         uint32_t count = 0;
         __int128 input = 0, output = 0;

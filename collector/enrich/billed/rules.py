@@ -56,20 +56,20 @@ def billable_reports(reports: Mapping[str, Report], parents: Mapping[str, str]) 
     """
     upper = _reporting_parents(reports, parents)
     depth = _depths(upper)
-    standing = _without_doubles(reports, upper, depth)
+    billable = _without_doubles(reports, upper, depth)
     below: dict[str, _Sum] = defaultdict(_Sum)
     for span_id in sorted(upper, key=lambda span_id: (-depth[span_id], span_id)):
-        if span_id in standing and _rolls_up(reports[span_id], below[span_id]):
-            standing.discard(span_id)
+        if span_id in billable and _rolls_up(reports[span_id], below[span_id]):
+            billable.discard(span_id)
         if upper[span_id]:
-            nearest = _Sum(1, *reports[span_id].totals) if span_id in standing else below[span_id]
+            nearest = _Sum(1, *reports[span_id].totals) if span_id in billable else below[span_id]
             below[upper[span_id]].add(nearest)
-    return standing
+    return billable
 
 
 @dataclass(slots=True)
 class _Sum:
-    """The standing reports nearest below a span: how many, and their totals."""
+    """The billable reports nearest below a span: how many, and their totals."""
 
     count: int = 0
     input_tokens: int = 0
@@ -82,7 +82,7 @@ class _Sum:
 
 
 def _rolls_up(report: Report, below: _Sum) -> bool:
-    """Whether a report repeats the standing ones nearest below it, which have been judged already."""
+    """Whether a report repeats the billable ones nearest below it, which have been decided already."""
     if not report.is_call:
         return below.count > 0
     return below.count > 1 and report.totals == (below.input_tokens, below.output_tokens)
@@ -145,10 +145,10 @@ def _without_doubles(reports: Mapping[str, Report], upper: Mapping[str, str], de
     for candidates in alike.values():
         for outer, inner in _enclosed(candidates, lambda outer, inner: outer.scope != inner.scope):
             groups.join(outer.span_id, inner.span_id)
-    standing = {span_id for span_id, report in reports.items() if not report.is_call}
+    billable = {span_id for span_id, report in reports.items() if not report.is_call}
     for group in groups.of(call.span_id for call in calls):
-        standing.add(min(group, key=lambda span_id: (_rank(reports[span_id]), -depth[span_id], span_id)))
-    return standing
+        billable.add(min(group, key=lambda span_id: (_rank(reports[span_id]), -depth[span_id], span_id)))
+    return billable
 
 
 def _climb(span_id: str, upper: Mapping[str, str]) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _climb(span_id: str, upper: Mapping[str, str]) -> Iterator[str]:
 
 
 def foreign_doubles(calls: Mapping[Key, Report]) -> dict[Key, Key]:
-    """Among standing calls of one service with equal totals: those that are doubles, with the call that stands.
+    """Among billable calls of one service with equal totals: those that are doubles, with the call that stands.
 
     An instrumentation that lost the trace context reports the call as the root of a trace of its own, within the time
     of the span that another instrumentation made for it. Calls with equal times and span ids are taken by their keys.

@@ -1,4 +1,4 @@
-"""What the verdict on who is billed needs of spans, as columns, and how it answers.
+"""What deciding on who is billed needs of spans, as columns, and how it answers.
 
 Both implementations of `RecentTraces` take batches of `SEEN_SCHEMA`, so neither makes an object for a span.
 """
@@ -47,7 +47,7 @@ _LATEST = np.uint64(2**63 - 1)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Billed:
-    """`billed`: for each row of a batch, whether to bill it. `revise`: stored spans whose rows are wrong, the verdict.
+    """`billed`: for each row of a batch, whether to bill it. `revise`: the same for stored spans whose rows are wrong.
 
     A span of the batch is in `revise` too when it was stored before: an insert repeated under its token adds nothing.
     """

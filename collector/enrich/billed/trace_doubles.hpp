@@ -39,7 +39,7 @@ class TraceDoubles {
     TraceDoubles(const RecordStore& records, const TraceTree& tree) : records_(records), tree_(tree) {}
 
     // Of each group of `calls` that are one only the best one stands.
-    void drop(const std::vector<uint32_t>& calls, std::vector<uint8_t>& standing) {
+    void drop(const std::vector<uint32_t>& calls, std::vector<uint8_t>& billable) {
         if (calls.size() < 2) return;
         groups_.reset(tree_.size());
         if (tree_.is_deep()) join_nested(calls);
@@ -51,7 +51,7 @@ class TraceDoubles {
             uint32_t& best = best_[groups_.find(call)];
             if (best == NONE || stands_before(call, best)) best = call;
         }
-        for (uint32_t call : calls) standing[call] = best_[groups_.find(call)] == call;
+        for (uint32_t call : calls) billable[call] = best_[groups_.find(call)] == call;
     }
 
    private:

@@ -1,4 +1,4 @@
-// Which reports of one trace are standing: `rules.standing_reports`.
+// Which reports of one trace are billable: `rules.billable_reports`.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ class TraceRules {
    public:
     explicit TraceRules(RecordStore& records) : tree_(records), doubles_(records, tree_), roll_ups_(tree_) {}
 
-    // Calls `stand(report, standing)` for each report of the trace.
+    // Calls `stand(report, billable)` for each report of the trace.
     template <class Stand>
     void decide(const Trace& trace, Stand stand) {
         tree_.read(trace);

@@ -1,8 +1,8 @@
-"""The traces lately seen, so that a span that arrives late can change the verdict on one already stored.
+"""The traces lately seen, so that a span that arrives late can change whether one already stored is billed.
 
 Holds, for each trace, its spans' parents and its usage reports, and which of these are stored as billed. Bounded by
 spans; what was forgotten is loaded again from the store when one of its spans arrives. No I/O happens here: the drain
-asks which traces to load, and writes the new row versions it is told of.
+asks which traces to load, and writes the new row versions it is given.
 """
 
 from collections import OrderedDict, defaultdict
@@ -37,7 +37,7 @@ class _Trace:
     parents: dict[str, str] = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     services: dict[str, str] = field(default_factory=dict)
-    standing: set[str] = field(default_factory=set)
+    billable: set[str] = field(default_factory=set)
     stored: dict[str, bool] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ class RecentTraces:
         # Doubles and the calls that stand for them, and the other way round: a call has one double at most.
         self._doubles: dict[SpanKey, SpanKey] = {}
         self._doubled: dict[SpanKey, SpanKey] = {}
-        # Doubles of calls in traces that are not in memory: their stored verdict stays until the other is.
+        # Doubles of calls in traces that are not in memory: what their rows say stays until the other is.
         self._pinned: set[SpanKey] = set()
 
     def remember(self, projects: Sequence[str], trace_ids: Sequence[str]) -> None:
@@ -82,20 +82,20 @@ class RecentTraces:
         affected = self._decide(*self._take(batch))
         billed = np.array([self._is_billed((span.trace, span.span_id)) for span in batch], np.bool_)
         revise = {
-            key: verdict
+            key: is_billed
             for key in affected
-            if (verdict := self._is_billed(key)) != self._stored(key) and self._stored(key) is not None
+            if (is_billed := self._is_billed(key)) != self._stored(key) and self._stored(key) is not None
         }
         return Billed(billed, revise)
 
-    def confirm(self, spans: pa.RecordBatch, judgement: Billed) -> None:
+    def confirm(self, spans: pa.RecordBatch, decided: Billed) -> None:
         """The batch and the revisions are stored."""
-        for span, billed in zip(_rows(spans), judgement.billed.tolist(), strict=True):
+        for span, billed in zip(_rows(spans), decided.billed.tolist(), strict=True):
             if span.report and span.trace in self._traces:
                 self._traces[span.trace].stored[span.span_id] = billed
-        for (trace, span_id), verdict in judgement.revise.items():
+        for (trace, span_id), is_billed in decided.revise.items():
             if trace in self._traces:
-                self._traces[trace].stored[span_id] = verdict
+                self._traces[trace].stored[span_id] = is_billed
         self._forget()
 
     def _take(self, spans: Iterable[SeenSpan]) -> tuple[set[TraceKey], set[_Bucket]]:
@@ -123,7 +123,7 @@ class RecentTraces:
         return key[0], trace.services[span_id], trace.reports[span_id].totals
 
     def _leave(self, key: TraceKey, span_id: str) -> _Bucket:
-        """Take a call out of its bucket, which is to be judged again."""
+        """Take a call out of its bucket, which is to be decided again."""
         bucket = self._bucket(key, span_id)
         self._calls[bucket].pop((key, span_id), None)
         self._part((key, span_id))
@@ -135,14 +135,14 @@ class RecentTraces:
                 del others[own.pop(key)]
 
     def _decide(self, touched: set[TraceKey], buckets: set[_Bucket]) -> set[SpanKey]:
-        """Bring verdicts up to date; the spans whose verdict may have changed."""
+        """Bring up to date who is billed; the spans for which that may have changed."""
         affected: set[SpanKey] = set()
         for key in touched:
             trace = self._traces[key]
-            trace.standing = billable_reports(trace.reports, trace.parents)
+            trace.billable = billable_reports(trace.reports, trace.parents)
             affected |= {(key, span_id) for span_id in trace.reports}
             for span_id, report in trace.reports.items():
-                if span_id in trace.standing and report.is_call and any(report.totals):
+                if span_id in trace.billable and report.is_call and any(report.totals):
                     bucket = self._bucket(key, span_id)
                     self._calls[bucket][key, span_id] = report
                 else:
@@ -166,14 +166,14 @@ class RecentTraces:
 
     def _is_billed(self, key: SpanKey) -> bool:
         trace = self._traces.get(key[0])
-        return trace is not None and key[1] in trace.standing and key not in self._doubles and key not in self._pinned
+        return trace is not None and key[1] in trace.billable and key not in self._doubles and key not in self._pinned
 
     def _stored(self, key: SpanKey) -> bool | None:
         trace = self._traces.get(key[0])
         return trace.stored.get(key[1]) if trace else None
 
     def _forget(self) -> None:
-        """Drop the traces not touched for longest. A call's doubles keep their verdict without it."""
+        """Drop the traces not touched for longest. A call's doubles stay as they are without it."""
         while self._spans > self._max_spans and len(self._traces) > 1:
             key = next(iter(self._traces))
             for span_id in self._traces[key].reports:

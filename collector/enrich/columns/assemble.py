@@ -39,7 +39,7 @@ _COUNTS = {
 
 
 def seen_columns(batch: pa.RecordBatch, facts: FactColumns) -> pa.RecordBatch:
-    """What the verdict needs of each row, as a batch of `SEEN_SCHEMA`."""
+    """What deciding on who is billed needs of each row, as a batch of `SEEN_SCHEMA`."""
     starts = batch.column("Timestamp").cast(pa.int64())
     detail = np.zeros(batch.num_rows, np.int8)
     for name in PARTS:

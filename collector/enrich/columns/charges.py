@@ -67,7 +67,7 @@ def charge(
     *,
     min_rows: int = _MIN_ROWS,
 ) -> Charges:
-    """The charge of every row: `starts` in Unix ns, `durations` in ns, `billed` as the verdict has it."""
+    """The charge of every row: `starts` in Unix ns, `durations` in ns, `billed` as decided."""
     return _Charging(catalogue, facts, starts, durations, min_rows).run(billed)
 
 

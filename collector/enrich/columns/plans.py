@@ -52,7 +52,7 @@ class ShapePlan:
 
     @property
     def kind_rules(self) -> list[KindRule]:
-        """Every verdict the rules can give; the last is the one when none does."""
+        """Every kind rule that may apply; the last is the one where no other does."""
         found: list[KindRule] = []
         for rule in self.recipe.kinds.rules:
             found += rule[2].values() if len(rule) == 3 else [rule[1]]

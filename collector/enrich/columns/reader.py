@@ -273,10 +273,10 @@ class _Group:
                 first_verdict += 1
             stated = np.where(stated < 0, found, stated)
         stated[stated < 0] = len(kind_rules) - 1
-        kinds = np.array([KINDS.index(verdict.kind) for verdict in kind_rules], np.int8)
-        own = np.array([self._facts.texts.code(verdict.operation) for verdict in kind_rules], np.int32)[stated]
+        kinds = np.array([KINDS.index(rule.kind) for rule in kind_rules], np.int8)
+        own = np.array([self._facts.texts.code(rule.operation) for rule in kind_rules], np.int32)[stated]
         sent = self._facts.texts.codes(self._facts.slices, begin[-1], size[-1])
-        rollup = np.array([verdict.rollup for verdict in kind_rules], np.bool_)
+        rollup = np.array([rule.rollup for rule in kind_rules], np.bool_)
         return kinds[stated], np.where(own > 0, own, sent), rollup[stated]
 
     def _names(self) -> Array:

@@ -40,13 +40,13 @@ SHAPE_KEYS = frozenset(key for keys, _ in _SHAPES for key in keys)
 
 @dataclass(frozen=True, slots=True)
 class KindTable:
-    """The kind rules that may speak for spans of one shape, and the verdict when none does."""
+    """The kind rules that may speak for spans of one shape, and the one where none does."""
 
     rules: tuple[_Keys | _Name, ...]
     otherwise: KindRule
 
     def kind_rule(self, span: SpanView) -> tuple[KindRule, str]:
-        """The verdict, and the operation: the verdict's own, else the one sent."""
+        """The rule, and the operation: the rule's own, else the one sent."""
         stated = self._stated(span)
         return stated, stated.operation or span.attributes.get(OPERATION, "")
 

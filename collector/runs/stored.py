@@ -1,0 +1,68 @@
+"""Typed spans from the columns the store answers with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from collector.runs import columns
+from collector.runs.span import Events, Span, by_time
+
+# Columns by the fields of Span that are read from them as they are.
+_REPEATING = {
+    "parent_id": "ParentSpanId",
+    "name": "SpanName",
+    "scope": "ScopeName",
+    "kind": "Kind",
+    "operation": "Operation",
+    "price_status": "PriceStatus",
+    "provider": "Provider",
+    "request_model": "RequestModel",
+    "response_model": "ResponseModel",
+    "agent_name": "AgentName",
+    "tool_name": "ToolName",
+    "finish_reason": "FinishReason",
+    "input_key": "InputKey",
+    "output_key": "OutputKey",
+}
+_DISTINCT = {"span_id": "SpanId", "response_id": "ResponseId", "input": "Input", "output": "Output"}
+_COUNTS = {
+    "input_tokens": "InputTokens",
+    "output_tokens": "OutputTokens",
+    "cache_read_tokens": "CacheReadTokens",
+    "cache_write_tokens": "CacheWriteTokens",
+    "reasoning_tokens": "ReasoningTokens",
+}
+
+
+def read_spans(table: pa.Table) -> list[Span]:
+    """The spans of one trace in order of time (`by_time`); of rows with one id the last counts.
+
+    `table` has at least the columns of `schema/queries/run_spans.sql`, with the types of `model.columns`, in any
+    number of chunks; every other column is ignored. Spans keep the table's buffers: their attributes are read from
+    them when they are asked for.
+    """
+    fields = _fields(table)
+    rows = map(Span._make, zip(*map(fields.__getitem__, Span._fields), strict=True))
+    return sorted({span.span_id: span for span in rows}.values(), key=by_time)
+
+
+def _fields(table: pa.Table) -> dict[str, Sequence[Any]]:
+    starts, durations = columns.counts(table.column("Timestamp")), columns.counts(table.column("Duration"))
+    return {
+        **{field: columns.texts(table.column(name)) for field, name in _REPEATING.items()},
+        **{field: columns.distinct_texts(table.column(name)) for field, name in _DISTINCT.items()},
+        **{field: columns.counts(table.column(name)) for field, name in _COUNTS.items()},
+        "start": starts,
+        "end": [start + duration for start, duration in zip(starts, durations, strict=True)],
+        "error": [status == "Error" for status in columns.texts(table.column("StatusCode"))],
+        "cost": table.column("Cost").to_pylist(),
+        "attributes": columns.maps(table.column("SpanAttributes")),
+        "events": _events(table),
+    }
+
+
+def _events(table: pa.Table) -> list[Events]:
+    names = columns.lists_of_texts(table.column("Events.Name"))
+    attributes = columns.lists_of_maps(table.column("Events.Attributes"))
+    return [tuple(zip(*event, strict=True)) for event in zip(names, attributes, strict=True)]
