@@ -21,7 +21,6 @@ HTTP_STATUS: Final = {
     Reason.MEDIA_TYPE: 415,
     Reason.ENCODING: 415,
     Reason.SLOW: 408,
-    Reason.INTERNAL: 500,
     Reason.BUSY: 503,
     Reason.SPOOL_FULL: 503,
     Reason.DISK: 503,

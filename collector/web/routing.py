@@ -58,6 +58,16 @@ def failed(error: SpanmeterError) -> Result:
     return answer(body, http_status(error), {"retry-after": after} if after else {})
 
 
+_DEFECT = answer(
+    Failure(
+        error=FailureText(
+            reason=Reason.INTERNAL.value, message="This is a defect of spanmeter; its log has the details."
+        )
+    ),
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
+
+
 class _Endpoint:
     """One operation as an ASGI application."""
 
@@ -81,7 +91,7 @@ class _Endpoint:
             return failed(error)
         except Exception:  # a defect is answered in the one shape too, and logged
             log.exception("An operation failed.", operation=self._operation.name)
-            return failed(Rejected(Reason.INTERNAL, "This is a defect of spanmeter; its log has the details."))
+            return _DEFECT
 
     async def _call(self, request: Request) -> Call[Any, Any, Any]:
         scope = self._operation.scope
