@@ -36,7 +36,7 @@ class SpanmeterError(Exception):
     """Base of all errors spanmeter raises on purpose; `str()` is a sentence for people."""
 
 
-class Rejected(SpanmeterError):  # noqa: N818 - the design's vocabulary: a verdict, not a malfunction
+class Rejected(SpanmeterError):  # noqa: N818 - the design's vocabulary: a decision, not a malfunction
     """The same bytes will fail again; the sender must not retry them."""
 
     def __init__(self, reason: Reason, message: str) -> None:

@@ -1,6 +1,6 @@
 """From spans to postings: which amounts a span adds to the ledger, and which it takes back.
 
-A span that is delivered or priced again takes back what its row before said. The values a span has for its run
+A span that is delivered or priced again takes back what its earlier row posted. The values a span has for its run
 (agent, feature, user, conversation, lease) count for the calls of the run that have none themselves; of several spans
 the earliest decides, as in the view `runs`.
 

@@ -114,8 +114,8 @@ def _send_test(outbox: Outbox, endpoint: Endpoint) -> Made:
     finally:
         client.close()
     outbox.note_test(event, endpoint, body, made.log)
-    said = made.log.error or f"{endpoint.address} answered {made.log.status}."
-    print(f"{endpoint.name}: {said} ({made.log.duration // 10**6} ms)")
+    answer = made.log.error or f"{endpoint.address} answered {made.log.status}."
+    print(f"{endpoint.name}: {answer} ({made.log.duration // 10**6} ms)")
     if made.log.response:
         print(f"  {_short(made.log.response)}")
     return made

@@ -1,4 +1,4 @@
-"""Settings of webhooks: who is told of events, and how deliveries are signed."""
+"""Settings of webhooks: who receives events, and how deliveries are signed."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""The vocabulary of budgets: what a call is matched by, and what is told when spend crosses a line."""
+"""The vocabulary of budgets: what a call is matched by, and the events of spend that crosses a line."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ Scope = tuple[str, ...]
 
 
 class Dimensions(NamedTuple):
-    """What a call is matched by; "" where nothing was said."""
+    """What a call is matched by; "" where nothing was sent."""
 
     project: str = ""
     service: str = ""

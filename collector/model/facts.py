@@ -36,7 +36,7 @@ class SpanView:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a span says, whatever convention it says it in. Text that is not said is the empty string.
+    """What a span says, whatever convention it says it in. Text that was not sent is the empty string.
 
     `family` is the convention that was recognised, empty for a span of none. `provider` is as sent; `provider_id` is
     its canonical name (`openai`, `anthropic`, `google`, ...), empty when only a framework was named.

@@ -56,7 +56,7 @@ def usd(pico: int) -> Decimal:
     return Decimal(f"{pico}E-12")
 
 
-# Who asks about budgets is told the same limits and sums over and over.
+# Answers about budgets repeat the same limits and sums over and over.
 @lru_cache(maxsize=10_000)
 def usd_text(pico: int) -> str:
     """Picodollars as USD with 12 decimals, in digits: 1.250000000000."""

@@ -63,7 +63,7 @@ class Accepting:
         self._held: set[_Accepted] = set()
         self._starting: set[asyncio.Task[Any]] = set()  # until they have a transport, with TLS after the handshake
         self._again: asyncio.TimerHandle | None = None
-        self._warned: dict[str, float] = {}  # when each sentence was said last
+        self._warned: dict[str, float] = {}  # when each warning was logged last
         self._listen()
 
     @property

@@ -10,7 +10,7 @@ _HEADERS = ("content-type", "content-encoding", "authorization", "x-api-key")
 
 
 class Cors:
-    """The configured origins, and what browsers are told. Header names are in lower case."""
+    """The configured origins, and what browsers are answered. Header names are in lower case."""
 
     def __init__(self, config: CorsConfig) -> None:
         patterns = (re.escape(origin).replace(r"\*", ".*") for origin in config.allowed_origins)

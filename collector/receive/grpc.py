@@ -223,7 +223,7 @@ class ExportCall:
         self.stream = stream
 
     def begin(self, credentials: Iterable[tuple[str, str]], held: int) -> None:
-        """`held` bytes of the message have come. Who may not write is told so before the rest comes."""
+        """`held` bytes of the message have come. Who may not write is refused before the rest comes."""
         port = self._calls.port
         self.deadline = port.now() + port.read_timeout
         try:

@@ -1,6 +1,6 @@
 """Which spans tell of one model call: the billed one, and its doubles.
 
-Two instrumentations may describe a call twice, one library may wrap another. The verdict on who is billed is in the
+Two instrumentations may describe a call twice, one library may wrap another. The decision on who is billed is in the
 rows; here the spans are brought together, as the billed one may know the tokens and its double the conversation.
 """
 
@@ -104,10 +104,10 @@ def _join_nested(recorded: Sequence[Span], tree: Tree, joined: _Joined) -> set[s
 
 
 def _join_twins(recorded: Sequence[Span], joined: _Joined) -> None:
-    standing = [span for span in recorded if span.stands]
-    answers = {span.response_id: span for span in standing if span.response_id}
+    billed = [span for span in recorded if span.stands]
+    answers = {span.response_id: span for span in billed if span.response_id}
     alike: dict[tuple[int, int], list[Span]] = defaultdict(list)
-    for span in standing:
+    for span in billed:
         alike[span.input_tokens, span.output_tokens].append(span)
     for span in recorded:
         if not span.rolled_up or len(joined[span.span_id]) > 1:

@@ -1,4 +1,4 @@
-"""A conversation in one shape, whichever library told of it."""
+"""A conversation in one shape, whichever library recorded it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered, as the model is told."""
+    """What a tool answered, as the model is given it."""
 
     id: str
     name: str
@@ -56,7 +56,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """What a model was told and what it answered."""
+    """What a model was given and what it answered."""
 
     input: tuple[Message, ...] = ()
     output: tuple[Message, ...] = ()
@@ -74,7 +74,7 @@ def requested(output: Iterable[Message]) -> tuple[ToolCall, ...]:
 
 @dataclass(slots=True)
 class Draft:
-    """A message being read. Libraries repeat: a call or a result with a known id, and a text said again, count once."""
+    """A message being read. Libraries repeat: a call or a result with a known id, and a repeated text, count once."""
 
     role: str
     finish_reason: str = ""

@@ -16,7 +16,7 @@ _ROLES = frozenset({"system", "developer"})
 
 @dataclass(frozen=True, slots=True)
 class SystemPrompt:
-    """What a model was told before the conversation; `characters` are Unicode code points."""
+    """What a model was given before the conversation; `characters` are Unicode code points."""
 
     text: str
     span_id: str
@@ -46,8 +46,8 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
 def _prompt(span: Span) -> str:
     if not may_prompt(span):
         return ""
-    said = [message.text for message in recorded_input(span) if message.role in _ROLES]
-    return next(_instructions(span), "") or "\n".join(filter(None, said)) or next(_requested(span), "")
+    texts_found = [message.text for message in recorded_input(span) if message.role in _ROLES]
+    return next(_instructions(span), "") or "\n".join(filter(None, texts_found)) or next(_requested(span), "")
 
 
 def _instructions(span: Span) -> Iterator[str]:

@@ -72,8 +72,8 @@ class Round:
     def finish_reason(self) -> str:
         if self.call is None:
             return ""
-        if told := self.call.text("finish_reason"):
-            return told
+        if reason := self.call.text("finish_reason"):
+            return reason
         return next((message.finish_reason for message in self.call.output if message.finish_reason), "")
 
     @property

@@ -24,7 +24,7 @@ _ROLES = {
 }
 _KNOWN_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
-# Members that hold what a model was told, and what it answered.
+# Members that hold what a model was given, and what it answered.
 _RECORDED = ("messages", "contents", "chat_history", "input", "prompt", "prompts")
 _ANSWERED = ("choices", "candidates", "generations", "output", "outputs")
 _SYSTEM = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
@@ -74,7 +74,7 @@ def is_structured(value: Any) -> bool:
 
 
 def wraps_messages(value: Any) -> bool:
-    """Whether `value` is a request, a response or a message by its names, even if nothing is said in it."""
+    """Whether `value` is a request, a response or a message by its names, even if it holds no text."""
     return isinstance(value, dict) and (_is_message(value) or any(key in value for key in (*_RECORDED, *_ANSWERED)))
 
 

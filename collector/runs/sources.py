@@ -117,9 +117,9 @@ _Found = tuple[int, list[Message]]
 def _side(span: Span, side: str) -> tuple[Message, ...]:
     best: _Found = (_UNKNOWN + 1, [])
     for trust, found in _places(span, side):
-        said = [message for message in found if message.says]
-        if said and trust < best[0]:
-            best = trust, said
+        telling = [message for message in found if message.says]
+        if telling and trust < best[0]:
+            best = trust, telling
         if best[0] == _MESSAGES:
             break
     return tuple(best[1])

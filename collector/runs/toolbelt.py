@@ -70,7 +70,7 @@ def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> lis
     """Every tool that was offered to a model or run, in the order they are met: definitions first, in order of time.
 
     `found` are the rounds of the spans, where they are known already.
-    A tool defined more than once has the first description and the first schema that are told.
+    A tool defined more than once has the first description and the first schema that are recorded.
     """
     ordered = sorted(spans, key=by_time)
     known: dict[str, Tool] = {}

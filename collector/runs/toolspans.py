@@ -57,10 +57,10 @@ def _content(span: Span, text: str, key: str, what: str) -> str:
     if text or not key.startswith(_EVENT):
         return text
     name, _, attribute = key.removeprefix(_EVENT).partition("#")
-    said = next((found[attribute] for event, found in span.events if event == name and found.get(attribute)), "")
-    value = document(said)
+    text = next((found[attribute] for event, found in span.events if event == name and found.get(attribute)), "")
+    value = document(text)
     if not isinstance(value, list) or not any(isinstance(item, dict) and "parts" in item for item in value):
-        return said
+        return text
     return _of_messages(value, what)
 
 

@@ -151,7 +151,7 @@ class Budgeting(Part):
                 await asyncio.to_thread(self._alerting.use, rules)
             except Unavailable as error:
                 self._undecided = True
-                log.warning("What the new budgets say is told when the ledger is compared next.", why=str(error))
+                log.warning("Events of the new budgets are sent when the ledger is compared next.", why=str(error))
 
     async def _add_contributors(self) -> None:
         """Describe events as they come, and once in a while those that could not be."""

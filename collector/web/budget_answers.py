@@ -38,7 +38,7 @@ def amount(value: int, unit: Unit) -> str:
 
 
 def fraction(part: int, whole: int) -> str:
-    """A part of a whole with six decimals, rounded down: 1.000000 is never said of less."""
+    """A part of a whole with six decimals, rounded down: less is never shown as 1.000000."""
     millionths = part * 1_000_000 // whole if whole else 1_000_000
     return f"{millionths // 1_000_000}.{millionths % 1_000_000:06d}"
 

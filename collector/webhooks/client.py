@@ -22,7 +22,7 @@ _LOOKUPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said; `excerpt` is the beginning of its body, `retry_after` the header as sent."""
+    """What the receiver answered; `excerpt` is the beginning of its body, `retry_after` the header as sent."""
 
     status: int
     excerpt: str
@@ -71,8 +71,8 @@ class Client:
         )
         sent = list(headers.items())
         async with pool, pool.stream("POST", endpoint.url, headers=sent, content=body) as response:
-            said = {name.lower(): value for name, value in response.headers}
-            retry_after = said.get(b"retry-after")
+            received = {name.lower(): value for name, value in response.headers}
+            retry_after = received.get(b"retry-after")
             return Answer(
                 response.status,
                 await _beginning(response),

@@ -36,8 +36,8 @@ class Endpoint:
     @property
     def fingerprint(self) -> str:
         """What changes when the endpoint becomes another, and gives nothing away."""
-        said = "\n".join((self.url, self.template, str(self.allow_private)))
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        identity = "\n".join((self.url, self.template, str(self.allow_private)))
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def endpoints(config: Config) -> dict[str, Endpoint]:

@@ -60,7 +60,7 @@ def _networks(table: dict[str, tuple[str, ...]]) -> list[tuple[IPv4Network | IPv
 _PRIVATE_NETWORKS, _NEVER_NETWORKS = _networks(_PRIVATE), _networks(_NEVER)
 
 
-class TargetRefused(SpanmeterError):  # noqa: N818 - a verdict, not a malfunction
+class TargetRefused(SpanmeterError):  # noqa: N818 - a decision, not a malfunction
     """The endpoint's host has an address that webhooks may not reach."""
 
 

@@ -17,7 +17,7 @@ _MAX_MESSAGE_LENGTH = 64 * 1024 * 1024
 
 
 class MessageKind(StrEnum):
-    """To a worker: CONFIG (first), SERVE (once it is READY), AUTH, METRICS (the question). The rest is said by it."""
+    """To a worker: CONFIG (first), SERVE (once it is READY), AUTH, METRICS (the question). The rest is sent by it."""
 
     CONFIG = "config"
     READY = "ready"

@@ -24,7 +24,7 @@ from collector.workers.channel import Channel, MessageKind
 
 log = structlog.get_logger("spanmeter.workers")
 
-# What receiving does not need they are not told.
+# Settings that receiving does not need are not sent to them.
 _NOT_FOR_WORKERS = {"store", "pricing", "budgets", "enforcement", "ledger", "webhooks"}
 
 _FIRST_PAUSE = 0.25

@@ -1,6 +1,6 @@
 """One of several receiver processes: OTLP ports -> admission -> its own spool -> the process that drains.
 
-It is told its settings by the daemon that started it, opens neither store nor web port, and ends when the daemon says
+It gets its settings from the daemon that started it, opens neither store nor web port, and ends when the daemon says
 so or is gone.
 """
 

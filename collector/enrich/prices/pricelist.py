@@ -74,7 +74,7 @@ def unpriced(seen: Iterable[tuple[str, str, int]]) -> list[str]:
 def _table(rates: Rates) -> list[str]:
     """The reference and every bucket whose rate is not simply that of the bucket around it."""
     amounts = {bucket: (amount, unit) for bucket, amount, unit in _amounts(rates)}
-    own = {bucket: said for bucket, said in amounts.items() if said != amounts.get(_around(bucket))}
+    own = {bucket: amount for bucket, amount in amounts.items() if amount != amounts.get(_around(bucket))}
     return [rates.ref, *(f"  {bucket:<18} {amount} USD per {unit}" for bucket, (amount, unit) in own.items())]
 
 

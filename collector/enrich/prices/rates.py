@@ -107,15 +107,15 @@ def quantities(usage: Usage, duration_ns: int) -> tuple[int, ...]:
     """
     if not usage.details and not usage.input_audio_tokens and not usage.output_audio_tokens:
         read, write, hour = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
-        plain, said = usage.input_tokens - read - write, usage.output_tokens - usage.reasoning_tokens
-        if plain >= 0 and said >= 0 and hour <= write:  # nearly every call; what follows comes to the same
+        plain, written = usage.input_tokens - read - write, usage.output_tokens - usage.reasoning_tokens
+        if plain >= 0 and written >= 0 and hour <= write:  # nearly every call; what follows comes to the same
             return (
                 plain,
                 read,
                 write - hour,
                 hour,
                 *_NO_AUDIO,
-                said,
+                written,
                 usage.reasoning_tokens,
                 *_NOTHING,
                 1,

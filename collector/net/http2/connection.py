@@ -93,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         self._greeted = False
         self._flushing = False  # what is pending will be written in this turn of the loop
         self._deaf = False  # nothing more is taken from this client
-        self._mute = False  # nothing more is said to it
+        self._mute = False  # nothing more is sent to it
         self._unread_until = _NEVER  # for so long the client may leave its answers unread
         self._blocked_since = _NEVER  # from when on its windows have not taken all answers
         self._pinged = _NEVER  # when the client was asked whether it is there
@@ -180,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
         if transport is None or self._mute or transport.is_closing():
             return
         codec = self.codec
-        # Nothing is said before the client has said what it speaks.
+        # Nothing is sent before the client has shown which protocol it speaks.
         if codec.pending and self._greeted:
             transport.write(codec.out())
         if codec.draining and not codec.calls:
