@@ -62,11 +62,15 @@ def parameters_of(operation: AnyOperation, schemas: "Schemas") -> list[_Json]:
 
 def failures(operation: AnyOperation) -> Iterable[int]:
     """Statuses of failures that an operation may answer, besides those it lists itself."""
-    yield from (400,) if operation.query_input or operation.body_input or operation.header_input else ()
+    yield from (400,) if _takes_input(operation) else ()
     yield from (401, 403) if operation.scope else ()
     yield from operation.errors
     yield from (413,) if operation.body_input else ()
     yield from (500, 503) if operation.scope else (500,)
+
+
+def _takes_input(operation: AnyOperation) -> bool:
+    return any((operation.path_input, operation.query_input, operation.body_input, operation.header_input))
 
 
 class Schemas:
