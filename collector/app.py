@@ -86,7 +86,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         metrics_text=metrics_text,
         unready_reason=unready_reason,
     )
-    web = WebPort(config, web_app(gate, services), gate)
+    web = WebPort(config, web_app(gate, services, config.receivers.otlp.protocols.http.read_timeout), gate)
     parts: list[Part] = [queue, receivers, web, jobs, drain, prices, store, budgets]
     return parts
 

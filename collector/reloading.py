@@ -75,6 +75,9 @@ class Reloading:
         except SpanmeterError as error:
             log.error("A part was not reloaded and keeps its settings.", part=part.name, settings=takes, why=str(error))
             return
+        except Exception:  # a defect of one part must not keep the others from their settings
+            log.exception("A part could not be reloaded; it may have some of its settings.", part=part.name)
+            return
         wanted = _below(part.settings, config)
         for path in takes:
             self._in_force[part.name].pop(path, None)

@@ -135,7 +135,7 @@ class Database:
             if not 0 <= version <= len(versions):
                 raise StartError(
                     f"The {self._kind.name} {self._path} is of a newer version of spanmeter ({version}, this one "
-                    f"knows {len(versions)}). Run that version, or move the file away: {self._kind.loss}"
+                    f"knows {len(versions)}). Run that version, or move the file away. {self._kind.loss}"
                 )
             for migration in versions[version:]:
                 for text in migration.statements:

@@ -17,6 +17,7 @@ from collector.enrich import Enricher
 from collector.enrich.stored import PRICE_STEP, decoded_again
 from collector.errors import Cancelled
 from collector.model.keys import TraceKey
+from collector.model.money import decimal_text
 from collector.model.progress import Progress, no_progress
 from collector.spending.feed import Writing, uncounted
 from collector.store.client import Store
@@ -172,9 +173,9 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         name: {
             "calls": model.calls,
             "changed": model.changed,
-            "before": f"{model.before:f}",
-            "after": f"{model.after:f}",
-            "difference": f"{model.after - model.before:+f}",
+            "before": decimal_text(model.before),
+            "after": decimal_text(model.after),
+            "difference": decimal_text(model.after - model.before),
             "unpriced_before": model.unpriced_before,
             "unpriced_after": model.unpriced_after,
         }

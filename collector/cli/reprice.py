@@ -11,14 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from tqdm import tqdm
 
 from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply, compare, outcome_json
-from collector.cli.daemon import ask, web_address
+from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import config_of
 from collector.cli.store import own_store
 from collector.cli.times import moment
@@ -44,6 +46,8 @@ def add_command(
     again.add_argument("--model", default="", help="only calls of this model")
     again.add_argument("--as-model", default="", help="what they would have cost on this model; needs --dry-run")
     again.add_argument("--dry-run", action="store_true", help="print the difference and change nothing")
+    again.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
+    again.add_argument("--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token")
     again.set_defaults(command=_reprice)
 
 
@@ -52,21 +56,42 @@ def _reprice(options: argparse.Namespace) -> int:
         raise ConfigError("--as-model only compares; add --dry-run.")
     config = config_of(options)
     selection = Selection(options.since, options.until, options.model, options.as_model)
-    with own_store(config) as store:
-        before = _outcome(config, store, selection, dry_run=True)
+    with _workplace(config, options) as place:
+        before = _outcome(config, place, selection, dry_run=True)
         print(_table(before["models"]))
         if options.dry_run:
             return 0
-        after = _outcome(config, store, selection, dry_run=False)
+        after = _outcome(config, place, selection, dry_run=False)
     print(f"{after['written']} calls have a new version.")
     return 0
 
 
-def _outcome(config: Config, store: Store | None, selection: Selection, *, dry_run: bool) -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A daemon to ask."""
+
+    url: str
+    token_variable: str
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        return ask(self.url, path, body, token_variable=self.token_variable)
+
+
+@contextmanager
+def _workplace(config: Config, options: argparse.Namespace) -> Iterator[Store | _Remote]:
+    """The daemon that has the store or is named; the store itself where none does. Raises StartError without either."""
+    if options.url:
+        yield _Remote(options.url, options.token_env)
+        return
+    with own_store(config) as store:
+        yield _Remote(web_address(config), options.token_env) if store is None else store
+
+
+def _outcome(config: Config, place: Store | _Remote, selection: Selection, *, dry_run: bool) -> Mapping[str, Any]:
     with _progress_bar("Comparing" if dry_run else "Pricing") as progress, _interrupts() as interrupted:
-        if store is None:
-            return _job(web_address(config), selection, progress, interrupted, dry_run=dry_run)
-        return _here(config, store, selection, progress, interrupted, dry_run=dry_run)
+        if isinstance(place, _Remote):
+            return _job(place, selection, progress, interrupted, dry_run=dry_run)
+        return _here(config, place, selection, progress, interrupted, dry_run=dry_run)
 
 
 def _here(
@@ -86,7 +111,7 @@ def _here(
 
 
 def _job(
-    url: str, selection: Selection, progress: Progress, interrupted: Interrupted, *, dry_run: bool
+    daemon: _Remote, selection: Selection, progress: Progress, interrupted: Interrupted, *, dry_run: bool
 ) -> Mapping[str, Any]:
     """Have the daemon do it, and wait. Raises Cancelled once the job has ended so, Unavailable when it has failed."""
     body = {
@@ -96,16 +121,16 @@ def _job(
         "as_model": selection.as_model,
         "dry_run": dry_run,
     }
-    job = ask(url, "/api/v1/reprice", body)["job"]
+    job = daemon.ask("/api/v1/reprice", body)["job"]
     path, cancelling = f"/api/v1/jobs/{job['id']}", False
     while not job["finished_at"]:
         if interrupted() and not cancelling:
             cancelling = True
-            ask(url, f"{path}/cancel", {})
+            daemon.ask(f"{path}/cancel", {})
         time.sleep(_POLL_SECONDS)
-        job = ask(url, path)["job"]
+        job = daemon.ask(path)["job"]
         progress(job["done"], job["total"])
-    return _result(url, job)
+    return _result(daemon.url, job)
 
 
 def _result(url: str, job: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -157,7 +182,7 @@ def _table(models: Mapping[str, Mapping[str, Any]]) -> str:
                 str(change["changed"]),
                 change["before"],
                 change["after"],
-                change["difference"],
+                f"{Decimal(change['difference']):+f}",
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]

@@ -12,7 +12,9 @@ from collector.store import Store, migrate, open_store
 
 @contextmanager
 def own_store(config: Config) -> Iterator[Store | None]:
-    """The store, opened here; None while a daemon has the embedded one."""
+    """The store, opened here; None while a daemon has the embedded one. Raises StartError where there is none yet."""
+    if config.store.embedded and not config.directory.is_dir():
+        raise StartError(f"There is no store in {config.directory}; is this the right data directory?")
     lock = None
     if config.store.embedded:
         try:

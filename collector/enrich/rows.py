@@ -82,10 +82,13 @@ def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> pa.RecordBatch:
         "Detail": [sum(getattr(usage, part) > 0 for part in PARTS) for usage in usages],
         "Billed": pa.nulls(batch.num_rows, pa.bool_()),
     }
-    return pa.RecordBatch.from_arrays([_array(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA)
+    return pa.RecordBatch.from_arrays(
+        [array_of(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA
+    )
 
 
-def _array(values: Any, field: pa.Field) -> pa.Array:
+def array_of(values: Any, field: pa.Field) -> pa.Array:
+    """`values` as the array of a field, if they are not one."""
     return values if isinstance(values, pa.Array) else pa.array(values, field.type)
 
 

@@ -225,5 +225,5 @@ def _place(rule: Rule, text: str) -> Place:
     except (binascii.Error, ValueError, TypeError, RecursionError):
         spent, scope = None, []
     if type(spent) is not int or len(scope) != len(rule.per) or not all(isinstance(value, str) for value in scope):
-        raise Rejected(Reason.MALFORMED, f"after={text[:60]!r} is not the `next` of a page of this budget.")
+        raise Rejected(Reason.MALFORMED, f"after={text[:60]!r} is not the `next` of a page.")
     return Place(spent, tuple(scope))

@@ -297,6 +297,7 @@ class RepriceResult(TypedDict):
 class JobText(TypedDict):
     id: str
     kind: str
+    project: Annotated[str, Field(description="The project of the token that asked for it.")]
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     done: int
     total: Annotated[int, Field(description="0 until it is known.")]

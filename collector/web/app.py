@@ -9,7 +9,9 @@ from collector.web.operations import OPERATIONS
 from collector.web.routing import route, unrouted
 
 
-def web_app(gate: Gate, services: Services) -> Starlette:
-    """The application. `gate` decides who may ask."""
-    routes = [route(operation, services, gate) for operation in OPERATIONS]
-    return Starlette(routes=routes, exception_handlers={HTTPException: unrouted})
+def web_app(gate: Gate, services: Services, read_timeout: float) -> Starlette:
+    """The application. `gate` decides who may ask; a body has `read_timeout` seconds to arrive."""
+    routes = [route(operation, services, gate, read_timeout) for operation in OPERATIONS]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: unrouted})
+    app.router.redirect_slashes = False  # a path is one that is documented, or 404
+    return app

@@ -22,9 +22,11 @@ _CODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 
 
 def accepted_coding(accept_encoding: str) -> str:
-    """The coding to answer in; "" for none."""
+    """The coding to answer in, by the client's weights and then by ours; "" for none."""
     weights = dict(_weight(part) for part in accept_encoding.lower().split(",") if part.strip())
-    return next((coding for coding in _CODINGS if weights.get(coding, weights.get("*", 0.0)) > 0), "")
+    weighed = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in _CODINGS}
+    best = max(weighed, key=lambda coding: weighed[coding])
+    return best if weighed[best] > 0 else ""
 
 
 async def compressed(body: bytes, coding: str) -> bytes:

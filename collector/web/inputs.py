@@ -127,6 +127,7 @@ Attributes = Annotated[
         {"type": ["object", "null"], "additionalProperties": {"type": "string"}, "maxProperties": _MAX_ATTRIBUTES}
     ),
 ]
+Cursor = Annotated[str | None, BeforeValidator(lambda value: value or None)]
 Instant = Annotated[datetime, _read(_instant), WithJsonSchema(_TIME)]
 PageSize = Annotated[
     int, _read(_page_size), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE})
@@ -137,4 +138,4 @@ class Page(Input):
     """Lists come in pages: `limit` of them, after the `next` of the page before."""
 
     limit: PageSize = Field(100, description="How many at most.")
-    after: Text = Field(None, description="The `next` of the page before.")
+    after: Cursor = Field(None, description="The `next` of the page before; empty for the first.")

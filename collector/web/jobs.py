@@ -69,6 +69,7 @@ def _job(found: Job) -> JobText:
     return {
         "id": found.id,
         "kind": found.kind,
+        "project": found.project,
         "state": found.state.value,
         "done": found.done,
         "total": found.total,

@@ -24,6 +24,7 @@ FAILURES: Final[Mapping[int, str]] = {
     403: "The token lacks the scope.",
     404: "There is no such thing, or the token may not see it.",
     405: "The path does not take this method.",
+    408: "The body did not arrive in time.",
     413: f"The body is larger than {MAX_BODY_BYTES} bytes.",
     500: "A defect of spanmeter.",
     503: "Not now: the store does not answer, or too much is waiting.",
@@ -62,10 +63,10 @@ def parameters_of(operation: AnyOperation, schemas: "Schemas") -> list[_Json]:
 
 def failures(operation: AnyOperation) -> Iterable[int]:
     """Statuses of failures that an operation may answer, besides those it lists itself."""
-    yield from (400,) if _takes_input(operation) else ()
+    yield from (400,) if operation.scope or _takes_input(operation) else ()
     yield from (401, 403) if operation.scope else ()
     yield from operation.errors
-    yield from (413,) if operation.body_input else ()
+    yield from (408, 413) if operation.body_input else ()
     yield from (500, 503) if operation.scope else (500,)
 
 

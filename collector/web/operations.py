@@ -272,7 +272,8 @@ JOBS: Final[tuple[AnyOperation, ...]] = (
         path="/api/v1/jobs",
         scope=Scope.TRACES_READ,
         summary="Jobs, newest first.",
-        description="Those of the token's project that the token could have started. The latest are kept in memory, "
+        description="Those that the token could have started: of its own project, with `admin` of every one. "
+        "The latest are kept in memory, "
         "until the daemon stops.",
         handler=jobs.jobs,
         query_input=Page,

@@ -1,5 +1,6 @@
 """Requests in: bodies bounded in bytes and depth, numbers exact, and for each mistake a sentence."""
 
+import asyncio
 import difflib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,12 +21,17 @@ _MAX_SHOWN = 40
 _Model = TypeVar("_Model", bound=Input)
 
 
-async def json_object(request: Request) -> dict[str, object]:
+async def json_object(request: Request, seconds: float) -> dict[str, object]:
     """The body as an object; no body at all is an empty one. Numbers with a point come as Decimal.
 
-    Raises Rejected: TOO_LARGE beyond 64 KiB, MALFORMED for what is no JSON object or nests too deep.
+    Raises Rejected: SLOW when it has not arrived after so many `seconds`, TOO_LARGE beyond 64 KiB, MALFORMED for what
+    is no JSON object, TOO_DEEP; ClientDisconnect when the client goes.
     """
-    text = await _bounded(request)
+    try:
+        async with asyncio.timeout(seconds):
+            text = await _bounded(request)
+    except TimeoutError:
+        raise Rejected(Reason.SLOW, f"The body did not arrive within {seconds:g} s.") from None
     if not text:
         return {}
     try:
@@ -62,7 +68,8 @@ def known_only(values: Mapping[str, object], known: Collection[str], what: str =
         if name in known:
             continue
         close = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+        others = f"known are {', '.join(known)}." if known else "there is none here."
+        hint = f"did you mean {close[0]}?" if close else others
         raise Rejected(Reason.MALFORMED, f"{name[:100]!r} is not a known {what}; {hint}")
 
 
@@ -72,12 +79,13 @@ def _documented(model: type[Input]) -> Iterable[str]:
 
 def _sentence(error: ErrorDetails, model: type[Input]) -> str:
     name = str(error["loc"][0]) if error["loc"] else "The body"
-    if error["type"] == "missing" or (error["input"] is None and name in model.model_fields):
+    field = model.model_fields.get(name)
+    if error["type"] == "missing" or (error["input"] is None and field is not None and field.is_required()):
         examples = model.model_fields[name].examples or ()
         return f"{name} is required{''.join(f', for example {example}' for example in examples[:1])}."
     expected = {"string_type": "a string", "bool_type": "true or false"}.get(error["type"])
     if expected:
-        return f"{name} is {expected}, not {str(error['input'])[:_MAX_SHOWN]}."
+        return f"{name} is {expected}, not {json.dumps(error['input'], default=str)[:_MAX_SHOWN]}."
     return f"{name}: {error['msg']}."
 
 

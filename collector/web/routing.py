@@ -1,19 +1,20 @@
 """Operations as ASGI: callers are admitted by the operation's scope, here only, and every failure has one shape."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 import structlog
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from collector.admit.auth import Gate
-from collector.errors import Reason, Rejected, SpanmeterError
+from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal
 from collector.web.answers import Failure, FailureText
@@ -28,13 +29,13 @@ _ANYONE = Principal("anyone", "", frozenset())
 _Model = TypeVar("_Model", bound=Input)
 
 
-def route(operation: AnyOperation, services: Services, gate: Gate) -> Route:
-    """The operation behind its path and method."""
+def route(operation: AnyOperation, services: Services, gate: Gate, read_timeout: float) -> Route:
+    """The operation behind its path and method. A body has `read_timeout` seconds to arrive."""
     path = operation.path
     if operation.long_path:
         path = path.removesuffix("}") + ":path}"
     methods = None if operation.method == "ANY" else [operation.method]
-    return Route(path, _Endpoint(operation, services, gate), methods=methods)
+    return Route(path, _Endpoint(operation, services, gate, read_timeout), methods=methods)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -71,17 +72,24 @@ _DEFECT = answer(
 class _Endpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, operation: AnyOperation, services: Services, gate: Gate) -> None:
+    def __init__(self, operation: AnyOperation, services: Services, gate: Gate, read_timeout: float) -> None:
         self._operation = operation
+        self._read_timeout = read_timeout
         self._services = services
         self._gate = gate
         self._path = _reader(operation.path_input, "part of the path")
-        self._query = _reader(operation.query_input, "parameter")
+        self._query = _reader(_query_input(operation), "parameter")
         self._body = _reader(operation.body_input, "field")
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = await _response(await self._result(request), request)
+        try:
+            result = await self._result(request)
+        except ClientDisconnect:
+            return  # nobody waits for an answer
+        except asyncio.CancelledError:  # the server stops, and this request is the only thing that is cancelled
+            result = failed(Unavailable(Reason.STOPPING, "spanmeter is stopping; send the request again."))
+        response = await _response(result, request)
         await response(scope, receive, send)
 
     async def _result(self, request: Request) -> Result:
@@ -89,9 +97,20 @@ class _Endpoint:
             return await self._operation.handler(self._services, await self._call(request))
         except SpanmeterError as error:
             return failed(error)
+        except ClientDisconnect:
+            raise
         except Exception:  # a defect is answered in the one shape too, and logged
             log.exception("An operation failed.", operation=self._operation.name)
             return _DEFECT
+
+    def _parameters(self, request: Request) -> dict[str, object]:
+        """The query by name. Raises Rejected where one is given twice, but for gateways, who forward their clients'."""
+        values: dict[str, object] = dict(request.query_params)
+        given = [name for name, _ in request.query_params.multi_items()]
+        if len(given) > len(values) and self._operation.method != "ANY":
+            twice = next(name for name in given if given.count(name) > 1)
+            raise Rejected(Reason.MALFORMED, f"{twice[:100]!r} is given more than once.")
+        return values
 
     async def _call(self, request: Request) -> Call[Any, Any, Any]:
         scope = self._operation.scope
@@ -99,10 +118,17 @@ class _Endpoint:
         return Call(
             principal=principal,
             path=self._path(request.path_params) if self._path else None,
-            query=self._query(dict(request.query_params)) if self._query else None,
-            body=self._body(await json_object(request)) if self._body else None,
+            query=self._query(self._parameters(request)) if self._query else None,
+            body=self._body(await json_object(request, self._read_timeout)) if self._body else None,
             headers=request.headers,
         )
+
+
+def _query_input(operation: AnyOperation) -> type[Input] | None:
+    """What is read of the query: of the API's operations everything, so that none is passed over without a word."""
+    if operation.query_input is None and operation.scope is not None and operation.method != "ANY":
+        return Input
+    return operation.query_input
 
 
 def _reader(model: type[_Model] | None, what: str) -> Callable[[Mapping[str, object]], _Model] | None:

@@ -1,16 +1,19 @@
 """The table of operations against what the server does: routes, scopes, documents, failures, bodies, compression."""
 
+import asyncio
 import gzip
 import http.client
 import json
 import re
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from collector.admit.auth import hash_token
 from collector.config import DIMENSIONS
@@ -197,7 +200,85 @@ def test_small_answers_are_left_as_they_are(web: Web) -> None:
         ("zstd;q=0, *;q=0.1", "gzip"),
         ("gzip;q=high", ""),
         ("gzip ; q=0.1, , zstd", "zstd"),
+        ("zstd;q=0.1, gzip;q=0.9", "gzip"),
     ],
 )
 def test_what_a_client_accepts(accept: str, coding: str) -> None:
     assert accepted_coding(accept) == coding
+
+
+# -- what clients do wrong --------------------------------------------------------------------------------------------
+
+ADMIN = Scope.ADMIN.value
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "part"),
+    [
+        ("/api/v1/runs/xyz", 400, "is not a trace id"),
+        ("/api/v1/traces/null,null", 400, "is not a trace id"),
+        ("/api/v1/prices/unpriced?x=1", 400, "'x' is not a known parameter"),
+        ("/api/v1/jobs?limit=1&limit=2", 400, "'limit' is given more than once"),
+        ("/api/v1/jobs/", 404, "There is nothing at"),
+    ],
+)
+def test_a_wrong_path_or_query_is_a_sentence(web: Web, path: str, status: int, part: str) -> None:
+    answer = web.ask("GET", path, token=ADMIN)
+    assert answer.status == status
+    assert part in answer.body["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/budgets", "/api/v1/jobs"])
+def test_an_empty_cursor_is_the_first_page(web: Web, path: str) -> None:
+    assert web.ask("GET", f"{path}?after=", token=ADMIN).body == web.ask("GET", path, token=ADMIN).body
+
+
+def test_what_is_no_request_is_answered_in_the_shape_of_failures(web: Web) -> None:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=10) as client:
+        client.sendall(b"FOO /api/v1/runs HTTP/1.1\r\nhost: a\r\n\r\n")
+        head, _, body = client.makefile("rb").read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["error"]["reason"] == "malformed"
+
+
+def test_a_body_that_stalls_is_408_and_a_client_that_goes_is_no_defect(desk: Desk) -> None:
+    parts = services(desk.enforcement, desk.clock)
+    head = b"POST /api/v1/budgets/check HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{"
+    with capture_logs() as logs, serving(application(parts, read_timeout=0.2)) as web:
+        with socket.create_connection(("127.0.0.1", web.port), timeout=10) as client:
+            client.sendall(head)
+            assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+        with socket.create_connection(("127.0.0.1", web.port), timeout=10) as client:
+            client.sendall(head)
+        assert web.ask("GET", "/healthz").status == 200
+    parts.jobs.close()
+    assert not [line for line in logs if line["log_level"] == "error"]
+
+
+def test_a_request_that_a_stop_cuts_off_is_told_to_come_again(desk: Desk) -> None:
+    parts = services(desk.enforcement, desk.clock)
+    endpoint = next(
+        route.endpoint
+        for route in application(parts, read_timeout=60.0).routes
+        if isinstance(route, Route) and route.path == "/api/v1/budgets/check"
+    )
+    sent: list[dict[str, Any]] = []
+
+    async def never() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "query_string": b"", "path_params": {}}
+        task = asyncio.create_task(endpoint(scope, never, send))
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(run())
+    parts.jobs.close()
+    assert sent[0]["status"] == 503
+    assert json.loads(sent[1]["body"])["error"]["reason"] == "stopping"

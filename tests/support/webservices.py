@@ -53,6 +53,6 @@ def services(
     )
 
 
-def application(parts: Services, tokens: list[dict[str, Any]] | None = None) -> Starlette:
+def application(parts: Services, tokens: list[dict[str, Any]] | None = None, read_timeout: float = 10.0) -> Starlette:
     """The application; `tokens` as in the settings, by default none is needed."""
-    return web_app(Gate(AuthConfig.model_validate({"tokens": tokens or []})), parts)
+    return web_app(Gate(AuthConfig.model_validate({"tokens": tokens or []})), parts, read_timeout)

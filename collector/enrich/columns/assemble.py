@@ -11,7 +11,7 @@ from collector.enrich.billed.schema import SEEN_SCHEMA, ends
 from collector.enrich.columns import _columns as native
 from collector.enrich.columns.charges import STATUSES, Charges, Lines
 from collector.enrich.columns.reader import CALL, KINDS, FactColumns
-from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS, PARTS, SAME_COLUMNS
+from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS, PARTS, SAME_COLUMNS, array_of
 from collector.model.columns import ENRICHED_COLUMNS, MAP, MONEY, TEXT
 
 Array = np.ndarray[Any, Any]
@@ -57,7 +57,9 @@ def seen_columns(batch: pa.RecordBatch, facts: FactColumns) -> pa.RecordBatch:
         "Detail": detail,
         "Billed": pa.nulls(batch.num_rows, pa.bool_()),
     }
-    return pa.RecordBatch.from_arrays([_array(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA)
+    return pa.RecordBatch.from_arrays(
+        [array_of(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA
+    )
 
 
 def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.RecordBatch:
@@ -86,10 +88,6 @@ def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.
     added = [columns[column.name] for column in ENRICHED_COLUMNS]
     fields = [pa.field(column.name, array.type) for column, array in zip(ENRICHED_COLUMNS, added, strict=True)]
     return pa.RecordBatch.from_arrays([*batch.columns, *added], schema=pa.schema([*batch.schema, *fields]))
-
-
-def _array(values: Any, field: pa.Field) -> pa.Array:
-    return values if isinstance(values, pa.Array) else pa.array(values, field.type)
 
 
 def _text_array(facts: FactColumns, name: str) -> pa.Array:

@@ -1,6 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with what an exposed port needs: time and size limits for request heads and bodies."""
 
 import asyncio
+import json
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -91,6 +92,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             raise ValueError("the request head is too large")  # the parser turns it into a 400
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP request in the shape of every other failure, and close."""
+        body = json.dumps({"error": {"reason": "malformed", "message": msg}}).encode()
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+        self.transport.write(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)
+        self.transport.close()
 
     def _refuse_long_head(self) -> None:
         if self.transport.is_closing():
