@@ -1,4 +1,4 @@
-"""The command that judges a configuration, and shows what its budgets come to."""
+"""The command that checks a configuration, and shows what its budgets come to."""
 
 from collections.abc import Iterator
 
@@ -32,4 +32,4 @@ def _parts(budget: BudgetConfig) -> Iterator[str]:
     if budget.hard:
         yield "refuses runs beyond it"
     if budget.webhooks:
-        yield f"tells {', '.join(budget.webhooks)}"
+        yield f"notifies {', '.join(budget.webhooks)}"

@@ -29,7 +29,7 @@ def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add `webhooks` to the command's parser; `common` has the options every command takes."""
-    webhooks = commands.add_parser("webhooks", help="Who is told of events, and whether it worked.")
+    webhooks = commands.add_parser("webhooks", help="Who receives events, and whether it worked.")
     actions = webhooks.add_subparsers(required=True, metavar="COMMAND")
     listing = actions.add_parser("list", parents=[common], help="Endpoints, and the last deliveries.")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="deliveries to show; default: 20")

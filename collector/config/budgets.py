@@ -216,13 +216,13 @@ class BudgetConfig(Section):
     )
     warn_at: Annotated[
         tuple[Fraction, ...], BeforeValidator(_listed), Field(max_length=100), AfterValidator(_distinct)
-    ] = setting((0.8,), "Fractions of the limit that are told of.")
+    ] = setting((0.8,), "Fractions of the limit at which an event is sent.")
     hard: bool = setting(False, "Refuse further runs once the limit is reached.")
     unpriced: Literal["ignore", "warn", "block"] = setting(
         "warn", "A call without a known price: ignore it, warn, or block further runs."
     )
     webhooks: Annotated[tuple[Text, ...], BeforeValidator(_listed), AfterValidator(_distinct)] = setting(
-        (), "Which of `webhooks` are told."
+        (), "Which of `webhooks` receive its events."
     )
 
     @model_validator(mode="after")

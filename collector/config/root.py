@@ -72,7 +72,7 @@ class Config(Section):
     budgets: tuple[BudgetConfig, ...] = setting((), "What may be spent, on what, and when.", reloadable=True)
     enforcement: EnforcementConfig = section(EnforcementConfig, "Refusing runs.", reloadable=True)
     ledger: LedgerConfig = section(LedgerConfig, "The sums of what budgets have spent.")
-    webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Who may be told of events, by name.", reloadable=True)
+    webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Endpoints that receive events, by name.", reloadable=True)
     web: WebConfig = section(WebConfig, "The web port.")
     telemetry: TelemetryConfig = section(TelemetryConfig, "Logs.")
     shutdown_timeout: Duration = setting("20s", "Time SIGTERM gives to requests in flight and the drain.", gt=0)

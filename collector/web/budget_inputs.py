@@ -43,7 +43,7 @@ class RunInput(Input):
     def run(self, project: str) -> Run:
         """The run, of the token's project. Raises Rejected(MALFORMED) when it names another one itself."""
         if "project" in self.model_fields_set:
-            raise Rejected(Reason.MALFORMED, f"project cannot be said: it is your token's own, {project}.")
+            raise Rejected(Reason.MALFORMED, f"project cannot be stated: it is your token's own, {project}.")
         values: dict[str, str | None] = {name: getattr(self, name) for name in FIELDS}
         stated = {name: value for name, value in values.items() if value is not None}
         return Run(project, {**stated, **(self.attributes or {})}, Estimate(self.estimate_usd, self.estimate_tokens))

@@ -67,7 +67,7 @@ class Workers(Part):
         for worker in self._workers:
             worker.settings = settings
         self._running = asyncio.gather(*[worker.run() for worker in self._workers])
-        self._reclaiming = asyncio.create_task(self._reclaim_published(), name="adopt")
+        self._reclaiming = asyncio.create_task(self._reclaim_published(), name="reclaim")
         try:
             # All at once: clients reconnect to whoever listens first, and stay there.
             await self._all(worker.ready for worker in self._workers)

@@ -119,7 +119,7 @@ def test_scopes_and_projects_hold(web: Web) -> None:
         (b"\xff", "The body must be a JSON object."),
         (b'{"featur": "x"}', "'featur' is not a known field; did you mean feature?"),
         (b'{"zzzzzzz": 1}', "'zzzzzzz' is not a known field; known are service, environment, provider, model, agent,"),
-        (b'{"project": "other"}', "project cannot be said: it is your token's own, default."),
+        (b'{"project": "other"}', "project cannot be stated: it is your token's own, default."),
         (b'{"feature": 1}', "feature is a string, not 1."),
         (
             rb'{"feature": "a\ud800"}',

@@ -443,7 +443,7 @@ def test_check_config_shows_what_budgets_come_to(tmp_path: Path) -> None:
         "Budgets:",
         (
             "  support: 1,000.5 USD a month (Europe/Berlin) for each feature; model 'gpt-*' or 'o?'; "
-            "limits of their own: 1; warns at 50 %, 80 %; refuses runs beyond it; tells ops"
+            "limits of their own: 1; warns at 50 %, 80 %; refuses runs beyond it; notifies ops"
         ),
         "  all: 5,000,000 tokens in any 24h",
         "Webhooks:",
