@@ -194,7 +194,7 @@ def test_repricing_over_the_api(app: Starlette) -> None:
         ),
         ({"sinse": "2026-01-01"}, "'sinse' is not a known field; did you mean since?"),
         ({}, "since is required, for example 2026-11-01T00:00:00Z."),
-        ({"since": "2026-01-01", "dry_run": "no"}, "dry_run is true or false, not no."),
+        ({"since": "2026-01-01", "dry_run": "no"}, 'dry_run is true or false, not "no".'),
         ({"since": 1}, "since is a string, not 1."),
         ({"since": None}, "since is required, for example 2026-11-01T00:00:00Z."),
     ],

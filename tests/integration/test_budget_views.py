@@ -224,8 +224,8 @@ def test_without_the_store_the_states_are_still_told(desk: Desk, web: Web, answe
         ("?after=theirs", 400, "after='theirs' is not the `next` of a page."),
         ("?limt=1", 400, "'limt' is not a known parameter; did you mean limit?"),
         ("/users/day?usr=ann", 400, "'usr' is not a known parameter; did you mean user?"),
-        ("/users/day?after=xx", 400, "after='xx' is not the `next` of a page of this budget."),
-        ("/users/day?after=WzEsMl0", 400, "after='WzEsMl0' is not the `next` of a page of this budget."),
+        ("/users/day?after=xx", 400, "after='xx' is not the `next` of a page."),
+        ("/users/day?after=WzEsMl0", 400, "after='WzEsMl0' is not the `next` of a page."),
     ],
 )
 def test_mistakes_get_a_sentence(web: Web, path: str, status: int, sentence: str) -> None:
