@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Final
 
 import uvloop
@@ -16,9 +16,9 @@ from collector.cli import prices, reprice, webhooks
 from collector.cli.check import summary
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import common_options, config_of
+from collector.cli.store import store_lock
 from collector.config import render_example
 from collector.errors import ConfigError, SpanmeterError, StartError
-from collector.files import lock_directory
 from collector.model.clock import SystemClock
 from collector.model.principal import Scope
 from collector.runtime import configure_interpreter, keep_freed_memory
@@ -149,14 +149,8 @@ def _mint(options: argparse.Namespace) -> int:
 def _migrate(options: argparse.Namespace) -> int:
     config = config_of(options)
     set_up_logs("warning", config.telemetry.log_format)
-    lock = lock_directory(config.directory / "spool") if config.store.embedded else None
-    store = open_store(config.store, config.directory)
-    try:
+    with store_lock(config), closing(open_store(config.store, config.directory)) as store:
         applied = migrate(store, int(config.store.ttl))
-    finally:
-        store.close()
-        if lock is not None:
-            os.close(lock)
     for migration in applied:
         print(f"applied {migration.version:04} {migration.name}")
     print(f"The database {config.store.database} is up to date.")

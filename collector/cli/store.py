@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from collector.config import Config
 from collector.errors import StartError
@@ -11,22 +11,29 @@ from collector.store import Store, migrate, open_store
 
 
 @contextmanager
+def store_lock(config: Config) -> Iterator[None]:
+    """Keep a daemon from the embedded store. Raises StartError while one has it; a server needs no lock."""
+    if not config.store.embedded:
+        yield
+        return
+    lock = lock_directory(config.directory / "spool")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
 def own_store(config: Config) -> Iterator[Store | None]:
     """The store, opened here; None while a daemon has the embedded one. Raises StartError where there is none yet."""
     if config.store.embedded and not config.directory.is_dir():
         raise StartError(f"There is no store in {config.directory}; is this the right data directory?")
-    lock = None
-    if config.store.embedded:
+    with ExitStack() as stack:
         try:
-            lock = lock_directory(config.directory / "spool")
+            stack.enter_context(store_lock(config))
         except StartError:
             yield None
             return
-    store = open_store(config.store, config.directory)
-    try:
+        store = stack.enter_context(closing(open_store(config.store, config.directory)))
         migrate(store, int(config.store.ttl))
         yield store
-    finally:
-        store.close()
-        if lock is not None:
-            os.close(lock)
