@@ -1,0 +1,1 @@
+"""Stored spans as documents that leave: OTLP, JSON, a page, Markdown, files. Pure."""

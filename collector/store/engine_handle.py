@@ -1,0 +1,61 @@
+"""Handles on the embedded engine for statements of people, each used by one of them and then closed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_PREFIX = re.compile(r"(?:Code: \d+\. DB::Exception: )*Code: (\d+)\. DB::Exception: ", re.DOTALL)
+_NAME = re.compile(r"\(([A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*$")
+
+
+class EngineError(Exception):
+    """The engine refused a statement: ClickHouse's number and name of the error, and its text without these."""
+
+    def __init__(self, code: int, name: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.name, self.text = code, name, text
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a statement gave."""
+
+    rows: int
+    bytes: int
+    seconds: float
+
+
+class EngineHandle:
+    """Settings of a handle end with it. It belongs to one thread at a time; every method may raise EngineError."""
+
+    def __init__(self, path: str) -> None:
+        import chdb  # noqa: PLC0415 - the store has set its allocator and time zone before it is first loaded
+
+        self._connection = chdb.connect(path)
+
+    def text(self, statement: str, parameters: Mapping[str, str] | None = None) -> str:
+        """The result of a statement that names its own format."""
+        return bytes(self._run(statement, parameters).bytes()).decode()
+
+    def run(self, statement: str, parameters: Mapping[str, str] | None = None) -> Counts:
+        """Run a statement whose result goes elsewhere."""
+        result = self._run(statement, parameters)
+        return Counts(result.rows_read(), result.bytes_read(), result.elapsed())
+
+    def _run(self, statement: str, parameters: Mapping[str, str] | None) -> Any:
+        try:
+            return self._connection.query(statement, params=dict(parameters or {}))
+        except (RuntimeError, ValueError) as error:
+            raise _engine_error(str(error)) from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _engine_error(message: str) -> EngineError:
+    prefix = _PREFIX.search(message)
+    name = _NAME.search(message)
+    if not prefix or not name:
+        return EngineError(1002, "UNKNOWN_EXCEPTION", message.strip())
+    return EngineError(int(prefix[1]), name[1], message[prefix.end() : name.start()].strip())

@@ -1,0 +1,1 @@
+"""Runs as files: what a handler answers, and the documents for people."""

@@ -1,0 +1,121 @@
+"""Handler of the export of a run."""
+
+import asyncio
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import orjson
+import pyarrow as pa
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from collector.errors import Reason, Rejected
+from collector.exports.arrow import arrow_stream
+from collector.exports.document import run_document
+from collector.exports.otlp import otlp_request
+from collector.exports.otlp_json import otlp_json
+from collector.model.principal import Principal
+from collector.query.service import MAX_SPANS_OF_RUN, Query
+from collector.web.exports.html import html
+from collector.web.exports.markdown import markdown
+from collector.web.exports.view import Audience
+from collector.web.inputs import one_of
+from collector.web.operation import JSON, Call, Input, Result, Services
+from collector.web.runs import TracePath, found
+
+PROTOBUF: Final = "application/x-protobuf"
+HTML_TYPE: Final = "text/html; charset=utf-8"
+MARKDOWN_TYPE: Final = "text/markdown; charset=utf-8"
+ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
+OTHERS: Final = {PROTOBUF: bytes, ARROW_TYPE: bytes, HTML_TYPE: str, MARKDOWN_TYPE: str}
+
+
+class Format(StrEnum):
+    """What a run is exported as."""
+
+    JSON = "json"
+    OTLP = "otlp"
+    HTML = "html"
+    MD = "md"
+    ARROW = "arrow"
+
+
+class Encoding(StrEnum):
+    """Of OTLP."""
+
+    JSON = "json"
+    PROTO = "proto"
+
+
+class ExportQuery(Input):
+    format: Annotated[Format, one_of(Format)] = Field(
+        Format.JSON,
+        description="`json` is one document (docs/run-export.schema.json); `otlp` the request that would store the run "
+        "again, `html` a page in one file, `md` Markdown of at most 60,000 characters, `arrow` the rows of "
+        "`otel_traces`.",
+    )
+    audience: Annotated[Audience, one_of(Audience)] = Field(
+        Audience.TEAM, description="Of `html` and `md`: for a `client` they have no costs and no attributes."
+    )
+    encoding: Annotated[Encoding | None, one_of(Encoding)] = Field(
+        None, description="Of `otlp`: `json` or `proto`; by default as `Accept` says, else `json`."
+    )
+
+
+class OtlpTraces(TypedDict):
+    """An ExportTraceServiceRequest of OTLP, in its JSON encoding."""
+
+    resourceSpans: Annotated[list[dict[str, Any]], Field(description="As the protocol has them.")]
+
+
+async def export(services: Services, call: Call[TracePath, ExportQuery, None]) -> Result:
+    return await asyncio.to_thread(_export, services.query, call)
+
+
+def _export(query: Query, call: Call[TracePath, ExportQuery, None]) -> Result:
+    trace_id = call.path.trace_id.lower()
+    return _written(trace_id, _spans(query, call.principal, trace_id), call.query, _encoding(call))
+
+
+def _written(trace_id: str, spans: pa.Table, wanted: ExportQuery, encoding: Encoding) -> Result:
+    match wanted.format:
+        case Format.JSON:
+            return _file(orjson.dumps(run_document(spans)), f"{trace_id}.json", JSON)
+        case Format.HTML:
+            return _file(html(spans, wanted.audience), f"{trace_id}.html", HTML_TYPE)
+        case Format.MD:
+            return _file(markdown(spans, wanted.audience), f"{trace_id}.md", MARKDOWN_TYPE)
+        case Format.ARROW:
+            return _file(arrow_stream(spans), f"{trace_id}.arrow", ARROW_TYPE)
+        case Format.OTLP:
+            return _otlp(trace_id, spans, encoding)
+
+
+def _spans(query: Query, principal: Principal, trace_id: str) -> pa.Table:
+    """Every span of the run. Raises Rejected when there is none, or more than an answer holds."""
+    spans = found(query.trace(principal, trace_id), principal, trace_id)
+    if spans.num_rows == MAX_SPANS_OF_RUN:
+        raise Rejected(
+            Reason.TOO_LARGE,
+            f"The run has {MAX_SPANS_OF_RUN} spans or more, which is too many for one file; read its rows by SQL from "
+            "the table otel_traces.",
+        )
+    return spans
+
+
+def _encoding(call: Call[TracePath, ExportQuery, None]) -> Encoding:
+    if call.query.encoding:
+        return call.query.encoding
+    return Encoding.PROTO if PROTOBUF in call.headers.get("accept", "") else Encoding.JSON
+
+
+def _otlp(trace_id: str, spans: pa.Table, encoding: Encoding) -> Result:
+    request = otlp_request(spans)
+    if encoding is Encoding.PROTO:
+        return _file(request.SerializeToString(), f"{trace_id}.otlp.pb", PROTOBUF)
+    return _file(otlp_json(request), f"{trace_id}.otlp.json", JSON)
+
+
+def _file(body: bytes, name: str, media_type: str) -> Result:
+    headers = {"content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
+    return Result(body, headers=headers, media_type=media_type)

@@ -1,0 +1,75 @@
+"""A run as one HTML file that needs nothing else: no script, no request, every text escaped."""
+
+import base64
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from collector import __version__
+from collector.web.exports.view import MAX_SPANS, Audience, run_view
+from collector.web.pages import formats
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_MAX_TEXT: Final = 64 * 1024  # characters of each text
+# What HTML cannot hold, or would show as something else.
+_UNSHOWABLE: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def html(table: pa.Table, audience: Audience) -> bytes:
+    """The page of the run whose spans `table` has."""
+    view = run_view(table, audience, _MAX_TEXT)
+    style, style_hash = _style()
+    text = (
+        _environment()
+        .get_template("run.html")
+        .render(view=view, style=style, style_hash=style_hash, max_spans=MAX_SPANS, version=__version__)
+    )
+    return text.encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters.update(
+        {name: getattr(formats, name) for name in ("money", "duration", "count", "full_time", "plural")}
+    )
+    environment.filters["exact"] = exact
+    return environment
+
+
+def exact(text: str) -> Markup:
+    """A text for the inside of `<pre>`: lines end as they did, and what cannot be shown is a mark."""
+    shown = escape(_UNSHOWABLE.sub(_mark, text)).replace("\r", Markup("&#13;"))
+    return Markup("\n") + shown  # a parser drops the first line's end
+
+
+def _shown(value: object) -> object:
+    """What a template puts out, texts with marks for what cannot be shown."""
+    return _UNSHOWABLE.sub(_mark, value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _mark(found: re.Match[str]) -> str:
+    return f"\u27e8U+{ord(found[0]):04X}\u27e9"
+
+
+@cache
+def _style() -> tuple[Markup, str]:
+    """The style sheet, and its hash for the policy that allows no other."""
+    text = (_TEMPLATES / "run.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Markup(text), f"sha256-{digest}"  # noqa: S704 - our own file

@@ -1,0 +1,85 @@
+"""What a page is: a question of someone signed in, and the template that answers it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from starlette.requests import Request
+
+from collector.errors import Reason, Rejected
+from collector.model.principal import Principal
+from collector.web.operation import Services
+
+THEMES = ("light", "dark")
+ZONE_COOKIE, THEME_COOKIE = "spanmeter_zone", "spanmeter_theme"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One look at a page. `zone_name` is that of the IANA database."""
+
+    services: Services
+    principal: Principal
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    zone: tzinfo
+    zone_name: str
+    theme: str
+    url: str
+    now: int
+
+    def without(self, *names: str, **changed: str) -> str:
+        """The page's own address with other parameters: for links that keep the rest of what is asked."""
+        kept = {name: value for name, value in self.query.items() if name not in names and name not in changed}
+        return f"{self.url}?{urlencode({**kept, **changed})}" if kept or changed else self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A template with what it shows. `section` is the link of the head that is chosen; `modules` run in the browser."""
+
+    template: str
+    title: str
+    section: str = ""
+    context: Mapping[str, Any] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What is asked for is at another path."""
+
+    location: str
+
+
+Handler = Callable[[Asked], Awaitable[Shown | Moved]]
+
+
+def asked(request: Request, services: Services, principal: Principal, now: int) -> Asked:
+    """Raises Rejected(MALFORMED) for a time zone that there is not."""
+    name = request.query_params.get("tz") or request.cookies.get(ZONE_COOKIE) or "UTC"
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return Asked(
+        services=services,
+        principal=principal,
+        path=request.path_params,
+        query=dict(request.query_params),
+        zone=_zone(name, strict="tz" in request.query_params),
+        zone_name=name,
+        theme=theme if theme in THEMES else "",
+        url=request.url.path,
+        now=now,
+    )
+
+
+def _zone(name: str, *, strict: bool) -> tzinfo:
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        if strict:
+            raise Rejected(Reason.MALFORMED, f"There is no time zone {name[:60]!r}; Europe/Berlin is one.") from None
+        return UTC

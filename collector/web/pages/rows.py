@@ -1,0 +1,89 @@
+"""The rows of a waterfall for templates: words, numbers, and bars as parts of the run's time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from collector.model.facts import Kind
+from collector.runs.span import Span
+from collector.runs.waterfall import Waterfall
+from collector.web.pages import formats
+
+KINDS: Final = tuple(kind.value for kind in (Kind.AGENT, Kind.LLM, Kind.TOOL, Kind.EVAL, Kind.INTERNAL))
+_MAX_DETAIL: Final = 60
+_MIN_TEXTURE: Final = 0.6  # per cent of the run, under which a bar is drawn solid
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One row. `x` and `width` are parts of the time line, as attributes of SVG have them."""
+
+    span_id: str
+    level: int
+    kind: str
+    name: str
+    detail: str
+    error: str
+    duration: str
+    tokens: str
+    cost: str
+    exact_cost: str
+    is_sum: bool
+    x: str
+    width: str
+    thin: bool
+    critical: bool
+    start: str
+
+
+def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
+    """Those rows of a run."""
+    critical, rounds = set(run.critical_path), {at: number for number, at in enumerate(run.rounds, 1)}
+    begin, length = run.start, max(run.end - run.start, 1)
+    found = []
+    for at in shown:
+        row = run.rows[at]
+        span = row.span
+        is_sum = span.cost is None and run.costs_below[at] is not None and (row.depth == 0 or span.kind == Kind.AGENT)
+        cost = run.costs_below[at] if is_sum else span.cost
+        width = 100 * (span.end - span.start) / length
+        found.append(
+            Bar(
+                span_id=span.span_id,
+                level=row.depth + 1,
+                kind=span.kind,
+                name=title(span),
+                detail=_detail(span, rounds.get(at), orphan=row.parent < 0 and bool(span.parent_id)),
+                error=(run.messages.get(span.span_id, "") or "error")[:_MAX_DETAIL] if span.error else "",
+                duration=formats.duration(span.end - span.start),
+                tokens=formats.count(span.input_tokens) if span.input_tokens and not span.rolled_up else "",
+                cost="unpriced" if span.span_id in run.unpriced else formats.money(cost, decimals),
+                exact_cost=formats.exact(cost),
+                is_sum=is_sum,
+                x=f"{100 * (span.start - begin) / length:.4f}%",
+                width=f"{width:.4f}%",
+                thin=width < _MIN_TEXTURE,
+                critical=at in critical,
+                start=formats.duration(span.start - begin),
+            )
+        )
+    return found
+
+
+def legend(run: Waterfall) -> list[tuple[str, int]]:
+    """Each kind there is, and how many spans are of it."""
+    counts = {kind: len(run.of_kind(Kind(kind))) for kind in KINDS}
+    return [(kind, number) for kind, number in counts.items() if number]
+
+
+def title(span: Span) -> str:
+    """What a row is called: a tool and an agent by their own names."""
+    own = {Kind.TOOL.value: span.tool_name, Kind.AGENT.value: span.agent_name}.get(span.kind, "")
+    return own or span.name or "(no name)"
+
+
+def _detail(span: Span, number: int | None, *, orphan: bool) -> str:
+    parts = [f"round {number}"] if number else []
+    parts += ["same call reported above"] if span.rolled_up and span.kind == Kind.LLM else []
+    parts += ["parent not received"] if orphan else []
+    return ", ".join(parts)

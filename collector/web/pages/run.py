@@ -1,0 +1,147 @@
+"""The page of one run: what it did, in which order, for how much."""
+
+import asyncio
+from typing import Any, Final
+
+from collector.model.facts import Kind
+from collector.query.spans import MAX_SPANS
+from collector.runs.waterfall import Waterfall
+from collector.web.pages import formats
+from collector.web.pages.page import Asked, Shown
+from collector.web.pages.rows import bars, legend
+from collector.web.pages.run_views import run_view
+from collector.web.run_spans import waterfall_of
+
+_RUNNING_NS: Final = 5 * 60 * 10**9  # a run whose last span came longer ago is not in flight any more
+_PAGE: Final = 500  # rows without scripts
+_FIRST: Final = 60  # rows that stand there until the script has drawn all of them
+VIEWS: Final = (
+    ("waterfall", "Waterfall"),
+    ("conversation", "Conversation"),
+    ("rounds", "Rounds"),
+    ("prompt", "Prompt"),
+    ("tools", "Tools"),
+    ("json", "JSON"),
+)
+
+
+async def page(asked: Asked) -> Shown:
+    return await asyncio.to_thread(_page, asked)
+
+
+def load(asked: Asked) -> tuple[Waterfall, bool]:
+    """The run asked for, and whether it has more spans than are shown. Raises Rejected when there is none."""
+    return waterfall_of(asked.services.query, asked.principal, asked.path["trace_id"])
+
+
+def _page(asked: Asked) -> Shown:
+    run, truncated = load(asked)
+    view = asked.query.get("view", "waterfall")
+    context = {
+        **head(asked, run),
+        "view": view,
+        "views": VIEWS,
+        "truncated": truncated,
+        "max_spans": MAX_SPANS,
+    }
+    if view not in dict(VIEWS) or view == "waterfall":
+        return Shown(
+            "run.html", _name(run), "Runs", {**context, "view": "waterfall", **_waterfall(asked, run)}, ("run",)
+        )
+    return Shown(f"run_{view}.html", _name(run), "Runs", {**context, **run_view(asked, run, view)}, ("views",))
+
+
+def head(asked: Asked, run: Waterfall) -> dict[str, Any]:
+    """What every view of a run begins with."""
+    trace_id = asked.path["trace_id"].lower()
+    spans = [row.span for row in run.rows]
+    dearest = max((at for at, span in enumerate(spans) if span.cost), key=lambda at: spans[at].cost or 0, default=None)
+    errors = run.errors
+    first_error = min(errors, key=lambda at: spans[at].start, default=None)
+    tools = run.of_kind(Kind.TOOL)
+    slowest = max(tools, key=lambda at: spans[at].end - spans[at].start, default=None)
+    cached = run.counted("cache_read_tokens")
+    return {
+        "trace_id": trace_id,
+        "name": _name(run),
+        "state": state(run, asked.now),
+        "start": run.start,
+        "duration": run.end - run.start,
+        "cost": run.cost,
+        "tokens_in": run.counted("input_tokens"),
+        "tokens_cached": cached,
+        "tokens_out": run.counted("output_tokens"),
+        "rounds": len(run.rounds),
+        "tool_calls": len(tools),
+        "spans": len(spans),
+        "errors": len(errors),
+        "unpriced": len(run.unpriced),
+        "models": run.models,
+        "features": run.features,
+        "users": run.users,
+        "services": run.services,
+        "conversations": run.conversations,
+        "orphans": len(run.orphans),
+        "content_expired": run.content_expired,
+        "base": f"/runs/{trace_id}",
+        "jumps": {
+            "dearest": None
+            if dearest is None
+            else (spans[dearest].span_id, formats.money(spans[dearest].cost), formats.exact(spans[dearest].cost)),
+            "error": None
+            if first_error is None
+            else (spans[first_error].span_id, f"at {formats.duration(spans[first_error].start - run.start)}"),
+            "slowest": None
+            if slowest is None
+            else (spans[slowest].span_id, formats.duration(spans[slowest].end - spans[slowest].start)),
+        },
+    }
+
+
+def state(run: Waterfall, now: int) -> tuple[str, str]:
+    """A word for how the run stands, as a class and in words."""
+    failed = formats.plural(len(run.errors), "error")
+    if not run.complete:
+        if now - run.received < _RUNNING_NS:
+            return "running", f"incomplete, last span {formats.ago((now - run.received) / 1e9)}"
+        return "warn", "incomplete"
+    if run.root.error:
+        return "error", "error" if len(run.errors) < 2 else failed
+    return ("warn", f"done, {failed}") if run.errors else ("ok", "done")
+
+
+def _name(run: Waterfall) -> str:
+    return run.root.agent_name or run.root.name or "run"
+
+
+def _waterfall(asked: Asked, run: Waterfall) -> dict[str, Any]:
+    kinds = [kind for kind in asked.query.get("kinds", "").split(",") if kind]
+    chosen = [at for at, row in enumerate(run.rows) if not kinds or row.span.kind in kinds]
+    if asked.query.get("only") == "errors":
+        chosen = [at for at in chosen if run.rows[at].span.error]
+    begin = _number(asked.query.get("row", ""), len(chosen))
+    shown = chosen[begin : begin + _PAGE]
+    decimals = formats.decimals_of(row.span.cost for row in run.rows)
+    drawn = bars(run, shown, decimals)
+    return {
+        "first_rows": drawn[:_FIRST],
+        "other_rows": drawn[_FIRST:],
+        "legend": legend(run),
+        "critical": len(run.critical_path),
+        "axis": [
+            (formats.duration(mark) if mark else "0", f"{100 * mark / max(run.end - run.start, 1):.3f}%")
+            for mark in formats.steps(run.end - run.start, 6)
+        ],
+        "decimals": decimals,
+        "shown_from": begin + 1,
+        "shown_to": begin + len(shown),
+        "matching": len(chosen),
+        "next_row": begin + _PAGE if begin + _PAGE < len(chosen) else None,
+        "previous_row": max(0, begin - _PAGE) if begin else None,
+        "kinds": kinds,
+        "selected": asked.query.get("span", ""),
+    }
+
+
+def _number(text: str, most: int) -> int:
+    return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 9 else 0

@@ -1,0 +1,258 @@
+"""The views of a run beside its waterfall: conversation, rounds, prompt, tools, JSON."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final
+
+from collector.model.facts import Kind
+from collector.runs import Action, Round, Run, SystemPrompt, prompts_of, read_spans, run_of
+from collector.runs.conversation import Turn, conversation
+from collector.runs.waterfall import Waterfall
+from collector.web.pages import formats
+from collector.web.pages.page import Asked
+
+_PAGE: Final = 200  # rounds
+_MAX_PART: Final = 4000
+_MAX_LINE: Final = 160
+_MAX_DIFF_LINES: Final = 20_000
+
+
+def run_view(asked: Asked, run: Waterfall, view: str) -> Mapping[str, Any]:
+    """What the template of a view shows."""
+    whole = run_of(read_spans(asked.services.query.run_spans(asked.principal, asked.path["trace_id"])))
+    return {"conversation": _conversation, "rounds": _rounds, "prompt": _prompt, "tools": _tools, "json": _json}[view](
+        asked, run, whole
+    )
+
+
+# -- conversation -----------------------------------------------------------------------------------------------------
+
+
+def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
+    turns = conversation(whole.rounds)
+    begin, pager = _page(asked, len(turns))
+    decimals = _decimals(whole.rounds)
+    called = {tool.name: tool.count for tool in whole.tools}
+    costs = [turn.round.cost for turn in turns]
+    dearest = max((cost for cost in costs if cost is not None), default=Decimal(0))
+    return {
+        "turns": [_turn(run, turn, decimals) for turn in turns[begin : begin + _PAGE]],
+        "messages": sum(len(turn.fresh) + len(turn.answer) for turn in turns),
+        "sent": sum(len(turn.round.messages.input) for turn in turns),
+        "by_round": [
+            {
+                "number": turn.round.number,
+                "owner": _owner(run, turn.round),
+                "cost": formats.money(turn.round.cost, decimals),
+                "share": f"{float(100 * (turn.round.cost or 0) / dearest) if dearest else 0:.1f}%",
+            }
+            for turn in turns
+            if turn.round.number
+        ][:_PAGE],
+        "total_cost": formats.money(whole.cost, decimals),
+        "called": called,
+        **pager,
+    }
+
+
+def _turn(run: Waterfall, turn: Turn, decimals: int) -> dict[str, Any]:
+    each = turn.round
+    span = each.call.span if each.call else None
+    return {
+        "number": each.number,
+        "owner": _owner(run, each),
+        "span_id": span.span_id if span else "",
+        "repeated": turn.repeated,
+        "fresh": [{"role": message.role, "parts": _parts(message.parts)} for message in turn.fresh if message.parts],
+        "answer": [part for message in turn.answer for part in _parts(message.parts)],
+        "actions": [_action(action) for action in turn.actions],
+        "unanswered": [
+            {"name": call.name, "arguments": _cut(call.arguments), "result": _cut(found.text) if found else None}
+            for call, found in turn.unanswered
+        ],
+        "cost": formats.money(each.cost, decimals),
+        "exact_cost": formats.exact(each.cost),
+        "tokens": f"{formats.count(each.input_tokens)} › {formats.count(each.output_tokens)}" if span else "",
+        "duration": formats.duration(span.end - span.start) if span else "",
+        "failed": bool(span and span.error),
+        "error": run.messages.get(span.span_id, "") if span else "",
+    }
+
+
+def _parts(parts: Sequence[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": part.kind,
+            "text": part.text[:_MAX_PART] if part.kind in {"text", "reasoning"} else part.text[:_MAX_LINE],
+            "characters": len(part.text),
+            "shown": min(len(part.text), _MAX_PART if part.kind in {"text", "reasoning"} else _MAX_LINE),
+        }
+        for part in parts
+    ]
+
+
+def _action(action: Action) -> dict[str, Any]:
+    span = action.span
+    return {
+        "kind": span.kind,
+        "name": action.name,
+        "span_id": span.span_id,
+        "arguments": _cut(action.arguments),
+        "result": _cut(action.result),
+        "error": action.error,
+        "duration": formats.duration(span.end - span.start),
+    }
+
+
+def _cut(text: str) -> dict[str, Any]:
+    """A line of a text, and how long the whole is."""
+    return {"text": text[:_MAX_LINE], "characters": len(text), "cut": len(text) > _MAX_LINE}
+
+
+def _owner(run: Waterfall, each: Round) -> str:
+    """The agent or tool the round is of, where it is not the run's own."""
+    at = run.positions.get(each.owner)
+    if at is None or run.rows[at].parent < 0:
+        return ""
+    span = run.rows[at].span
+    return span.agent_name or span.tool_name or span.name
+
+
+# -- rounds -----------------------------------------------------------------------------------------------------------
+
+
+def _rounds(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
+    begin, pager = _page(asked, len(whole.rounds))
+    decimals = _decimals(whole.rounds)
+    rows, spent = [], Decimal(0)
+    for at, each in enumerate(whole.rounds):
+        spent += each.cost or 0
+        if begin <= at < begin + _PAGE:
+            span = each.call.span if each.call else None
+            rows.append(
+                {
+                    "number": each.number,
+                    "owner": _owner(run, each),
+                    "span_id": span.span_id if span else "",
+                    "model": each.answered_model or each.requested_model,
+                    "finish_reason": each.finish_reason,
+                    "input_tokens": formats.count(each.input_tokens) if span else "",
+                    "output_tokens": formats.count(each.output_tokens) if span else "",
+                    "cost": formats.money(each.cost, decimals),
+                    "exact_cost": formats.exact(each.cost),
+                    "running": formats.money(spent, decimals),
+                    "duration": formats.duration(span.end - span.start) if span else "",
+                    "actions": [_action(action) for action in each.actions],
+                }
+            )
+    return {"round_rows": rows, "total_cost": formats.money(whole.cost, decimals), **pager}
+
+
+# -- prompt -----------------------------------------------------------------------------------------------------------
+
+
+def _prompt(_: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
+    changes = prompts_of(whole.rounds)
+    if not changes and whole.system_prompt:
+        changes = [(0, whole.system_prompt)]
+    numbered = {each.number: _owner(run, each) for each in whole.rounds}
+    first = changes[0][1] if changes else None
+    return {
+        "prompt": first,
+        "prompt_bytes": len(first.text.encode("utf-8", "replace")) if first else 0,
+        "prompt_lines": first.text.count("\n") + 1 if first else 0,
+        "changes": [
+            {"number": number, "owner": numbered.get(number, ""), "lines": _difference(before, after)}
+            for (_, before), (number, after) in pairwise(changes)
+        ],
+    }
+
+
+def _difference(before: SystemPrompt, after: SystemPrompt) -> list[tuple[str, str]]:
+    return difference(before.text, after.text)
+
+
+def difference(before: str, after: str) -> list[tuple[str, str]]:
+    """Lines as `-`, `+` and ` `, `…` for equal ones that are left out; one sentence for texts that are too long."""
+    old, new = before.splitlines(), after.splitlines()
+    if len(old) + len(new) > _MAX_DIFF_LINES:
+        return [("!", f"More than {_MAX_DIFF_LINES:,} lines: they are not compared here.")]
+    found: list[tuple[str, str]] = []
+    for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(2):
+        if found:
+            found.append(("…", ""))
+        for kind, begin, end, new_begin, new_end in group:
+            if kind == "equal":
+                found += [(" ", line) for line in old[begin:end]]
+            else:
+                found += [("-", line) for line in old[begin:end]] + [("+", line) for line in new[new_begin:new_end]]
+    return found
+
+
+# -- tools, JSON ------------------------------------------------------------------------------------------------------
+
+
+def _tools(_: Asked, __: Waterfall, whole: Run) -> dict[str, Any]:
+    spans: dict[str, list[Action]] = {}
+    for each in whole.rounds:
+        for action in each.actions:
+            if action.span.kind == Kind.TOOL:
+                for name in {action.name, action.asked.name if action.asked else action.name}:
+                    spans.setdefault(name, []).append(action)
+    rows = []
+    for tool in sorted(whole.tools, key=lambda tool: -tool.count):
+        ran = spans.get(tool.name, [])
+        lengths = [action.span.end - action.span.start for action in ran]
+        rows.append(
+            {
+                "name": tool.name,
+                "description": tool.description,
+                "schema": tool.schema[:_MAX_PART],
+                "schema_cut": len(tool.schema) > _MAX_PART,
+                "calls": tool.count,
+                "errors": sum(action.error for action in ran),
+                "p50": formats.duration(median(lengths)) if lengths else "",
+                "longest": formats.duration(max(lengths)) if lengths else "",
+                "span_id": ran[0].span.span_id if ran else "",
+            }
+        )
+    return {"tools": rows, "offered": len(rows), "called_tools": sum(tool.count > 0 for tool in whole.tools)}
+
+
+def _json(asked: Asked, _: Waterfall, __: Run) -> dict[str, Any]:
+    trace_id = asked.path["trace_id"].lower()
+    return {
+        "documents": [
+            (f"/api/v1/runs/{trace_id}/export", "Export", "all of it in one document with a published schema"),
+            (f"/api/v1/runs/{trace_id}/export?format=otlp", "Export as OTLP", "any receiver of OTLP has the run again"),
+            (f"/api/v1/runs/{trace_id}/export?format=html", "Export as a page", "one file to hand on"),
+            (
+                f"/api/v1/runs/{trace_id}/export?format=html&audience=client",
+                "Export as a page for a client",
+                "without costs and attributes",
+            ),
+            (f"/api/v1/runs/{trace_id}/export?format=md", "Export as Markdown", "for an issue"),
+            (f"/api/v1/runs/{trace_id}", "The run", "rounds with their actions, system prompt, tools, cost"),
+            (f"/api/v1/runs/{trace_id}/spans", "Its spans in columns", "what the waterfall is drawn from"),
+            (f"/api/v1/traces/{trace_id}", "Every span as it is stored", "all columns of the table, content included"),
+        ]
+    }
+
+
+def _decimals(rounds: Sequence[Round]) -> int:
+    return formats.decimals_of(each.cost for each in rounds)
+
+
+def _page(asked: Asked, number: int) -> tuple[int, dict[str, Any]]:
+    text = asked.query.get("from", "")
+    begin = min(int(text), number) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    return begin, {
+        "from_round": begin,
+        "all_rounds": number,
+        "to_round": min(begin + _PAGE, number),
+        "later": asked.without("from", **{"from": str(begin + _PAGE)}) if begin + _PAGE < number else "",
+        "earlier": asked.without("from", **{"from": str(max(0, begin - _PAGE))}) if begin else "",
+    }

@@ -1,0 +1,273 @@
+"""The list of runs: figures of the time that is asked for beside the time before, facets, and a page of the runs."""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from collector.model.money import usd
+from collector.query.run_filter import RunStatus
+from collector.query.run_rows import FacetCount, Kpis, KpiWindows, RunRow
+from collector.query.titles import title_of
+from collector.web.pages import formats
+from collector.web.pages.page import Asked, Moved, Shown
+from collector.web.pages.periods import Period, period_of
+from collector.web.reading import reader
+from collector.web.run_inputs import RunsQuery, key_text
+
+_PAGE: Final = 50
+_STEPS: Final = 24
+_SHOWN_VALUES: Final = 8
+_TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}\Z")
+_RUNNING_NS: Final = 5 * 60 * 10**9
+_OWN: Final = frozenset({"q", "last", "tz", "month"})
+_READ: Final = reader(RunsQuery, "parameter")
+FACETS: Final = {
+    "status": "Status",
+    "agent": "Agent",
+    "model": "Model",
+    "feature": "Feature",
+    "service": "Service",
+}
+STATUSES: Final = {
+    RunStatus.OK.value: "done",
+    RunStatus.ERRORS.value: "done, errors",
+    RunStatus.FAILED.value: "error",
+    RunStatus.INCOMPLETE.value: "incomplete",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """A figure: its value, how it differs from the one before, and a line through its steps."""
+
+    label: str
+    value: str
+    change: str = ""
+    before: str = ""
+    line: str = ""
+    last: tuple[str, str] | None = None
+    title: str = ""
+    kind: str = ""
+
+
+async def page(asked: Asked) -> Shown | Moved:
+    return await asyncio.to_thread(_page, asked)
+
+
+def _page(asked: Asked) -> Shown | Moved:
+    text = asked.query.get("q", "").strip()
+    if _TRACE_ID.match(text):
+        return Moved(f"/runs/{text.lower()}")
+    period = period_of(asked)
+    query = _READ(_given(asked, period, text))
+    wanted = query.wanted()
+    ask = asked.services.query
+    found = ask.kpis(asked.principal, query.asked(), steps=_STEPS)
+    if not found.window.runs and not filters_of(asked) and not ask.search(asked.principal, _anything()).runs:
+        return _first_visit(asked)
+    runs = ask.search(asked.principal, wanted)
+    titles = ask.inputs(asked.principal, runs.runs)
+    facets = ask.facets(asked.principal, query.asked())
+    after = key_text(runs.next)
+    context = {
+        "kpis": _kpis(found, period),
+        "facets": _facets(asked, facets),
+        "rows": rows_of(asked, runs.runs, titles),
+        "total": found.window.runs,
+        "period": period,
+        "filters": filters_of(asked),
+        "older": asked.without(after=after) if after else "",
+        "first_page": asked.without("after") if "after" in asked.query else "",
+        "sort": query.sort.value,
+        "ascending": query.order.value == "asc",
+        "sorts": {
+            name: asked.without("after", sort=name, order="asc" if _is_descending(query, name) else "desc")
+            for name in ("start", "duration", "tokens", "cost")
+        },
+    }
+    return Shown("runs.html", "Runs", "Runs", context, ("runs",))
+
+
+def _is_descending(query: RunsQuery, name: str) -> bool:
+    return query.sort.value == name and query.order.value == "desc"
+
+
+def _given(asked: Asked, period: Period, text: str) -> dict[str, object]:
+    given: dict[str, object] = {name: value for name, value in asked.query.items() if name not in _OWN and value}
+    given |= {"since": period.since_text, "until": period.until_text, "limit": str(_PAGE)}
+    return given | ({"text": text} if text else {})
+
+
+def _anything() -> Any:
+    return _READ({"since": "1971-01-01", "limit": "1"}).wanted()
+
+
+def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
+    """What narrows the list: a name, its value, and the address without it."""
+    known = ("q", *FACETS, "user", "conversation", "text", "attribute")
+    known += ("min_cost", "max_cost", "min_seconds", "max_seconds", "min_tokens", "max_tokens")
+    labels = {"q": "text", "min_cost": "cost from $", "max_cost": "cost up to $"}
+    return [
+        (labels.get(name, name.replace("_", " ")), asked.query[name], asked.without(name, "after"))
+        for name in known
+        if asked.query.get(name)
+    ]
+
+
+def rows_of(asked: Asked, runs: Sequence[RunRow], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of a table of runs."""
+    decimals = formats.decimals_of(usd(run.cost) for run in runs if run.cost is not None)
+    longest = max((run.duration for run in runs), default=0)
+    return [_row(asked, run, title_of(titles.get(run.trace_id, "")), decimals, longest) for run in runs]
+
+
+def _row(asked: Asked, run: RunRow, title: str, decimals: int, longest: int) -> dict[str, Any]:
+    cost = None if run.cost is None else usd(run.cost)
+    return {
+        "trace_id": run.trace_id,
+        "order": run.start // 1000,  # microseconds, which a browser's numbers hold
+        "state": state_of(run, asked.now),
+        "start": formats.short_time(run.start, asked.now, asked.zone),
+        "full_start": formats.full_time(run.start, asked.zone),
+        "name": run.agent_name or run.root_name or "(no name)",
+        "title": title,
+        "models": ", ".join(run.models),
+        "duration": formats.duration(run.duration),
+        "share": f"{100 * run.duration / max(longest, 1):.2f}%",
+        "input_tokens": formats.count(run.input_tokens),
+        "output_tokens": formats.count(run.output_tokens),
+        "cost": "unpriced" if run.unpriced_calls and cost is None else formats.money(cost, decimals),
+        "exact_cost": formats.exact(cost),
+        "unpriced": run.unpriced_calls,
+        "feature": run.feature,
+        "user": run.user_id,
+        "last": formats.ago((asked.now - run.last_received) / 1e9) if run.status is RunStatus.INCOMPLETE else "",
+    }
+
+
+def state_of(run: RunRow, now: int) -> tuple[str, str]:
+    """A class and a word."""
+    if run.status is RunStatus.INCOMPLETE:
+        return ("running", "running") if now - run.last_received < _RUNNING_NS else ("warn", "incomplete")
+    return {
+        RunStatus.OK: ("ok", "done"),
+        RunStatus.ERRORS: ("warn", formats.plural(run.errors, "error")),
+        RunStatus.FAILED: ("error", "error"),
+    }[run.status]
+
+
+# -- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _kpis(found: KpiWindows, period: Period) -> list[Kpi]:
+    now, before, steps = found.window, found.other, [one for _, one in found.steps]
+    cost, past = (usd(one.cost or 0) for one in (now, before))
+    compared = before.runs > 0 and period.compares
+
+    def kpi(label: str, value: str, old: str, read: Callable[[Kpis], float], change: str = "", **more: Any) -> Kpi:
+        points, last = _line([read(one) for one in steps])
+        shown = change or _change(read(now), read(before))
+        return Kpi(label, value, shown if compared else "", f"was {old}" if compared else "", points, last, **more)
+
+    return [
+        kpi(
+            "Cost",
+            formats.money(cost) if now.cost is not None else "–",
+            formats.money(past),
+            lambda one: float(usd(one.cost or 0)),
+            title=formats.exact(cost),
+            kind="first",
+        ),
+        kpi("Runs", formats.count(now.runs), formats.count(before.runs), lambda one: one.runs),
+        kpi(
+            "Error rate",
+            formats.percent(_rate(now)),
+            formats.percent(_rate(before)),
+            _rate,
+            formats.signed(f"{100 * (_rate(now) - _rate(before)):.1f} pt".replace("-", "−")),
+        ),
+        kpi(
+            "Duration p50",
+            formats.duration(now.duration.p50),
+            formats.duration(before.duration.p50),
+            lambda one: one.duration.p50,
+        ),
+        kpi(
+            "Duration p95",
+            formats.duration(now.duration.p95),
+            formats.duration(before.duration.p95),
+            lambda one: one.duration.p95,
+        ),
+        kpi("Tokens in", formats.count(now.input_tokens), formats.count(before.input_tokens), lambda k: k.input_tokens),
+        kpi(
+            "Tokens out",
+            formats.count(now.output_tokens),
+            formats.count(before.output_tokens),
+            lambda one: one.output_tokens,
+        ),
+        kpi(
+            "Unpriced calls",
+            formats.count(now.unpriced_calls),
+            formats.count(before.unpriced_calls),
+            lambda one: one.unpriced_calls,
+            formats.signed(formats.count(now.unpriced_calls - before.unpriced_calls).replace("-", "−")),
+            kind="warn" if now.unpriced_calls else "",
+        ),
+    ]
+
+
+def _rate(one: Kpis) -> float:
+    return one.failed_runs / one.runs if one.runs else 0.0
+
+
+def _change(now: float, before: float) -> str:
+    if not before:
+        return ""
+    change = 100 * (now - before) / before
+    shown = f"{abs(change):,.0f}" if abs(change) >= 100 else f"{abs(change):.1f}"
+    return f"{'+' if change >= 0 else '−'}{shown} %"
+
+
+def _line(values: Sequence[float]) -> tuple[str, tuple[str, str] | None]:
+    """The points of a sparkline in a box of 100 by 18, and its last one."""
+    top = max(values, default=0)
+    if len(values) < 2 or not top:
+        return "", None
+    points = [
+        (f"{100 * at / (len(values) - 1):.1f}", f"{17 - 15 * value / top:.1f}") for at, value in enumerate(values)
+    ]
+    return " ".join(",".join(point) for point in points), points[-1]
+
+
+# -- facets -----------------------------------------------------------------------------------------------------------
+
+
+def _facets(asked: Asked, facets: Mapping[str, Sequence[FacetCount]]) -> list[dict[str, Any]]:
+    found = []
+    for name, label in FACETS.items():
+        chosen = asked.query.get(name, "")
+        values = [
+            {
+                "label": STATUSES.get(one.value, one.value) if name == "status" else one.value,
+                "runs": formats.count(one.runs),
+                "chosen": one.value == chosen,
+                "link": asked.without(name, "after")
+                if one.value == chosen
+                else asked.without("after", **{name: one.value}),
+            }
+            for one in facets.get(name, ())
+            if one.value
+        ]
+        if values:
+            found.append({"label": label, "values": values[:_SHOWN_VALUES], "more": values[_SHOWN_VALUES:]})
+    return found
+
+
+# -- an empty store ---------------------------------------------------------------------------------------------------
+
+
+def _first_visit(asked: Asked) -> Shown:
+    facts = asked.services.facts() if asked.services.facts else None
+    return Shown("first_visit.html", "No runs yet", "Runs", {"facts": facts, "since": asked.now}, ("first_visit",))

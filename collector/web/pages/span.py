@@ -1,0 +1,149 @@
+"""The page of one span, which is also the drawer of a run: facts, receipt, and its texts."""
+
+import asyncio
+import json
+from typing import Any, Final
+
+from collector.enrich.receipt import Receipt, amount_text, rate_text, receipt, unpriced_because
+from collector.model.facts import Kind
+from collector.model.money import usd_text
+from collector.query.spans import Side
+from collector.runs import Messages, messages, read_spans
+from collector.runs.waterfall import Waterfall
+from collector.web.pages import formats
+from collector.web.pages.page import Asked, Shown
+from collector.web.pages.rows import title
+from collector.web.pages.run import VIEWS, head, load
+from collector.web.run_spans import SpanPath, no_span, span_json
+from collector.web.span_answers import SpanAnswer
+
+_MAX_MESSAGES_BYTES: Final = 256 * 1024  # a longer conversation is read as it was sent
+PREVIEW_BYTES: Final = 64 * 1024
+_BUCKETS: Final = {
+    "input": "input",
+    "cache_read": "cache read",
+    "cache_write": "cache write, 5 min",
+    "cache_write_1h": "cache write, 1 h",
+    "output": "output",
+    "reasoning": "output, reasoning",
+    "request": "request",
+    "time": "time",
+}
+
+
+async def page(asked: Asked) -> Shown:
+    return await asyncio.to_thread(_page, asked)
+
+
+def _page(asked: Asked) -> Shown:
+    context = about(asked, asked.path["span_id"])
+    run, _ = load(asked)
+    context |= head(asked, run) | {"span_id": asked.path["span_id"], "view": "", "views": VIEWS}
+    context |= _place(run, asked.path["span_id"])
+    name = context["span"]["title"]
+    return Shown("span.html", name, "Runs", context, ("span_page",))
+
+
+def about(asked: Asked, span_id: str) -> dict[str, Any]:
+    """What the template of a span shows. Raises Rejected when there is no such span."""
+    query, who, trace_id = asked.services.query, asked.principal, asked.path["trace_id"]
+    rows = query.span(who, trace_id, span_id).to_pylist()
+    if not rows:
+        raise no_span(SpanPath(trace_id=trace_id, span_id=span_id), who.project)
+    row = rows[0]
+    span = span_json(row)
+    bill = receipt(row)
+    texts = {side: _text(asked, span, side) for side in (Side.INPUT, Side.OUTPUT)}
+    return {
+        "span": {**span, "title": _title(span), "receipt_lines": _lines(bill), "why_unpriced": _why(span)},
+        "bill": bill,
+        "adds_up": span["receipt"]["total"] is not None
+        and bill.lines != ()
+        and usd_text(bill.total) == span["receipt"]["total"],
+        "total_tokens": sum(line.quantity or 0 for line in bill.lines if line.unit == "tokens"),
+        "texts": texts,
+        "messages": _messages(asked, span, span_id),
+        "override": _override(span),
+        "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",
+    }
+
+
+def _place(run: Waterfall, span_id: str) -> dict[str, Any]:
+    at = run.positions.get(span_id.lower())
+    if at is None:
+        return {"place": "", "share": "", "peer": ""}
+    span = run.rows[at].span
+    begins, ends = (formats.duration(moment - run.start) for moment in (span.start, span.end))
+    number = next((number for number, row in enumerate(run.rounds, 1) if row == at), None)
+    total = run.cost
+    share = formats.percent(float(span.cost / total)) + " of the run" if span.cost and total else ""
+    if share and span.cost == max(row.span.cost or 0 for row in run.rows):
+        share += ", dearest"
+    name = title(span)
+    peers = [row.span.span_id for row in run.rows if row.span.kind == span.kind and title(row.span) == name]
+    peer = peers[(peers.index(span.span_id) + 1) % len(peers)] if len(peers) > 1 else ""
+    place = f"round {number} of {len(run.rounds)} · " if number else ""
+    return {"place": f"{place}{begins} to {ends}", "share": share, "peer": peer}
+
+
+def _title(span: SpanAnswer) -> str:
+    own = {Kind.TOOL.value: span["tool_name"], Kind.AGENT.value: span["agent_name"]}.get(span["kind"], "")
+    return own or span["name"] or "(no name)"
+
+
+def _lines(bill: Receipt) -> list[dict[str, str]]:
+    cached = any(line.bucket.startswith("cache") for line in bill.lines)
+    return [
+        {
+            "bucket": "input, uncached"
+            if line.bucket == "input" and cached
+            else _BUCKETS.get(line.bucket, line.bucket.replace("_", " ")),
+            "quantity": "" if line.quantity is None else f"{line.quantity:,}",
+            "unit": line.unit,
+            "rate": "" if line.rate is None else f"${rate_text(line.rate)}",
+            "amount": f"${amount_text(line)}",
+        }
+        for line in bill.lines
+    ]
+
+
+def _why(span: SpanAnswer) -> str:
+    return "" if span["receipt"]["total"] is not None else unpriced_because(span["receipt"]["status"])
+
+
+def _override(span: SpanAnswer) -> str:
+    """What to paste into the settings for a model without a price."""
+    model = span["answered_model"] or span["requested_model"]
+    if span["receipt"]["status"] != "unknown_model" or not model:
+        return ""
+    provider = f"\n      provider: {json.dumps(span['provider'])}" if span["provider"] else ""
+    return (
+        f"pricing:\n  overrides:\n    - model: {json.dumps(model)}{provider}\n"
+        "      input: 0.00   # USD per million tokens\n      output: 0.00"
+    )
+
+
+def _text(asked: Asked, span: SpanAnswer, side: Side) -> dict[str, Any]:
+    """A text with its sizes; its beginning for who has no scripts, which the drawer does not ask for."""
+    about_it = span["input"] if side is Side.INPUT else span["output"]
+    preview = ""
+    if about_it["bytes"] and "part" not in asked.query:
+        part = asked.services.query.span_text(
+            asked.principal, span["trace_id"], span["span_id"], side, "", 0, PREVIEW_BYTES
+        )
+        preview = part.part.decode("utf-8", "replace") if part else ""
+    return {
+        **about_it,
+        "preview": preview,
+        "cut": about_it["bytes"] > PREVIEW_BYTES,
+        "size": formats.size(about_it["bytes"]),
+    }
+
+
+def _messages(asked: Asked, span: SpanAnswer, span_id: str) -> Messages | None:
+    """The conversation of a model call, where it is short enough to be read here."""
+    if span["kind"] != Kind.LLM or span["input"]["bytes"] + span["output"]["bytes"] > _MAX_MESSAGES_BYTES:
+        return None
+    found = read_spans(asked.services.query.run_span(asked.principal, span["trace_id"], span_id))
+    conversation = messages(found[0]) if found else Messages()
+    return conversation if conversation.input or conversation.output else None

@@ -1,0 +1,300 @@
+"""What was spent: by a dimension and model, by day, what caches saved, what has no price, and the dearest runs."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from collector.errors import Reason, Rejected
+from collector.model.money import usd
+from collector.query.listing import RunSort, RunsWanted
+from collector.query.run_filter import RunFilter
+from collector.query.service import MAX_CELLS, Dimension
+from collector.query.titles import title_of
+from collector.web.pages import formats
+from collector.web.pages.page import Asked, Shown
+from collector.web.pages.periods import Period, period_of
+
+_DAY_NS: Final = 86_400 * 10**9
+_VALUES: Final = 10  # rows and columns of the table; the rest is added up
+_MODELS: Final = 5
+_WIDTH, _HEIGHT = 880, 240
+_RISE: Final = 2  # how many times its mean a value costs to be named
+BY: Final = (Dimension.FEATURE, Dimension.AGENT, Dimension.USER, Dimension.SERVICE)
+_NONE: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    value: str
+    model: str
+    day: str
+    cost: Decimal
+    priced: bool
+    unpriced: int
+
+
+async def page(asked: Asked) -> Shown:
+    return await asyncio.to_thread(_page, asked)
+
+
+def _page(asked: Asked) -> Shown:
+    period, by = period_of(asked, "month"), _by(asked)
+    query, who = asked.services.query, asked.principal
+    rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name).to_pylist()
+    cells = [
+        _Cell(
+            row["Value"], row["Model"], row["Day"], row["Cost"] or _NONE, row["Cost"] is not None, row["UnpricedCalls"]
+        )
+        for row in rows
+    ]
+    total = sum((cell.cost for cell in cells), _NONE)
+    found = query.kpis(who, RunFilter(period.since, period.until)).window
+    dearest = query.search(who, RunsWanted(period.since, period.until, limit=5, sort=RunSort.COST)).runs
+    titles = query.inputs(who, dearest)
+    days = _days(period, asked)
+    context = {
+        "period": period,
+        "by": by.value,
+        "bys": [(one.value, asked.without("by", by=one.value)) for one in BY],
+        "total": total,
+        "mean": _mean(cells, days),
+        "last_day": sum((cell.cost for cell in cells if cell.day == days[-1]), _NONE),
+        "runs": found.runs,
+        "per_run": total / found.runs if found.runs else None,
+        "unpriced": sum(cell.unpriced for cell in cells),
+        "cache": _cache(rows),
+        "matrix": _matrix(cells, by),
+        "chart": _chart(cells, days),
+        "sentence": _cause(cells, days),
+        "unpriced_models": _unpriced(asked),
+        "dearest": [
+            {
+                "trace_id": run.trace_id,
+                "start": formats.short_time(run.start, asked.now, asked.zone),
+                "name": run.agent_name or run.root_name,
+                "title": title_of(titles.get(run.trace_id, "")),
+                "cost": formats.money(usd(run.cost), 2 if (run.cost or 0) >= 10**12 else None),
+            }
+            for run in dearest
+            if run.cost is not None
+        ],
+        "cut": len(rows) == MAX_CELLS,
+        "max_cells": MAX_CELLS,
+    }
+    return Shown("spend.html", "Spend", "Spend", context, ("views",))
+
+
+def _by(asked: Asked) -> Dimension:
+    wanted = asked.query.get("by", Dimension.FEATURE.value)
+    if wanted not in [one.value for one in BY]:
+        raise Rejected(Reason.MALFORMED, f"by={wanted[:40]!r} is none of {', '.join(one.value for one in BY)}.")
+    return Dimension(wanted)
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def _matrix(cells: Sequence[_Cell], by: Dimension) -> dict[str, Any]:
+    sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    unpriced: dict[tuple[str, str], int] = defaultdict(int)
+    for cell in cells:
+        sums[cell.value, cell.model] += cell.cost
+        unpriced[cell.value, cell.model] += cell.unpriced
+    values, models = _largest(sums, 0, _VALUES), _largest(sums, 1, _MODELS)
+    total = sum(sums.values(), _NONE)
+    longest = max((_of(sums, value, model, models) for value in values for model in models), default=_NONE)
+    decimals = formats.decimals_of(amount for amount in sums.values() if amount)
+    rows = []
+    for value in values:
+        spent = sum((amount for (own, _), amount in sums.items() if own == value), _NONE)
+        rows.append(
+            {
+                "value": value,
+                "cells": [
+                    {
+                        "cost": formats.money(amount, decimals) if (amount := _of(sums, value, model, models)) else "",
+                        "share": f"{100 * float(amount / longest):.2f}" if longest else "0",
+                        "x": f"{100 - 100 * float(amount / longest):.2f}%" if longest else "0",
+                        "unpriced": unpriced[value, model],
+                    }
+                    for model in models
+                ],
+                "total": formats.money(spent, decimals),
+                "part": formats.percent(float(spent / total)) if total else "",
+            }
+        )
+    left = sum((amount for (value, _), amount in sums.items() if value not in values), _NONE)
+    others = sum((amount for (_, model), amount in sums.items() if model not in models), _NONE)
+    return {
+        "by": by.value,
+        "models": models,
+        "rows": rows,
+        "totals": [
+            formats.money(sum((_of(sums, value, model, models) for value in values), _NONE), decimals)
+            for model in models
+        ],
+        "total": formats.money(total, decimals),
+        "longest": formats.money(longest, decimals),
+        "left": formats.money(left, decimals) if left else "",
+        "other_models": formats.money(others, decimals) if others else "",
+    }
+
+
+def _of(sums: Mapping[tuple[str, str], Decimal], value: str, model: str, _: Sequence[str]) -> Decimal:
+    return sums.get((value, model), _NONE)
+
+
+def _largest(sums: Mapping[tuple[str, str], Decimal], at: int, most: int) -> list[str]:
+    """The values (or models) with the highest sums, those without any price last."""
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for key, amount in sums.items():
+        totals[key[at]] += amount
+    return sorted(totals, key=lambda name: (-totals[name], name))[:most]
+
+
+# -- days -------------------------------------------------------------------------------------------------------------
+
+
+def _days(period: Period, asked: Asked) -> list[str]:
+    first = formats.moment(period.since, asked.zone).date()
+    last = formats.moment(min(period.until - 1, asked.now), asked.zone).date()
+    return [(first + timedelta(days=at)).isoformat() for at in range(min((last - first).days + 1, 400))] or [
+        last.isoformat()
+    ]
+
+
+def _mean(cells: Sequence[_Cell], days: Sequence[str]) -> Decimal | None:
+    """Of the whole days, which the last is not."""
+    whole = set(days[:-1])
+    return sum((cell.cost for cell in cells if cell.day in whole), _NONE) / len(whole) if whole else None
+
+
+def _chart(cells: Sequence[_Cell], days: Sequence[str]) -> dict[str, Any]:
+    """Stacked bars: the two dearest values and all others."""
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    for cell in cells:
+        totals[cell.value] += cell.cost
+    first = sorted(totals, key=lambda value: (-totals[value], value))[:2]
+    by_day: dict[str, list[Decimal]] = {day: [_NONE] * 3 for day in days}
+    for cell in cells:
+        if cell.day in by_day:
+            by_day[cell.day][first.index(cell.value) if cell.value in first else 2] += cell.cost
+    top = max((sum(parts, _NONE) for parts in by_day.values()), default=_NONE)
+    marks = formats.steps(float(top), 4) if top else [0.0]
+    scale = _HEIGHT / max(float(top) * 1.08, 1e-12)
+    step = _WIDTH / len(days)
+    bars = [
+        _bar(date.fromisoformat(day), parts, at, step, scale, label=at == len(days) - 1 or sum(parts) == top)
+        for at, (day, parts) in enumerate(by_day.items())
+    ]
+    decimals = 2 if top >= 1 else 4
+    every = max(1, len(days) // 6)
+    return {
+        "names": [name or "(none)" for name in first],
+        "others": max(0, len(totals) - len(first)),
+        "bars": bars,
+        "marks": [
+            (f"{_HEIGHT - mark * scale:.1f}", formats.money(Decimal(str(mark)), 0 if top >= 10 else decimals))
+            for mark in marks
+        ],
+        "labels": [(bar["middle"], bar["day"]) for at, bar in enumerate(bars) if at % every == 0],
+        "rows": [
+            (bar["day"], *(formats.money(part, decimals) for part in parts), formats.money(sum(parts, _NONE), decimals))
+            for bar, parts in zip(bars, by_day.values(), strict=True)
+        ],
+        "width": _WIDTH,
+        "height": _HEIGHT,
+    }
+
+
+def _bar(day: date, parts: Sequence[Decimal], at: int, step: float, scale: float, *, label: bool) -> dict[str, Any]:
+    pieces, base = [], float(_HEIGHT)
+    for kind, part in zip(("ink", "tool-ink", "internal-light"), parts, strict=True):
+        tall = float(part) * scale
+        base -= tall
+        if tall > 0:
+            pieces.append((kind, f"{base:.2f}", f"{tall:.2f}"))
+    spent = sum(parts, _NONE)
+    return {
+        "day": f"{day.day} {day:%b}",
+        "x": f"{at * step + step * 0.15:.2f}",
+        "middle": f"{at * step + step / 2:.2f}",
+        "width": f"{step * 0.7:.2f}",
+        "pieces": pieces,
+        "top": f"{base - 6:.2f}",
+        "label": formats.money(spent, 0 if spent >= 10 else None) if label and spent else "",
+    }
+
+
+def _cause(cells: Sequence[_Cell], days: Sequence[str]) -> dict[str, str] | None:
+    """Which value rose most above its own mean on the last day but one or the last, if one did."""
+    if len(days) < 4:
+        return None
+    before, late = set(days[:-2]), set(days[-2:])
+    sums: dict[str, list[Decimal]] = defaultdict(lambda: [_NONE, _NONE])
+    for cell in cells:
+        sums[cell.value][cell.day in late] += cell.cost
+    rises = {
+        value: (late_sum / len(late)) / (early / len(before))
+        for value, (early, late_sum) in sums.items()
+        if early and late_sum
+    }
+    value = max(rises, key=lambda one: sums[one][1] - sums[one][0] * len(late) / len(before), default="")
+    if not value or rises[value] < _RISE or not before:
+        return None
+    day = date.fromisoformat(days[-2])
+    return {"value": value, "times": f"{rises[value]:.1f}", "since": f"{day.day} {day:%b}"}
+
+
+# -- caches, prices ---------------------------------------------------------------------------------------------------
+
+
+def _cache(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What reading from caches saved and writing to them cost, against the rate of input of the same price entry.
+
+    Entries of which no call had uncached input have no rate to compare with, and are left out.
+    """
+    by_ref: dict[str, list[Decimal]] = defaultdict(lambda: [_NONE] * 6)
+    names = ("InputAmount", "CacheReadAmount", "CacheWriteAmount")
+    for row in rows:
+        found = by_ref[row["PriceRef"]]
+        uncached = row["InputTokens"] - row["CacheReadTokens"] - row["CacheWriteTokens"]
+        counts = (uncached, row["CacheReadTokens"], row["CacheWriteTokens"])
+        for at, amount in enumerate((*counts, *(row[name] or 0 for name in names))):
+            found[at] += amount
+    saved, surcharge, read, written = _NONE, _NONE, _NONE, _NONE
+    for uncached, cache_read, cache_write, amount, read_amount, write_amount in by_ref.values():
+        if uncached <= 0 or amount <= 0:
+            continue
+        rate = amount / uncached
+        saved += rate * cache_read - read_amount
+        surcharge += write_amount - rate * cache_write
+        read, written = read + cache_read, written + cache_write
+    if not read and not written:
+        return None
+    return {
+        "saved": saved,
+        "surcharge": surcharge,
+        "net": saved - surcharge,
+        "read": formats.count(int(read)),
+        "written": formats.count(int(written)),
+    }
+
+
+def _unpriced(asked: Asked) -> list[dict[str, Any]]:
+    rows = asked.services.query.unpriced(asked.principal).to_pylist()[:5]
+    return [
+        {
+            "model": row["Model"] or "(no name)",
+            "calls": formats.plural(row["Calls"], "call"),
+            "paste": f"pricing:\n  overrides:\n    - model: {json.dumps(row['Model'])}\n"
+            + (f"      provider: {json.dumps(row['Provider'])}\n" if row["Provider"] else "")
+            + "      input: 0.00   # USD per million tokens\n      output: 0.00",
+        }
+        for row in rows
+    ]

@@ -1,0 +1,83 @@
+// The span beside the rows: the page of the span, of which only its article is taken.
+
+import {readTexts} from "./text.js";
+
+/** The article of a span's page, parsed by the browser as a document in which nothing runs. */
+function load(address) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", address);
+    request.responseType = "document";
+    request.onload = () => (request.status === 200 && request.response?.getElementById("span")
+      ? resolve(request.response.getElementById("span"))
+      : reject(new Error(request.status === 404 ? "This span is not stored." : "The span could not be read. Try again in a moment.")));
+    request.onerror = () => reject(new Error("spanmeter does not answer. Try again in a moment."));
+    request.send();
+  });
+}
+
+export class Drawer {
+  /** `actions`: closed(), open(spanId). */
+  constructor(element, panes, base, actions) {
+    Object.assign(this, {element, panes, base, actions, shown: "", tab: "input"});
+    element.addEventListener("click", (event) => {
+      const link = event.target.closest("[data-close], [data-open]");
+      if (!link || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      if (link.dataset.open) actions.open(link.dataset.open);
+      else this.close();
+    });
+  }
+
+  get isOpen() {
+    return !this.element.hidden;
+  }
+
+  get peer() {
+    return this.element.querySelector("#span")?.dataset.peer || "";
+  }
+
+  async open(spanId) {
+    this.shown = spanId;
+    this.element.hidden = false;
+    this.panes.classList.add("open");
+    const waiting = setTimeout(() => { if (this.shown === spanId) this.element.textContent = "Loading…"; }, 300);
+    try {
+      const article = document.importNode(await load(`${this.base}/spans/${spanId}?part=drawer`), true);
+      if (this.shown !== spanId) return;
+      this.element.replaceChildren(article);
+      this.element.scrollTop = 0;
+      tabs(article, this);
+      readTexts(article);
+    } catch (error) {
+      if (this.shown === spanId) this.element.textContent = error.message;
+    } finally {
+      clearTimeout(waiting);
+    }
+  }
+
+  close() {
+    this.shown = "";
+    this.element.hidden = true;
+    this.element.replaceChildren();
+    this.panes.classList.remove("open");
+    this.actions.closed();
+  }
+}
+
+/** The parts of a span one at a time; which one is kept from span to span. */
+export function tabs(article, keeper = {tab: "input"}) {
+  const links = [...article.querySelectorAll("nav.tabs a")];
+  const show = (name) => {
+    keeper.tab = name;
+    for (const link of links) {
+      const chosen = link.hash === `#${name}`;
+      link.toggleAttribute("aria-current", chosen);
+      if (chosen) link.setAttribute("aria-current", "true");
+      article.querySelector(link.hash).hidden = !chosen;
+    }
+  };
+  article.classList.add("tabbed");
+  for (const link of links) link.addEventListener("click", (event) => { event.preventDefault(); show(link.hash.slice(1)); });
+  show(links.some((link) => link.hash === `#${keeper.tab}`) ? keeper.tab : "input");
+}

@@ -1,0 +1,89 @@
+// What every page has: keys, themes, the zone a browser is in, and copying.
+
+const cookie = (name, value) => { document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Strict`; };
+const keys = new Map();
+
+/** Calls `act(event)` when a key is pressed and no text field has the focus. */
+export function onKey(names, act) {
+  for (const name of names) keys.set(name, act);
+}
+
+/** For readers of the screen, at most once in five seconds but for what was asked for just now. */
+let announced = 0;
+export function announce(text, askedFor = false) {
+  if (!askedFor && Date.now() - announced < 5000) return;
+  announced = Date.now();
+  document.getElementById("announcement").textContent = text;
+}
+
+export async function copy(text) {
+  if (navigator.clipboard) {
+    try { await navigator.clipboard.writeText(text); return announce("Copied.", true); } catch { /* it may be forbidden */ }
+  }
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+  announce("Copied.", true);
+}
+
+const singleKeys = document.getElementById("single-keys");
+try { singleKeys.checked = localStorage.getItem("single-keys") !== "off"; } catch { /* storage may be forbidden */ }
+singleKeys.addEventListener("change", () => {
+  try { localStorage.setItem("single-keys", singleKeys.checked ? "on" : "off"); } catch { /* as above */ }
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target instanceof HTMLElement && event.target.matches("input:not([type=checkbox]), textarea, select");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing) { if (event.key === "Escape") event.target.blur(); return; }
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key.length === 1 && !singleKeys.checked && event.key !== " ") return;
+  const act = keys.get(event.key);
+  if (act && act(event) !== false) event.preventDefault();
+});
+
+const help = document.getElementById("help");
+const showKeys = () => document.getElementById("keys").showModal();
+help.hidden = false;
+help.addEventListener("click", showKeys);
+onKey(["?"], showKeys);
+
+const theme = document.getElementById("theme");
+const root = document.documentElement;
+theme.hidden = false;
+function switchTheme() {
+  const now = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  root.dataset.theme = now === "dark" ? "light" : "dark";
+  cookie("spanmeter_theme", root.dataset.theme);
+  document.dispatchEvent(new Event("themechange"));
+}
+theme.addEventListener("click", switchTheme);
+onKey(["t"], switchTheme);
+
+const find = document.getElementById("find");
+onKey(["/"], () => { (document.getElementById("text-filter") || find).focus(); });
+
+const copyLink = document.getElementById("copy-link");
+if (copyLink) {
+  const act = () => copy(location.href);
+  copyLink.hidden = false;
+  copyLink.addEventListener("click", act);
+  onKey(["c"], act);
+}
+
+if (!document.cookie.includes("spanmeter_zone=")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) cookie("spanmeter_zone", zone);
+}
+
+const tabs = () => [...document.querySelectorAll("nav.tabs[aria-label='Views of the run'] a")];
+const step = (by) => () => {
+  const all = tabs();
+  const at = all.findIndex((tab) => tab.ariaCurrent === "page");
+  if (at >= 0 && all[at + by]) location.assign(all[at + by].href);
+};
+onKey(["["], step(-1));
+onKey(["]"], step(1));

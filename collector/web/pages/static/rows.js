@@ -1,0 +1,227 @@
+// The rows of a waterfall: only those in sight are elements, however many there are.
+
+import {count, duration, mark as label, marks, money} from "./format.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const SPARE = 8;
+const TEXTURE = 7; // narrower bars are drawn solid
+const svg = (name, attributes) => {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+};
+const span = (name, text) => {
+  const made = document.createElement("span");
+  made.className = name;
+  if (text) made.textContent = text;
+  return made;
+};
+
+export class Rows {
+  /** `actions`: select(row), open(row), toggle(row). */
+  constructor(container, tree, decimals, base, actions) {
+    Object.assign(this, {container, tree, decimals, base, actions, selected: -1, window: [0, tree.length], fit: false});
+    this.dearest = tree.cost.reduce((best, cost, row) => (cost > (best < 0 ? 0 : tree.cost[best]) ? row : best), -1);
+    this.canvas = document.createElement("div");
+    this.canvas.className = "canvas";
+    this.grid = document.createElement("div");
+    this.grid.className = "grid";
+    this.gridLines = svg("svg", {"aria-hidden": "true"});
+    this.grid.append(this.gridLines);
+    container.replaceChildren(this.grid, this.canvas);
+    container.setAttribute("role", "tree");
+    container.setAttribute("aria-label", "Spans");
+    container.tabIndex = 0;
+    this.elements = new Map();
+    container.addEventListener("scroll", () => this.#later(), {passive: true});
+    container.addEventListener("click", (event) => this.#clicked(event));
+    new ResizeObserver(() => this.#later()).observe(container);
+  }
+
+  get height() { // of a row, as the style sheet has it
+    return matchMedia("(max-width: 720px)").matches ? 52 : 24;
+  }
+
+  #later() {
+    if (!this.waiting) this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
+  }
+
+  #clicked(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const element = event.target.closest(".row");
+    if (!element) return;
+    event.preventDefault();
+    const row = Number(element.dataset.row);
+    if (event.target.closest(".fold")) this.actions.toggle(row);
+    else if (this.tree.members(row) > 1) this.actions.toggle(row);
+    else this.actions.open(row);
+  }
+
+  /** Draws what is in sight; `all` also what has been drawn already. */
+  draw(all = false) {
+    const {tree, height} = this;
+    const total = tree.visible.length;
+    this.canvas.style.height = `${total * height}px`;
+    const first = Math.max(0, Math.floor(this.container.scrollTop / height) - SPARE);
+    const after = Math.min(total, Math.ceil((this.container.scrollTop + this.container.clientHeight) / height) + SPARE);
+    if (this.fit) {
+      const seen = tree.range(Math.floor(this.container.scrollTop / height), Math.ceil((this.container.scrollTop + this.container.clientHeight) / height));
+      if (seen[0] !== this.window[0] || seen[1] !== this.window[1]) { this.window = seen; all = true; this.actions.moved?.(); }
+    }
+    const width = this.#barWidth();
+    if (width !== this.width || all) { this.width = width; this.#drop(); this.#axis(); }
+    const wanted = new Map();
+    for (let at = first; at < after; at++) wanted.set(tree.visible[at], at);
+    for (const [row, element] of this.elements) if (!wanted.has(row)) { element.remove(); this.elements.delete(row); }
+    const fresh = document.createDocumentFragment();
+    for (const [row, at] of wanted) {
+      let element = this.elements.get(row);
+      if (!element) { element = this.#row(row); this.elements.set(row, element); fresh.append(element); }
+      element.style.transform = `translateY(${at * height}px)`;
+    }
+    this.canvas.append(fresh);
+  }
+
+  #drop() {
+    for (const element of this.elements.values()) element.remove();
+    this.elements.clear();
+  }
+
+  #barWidth() {
+    const axis = document.getElementById("axis");
+    return Math.max(40, axis.clientWidth || this.container.clientWidth - 32);
+  }
+
+  x(us) {
+    return ((us - this.window[0]) / (this.window[1] - this.window[0])) * this.width;
+  }
+
+  #axis() {
+    const axis = document.getElementById("axis");
+    const found = marks(this.window[0], this.window[1], Math.max(3, Math.floor(this.width / 90)));
+    axis.replaceChildren(...found.map((mark) => {
+      const text = svg("text", {x: this.x(mark).toFixed(1), y: 15});
+      text.textContent = label(mark);
+      return text;
+    }));
+    const tall = this.container.clientHeight;
+    this.gridLines.replaceChildren(...found.map((mark) => svg("line", {x1: this.x(mark).toFixed(1), x2: this.x(mark).toFixed(1), y1: 0, y2: tall})));
+  }
+
+  #row(row) {
+    const {tree} = this;
+    const element = document.createElement("div");
+    const number = tree.members(row);
+    const failed = tree.errors.has(row);
+    const spent = number > 1 ? this.#together(row, number) : tree.duration[row];
+    const open = tree.expanded(row);
+    element.id = `row-${row}`;
+    element.dataset.row = row;
+    element.className = `row level-${Math.min(tree.depth[row] + 1, 12)}${failed ? " failed" : ""}${row === this.selected ? " chosen" : ""}${row === this.dearest ? " dearest" : ""}`;
+    element.setAttribute("role", "treeitem");
+    element.setAttribute("aria-level", tree.depth[row] + 1);
+    element.setAttribute("aria-posinset", tree.place[row]);
+    element.setAttribute("aria-setsize", tree.among[row]);
+    element.setAttribute("aria-selected", row === this.selected);
+    element.setAttribute("aria-label", `${tree.sentence(row, duration(spent))}, starts at ${duration(tree.start[row])}`);
+    if (open !== null) element.setAttribute("aria-expanded", open);
+    element.append(this.#name(row, number, open), span("number duration", duration(spent)),
+      span("number tokens", number === 1 && tree.tokens[row] ? count(tree.tokens[row]) : ""), this.#cost(row, number), this.#bar(row, number));
+    return element;
+  }
+
+  #name(row, number, open) {
+    const {tree} = this;
+    const name = span("name");
+    if (open !== null) name.append(Object.assign(span("fold", open ? "▾" : "▸"), {ariaHidden: "true"}));
+    const link = document.createElement("a");
+    link.href = `${this.base}/spans/${tree.ids[row]}`;
+    link.tabIndex = -1;
+    link.textContent = number > 1 ? `${tree.name[row]} × ${number}` : tree.name[row];
+    name.append(span(`kind ${tree.kind[row]}`, tree.kind[row]), link);
+    const details = [];
+    if (number > 1) details.push("folded");
+    else if (tree.groups.has(row) && tree.opened.has(row)) details.push(`first of ${tree.groups.get(row)}`);
+    if (tree.rounds.has(row)) details.push(`round ${tree.rounds.get(row)}`);
+    if (tree.orphans.has(row)) details.push("parent not received");
+    if (open === false && number === 1) details.push(`${count(tree.last[row] - row - 1)} within`);
+    if (details.length) name.append(span("detail", details.join(", ")));
+    if (tree.errors.has(row) && number === 1) name.append(span("detail error-text", tree.errors.get(row)));
+    return name;
+  }
+
+  #together(row, number) {
+    let end = 0;
+    for (let at = row; at < row + number; at++) end = Math.max(end, tree_end(this.tree, at));
+    return end - this.tree.start[row];
+  }
+
+  #cost(row, number) {
+    const {tree} = this;
+    const cell = span("number cost");
+    if (tree.unpriced.has(row)) { cell.classList.add("unpriced"); cell.textContent = "unpriced"; return cell; }
+    const isSum = tree.cost[row] === null && tree.below[row] !== null && (tree.depth[row] === 0 || tree.kind[row] === "agent");
+    let amount = isSum ? tree.below[row] : tree.cost[row];
+    for (let at = row + 1; at < row + number; at++) if (tree.cost[at] !== null) amount = (amount || 0) + tree.cost[at];
+    if (amount === null) return cell;
+    if (isSum) cell.append(Object.assign(span("sum", "Σ"), {title: "the sum of what is below"}));
+    cell.append(money(amount, this.decimals));
+    if (!isSum && number === 1) cell.title = `$${tree.exact[row]}`;
+    return cell;
+  }
+
+  #bar(row, number) {
+    const {tree} = this;
+    const cell = span("bar");
+    const drawing = svg("svg", {"aria-hidden": "true"});
+    let failedAt = -1;
+    for (let at = row; at < row + number; at++) {
+      const [x, width] = this.geometry(at);
+      if (x > this.width || x + width < 0) continue;
+      const begin = Math.max(x, -4);
+      const wide = Math.max(Math.min(x + width, this.width + 4) - begin, 2);
+      const failed = tree.errors.has(at);
+      if (failed) failedAt = begin + wide;
+      const kind = `${tree.kind[at]}${wide < TEXTURE ? " thin" : ""}${failed ? " failed" : ""}`;
+      drawing.append(svg("rect", {class: kind, x: begin.toFixed(2), y: 6, width: wide.toFixed(2), height: 12, rx: tree.kind[at] === "agent" ? 1.5 : 0}));
+      if (tree.critical.has(at)) drawing.append(svg("rect", {class: "critical", x: begin.toFixed(2), y: 19.5, width: wide.toFixed(2), height: 1.5}));
+    }
+    if (number === 1 && tree.parent[row] < 0 && tree.kind[row] === "agent") for (const [from, to] of (this.rootGaps ??= tree.gaps(row))) {
+      drawing.append(svg("rect", {class: "gap", x: this.x(from).toFixed(2), y: 7, width: Math.max(this.x(to) - this.x(from), 0).toFixed(2), height: 10}));
+    }
+    if (failedAt >= 0) {
+      const near = failedAt + 56 > this.width;
+      const text = svg("text", {x: (near ? Math.min(failedAt, this.width) - 60 : failedAt + 4).toFixed(1), y: 16});
+      text.textContent = "✕ error";
+      drawing.append(text);
+    }
+    cell.append(drawing);
+    return cell;
+  }
+
+  /** Where a span's bar begins and how wide it is, in pixels of the time line. */
+  geometry(row) {
+    const x = this.x(this.tree.start[row]);
+    return [x, this.x(this.tree.end(row)) - x];
+  }
+
+  /** Chooses a row and brings it into sight. */
+  select(row) {
+    const before = this.selected;
+    this.selected = row;
+    for (const one of [before, row]) {
+      const element = this.elements.get(one);
+      element?.classList.toggle("chosen", one === row);
+      element?.setAttribute("aria-selected", one === row);
+    }
+    const at = this.tree.visible.indexOf(row);
+    if (at < 0) return;
+    const top = at * this.height;
+    if (top < this.container.scrollTop) this.container.scrollTop = top;
+    else if (top + this.height > this.container.scrollTop + this.container.clientHeight) this.container.scrollTop = top + this.height - this.container.clientHeight;
+    this.draw();
+    this.container.setAttribute("aria-activedescendant", `row-${row}`);
+  }
+}
+
+const tree_end = (tree, row) => tree.start[row] + tree.duration[row];

@@ -1,0 +1,278 @@
+// The waterfall of a run: rows, minimap, filters, the span beside them, and the keys for all of it.
+
+import {Drawer} from "./drawer.js";
+import {count, mark, money} from "./format.js";
+import {Minimap} from "./minimap.js";
+import {announce, onKey} from "./page.js";
+import {Rows} from "./rows.js";
+import {Tree} from "./tree.js";
+
+const FIT_FROM = 1000; // spans from which on the axis follows the rows in sight
+const place = document.getElementById("waterfall");
+const base = location.pathname;
+const answer = await (await fetch(`/api/v1/runs/${place.dataset.trace}/spans`)).json();
+const tree = new Tree(answer);
+const container = document.getElementById("rows");
+const asked = new URLSearchParams(location.search);
+document.body.classList.add("live");
+
+// -- the address holds what is seen ----------------------------------------------------------------------------------
+
+const state = {kinds: new Set(["agent", "llm", "tool", "eval", "internal"]), only: "", text: ""};
+
+function address() {
+  const found = new URLSearchParams();
+  if (drawer.shown) found.set("span", drawer.shown);
+  if (state.kinds.size < 5) found.set("kinds", [...state.kinds].join(","));
+  if (state.only) found.set("only", state.only);
+  if (state.text) found.set("q", state.text);
+  if (rows.window[0] > 0 || rows.window[1] < tree.length) if (!rows.fit) { found.set("from", Math.round(rows.window[0])); found.set("to", Math.round(rows.window[1])); }
+  if (rows.fit !== tree.size > FIT_FROM) found.set("fit", rows.fit ? "1" : "0");
+  const folded = [...tree.closed].filter((row) => !(tree.size > 200 && tree.depth[row] >= 3));
+  if (folded.length && folded.length < 50) found.set("fold", folded.join("."));
+  return found.size ? `${base}?${found}` : base;
+}
+
+function remember(push = false) {
+  const target = address();
+  const kept = {scroll: container.scrollTop, span: drawer.shown};
+  if (push && target !== location.pathname + location.search) history.pushState(kept, "", target);
+  else history.replaceState(kept, "", target);
+}
+
+// -- rows, minimap, drawer -------------------------------------------------------------------------------------------
+
+const rows = new Rows(container, tree, Number(place.dataset.decimals), base, {
+  open: (row) => open(row),
+  toggle: (row) => { tree.toggle(row); rows.draw(true); remember(); },
+  moved: () => minimap?.show(rows.window),
+});
+let minimap = null;
+minimap = new Minimap(document.getElementById("minimap"), tree, (from, to) => show([from, to]));
+const drawer = new Drawer(document.getElementById("drawer"), document.getElementById("panes"), base, {
+  closed: () => { remember(true); rows.draw(true); container.focus(); },
+  open: (spanId) => open(tree.positions.get(spanId)),
+});
+
+function show(window) {
+  setFit(false);
+  const length = Math.min(Math.max(window[1] - window[0], 1), tree.length);
+  const from = Math.min(Math.max(window[0], 0), tree.length - length);
+  rows.window = [from, from + length];
+  rows.draw(true);
+  minimap.show(rows.window);
+  remember();
+}
+
+function select(row) {
+  if (row === undefined || row < 0) return;
+  if (!tree.reveal(row)) { clearFilters(); tree.reveal(row); }
+  rows.draw(true);
+  rows.select(row);
+}
+
+function open(row) {
+  if (row === undefined) return;
+  const first = !drawer.isOpen;
+  select(row);
+  drawer.open(tree.ids[row]).then(() => rows.select(row));
+  remember(first);
+  if (first) rows.draw(true);
+  container.focus({preventScroll: true});
+}
+
+// -- filters -----------------------------------------------------------------------------------------------------------
+
+const slow = Math.max(1e6, 10 ** Math.floor(Math.log10(tree.length / 20 || 1)));
+const costs = tree.cost.filter((cost) => cost > 0);
+const dear = costs.length ? 10 ** Math.floor(Math.log10(Math.max(...costs))) : 0;
+const ONLY = {
+  errors: (row) => tree.errors.has(row),
+  critical: (row) => tree.critical.has(row),
+  slow: (row) => tree.duration[row] > slow,
+  dear: (row) => tree.cost[row] > dear,
+};
+const matchCount = document.getElementById("match-count");
+const textFilter = document.getElementById("text-filter");
+document.getElementById("matches").hidden = false;
+
+function filterButtons() {
+  for (const link of document.querySelectorAll(".filter[data-kind], .filter[data-only]")) {
+    const only = link.dataset.only;
+    if (only === "slow" || only === "dear") {
+      const number = tree.ids.reduce((sum, _, row) => sum + (ONLY[only](row) ? 1 : 0), 0);
+      link.replaceChildren(only === "slow" ? `slower than ${mark(slow)} ` : `dearer than ${money(dear, dear < 1 ? 2 : 0)} `, Object.assign(document.createElement("span"), {className: "much", textContent: count(number)}));
+      link.hidden = !number || number === tree.size;
+    } else link.hidden = false;
+    link.setAttribute("role", "button");
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      if (only) state.only = state.only === only ? "" : only;
+      else toggleKind(link.dataset.kind);
+      filter();
+    });
+    link.addEventListener("keydown", (event) => { if (event.key === " ") { event.preventDefault(); link.click(); } });
+  }
+}
+
+function toggleKind(kind) {
+  state.kinds[state.kinds.has(kind) ? "delete" : "add"](kind);
+  if (!state.kinds.size) state.kinds = new Set(["agent", "llm", "tool", "eval", "internal"]);
+}
+
+function clearFilters() {
+  Object.assign(state, {kinds: new Set(["agent", "llm", "tool", "eval", "internal"]), only: "", text: ""});
+  textFilter.value = "";
+  filter();
+}
+
+function filter() {
+  for (const link of document.querySelectorAll(".filter[data-kind]")) {
+    const on = state.kinds.has(link.dataset.kind);
+    link.classList.toggle("on", on);
+    link.classList.toggle("off", !on);
+    link.setAttribute("aria-pressed", on);
+  }
+  for (const link of document.querySelectorAll(".filter[data-only]")) {
+    link.classList.toggle("set", link.dataset.only === state.only);
+    link.setAttribute("aria-pressed", link.dataset.only === state.only);
+  }
+  const text = state.text.toLowerCase();
+  const all = state.kinds.size === 5 && !state.only && !text;
+  const matches = (row) => state.kinds.has(tree.kind[row]) && (!state.only || ONLY[state.only](row))
+    && (!text || `${tree.name[row]} ${tree.model[row]} ${tree.ids[row]} ${tree.errors.get(row) || ""}`.toLowerCase().includes(text));
+  tree.filter = all ? null : matches;
+  tree.refresh();
+  matched();
+  container.scrollTop = 0;
+  rows.draw(true);
+  if (!all) announce(`${tree.visible.length} of ${tree.size} spans.`);
+  remember();
+}
+
+function matched() {
+  const at = tree.visible.indexOf(rows.selected);
+  matchCount.textContent = tree.filter ? `${at < 0 ? "" : `${count(at + 1)} of `}${count(tree.visible.length)}` : "no filter";
+}
+
+function step(rowsToTry, by) {
+  const from = rows.selected;
+  const ordered = by > 0 ? rowsToTry : [...rowsToTry].reverse();
+  const next = ordered.find((row) => (by > 0 ? row > from : row < from)) ?? ordered[0];
+  if (next !== undefined) { drawer.isOpen ? open(next) : select(next); matched(); }
+}
+
+const errorRows = [...tree.errors.keys()].sort((one, other) => one - other);
+const nextMatch = (by) => () => step(tree.filter ? tree.visible : errorRows, by);
+document.getElementById("next").addEventListener("click", nextMatch(1));
+document.getElementById("previous").addEventListener("click", nextMatch(-1));
+textFilter.addEventListener("input", () => { state.text = textFilter.value; filter(); });
+textFilter.addEventListener("keydown", (event) => { if (event.key === "Enter") { nextMatch(1)(); container.focus(); } });
+
+const fitButton = document.getElementById("fit");
+function setFit(on) {
+  rows.fit = on;
+  fitButton.setAttribute("aria-pressed", on);
+}
+function toggleFit() {
+  setFit(!rows.fit);
+  if (!rows.fit) rows.window = [0, tree.length];
+  rows.draw(true);
+  minimap.show(rows.window);
+  remember();
+}
+fitButton.addEventListener("click", toggleFit);
+
+// -- keys --------------------------------------------------------------------------------------------------------------
+
+const dearest = tree.cost.reduce((best, cost, row) => (cost !== null && (best < 0 || cost > tree.cost[best]) ? row : best), -1);
+const slowest = tree.kind.reduce((best, kind, row) => (kind === "tool" && (best < 0 || tree.duration[row] > tree.duration[best]) ? row : best), -1);
+const move = (by) => () => {
+  const at = tree.visible.indexOf(rows.selected);
+  const next = tree.visible[Math.min(Math.max(at + by, 0), tree.visible.length - 1)];
+  if (next === undefined) return;
+  rows.select(next);
+  if (drawer.isOpen) { drawer.open(tree.ids[next]); remember(); }
+  container.focus({preventScroll: true});
+  matched();
+};
+const zoom = (factor) => () => {
+  const middle = (rows.window[0] + rows.window[1]) / 2;
+  const half = ((rows.window[1] - rows.window[0]) / 2) * factor;
+  show([middle - half, middle + half]);
+};
+const pan = (part) => () => {
+  const by = (rows.window[1] - rows.window[0]) * part;
+  show([rows.window[0] + by, rows.window[1] + by]);
+};
+onKey(["ArrowDown", "j"], move(1));
+onKey(["ArrowUp", "k"], move(-1));
+onKey(["Home"], () => { rows.selected = -1; move(0)(); container.scrollTop = 0; rows.select(tree.visible[0]); });
+onKey(["End"], () => { rows.select(tree.visible[tree.visible.length - 1]); container.focus({preventScroll: true}); });
+onKey(["ArrowRight"], () => {
+  const row = rows.selected;
+  if (tree.expanded(row) === false) { tree.toggle(row); rows.draw(true); remember(); } else if (tree.hasChildren(row)) move(1)();
+});
+onKey(["ArrowLeft"], () => {
+  const row = rows.selected;
+  if (tree.expanded(row) === true && (tree.groups.has(row) || tree.hasChildren(row))) { tree.toggle(row); rows.draw(true); rows.select(row); remember(); } else if (tree.parent[row] >= 0) select(tree.parent[row]);
+});
+onKey(["Enter"], (event) => {
+  if (event.target instanceof HTMLElement && event.target.closest("a, button, summary") && event.target !== container) return false;
+  if (rows.selected < 0) return false;
+  if (tree.members(rows.selected) > 1) { tree.toggle(rows.selected); rows.draw(true); } else open(rows.selected);
+});
+onKey(["Escape"], () => (drawer.isOpen ? drawer.close() : false));
+onKey(["$"], () => { if (dearest >= 0) open(dearest); });
+onKey(["s"], () => { if (slowest >= 0) open(slowest); });
+onKey(["e"], () => step(errorRows, 1));
+onKey(["E"], () => step(errorRows, -1));
+onKey(["n"], nextMatch(1));
+onKey(["N"], nextMatch(-1));
+onKey(["p"], () => { if (drawer.peer) open(tree.positions.get(drawer.peer)); });
+onKey(["f"], toggleFit);
+onKey(["r"], () => location.assign(`${base}/replay`));
+onKey(["0"], () => show([0, tree.length]));
+onKey(["+", "="], zoom(0.5));
+onKey(["-"], zoom(2));
+onKey(["a"], pan(-0.25));
+onKey(["d"], pan(0.25));
+["agent", "llm", "tool", "eval", "internal"].forEach((kind, at) => onKey([String(at + 1)], () => { toggleKind(kind); filter(); }));
+for (const link of document.querySelectorAll("[data-jump]")) link.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  open(tree.positions.get(link.dataset.jump));
+});
+
+// -- begin as the address says -----------------------------------------------------------------------------------------
+
+function restore(parameters) {
+  state.kinds = new Set(parameters.get("kinds")?.split(",") || ["agent", "llm", "tool", "eval", "internal"]);
+  state.only = parameters.get("only") in ONLY ? parameters.get("only") : "";
+  state.text = textFilter.value = parameters.get("q") || "";
+  for (const row of parameters.get("fold")?.split(".") || []) tree.closed.add(Number(row));
+  rows.fit = parameters.has("fit") ? parameters.get("fit") === "1" : tree.size > FIT_FROM;
+  if (parameters.has("from") && parameters.has("to")) { rows.fit = false; rows.window = [Number(parameters.get("from")), Number(parameters.get("to"))]; }
+  setFit(rows.fit);
+}
+
+restore(asked);
+filterButtons();
+const wanted = asked.get("span");
+const scroll = history.state?.scroll;
+if (wanted) drawer.shown = wanted;
+filter();
+minimap.show(rows.window);
+if (scroll) container.scrollTop = scroll;
+if (wanted && tree.positions.has(wanted)) { open(tree.positions.get(wanted)); } else rows.select(tree.visible[0]);
+container.addEventListener("scrollend", () => history.replaceState({...history.state, scroll: container.scrollTop}, ""));
+
+addEventListener("popstate", (event) => {
+  const parameters = new URLSearchParams(location.search);
+  const spanId = parameters.get("span");
+  if (spanId && tree.positions.has(spanId)) { select(tree.positions.get(spanId)); drawer.open(spanId); } else if (drawer.isOpen) {
+    drawer.shown = ""; drawer.element.hidden = true; drawer.panes.classList.remove("open"); rows.draw(true);
+  }
+  if (event.state?.scroll) container.scrollTop = event.state.scroll;
+});
+document.body.dataset.ready = "true";

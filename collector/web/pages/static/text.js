@@ -1,0 +1,121 @@
+// Texts of a span, byte for byte: fetched in pieces and set as text, never as markup.
+
+import {size} from "./format.js";
+import {announce, copy} from "./page.js";
+
+const FIRST = 64 * 1024;
+const PIECE = 256 * 1024;
+const MAX_JSON = 1024 * 1024;
+
+/** Makes the texts within an element readable: views, wrapping, copying. */
+export function readTexts(root) {
+  for (const section of root.querySelectorAll("section.text[data-text]")) if (Number(section.dataset.bytes)) new Text(section);
+}
+
+class Text {
+  constructor(section) {
+    this.section = section;
+    this.bytes = Number(section.dataset.bytes);
+    this.pieces = section.querySelector("[data-pieces]");
+    this.messages = section.querySelector("[data-messages]");
+    for (const control of section.querySelectorAll(".switch, button[hidden]")) control.hidden = false;
+    for (const button of section.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.show(button.dataset.view));
+    section.querySelector("[data-do=wrap]").addEventListener("click", (event) => this.#wrap(event.currentTarget));
+    section.querySelector("[data-do=copy]").addEventListener("click", async () => copy(await this.#whole()));
+    if (this.bytes > MAX_JSON) section.querySelector("[data-view=json]").remove();
+    this.show(this.messages ? "messages" : "exact");
+  }
+
+  async show(view) {
+    for (const button of this.section.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", button.dataset.view === view);
+    if (this.messages) this.messages.hidden = view !== "messages";
+    this.pieces.hidden = view === "messages";
+    if (view === "exact") await this.#exact();
+    if (view === "json") await this.#json();
+  }
+
+  #wrap(button) {
+    const wrapped = this.pieces.classList.toggle("nowrap");
+    button.setAttribute("aria-pressed", !wrapped);
+  }
+
+  async #fetch(first, last) {
+    const answer = await fetch(this.section.dataset.text, {headers: {range: `bytes=${first}-${last}`}});
+    if (!answer.ok) throw new Error(`The text could not be read: ${answer.status}.`);
+    return new Uint8Array(await answer.arrayBuffer());
+  }
+
+  async #whole() {
+    const answer = await fetch(this.section.dataset.text);
+    return new TextDecoder("utf-8", {ignoreBOM: true}).decode(await answer.arrayBuffer());
+  }
+
+  /** The first 64 KiB, then the rest on demand. One decoder reads all pieces: characters may lie across them. */
+  async #exact() {
+    const decoder = new TextDecoder("utf-8", {ignoreBOM: true});
+    this.pieces.replaceChildren();
+    this.pieces.classList.toggle("long", this.bytes > FIRST);
+    const add = (bytes, more) => {
+      const piece = document.createElement("pre");
+      piece.className = "exact";
+      piece.tabIndex = -1;
+      piece.textContent = decoder.decode(bytes, {stream: more});
+      this.pieces.append(piece);
+    };
+    try {
+      const first = await this.#fetch(0, FIRST - 1);
+      add(first, this.bytes > FIRST);
+      if (this.bytes > FIRST) this.#offer(first.length, add);
+    } catch (error) {
+      this.pieces.textContent = error.message;
+    }
+  }
+
+  #offer(shown, add) {
+    const line = document.createElement("p");
+    line.className = "muted";
+    const button = document.createElement("button");
+    button.textContent = "Show all";
+    line.append(`${size(shown)} of ${size(this.bytes)} shown. `, button);
+    this.pieces.append(line);
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      for (let at = shown; at < this.bytes; at += PIECE) {
+        const bytes = await this.#fetch(at, Math.min(at + PIECE, this.bytes) - 1);
+        add(bytes, at + PIECE < this.bytes);
+        this.pieces.append(line);
+      }
+      line.textContent = `All ${size(this.bytes)} shown.`;
+      announce("All of the text is shown.");
+    });
+  }
+
+  async #json() {
+    const text = await this.#whole();
+    this.pieces.replaceChildren();
+    const pre = document.createElement("pre");
+    pre.className = "exact";
+    try {
+      colour(pre, JSON.stringify(JSON.parse(text), null, 2));
+    } catch {
+      this.pieces.append(Object.assign(document.createElement("p"), {className: "muted", textContent: "This is no JSON; as it was sent:"}));
+      pre.textContent = text;
+    }
+    this.pieces.append(pre);
+  }
+}
+
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)/g;
+
+function colour(pre, text) {
+  let at = 0;
+  for (const found of text.matchAll(TOKEN)) {
+    pre.append(text.slice(at, found.index));
+    const part = document.createElement("span");
+    part.className = found[3] ? "json-number" : found[2] ? "json-key" : "json-text";
+    part.textContent = found[1] || found[3];
+    pre.append(part, found[2] || "");
+    at = found.index + found[0].length;
+  }
+  pre.append(text.slice(at));
+}

@@ -1,0 +1,163 @@
+// A run's spans in columns: which rows are to be seen, given what is folded and what is asked for.
+
+const FOLD_FROM = 5; // repeated siblings from this many on are one row
+const LONG = 200; // rows from which on a run opens folded
+const DEEP = 3;
+
+export class Tree {
+  constructor(answer) {
+    const { columns, texts } = answer;
+    this.size = answer.spans;
+    this.length = Math.max(answer.duration_nanoseconds / 1000, 1);
+    this.ids = columns.span_id;
+    this.parent = columns.parent;
+    this.start = columns.start;
+    this.duration = columns.duration;
+    this.tokens = columns.input_tokens;
+    this.cost = columns.cost.map((text) => (text === null ? null : Number(text)));
+    this.exact = columns.cost;
+    this.kind = columns.kind.map((at) => texts[at]);
+    this.model = columns.model.map((at) => texts[at]);
+    this.name = columns.name.map((at, row) => {
+      const own = this.kind[row] === "tool" ? columns.tool[row] : this.kind[row] === "agent" ? columns.agent[row] : 0;
+      return texts[own] || texts[at] || "(no name)";
+    });
+    this.errors = new Map(answer.errors.map((error) => [error.row, error.message]));
+    this.critical = new Set(answer.critical_path);
+    this.unpriced = new Set(answer.unpriced);
+    this.orphans = new Set(answer.orphans);
+    this.rounds = new Map(answer.rounds.map((row, at) => [row, at + 1]));
+    this.positions = new Map(this.ids.map((id, row) => [id, row]));
+    this.#measure();
+    this.closed = new Set();
+    this.groups = new Map();
+    this.opened = new Set();
+    this.#group();
+    if (this.size > LONG) for (let row = 0; row < this.size; row++) if (this.depth[row] >= DEEP && this.last[row] > row + 1) this.closed.add(row);
+    this.filter = null;
+    this.refresh();
+  }
+
+  #measure() {
+    this.depth = new Int32Array(this.size);
+    this.last = new Int32Array(this.size); // one after the last row within
+    this.below = [...this.cost];
+    for (let row = 0; row < this.size; row++) this.depth[row] = this.parent[row] < 0 ? 0 : this.depth[this.parent[row]] + 1;
+    for (let row = this.size - 1; row >= 0; row--) {
+      this.last[row] = Math.max(this.last[row], row + 1);
+      const above = this.parent[row];
+      if (above < 0) continue;
+      this.last[above] = Math.max(this.last[above], this.last[row]);
+      if (this.below[row] !== null) this.below[above] = (this.below[above] || 0) + this.below[row];
+    }
+    this.place = new Int32Array(this.size);
+    this.among = new Int32Array(this.size);
+    const seen = new Map();
+    for (let row = 0; row < this.size; row++) {
+      const number = (seen.get(this.parent[row]) || 0) + 1;
+      seen.set(this.parent[row], number);
+      this.place[row] = number;
+    }
+    for (let row = 0; row < this.size; row++) this.among[row] = seen.get(this.parent[row]);
+  }
+
+  /** Leaves of one name that follow each other below one parent are one row, until it is opened. */
+  #group() {
+    for (let row = 0; row < this.size; ) {
+      let end = row;
+      const same = (other) => this.parent[other] === this.parent[row] && this.kind[other] === this.kind[row]
+        && this.name[other] === this.name[row] && this.last[other] === other + 1;
+      if (this.kind[row] !== "llm" && this.last[row] === row + 1) while (end < this.size && same(end)) end++;
+      if (end - row >= FOLD_FROM) this.groups.set(row, end - row);
+      row = Math.max(end, row + 1);
+    }
+  }
+
+  members(row) {
+    return this.filter || this.opened.has(row) ? 1 : this.groups.get(row) || 1;
+  }
+
+  hasChildren(row) {
+    return this.last[row] > row + 1;
+  }
+
+  /** Works out the rows to be seen again. */
+  refresh() {
+    const found = [];
+    for (let row = 0; row < this.size; ) {
+      if (this.filter) {
+        if (this.filter(row)) found.push(row);
+        row++;
+        continue;
+      }
+      found.push(row);
+      row = this.closed.has(row) ? this.last[row] : row + this.members(row);
+    }
+    this.visible = found;
+  }
+
+  /** Opens whatever hides a row. */
+  reveal(row) {
+    for (let above = this.parent[row]; above >= 0; above = this.parent[above]) this.closed.delete(above);
+    for (const [first, number] of this.groups) if (row > first && row < first + number) this.opened.add(first);
+    if (this.filter && !this.filter(row)) return false;
+    this.refresh();
+    return true;
+  }
+
+  toggle(row) {
+    if (this.groups.has(row) && !this.filter) this.opened[this.opened.has(row) ? "delete" : "add"](row);
+    else if (this.hasChildren(row)) this.closed[this.closed.has(row) ? "delete" : "add"](row);
+    this.refresh();
+  }
+
+  /** Whether there is something to open (false), to close (true), or neither (null). */
+  expanded(row) {
+    if (this.filter) return null;
+    if (this.groups.has(row)) return this.opened.has(row);
+    return this.hasChildren(row) ? !this.closed.has(row) : null;
+  }
+
+  end(row) {
+    return this.start[row] + this.duration[row];
+  }
+
+  /** The time that the rows seen from one place to another cover. */
+  range(from, to) {
+    let begin = Infinity;
+    let end = 0;
+    for (const row of this.visible.slice(from, to)) {
+      if (this.kind[row] === "agent" && this.hasChildren(row) && !this.closed.has(row)) continue;
+      begin = Math.min(begin, this.start[row]);
+      end = Math.max(end, this.end(row + this.members(row) - 1));
+    }
+    return begin < end ? [begin, end] : [0, this.length];
+  }
+
+  /** Where nothing is recorded below a row: pieces longer than a hundredth of it. */
+  gaps(row) {
+    const inside = [];
+    for (let child = row + 1; child < this.last[row]; child++) if (this.duration[child] && this.kind[child] !== "agent") inside.push(child);
+    if (inside.length > 5000) return []; // what is as busy has no gap that is seen
+    inside.sort((one, other) => this.start[one] - this.start[other]);
+    const found = [];
+    let covered = this.start[row];
+    for (const child of inside) {
+      if (this.start[child] - covered > this.duration[row] / 100) found.push([covered, this.start[child]]);
+      covered = Math.max(covered, this.end(child));
+    }
+    if (inside.length && this.end(row) - covered > this.duration[row] / 100) found.push([covered, this.end(row)]);
+    return found;
+  }
+
+  /** The row as a sentence, for who does not see it. */
+  sentence(row, duration) {
+    const parts = [this.kind[row], this.name[row]];
+    if (this.members(row) > 1) parts.push(`${this.members(row)} times, folded`);
+    parts.push(duration);
+    if (this.errors.has(row)) parts.push("error");
+    if (this.unpriced.has(row)) parts.push("unpriced");
+    if (this.orphans.has(row)) parts.push("parent not received");
+    return parts.join(", ");
+  }
+}

@@ -1,0 +1,189 @@
+"""Parameters of questions about runs."""
+
+import re
+import time
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from collector.errors import Reason, Rejected
+from collector.query.listing import RunSort, RunsWanted
+from collector.query.run_filter import Attribute, RunFilter, RunStatus
+from collector.query.run_rows import RunKey
+from collector.query.service import Dimension
+from collector.web.inputs import Instant, Nanoseconds, Page, Pico, Switch, Text, TokenCount, one_of
+from collector.web.operation import Input
+
+_MINUTE_NS = 60 * 10**9
+_DEFAULT_PERIOD_NS = 7 * 24 * 60 * _MINUTE_NS
+_RUN_KEY = re.compile(r"(-?(?:[0-9]{1,18}|[1-8][0-9]{18}))-([0-9a-f]{32})\Z")  # what it is sorted by fits 63 bits
+_CONVERSATION_KEY = re.compile(r"([0-9]{1,18}|[1-8][0-9]{18})-(.+)\Z", re.DOTALL)
+_MAX_STEPS = 400
+
+
+class Order(StrEnum):
+    DESCENDING = "desc"
+    ASCENDING = "asc"
+
+
+def _run_key(value: object) -> RunKey | None:
+    if not value:
+        return None
+    found = _RUN_KEY.match(str(value))
+    if not found:
+        raise Rejected(Reason.MALFORMED, f"after={str(value)[:60]!r} is not the `next` of a page of runs.")
+    return RunKey(int(found[1]), found[2])
+
+
+def _conversation_key(value: object) -> RunKey | None:
+    if not value:
+        return None
+    found = _CONVERSATION_KEY.match(str(value))
+    if not found:
+        raise Rejected(Reason.MALFORMED, f"after={str(value)[:60]!r} is not the `next` of a page of conversations.")
+    return RunKey(int(found[1]), found[2])
+
+
+def key_text(key: RunKey | None) -> str | None:
+    """A `next` as it is written."""
+    return f"{key.value}-{key.trace_id}" if key else None
+
+
+def _attribute(value: object) -> Attribute | None:
+    if value is None:
+        return None
+    name, equals, text = str(value).partition("=")
+    if not name or not equals:
+        shown = str(value)[:60]
+        raise Rejected(
+            Reason.MALFORMED, f"attribute={shown!r} is not a name and a value; write for example tenant=acme."
+        )
+    return Attribute(name, text)
+
+
+def _steps(value: object) -> int:
+    written = str(value)
+    if not written.isascii() or not written.isdecimal() or len(written) > 3 or int(written) > _MAX_STEPS:
+        raise Rejected(Reason.MALFORMED, f"steps={written[:40]!r} is not a whole number from 0 to {_MAX_STEPS}.")
+    return int(written)
+
+
+class Period(Input):
+    """A period; by default the last seven days."""
+
+    since: Instant | None = Field(None, description="From this time on; default: seven days before `until`.")
+    until: Instant | None = Field(None, description="Before this time; default: now.")
+
+    def bounds(self) -> tuple[int, int]:
+        """Unix nanoseconds. Clocks of exporters may be ahead of ours by a minute."""
+        until = time.time_ns() + _MINUTE_NS if self.until is None else self.until
+        return until - _DEFAULT_PERIOD_NS if self.since is None else self.since, until
+
+
+class RunFilters(Period):
+    """Which runs: those that began in the period and match all that is given."""
+
+    service: Text = Field(None, description="Only runs with a span of this service.")
+    agent: Text = Field(None, description="Only runs with a span of this agent.")
+    model: Text = Field(None, description="Only runs that called this model.")
+    feature: Text = Field(None, description="Only runs of this feature, or with a call of it.")
+    user: Text = Field(None, description="Only runs of this user.")
+    conversation: Text = Field(None, description="Only runs of this conversation.")
+    status: Annotated[RunStatus | None, one_of(RunStatus)] = Field(
+        None,
+        description="Only runs that are `ok`, have `errors` inside, `failed` with their root, or are `incomplete`: "
+        "their root has not arrived.",
+    )
+    min_cost: Pico = Field(None, description="Only runs that cost at least so many USD.")
+    max_cost: Pico = Field(None, description="Only runs that cost at most so many USD.")
+    min_seconds: Nanoseconds = Field(None, description="Only runs that took at least so long.")
+    max_seconds: Nanoseconds = Field(None, description="Only runs that took at most so long.")
+    min_tokens: TokenCount = Field(None, description="Only runs with at least so many tokens, in and out.")
+    max_tokens: TokenCount = Field(None, description="Only runs with at most so many tokens.")
+    text: Text = Field(
+        None, description="Only runs with this text in the input or output of a span, in capitals or not."
+    )
+    attribute: Annotated[
+        Attribute | None, BeforeValidator(_attribute), WithJsonSchema({"type": "string", "pattern": "^[^=]+="})
+    ] = Field(None, description="Only runs with a span or resource that has this attribute: `name=value`.")
+
+    def asked(self) -> RunFilter:
+        since, until = self.bounds()
+        return RunFilter(
+            since,
+            until,
+            service=self.service or "",
+            agent=self.agent or "",
+            model=self.model or "",
+            feature=self.feature or "",
+            user=self.user or "",
+            conversation=self.conversation or "",
+            status=self.status,
+            min_cost=self.min_cost,
+            max_cost=self.max_cost,
+            min_duration=self.min_seconds,
+            max_duration=self.max_seconds,
+            min_tokens=self.min_tokens,
+            max_tokens=self.max_tokens,
+            text=self.text or "",
+            attribute=self.attribute,
+        )
+
+
+class _RunPage(Page):
+    after: Annotated[RunKey | None, BeforeValidator(_run_key), WithJsonSchema({"type": "string"})] = Field(  # type: ignore[assignment]
+        None, description="The `next` of the page before."
+    )
+    titles: Switch = Field(False, description="Whether to read what each run was asked: its `title`.")
+
+
+class RunsQuery(RunFilters, _RunPage):
+    sort: Annotated[RunSort, one_of(RunSort)] = Field(RunSort.START, description="What the list is ordered by.")
+    order: Annotated[Order, one_of(Order)] = Field(Order.DESCENDING, description="Highest or newest first, or last.")
+
+    def wanted(self) -> RunsWanted:
+        return wanted_of(self.asked(), self.limit, self.after, self.sort, ascending=self.order is Order.ASCENDING)
+
+
+class KpisQuery(RunFilters):
+    steps: Annotated[
+        int, BeforeValidator(_steps), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _MAX_STEPS})
+    ] = Field(0, description="Also the figures of so many equal steps of the period, for a sparkline.")
+    other_since: Instant | None = Field(
+        None, description="The period to compare with begins here; default: as long before `since` as `until` is after."
+    )
+    other_until: Instant | None = Field(None, description="It ends here; default: as long as the period itself.")
+
+    def other(self, asked: RunFilter) -> tuple[int, int]:
+        length = asked.until - asked.since
+        if self.other_since is not None:
+            return self.other_since, self.other_since + length if self.other_until is None else self.other_until
+        until = asked.since if self.other_until is None else self.other_until
+        return until - length, until
+
+
+class ConversationsQuery(RunFilters, Page):
+    after: Annotated[RunKey | None, BeforeValidator(_conversation_key), WithJsonSchema({"type": "string"})] = Field(  # type: ignore[assignment]
+        None, description="The `next` of the page before."
+    )
+
+
+class ConversationRunsQuery(_RunPage):
+    """A page of the runs of one conversation."""
+
+
+class ConversationPath(Input):
+    conversation_id: str = Field(description="The id of a conversation, as its spans have it.")
+
+
+class SpendQuery(Period):
+    by: Annotated[Dimension, one_of(Dimension)] = Field(Dimension.MODEL, description="The dimension.")
+
+
+def wanted_of(
+    asked: RunFilter, limit: int, after: RunKey | None, sort: RunSort = RunSort.START, *, ascending: bool = False
+) -> RunsWanted:
+    """A page of the runs that a filter asks for."""
+    parts = {name: getattr(asked, name) for name in RunFilter.__dataclass_fields__}
+    return RunsWanted(**parts, limit=limit, after=after, sort=sort, ascending=ascending)

@@ -1,0 +1,43 @@
+-- What a project spent in a period by a dimension (`by`: agent, feature, user or service), model, day of `zone` and price
+-- entry. Whose a call is: as spend_of_runs.sql. `InputAmount` was charged for the input tokens that no cache had.
+WITH
+    fromUnixTimestamp64Nano({since:Int64}, 'UTC') AS since,
+    fromUnixTimestamp64Nano({until:Int64}, 'UTC') AS until,
+    (PriceStatus IN ('priced', 'reported') OR UnpricedCall) AS Counted,
+    multiIf(
+        {by:String} = 'agent', toString(AgentName),
+        {by:String} = 'feature', toString(Feature),
+        {by:String} = 'service', toString(ServiceName),
+        UserId) AS Named,
+    (
+        -- include hours_of_unnamed_calls
+    ) AS hours
+SELECT
+    if(call.Named = '', run.RunNamed, call.Named) AS Value,
+    call.Model AS Model,
+    toString(toDate(call.Timestamp, {zone:String})) AS Day,
+    call.PriceRef AS PriceRef,
+    sum(call.Cost) AS Cost,
+    count() AS Calls,
+    countIf(call.UnpricedCall) AS UnpricedCalls,
+    sum(call.InputTokens) AS InputTokens,
+    sum(call.CacheReadTokens) AS CacheReadTokens,
+    sum(call.CacheWriteTokens) AS CacheWriteTokens,
+    sum(call.CostDetails['input']) AS InputAmount,
+    sum(call.CostDetails['cache_read']) AS CacheReadAmount,
+    sum(call.CostDetails['cache_write'] + call.CostDetails['cache_write_1h']) AS CacheWriteAmount
+FROM
+(
+    SELECT
+        TraceId, Timestamp, Named, PriceRef, UnpricedCall, Cost, InputTokens, CacheReadTokens, CacheWriteTokens, CostDetails,
+        toString(if(ResponseModel = '', RequestModel, ResponseModel)) AS Model
+    FROM otel_traces FINAL
+    WHERE Project = {project:String} AND Timestamp >= since AND Timestamp < until AND Counted
+) AS call
+LEFT JOIN
+(
+    -- include names_of_runs
+) AS run ON call.TraceId = run.TraceId
+GROUP BY Value, Model, Day, PriceRef
+ORDER BY Cost DESC NULLS LAST, Value, Model, Day, PriceRef
+LIMIT {limit:UInt64}

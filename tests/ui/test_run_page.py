@@ -1,0 +1,167 @@
+"""The page of a run: its rows are what the API has, its bars stand where time says, its texts are the bytes sent."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.daemon import Daemon
+from tests.support.pages import LONG, OPEN, RUN, Open
+
+
+def api(daemon: Daemon, path: str) -> Any:
+    status, body = daemon.get(f"/api/v1/runs/{path}")
+    assert status == 200, body
+    return json.loads(body)
+
+
+def row_of(page: Page, span_id: str) -> Any:
+    return page.locator(f"#rows .canvas .row:has(a[href$='/spans/{span_id}'])")
+
+
+def test_rows_are_what_the_api_has(open_page: Open, daemon: Daemon) -> None:
+    page = open_page(f"/runs/{RUN}", viewport={"width": 1440, "height": 1400})
+    found = api(daemon, f"{RUN}/spans")
+    columns, texts = found["columns"], found["texts"]
+    page.locator("#rows .row", has_text="sql \u00d7 5").click()
+    assert page.locator("#rows .canvas .row").count() == found["spans"]
+    for at, span_id in enumerate(columns["span_id"]):
+        row = row_of(page, span_id)
+        assert row.locator(".kind").inner_text() == texts[columns["kind"][at]]
+        name = row.locator("a").inner_text()
+        own = {"tool": "tool", "agent": "agent"}.get(texts[columns["kind"][at]], "name")
+        assert name == texts[columns[own][at]]
+        cost = row.locator(".cost").inner_text()
+        if columns["cost"][at] is not None:
+            assert Decimal(cost.lstrip("$")) == round(Decimal(columns["cost"][at]), 4)
+    total = sum(Decimal(cost) for cost in columns["cost"] if cost)
+    assert page.locator(".kpi.first dd").inner_text() == f"${total:.4f}"
+    assert page.locator(".kpi.first dd").get_attribute("title") == f"${total:.12f}"
+
+
+@pytest.mark.parametrize("zoom", [1, 4, 37])
+def test_bars_stand_where_time_says(open_page: Open, daemon: Daemon, zoom: int) -> None:
+    found = api(daemon, f"{RUN}/spans")
+    length = found["duration_nanoseconds"] / 1000
+    first = sorted(found["columns"]["start"])[3]  # three tools begin there
+    begin, end = (0, length) if zoom == 1 else (first, first + length / zoom)
+    page = open_page(f"/runs/{RUN}?from={begin:.0f}&to={end:.0f}")
+    width = page.locator("#axis").evaluate("one => one.clientWidth")
+    scale = width / (round(end) - round(begin))
+    columns, compared = found["columns"], 0
+    for at, span_id in enumerate(columns["span_id"]):
+        bar = row_of(page, span_id).locator(".bar rect").first
+        x, wide = (columns["start"][at] - round(begin)) * scale, columns["duration"][at] * scale
+        if not row_of(page, span_id).count() or x < 0 or x + wide > width or wide < 2:
+            continue
+        compared += 1
+        assert abs(float(bar.get_attribute("x") or -9) - x) < 1
+        assert abs(float(bar.get_attribute("width") or -9) - wide) < 1
+    assert compared >= (10 if zoom == 1 else 1)
+
+
+def test_the_dearest_calls_prompt_is_one_click_away(open_page: Open, daemon: Daemon) -> None:
+    page = open_page(f"/runs/{RUN}")
+    page.get_by_role("link", name="Dearest call").click()
+    page.wait_for_selector("#drawer .message")
+    span_id = page.locator("#span").get_attribute("data-span")
+    span = api(daemon, f"{RUN}/spans/{span_id}")
+    costs = [Decimal(cost) for cost in api(daemon, f"{RUN}/spans")["columns"]["cost"] if cost]
+    assert Decimal(span["receipt"]["total"]) == max(costs)
+    amounts = [Decimal(text.lstrip("$")) for text in page.locator(".receipt tbody td:last-child").all_inner_texts()]
+    assert sum(amounts) == Decimal(span["receipt"]["total"])
+    assert page.locator(".receipt tfoot td").last.inner_text() == f"${span['receipt']['total']}"
+    assert "equals the cost shown" in page.locator(".receipt tfoot").inner_text()
+    page.locator("#input [data-view=exact]").click()
+    page.wait_for_selector("#input pre")
+    sent = daemon.get(f"/api/v1/runs/{RUN}/spans/{span_id}/input")[1].decode()
+    assert page.locator("#input [data-pieces]").evaluate("one => one.textContent") == sent
+
+
+def test_the_address_restores_what_was_seen(open_page: Open) -> None:
+    page = open_page(f"/runs/{RUN}")
+    page.keyboard.press("e")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#drawer #span")
+    assert "payments.lookup" in page.locator("#drawer h2").inner_text()
+    address = page.url
+    page.reload()
+    page.wait_for_selector("#drawer #span")
+    assert page.url == address
+    assert page.locator(".row.chosen").inner_text().startswith("tool")
+    page.keyboard.press("Escape")
+    assert page.locator("#drawer").is_hidden()
+    page.go_back()
+    page.wait_for_selector("#drawer #span")
+    page.go_forward()
+    assert page.locator("#drawer").is_hidden()
+
+
+def test_keys_move_fold_and_filter_and_focus_is_never_lost(open_page: Open) -> None:
+    page = open_page(f"/runs/{LONG}")
+    active = "document.activeElement.id"
+    page.keyboard.press("j")
+    assert page.evaluate(active) == "rows"
+    for key in (
+        "j",
+        "j",
+        "ArrowLeft",
+        "ArrowRight",
+        "End",
+        "Home",
+        "$",
+        "Escape",
+        "s",
+        "Escape",
+        "f",
+        "0",
+        "+",
+        "-",
+        "a",
+        "d",
+        "3",
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement !== document.body"), key
+    assert page.locator("#match-count").inner_text() != "no filter"
+    page.keyboard.press("3")
+    assert page.locator("#match-count").inner_text() == "no filter"
+    page.keyboard.press("/")
+    page.keyboard.type("worker-3")
+    assert page.locator("#match-count").inner_text().isdecimal()
+    page.keyboard.press("Enter")
+    assert page.evaluate(active) == "rows"
+    assert page.locator("#rows").get_attribute("aria-activedescendant") is not None
+
+
+def test_only_rows_in_sight_are_elements(open_page: Open) -> None:
+    page = open_page(f"/runs/{LONG}")
+    assert page.evaluate("document.querySelectorAll('*').length") < 2000
+    assert page.locator("#rows .canvas").evaluate("one => one.clientHeight") > 20_000
+    page.locator("#rows").evaluate("one => { one.scrollTop = one.scrollHeight }")
+    expect(page.locator("#row-2999")).to_be_visible()
+    assert page.evaluate("document.querySelectorAll('*').length") < 2000
+
+
+def test_without_scripts_there_are_500_rows_a_page(open_page: Open) -> None:
+    page = open_page(f"/runs/{LONG}", java_script_enabled=False)
+    assert page.locator("#rows .row").count() == 500
+    page.get_by_role("link", name="Later").click()
+    assert page.locator("#rows .row").count() == 500
+    page.locator("#rows .row a").first.click()
+    assert page.locator("#span h2").is_visible()
+    assert page.locator("#input").is_visible()
+
+
+def test_a_run_whose_root_has_not_come_says_so(open_page: Open) -> None:
+    page = open_page(f"/runs/{OPEN}")
+    assert "incomplete" in page.locator(".title-line .chip").inner_text()
+    assert "without their parent" in page.locator(".note").inner_text()
+
+
+def test_what_is_not_there_is_a_page_too(open_page: Open) -> None:
+    for path, text in ((f"/runs/{'0' * 32}", "No span of trace"), ("/runs/xyz", "is not a trace id")):
+        page = open_page(path, ready=False, expected=("Failed to load resource",))
+        assert text in page.locator("main").inner_text()
