@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
-.PHONY: demo test test-pure test-python long lint format docs run native fuzz asan clean
+.PHONY: demo test test-ui screens test-pure test-python long lint format docs run native fuzz fuzz-native asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -30,6 +30,12 @@ test: $(VENV)/installed  ## Run every test.
 VARIANT := -m 'not slow and not long'
 PURE := build/pure
 
+test-ui: $(VENV)/installed  ## The tests of pages, in headless Chromium.
+	$(BIN)/python -m pytest tests/ui
+
+screens: $(VENV)/installed  ## Take the pictures of the pages in docs/screens from the demo's data. Needs Chromium.
+	$(BIN)/python -m tests.support.screens
+
 test-pure: $(VENV)/installed  ## The quick tests, on a copy in which nothing is compiled.
 	rm -rf $(PURE)
 	mkdir -p $(PURE)
@@ -45,12 +51,12 @@ test-python:  ## The quick tests on the newest other Python that this machine ha
 long: $(VENV)/installed  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m long
 
-HEADERS = $(shell find collector -name '*.hpp')
+CPP = $(shell find collector -name '*.hpp') $(wildcard tests/fuzz/*.[ch]pp tests/fuzz/*/*.h)
 
 lint: $(VENV)/installed  ## Style, types, import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run -Werror $(HEADERS)
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -59,7 +65,7 @@ docs: $(VENV)/installed  ## Render config.example.yaml and the reference pages o
 
 format: $(VENV)/installed  ## Write Python and C++ in the style that lint checks.
 	$(BIN)/ruff format .
-	$(BIN)/clang-format -i $(HEADERS)
+	$(BIN)/clang-format -i $(CPP)
 
 run: $(VENV)/installed  ## Run the daemon with its defaults.
 	$(BIN)/spanmeter serve
@@ -72,6 +78,9 @@ FUZZ_SECONDS ?= 60
 fuzz: $(VENV)/installed  ## Look for requests on which the native modules differ from the reference.
 	$(BIN)/python -m tests.support.fuzz $(FUZZ_SECONDS)
 
+fuzz-native: $(VENV)/installed  ## Coverage-guided (libFuzzer): the HTTP/2 codec, the decode kernel, counting and transcoding, so long each.
+	$(BIN)/python -m tests.support.native_fuzz $(FUZZ_SECONDS)
+
 # A build of its own, so that no sanitized module is ever installed. Leaks are the interpreter's own business.
 SANITIZED := build/sanitized
 
@@ -82,7 +91,7 @@ asan: $(VENV)/installed  ## The tests of the native modules and the fuzzer, unde
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc ARROW_DEFAULT_MEMORY_POOL=system \
 	  SPANMETER_FUZZ_SECONDS=$(FUZZ_SECONDS) $(CURDIR)/$(BIN)/python -m pytest --noconftest -p no:cacheprovider \
 	  tests/unit/test_kernel.py tests/unit/test_decode.py tests/unit/test_validate.py tests/unit/test_columnwise.py \
-	  tests/unit/test_traces.py tests/unit/test_traces_native.py tests/unit/test_http2.py tests/fuzz
+	  tests/unit/test_traces.py tests/unit/test_traces_native.py tests/unit/test_http2.py tests/fuzz/test_decode.py
 
 clean:
 	rm -rf $(VENV) .venv-other $(DEMO_DIR) build dist *.egg-info clients/python/build clients/python/*.egg-info

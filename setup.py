@@ -43,7 +43,11 @@ setup(
     packages=[*find_packages(include=("collector", "collector.*")), *schema],
     package_dir=schema,
     include_package_data=False,  # sources of the native modules are for source distributions
-    package_data={"": ["*.sql", "*.yaml", "*.pyi", "py.typed"]},
+    package_data={
+        "": ["*.sql", "*.yaml", "*.pyi", "py.typed"],
+        "collector.web.exports": ["templates/*"],
+        "collector.web.pages": ["templates/*", "static/*"],
+    },
     exclude_package_data={"": ["*.cpp"]},
     ext_modules=_extensions(),
 )

@@ -18,6 +18,7 @@ _ENDPOINTS = (
     "receivers.otlp.protocols.grpc.endpoint",
     "receivers.otlp.protocols.http.endpoint",
     "web.endpoint",
+    "query.endpoint",
 )
 
 
@@ -31,6 +32,7 @@ class Measured:
         self.grpc = f"127.0.0.1:{ports['grpc']}"
         self.http = f"http://127.0.0.1:{ports['http']}"
         self.web = f"http://127.0.0.1:{ports['web']}"
+        self.query = f"127.0.0.1:{ports['query']}" if "query" in ports else ""  # only of an embedded store
 
     def cpu_seconds(self) -> float:
         """User and system time of the tree so far."""

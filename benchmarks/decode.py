@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import corpus
 from collector.admit._scan import scan
+from collector.admit.limits import RequestLimits
 from collector.decode import _kernel, reference
 from collector.model.envelope import Envelope, Signal
 from collector.wire.otlp import REQUESTS, parse
@@ -52,9 +53,10 @@ def _parse(envelopes: Sequence[Envelope]) -> None:
 
 def _scan(envelopes: Sequence[Envelope]) -> None:
     for envelope in envelopes:
-        scan(envelope.payload)
+        scan(envelope.payload, LIMITS.max_items, LIMITS.max_elements)
 
 
+LIMITS = RequestLimits()
 _WAYS: dict[str, Callable[[Sequence[Envelope]], object]] = {
     "kernel": _kernel.decode,
     "reference": reference.decode,

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import chdb
-import lz4.block  # type: ignore[import-untyped]
-import lz4.frame  # type: ignore[import-untyped]
-from backports import zstd
+import lz4.block
+import lz4.frame
 
 from benchmarks.load import Figures
 from benchmarks.sink import MANIFEST
 from collector.config import StoreConfig
+from collector.net.zstd import zstd
 from collector.store import migrate, open_store
 
 # The Collector's own definition: github.com/open-telemetry/opentelemetry-collector-contrib, clickhouseexporter,

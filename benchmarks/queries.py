@@ -15,12 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from benchmarks.filled import (
     BEGIN,
@@ -36,14 +34,17 @@ from benchmarks.filled import (
 )
 from collector.config import StoreConfig
 from collector.model.principal import Principal, Scope
-from collector.query.listing import RunKey, RunsWanted
+from collector.model.times import nanoseconds
+from collector.query.listing import RunSort, RunsWanted
+from collector.query.run_filter import Attribute, RunFilter, RunStatus
 from collector.query.service import Dimension, Query
 from collector.runs import read_spans, run_of
 from collector.runtime import configure_interpreter
 from collector.store import Store, migrate, open_store
+from collector.store.run_sums import forget_summed, sum_all
 from collector.web.operation import answer
 from collector.web.run import run_json
-from collector.web.spans import rows_json, spans_json
+from collector.web.spans import spans_json
 
 Ask = Callable[[], object]
 _WEEK = timedelta(days=7)
@@ -71,6 +72,8 @@ def main() -> None:
         migrate(store, 0)
         if new:
             fill(store, options.spans)
+        sum_all(store)
+        forget_summed(store, time.time_ns())
         print(
             f"{_count(store):,} rows; {options.times} times each; ms of first asking | asked again | CPU of the first"
         )
@@ -154,18 +157,33 @@ def _questions(store: Store, times: int) -> dict[str, list[Ask]]:
         "newest 100 runs of a model in 0.5 %": {"model": UNKNOWN_MODEL},
         "newest 100 runs of a feature": {"feature": FEATURES[0]},
         "newest 100 runs of a feature in 0.02 %": {"feature": FEATURES[-1]},
+        "newest 100 runs of a user in 0.02 %": {"user": "user-17"},
+        "newest 100 runs of an agent": {"agent": "desk"},
+        "newest 100 runs of no agent there is": {"agent": "nobody"},
+        "newest 100 runs that failed, 1 %": {"status": RunStatus.FAILED},
+        "newest 100 runs of a feature and user": {"feature": FEATURES[0], "user": "user-17"},
+        "dearest 100 runs": {"sort": RunSort.COST},
+        "longest 100 runs of a feature": {"sort": RunSort.DURATION, "feature": FEATURES[0]},
+        "newest 100 runs with a common text": {"text": "careful assistant"},
+        "newest 100 runs with a rare text": {"text": "chatcmpl-none"},
+        "newest 100 runs of a tenant in 0.1 %": {"attribute": Attribute("tenant", "17")},
     }
     asks: dict[str, list[Ask]] = {
         name: [_list(query, principal, until, **only) for principal, until in newest[:times]]
         for name, only in lists.items()
     }
+    for name, filters in (("", {}), (" of a feature", {"feature": FEATURES[0]})):
+        asked = [(principal, _filter(until, **filters)) for principal, until in newest[:times]]
+        asks[f"facets{name}, 7 days"] = [_facets(query, *each) for each in asked]
+        asks[f"figures{name}, 7 days beside 7"] = [_kpis(query, *each) for each in asked]
+        asks[f"conversations{name}, 7 days"] = [_conversations(query, *each) for each in asked]
     asks["next 100 runs"] = [_next(query, principal, until) for principal, until in newest[:times]]
     asks |= {
         f"{what} of {spans:,} spans": [ask(query, principal, trace_id) for principal, trace_id in runs]
         for spans, runs in ((RUN_SPANS, short), (LONG_RUN_SPANS, long))
         for what, ask in (("rows", _rows), ("spans (JSON)", _spans), ("document (JSON)", _document))
     }
-    for by in (Dimension.MODEL, Dimension.DAY):
+    for by in (Dimension.MODEL, Dimension.DAY, Dimension.FEATURE):
         for days in (1, 10):
             asks[f"spend by {by.value}, {days} days"] = [
                 _spend(query, _principal(project), by, days) for project in (PROJECTS * times)[:times]
@@ -183,16 +201,31 @@ def _some_runs(store: Store, times: int) -> list[dict[str, str]]:
     return rows
 
 
+def _filter(until: datetime, **only: Any) -> RunFilter:
+    return RunFilter(nanoseconds(until - _WEEK), nanoseconds(until), **only)
+
+
 def _list(query: Query, principal: Principal, until: datetime, **only: Any) -> Ask:
-    wanted = RunsWanted(until - _WEEK, until, **only)
-    return lambda: rows_json(query.runs(principal, wanted))
+    wanted = RunsWanted(nanoseconds(until - _WEEK), nanoseconds(until), **only)
+    return lambda: query.search(principal, wanted)
 
 
 def _next(query: Query, principal: Principal, until: datetime) -> Ask:
-    wanted = RunsWanted(until - _WEEK, until)
-    last = query.runs(principal, wanted).slice(wanted.limit - 1)
-    key = RunKey(last.column("Start").cast(pa.int64())[0].as_py(), last.column("TraceId")[0].as_py())
-    return lambda: rows_json(query.runs(principal, RunsWanted(wanted.since, wanted.until, after=key)))
+    wanted = RunsWanted(nanoseconds(until - _WEEK), nanoseconds(until))
+    following = replace(wanted, after=query.search(principal, wanted).next)
+    return lambda: query.search(principal, following)
+
+
+def _facets(query: Query, principal: Principal, asked: RunFilter) -> Ask:
+    return lambda: query.facets(principal, asked)
+
+
+def _kpis(query: Query, principal: Principal, asked: RunFilter) -> Ask:
+    return lambda: query.kpis(principal, asked, steps=28)
+
+
+def _conversations(query: Query, principal: Principal, asked: RunFilter) -> Ask:
+    return lambda: query.conversations(principal, asked)
 
 
 def _rows(query: Query, principal: Principal, trace_id: str) -> Ask:
@@ -208,7 +241,7 @@ def _document(query: Query, principal: Principal, trace_id: str) -> Ask:
 
 
 def _spend(query: Query, principal: Principal, by: Dimension, days: int) -> Ask:
-    return lambda: query.spend(principal, by, END - timedelta(days=days), END)
+    return lambda: query.spend(principal, by, nanoseconds(END - timedelta(days=days)), nanoseconds(END))
 
 
 def _unpriced(query: Query, principal: Principal) -> Ask:

@@ -1,9 +1,9 @@
-"""A ClickHouse HTTP endpoint that takes inserts of spans and drops them, to measure what a collector itself costs.
+"""A ClickHouse HTTP endpoint that takes inserts of spans, records and points and drops them: what collectors cost.
 
     python -m benchmarks.sink --port 8123
 
 Statements and queries run on a real embedded engine, so that migrations and look-ups work; an INSERT into a table
-ending in `otel_traces` is read, counted, and kept in memory as it came. `GET /sink` answers the counts,
+whose name begins with `otel_` is read, counted, and kept in memory as it came. `GET /sink` answers the counts,
 `POST /sink/reset` forgets, and `POST /sink/save?directory=D` writes the kept inserts there for `benchmarks.inserted`.
 """
 
@@ -30,7 +30,9 @@ from tests.support.clickhouse_http import DECODERS, ClickHouseHandler, ClickHous
 from tests.support.ports import answers, free_ports
 
 MANIFEST = "manifest.json"
-_INSERT = re.compile(r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[\w.`\"]*otel_traces[`\"]?[\s(]", re.IGNORECASE)
+_INSERT = re.compile(
+    r"\s*INSERT\s+INTO\s+(?:TABLE\s+)?[\w.`\"]*otel_(?:traces|logs|metrics_\w+)[`\"]?[\s(]", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

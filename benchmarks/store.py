@@ -109,7 +109,7 @@ def _row(name: str, store: Store, insert: Insert, batches: list[pa.RecordBatch])
     costs = []
     for number, batch in enumerate(batches):
         started = time.process_time()
-        insert(store, batch, f"{name}-{number}")
+        insert(store, pa.Table.from_batches([batch]), f"{name}-{number}")
         costs.append((time.process_time() - started) / batch.num_rows * 1e6)
     print(f"{name:44} {statistics.median(costs[1:]):8.1f} {min(costs[1:]):8.1f}")
 
@@ -122,7 +122,7 @@ def _sustained(directory: Path, batch: pa.RecordBatch, spans: int) -> None:
             before = time.process_time()
             rows = renewed(batch)
             making += time.process_time() - before
-            insert_spans(store, rows, f"sustained-{number}")
+            insert_spans(store, pa.Table.from_batches([rows]), f"sustained-{number}")
             parts = max(parts, int(store.command(_PARTS)))
             peak = max(peak, process.memory_info().rss)
         inserted = time.process_time() - started - making

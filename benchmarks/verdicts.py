@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 
 from collector.enrich.billed import _traces, traces
+from collector.enrich.billed.names import model_number, provider_number
 from collector.enrich.billed.schema import SEEN_SCHEMA
 
 _CHAIN = 50_000
@@ -110,12 +111,16 @@ def _call(number: int, trace: int, place: int, **other: object) -> dict[str, obj
         "ResponseId": "" if is_agent else f"chatcmpl-{number:012d}",
         "Start": number * 1_000_000,
         "End": number * 1_000_000 + 800_000_000,
+        "Version": number,
         "Reports": True,
         "IsCall": not is_agent,
         "Root": is_agent,
         "InputTokens": 900 + number % 300,
         "OutputTokens": 40 + number % 80,
         "Detail": number % 3,
+        "RequestModel": model_number("gpt-4o"),
+        "ResponseModel": model_number("gpt-4o-2024-08-06"),
+        "Provider": provider_number("openai"),
         "Billed": None,
     }
     return row | other

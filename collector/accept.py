@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
-from collector.admit.limits import Limits, Reservation
-from collector.admit.validate import Validated, count_items, validate_traces
-from collector.errors import Rejected, SpanmeterError, Unavailable
+from collector.admit.limits import Limits, RequestLimits, Reservation
+from collector.admit.validate import Validated, validate, validate_quickly
+from collector.errors import Rejected, SpanmeterError, Unavailable, let_go
 from collector.model.clock import Clock
 from collector.model.envelope import Encoding, Envelope, Receipt, Signal, Transport
 from collector.model.principal import Principal, Scope
@@ -18,16 +18,29 @@ class Acceptor:
     """Takes export requests from the receivers. Belongs to the event loop."""
 
     def __init__(
-        self, gate: Gate, limits: Limits, window: DedupeWindow[SpoolAck], spool: Spool, clock: Clock, metrics: Metrics
+        self,
+        gate: Gate,
+        limits: Limits,
+        window: DedupeWindow[SpoolAck],
+        spool: Spool,
+        clock: Clock,
+        metrics: Metrics,
+        request_limits: RequestLimits = RequestLimits(),  # noqa: B008 - immutable
     ) -> None:
+        self._request_limits = request_limits
         self._gate = gate
         self._limits = limits
+        self._unknown_limits = limits.for_unknown()
         self._window = window
         self._spool = spool
         self._clock = clock
         self._metrics = metrics
         self._accepted = {
-            transport: (metrics.accepted_spans.labels(transport.value), metrics.accepted_bytes.labels(transport.value))
+            (signal, transport): (
+                metrics.accepted[signal].labels(transport.value),
+                metrics.accepted_bytes.labels(transport.value),
+            )
+            for signal in Signal
             for transport in Transport
         }
 
@@ -39,32 +52,52 @@ class Acceptor:
         """Memory for a request body, held until it is released. Raises Unavailable(BUSY)."""
         return self._limits.reserve(size)
 
+    def validate(self, signal: Signal, body: bytes, encoding: Encoding) -> Validated:
+        """What is in the body of a request. May be called from any thread. Raises Rejected."""
+        return validate(signal, body, encoding, self._request_limits)
+
+    def reserve_unknown(self) -> Reservation:
+        """Memory for what a caller holds before anyone has asked who it is; grows as `reserve` does."""
+        return self._unknown_limits.reserve()
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """What is reserved for all callers."""
+        return sum(each.statistics().in_flight_bytes for each in (self._limits, self._unknown_limits))
+
     def export(
-        self, principal: Principal, signal: Signal, body: bytes, encoding: Encoding, transport: Transport
-    ) -> tuple[Receipt, SpoolAck | None]:
+        self,
+        principal: Principal,
+        signal: Signal,
+        body: bytes,
+        encoding: Encoding,
+        transport: Transport,
+        validated: Validated | Rejected | None = None,
+    ) -> tuple[Receipt, SpoolAck | None] | None:
         """The answer to an export request, to be given once the acknowledgement completes; without one, at once.
 
-        Metrics and logs are checked, counted as not stored, and answered. Raises Rejected for bytes that are no OTLP
-        request, Unavailable when they cannot be made durable now.
+        None when looking at `body` could hold the event loop: then it has to be validated in a thread, and exported
+        with what that gave. Raises Rejected for bytes that are no OTLP request or have too much in them, Unavailable
+        when they cannot be made durable now.
         """
-        if signal is not Signal.TRACES:
-            items = count_items(signal, body, encoding)
-            self._metrics.not_stored.labels(signal.value, transport.value).inc(items)
-            return Receipt(items), None
         digest = self._window.digest(body)
         seen = self._window.find(signal, principal.project, digest)
         if seen:
             return seen.receipt, seen.ack
         try:
-            validated = validate_traces(body, encoding)
+            validated = validated or validate_quickly(signal, body, encoding, self._request_limits)
+            if isinstance(validated, Rejected):
+                raise validated
         except Rejected as error:
             self._metrics.refused_bytes.labels(transport.value, error.reason.value).inc(len(body))
             raise
+        if validated is None:
+            return None
         receipt, ack = validated.receipt, None
         if receipt.accepted:
             ack = self._spooled(signal, principal.project, validated, digest, len(body), transport)
         else:
-            self._count(validated, len(body), transport)
+            self._count(signal, validated, len(body), transport)
         return receipt, ack
 
     def _spooled(
@@ -74,35 +107,36 @@ class Acceptor:
 
         def completed(failure: Unavailable | None) -> None:
             if failure:
-                self._count_failed(failure, receipt.accepted, size, transport)
+                self._count_failed(failure, signal, receipt.accepted, size, transport)
             else:
-                self._count(validated, size, transport)
+                self._count(signal, validated, size, transport)
 
         envelope = Envelope(project, self._clock.time_ns(), receipt.accepted, validated.payload, digest, signal)
         try:
             ack = self._spool.append(envelope, validated.expanded)
         except Unavailable as error:
-            self._count_failed(error, receipt.accepted, size, transport)
+            self._count_failed(error, signal, receipt.accepted, size, transport)
             raise
         ack.then(completed)
         self._window.remember(signal, project, digest, receipt, ack)
         return ack
 
     def refused(self, error: SpanmeterError, signal: Signal, transport: Transport) -> None:
-        """Count a request that was answered with an error."""
+        """Count a request that was answered with an error, and let go what of it the error holds."""
+        let_go(error)
         if isinstance(error, Rejected | Unavailable):
             self._metrics.refused_requests.labels(signal.value, transport.value, error.reason.value).inc()
 
-    def _count(self, validated: Validated, size: int, transport: Transport) -> None:
-        spans, volume = self._accepted[transport]
-        spans.inc(validated.receipt.accepted)
+    def _count(self, signal: Signal, validated: Validated, size: int, transport: Transport) -> None:
+        items, volume = self._accepted[signal, transport]
+        items.inc(validated.receipt.accepted)
         volume.inc(size)
         if validated.receipt.rejected:
             self._metrics.refused_spans.labels(transport.value, "invalid_id").inc(validated.receipt.rejected)
         if validated.repaired:
             self._metrics.repaired_strings.inc(validated.repaired)
 
-    def _count_failed(self, error: Unavailable, spans: int, size: int, transport: Transport) -> None:
+    def _count_failed(self, error: Unavailable, signal: Signal, items: int, size: int, transport: Transport) -> None:
         labels = transport.value, error.reason.value
-        self._metrics.failed_spans.labels(*labels).inc(spans)
+        self._metrics.failed[signal].labels(*labels).inc(items)
         self._metrics.failed_bytes.labels(*labels).inc(size)

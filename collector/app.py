@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +14,16 @@ from prometheus_client import CollectorRegistry
 
 from collector import __version__
 from collector.admit.auth import Gate
+from collector.bi.port import BiPort
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
-from collector.config import Config
+from collector.config import Config, split_endpoint
 from collector.drain import Drain
 from collector.enrich import RecentTraces
+from collector.enrich.conventions.expiring import content_rules
 from collector.errors import SpanmeterError, StartError
+from collector.files import make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
 from collector.model.envelope import Signal
@@ -25,16 +31,21 @@ from collector.part import Part
 from collector.query.service import Query
 from collector.receive.receiver import Receiver
 from collector.reloading import Reloading
+from collector.retention import Retention
 from collector.runtime import collect_cycles
+from collector.schema import schema_root
 from collector.spending.budgeting import Budgeting
 from collector.spending.views import BudgetViews
 from collector.spool.queue import Queue
+from collector.store import ENGINE_NAMES, embedded_path
 from collector.store.connection import StoreConnection
-from collector.storing import span_path
+from collector.storing import TimeLimits, log_path, metric_path, span_path
+from collector.summing import Summing
 from collector.telemetry import Metrics, expose
 from collector.web.app import web_app
+from collector.web.callers import Callers
 from collector.web.native import report_native
-from collector.web.operation import Services
+from collector.web.operation import Facts, Services
 from collector.web.port import WebPort
 from collector.workers.supervisor import Workers
 
@@ -43,7 +54,12 @@ log = structlog.get_logger("spanmeter")
 # Spans whose place in their trace is kept in memory, at roughly 200 bytes each.
 _RECENT_SPANS = 200_000
 
+# What closing files may take beyond `shutdown_timeout`.
+_CLOSING_SECONDS = 1.0
+
 _PORTS_FILE = "ports.json"
+# How the names begin of what the daemon keeps in its data directory.
+_OWN_NAMES = ("spool", "store", "leases.db", "webhooks.db", "prices.json", _PORTS_FILE)
 
 
 def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
@@ -55,14 +71,19 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     def lag_reason() -> str | None:
         return drain.lag_reason()
 
-    budgets = Budgeting(config, store.ready, lag_reason, clock, metrics)
+    budgets = Budgeting(config, store.ready, lag_reason, clock, metrics, lambda: prices.enricher.catalogue)
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
+    limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
     drain = Drain(
         queue.spool,
         queue.deadletter,
         store.ready,
-        {Signal.TRACES: span_path(billing, metrics, budgets.spending.writing)},
+        {
+            Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits),
+            Signal.LOGS: log_path(metrics, limits),
+            Signal.METRICS: metric_path(metrics, limits),
+        },
         clock,
         metrics,
         flush_interval=config.spool.flush_interval,
@@ -76,6 +97,15 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     def unready_reason() -> str:
         return next(filter(None, (part.unready_reason() for part in parts)), "")
 
+    def facts() -> Facts:
+        otlp, ports = config.receivers.otlp.protocols, receivers.ports
+        return Facts(
+            grpc=f"{split_endpoint(otlp.grpc.endpoint)[0]}:{ports.get('grpc', 0)}",
+            http=f"{split_endpoint(otlp.http.endpoint)[0]}:{ports.get('http', 0)}",
+            store="embedded, ready" if config.store.embedded else "a ClickHouse server, ready",
+            prices=prices.enricher.catalogue.version,
+        )
+
     jobs = Jobs(clock)
     services = Services(
         query=Query(store.ready),
@@ -85,9 +115,15 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         reprice=Repricer(store.ready, prices.enricher, budgets.spending.writing).reprice,
         metrics_text=metrics_text,
         unready_reason=unready_reason,
+        deliveries=budgets,
+        facts=facts,
     )
-    web = WebPort(config, web_app(gate, services, config.receivers.otlp.protocols.http.read_timeout), gate)
-    parts: list[Part] = [queue, receivers, web, jobs, drain, prices, store, budgets]
+    read_timeout = config.receivers.otlp.protocols.http.read_timeout
+    web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
+    retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
+    bi = BiPort(config, store.ready, gate)
+    summing = Summing(store.ready, clock)
+    parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, retention, prices, store, budgets]
     return parts
 
 
@@ -99,15 +135,20 @@ def _receivers(config: Config, queue: Queue, clock: Clock, metrics: Metrics) -> 
 
 
 class Daemon:
-    """One spanmeter on one data directory. `run` returns when a signal or `stop` ends it."""
+    """One spanmeter on one data directory. `run` returns when a signal or `stop` ends it.
+
+    From then on the process has `shutdown_timeout` to end by itself.
+    """
 
     def __init__(self, config: Config, reload: Callable[[], Config], clock: Clock | None = None) -> None:
         """`reload` reads the settings again, on SIGHUP. Raises StartError and ConfigError."""
         self._config = config
+        _keep_private(config)
         self._metrics = Metrics(CollectorRegistry())
         self._parts = parts_of(config, clock or SystemClock(), self._metrics)
         self._reloading = Reloading(self._parts, config, reload)
         self._stopping = asyncio.Event()
+        self._end: threading.Timer | None = None
         for part in self._parts:
             self._metrics.watch(part.readings)
 
@@ -123,6 +164,9 @@ class Daemon:
         except BaseExceptionGroup as group:
             raise _cause(group) from group
         finally:
+            self._end_in_time(code=0 if self._stopping.is_set() else 1)
+            if self._stopping.is_set() and any(part.busy for part in self._parts):
+                self._end_now(0)
             for part in reversed(self._parts):
                 part.close()
             log.info("Stopped.")
@@ -130,6 +174,22 @@ class Daemon:
     def stop(self) -> None:
         """End `run` in an orderly way."""
         self._stopping.set()
+
+    def _end_in_time(self, code: int) -> None:
+        """End the process once `shutdown_timeout` and what closing files may take have passed, whatever still runs."""
+        if self._end is None:
+            self._end = threading.Timer(self._config.shutdown_timeout + _CLOSING_SECONDS, self._end_now, [code])
+            self._end.daemon = True
+            self._end.start()
+
+    def _end_now(self, code: int) -> None:
+        """What was acknowledged is on disk at any moment: an insert under way is repeated by the next start."""
+        for part in self._parts:
+            part.abandon()
+        log.warning("Stopped at the deadline, before all work had ended. The next start continues.")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
     async def _open(self) -> None:
         """Open every part; when one cannot be, stop those that could."""
@@ -147,6 +207,7 @@ class Daemon:
             running = [(part, tasks.create_task(part.run(), name=part.name)) for part in self._parts]
             garbage = tasks.create_task(collect_cycles(), name="garbage")
             await self._stopping.wait()
+            self._end_in_time(code=0)
             garbage.cancel()
             await self._stop(running)
 
@@ -177,6 +238,30 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reloading.request)
 
 
+def _keep_private(config: Config) -> None:
+    """Prompts and completions are for the daemon's user only, also those that earlier versions have stored."""
+    directories = {config.directory: _OWN_NAMES}
+    if config.store.embedded:
+        directories[embedded_path(config.store, config.directory)] = ENGINE_NAMES
+    for directory, names in directories.items():
+        try:
+            opened = make_private(directory, names)
+        except OSError as error:
+            log.warning(
+                "Other users of this machine may be able to read a data directory: its permissions could not be set. "
+                "Make the daemon's user its owner.",
+                directory=str(directory),
+                why=error.strerror,
+            )
+        else:
+            if opened:
+                log.warning(
+                    "Other users of this machine could read a data directory; now only its owner can.",
+                    directory=str(directory),
+                    paths=len(opened),
+                )
+
+
 def _cause(group: BaseExceptionGroup) -> BaseException:
     """The failure that ended the daemon: the first of ours, else the first of all."""
     ours, _ = group.split(SpanmeterError)
@@ -184,6 +269,6 @@ def _cause(group: BaseExceptionGroup) -> BaseException:
 
 
 def read_ports(directory: Path) -> dict[str, int]:
-    """The ports a running daemon took, by `grpc`, `http`, `web`."""
+    """The ports a running daemon took, by `grpc`, `http`, `web`, `query`."""
     ports: dict[str, int] = json.loads((directory / _PORTS_FILE).read_text())
     return ports

@@ -1,23 +1,24 @@
 """Durable segments become rows: read -> decode -> enrich -> insert -> revise -> count against budgets, then commit.
 
 A segment is one insert per signal and partition day, under a token made of its id: repeating any part of this after a
-crash adds nothing. What can never be stored is set aside with its bytes; everything else is tried again for ever.
+crash adds nothing. What can never be stored, and what has ended the process again and again, is set aside with its
+bytes; everything else is tried again for ever.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
 
-from collector.errors import Unavailable
+from collector.errors import Unavailable, let_go
 from collector.model.clock import Clock
 from collector.model.envelope import Signal
 from collector.part import Part
 from collector.spool import DeadLetter, Segment, Spool, segments_in
 from collector.store.client import Store
-from collector.storing import Inserter, Poison, SignalPath, decoded
+from collector.storing import Delivery, Postponed, SignalPath, Unreadable
 from collector.telemetry import Metrics, Sample, catalogue
 from collector.waiting import notify, wait_for
 
@@ -25,6 +26,7 @@ log = structlog.get_logger("spanmeter.drain")
 
 _FIRST_PAUSE = 0.25
 _RECLAIM_SECONDS = 5.0
+
 
 # Spend that waits for longer than this, besides `spool.flush_interval`, is not known to those who ask.
 _LAG_SECONDS = 10.0
@@ -58,9 +60,9 @@ class Drain(Part):
     ) -> None:
         """Envelopes of a signal that has no path are set aside."""
         self._spool = spool
-        self._poison = Poison(deadletter, metrics)
+        left = (segment.id for segment in segments_in(spool.directory))  # by an earlier process
+        self.delivery = Delivery(deadletter, store, paths, clock, metrics, left)
         self._store = store
-        self._paths = paths
         self._clock = clock
         self._metrics = metrics
         self._flush_interval = flush_interval
@@ -70,9 +72,12 @@ class Drain(Part):
         self._ended = asyncio.Event()
         self._ended.set()
         self._failing = 0
-        self._split_inserts: set[str] = set()
-        # Segments of which the store may have rows: those an earlier process has left, and those tried before.
-        self._begun = {segment.id for segment in segments_in(spool.directory)}
+        self._failing_since = 0.0
+        self._failure = ""
+        self._work: Future[None] | None = None
+        # When to look again at segments that cannot be read, and at those with requests to try later, by id; monotonic.
+        self._unreadable: dict[str, float] = {}
+        self._postponed: dict[str, float] = {}
         self._reclaimed = clock.monotonic()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
@@ -108,6 +113,18 @@ class Drain(Part):
         """Wait for the insert in progress, if `run` was cancelled during one."""
         self._thread.shutdown(wait=True)
 
+    @property
+    def busy(self) -> bool:
+        return self._work is not None and not self._work.done()
+
+    def abandon(self) -> None:
+        self.delivery.abandon()
+
+    def unready_reason(self) -> str:
+        if self._failing and self._clock.monotonic() - self._failing_since > _LAG_SECONDS:
+            return f"Spans are spooled, but none could be stored at the last {self._failing} attempts: {self._failure}"
+        return ""
+
     def statistics(self) -> DrainStatistics:
         return DrainStatistics(self._spool.statistics().oldest_age, self._failing)
 
@@ -115,6 +132,7 @@ class Drain(Part):
         now = self.statistics()
         yield Sample(catalogue.DRAIN_LAG_SECONDS, now.lag)
         yield Sample(catalogue.DRAIN_FAILING_ATTEMPTS, now.attempts_failing)
+        yield Sample(catalogue.DRAIN_UNREADABLE_SEGMENTS, len(self._unreadable))
 
     def lag_reason(self) -> str | None:
         """Why accepted spans may not all be stored and counted yet; None when they are, but for the last seconds."""
@@ -129,8 +147,13 @@ class Drain(Part):
             return f"Spans have been waiting for {now.lag:.0f} s to be counted."
         return None
 
-    async def _in_thread(self, work: Callable[..., None], *arguments: Segment) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+    async def _in_thread(self, work: Callable[..., None], *arguments: Segment | bool) -> None:
+        begun = self._work = self._thread.submit(work, *arguments)
+        try:
+            await asyncio.wrap_future(begun)
+        finally:
+            if begun.done():  # else cancelled; a failure would keep the rows that it has met
+                self._work = None
 
     async def _next(self) -> Segment | None:
         """The next sealed segment; waits for one, sealing what has waited long enough. None when stopped and empty."""
@@ -138,7 +161,7 @@ class Drain(Part):
             self._spool.check()
             if self._clock.monotonic() - self._reclaimed >= _RECLAIM_SECONDS:
                 await self._reclaim()
-            if segment := self._spool.oldest():
+            if segment := self._spool.oldest(self._passed_over()):
                 return segment
             self._changed.clear()
             since = self._spool.waiting_since()
@@ -150,6 +173,12 @@ class Drain(Part):
             else:
                 await wait_for(self._changed, wait)
 
+    def _passed_over(self) -> set[str]:
+        """Segments that are not due again; at the end, all that cannot be read, and none that was only postponed."""
+        now, stopping = self._clock.monotonic(), self._stopping.is_set()
+        unreadable = {segment for segment, due in self._unreadable.items() if due > now or stopping}
+        return unreadable | {segment for segment, due in self._postponed.items() if due > now and not stopping}
+
     async def _reclaim(self) -> None:
         self._reclaimed = self._clock.monotonic()
         try:
@@ -158,36 +187,47 @@ class Drain(Part):
             log.warning("The spool's directory cannot be read now.", why=str(error), retry_in=_RECLAIM_SECONDS)
 
     async def _deliver(self, segment: Segment) -> None:
-        """Store a segment, however long it takes."""
+        """Store a segment, however long it takes, unless it cannot be read."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self._in_thread(self.deliver_once, segment)
+                await self._in_thread(self.delivery.deliver, segment, self._stopping.is_set())
+            except Unreadable as error:
+                self._pass_over(segment, error)
+                return
+            except Postponed as error:
+                self._failing = 0
+                self._postponed[segment.id] = self._clock.monotonic() + error.retry_after
+                log.warning("A part of a segment is stored later.", segment=segment.id, why=str(error))
+                return
             except Exception as error:  # a defect must cost neither the daemon nor the segment: it is tried again
+                self._failing_since = self._failing_since if self._failing else self._clock.monotonic()
                 self._failing += 1
+                self._failure = str(error) or type(error).__name__
                 self._metrics.failed_inserts.inc()
                 if isinstance(error, Unavailable):
                     log.warning("A segment cannot be stored now.", segment=segment.id, why=str(error), retry_in=pause)
                 else:
                     log.exception("A segment could not be drained.", segment=segment.id, retry_in=pause)
+                let_go(error)  # the next attempt needs the memory for the same rows
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, self._retry_max_interval)
             else:
                 self._failing = 0
-                self._split_inserts.clear()
-                self._begun.discard(segment.id)
+                self.delivery.done(segment)
+                self._unreadable.pop(segment.id, None)
+                self._postponed.pop(segment.id, None)
                 await self._in_thread(self._spool.commit, segment)
                 return
 
-    def deliver_once(self, segment: Segment) -> None:
-        """Store every row of a segment and set the rest aside. Raises Unavailable when it has to be tried again."""
-        store = self._store()  # before any work: raises while there is no store
-        self._split_inserts |= segment.split_inserts()
-        again = segment.id in self._begun
-        inserter = Inserter(self._store, self._split_inserts, self._poison, self._clock, self._metrics)
-        for found in decoded(segment, self._paths, self._poison):
-            rows = found.path.enrich(store, found.batches)
-            self._begun.add(segment.id)
-            with rows.inserting(again=again) as insert:
-                inserter.insert_by_day(insert, rows, found)
-            self._metrics.clamped.inc(found.clamped)
+    def _pass_over(self, segment: Segment, error: Unreadable) -> None:
+        """Go on with the next segment, and look at this one again later."""
+        self._failing = 0
+        self._metrics.failed_inserts.inc()
+        self._unreadable[segment.id] = self._clock.monotonic() + self._retry_max_interval
+        log.error(
+            "A segment cannot be read. Others are stored meanwhile. Look at the disk, or move the file away.",
+            segment=segment.id,
+            why=str(error),
+            retry_in=self._retry_max_interval,
+        )

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     POISON = "poison"
     CORRUPT = "corrupt"
     SIGNAL = "unsupported_signal"
+    FATAL = "fatal"
     DEAD_LETTER_FULL = "dead_letter_full"
     INTERNAL = "internal"
 
@@ -63,3 +64,13 @@ class StartError(SpanmeterError):
 
 class Cancelled(SpanmeterError):  # noqa: N818
     """The work was asked to end before it was done; what it had finished stays."""
+
+
+def let_go(error: BaseException | None) -> None:
+    """Free what the frames that raised an error hold, once it is handled.
+
+    An exception that such a frame names holds itself, and with it a request's body, until cycles are collected.
+    """
+    while error:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -3,7 +3,8 @@
 import contextlib
 import fcntl
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from collector.errors import StartError
@@ -52,6 +53,51 @@ def write_all(fd: int, parts: Sequence[bytes]) -> None:
                 buffers[0] = memoryview(buffers[0])[written:]
 
 
+# What others may do with a file, its group among them.
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OF_FILE_SYSTEM = "lost+found"
+
+
+def make_private(directory: Path, own_names: Collection[str]) -> list[Path]:
+    """Create `directory` for its owner only, or close it and what is in it to others. The paths that were open to them.
+
+    A directory that holds other directories than those whose names begin with one of `own_names` is someone's home, or
+    the system's: in it only what is ours is closed. Raises OSError, also when the directory is not ours to change.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.scandir(directory) as entries:
+        found = list(entries)
+    own = [entry for entry in found if entry.name.startswith(tuple(own_names))]
+    foreign = [entry for entry in found if entry not in own and entry.name != _OF_FILE_SYSTEM]
+    if any(entry.is_dir(follow_symlinks=False) for entry in foreign):
+        return _closed(path for entry in own for path in _below(Path(entry.path)))
+    # Nobody else gets to what is in a closed directory, and it was closed before anything came into it.
+    return _closed(_below(directory)) if directory.stat().st_mode & _OTHERS else []
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """A path and all below it but for links."""
+    yield path
+    if path.is_dir() and not path.is_symlink():
+        for entry in path.iterdir():
+            yield from _below(entry)
+
+
+def _closed(paths: Iterable[Path]) -> list[Path]:
+    """Those of `paths` that were open to others, and are no more."""
+    changed = []
+    for path in paths:
+        mode = path.lstat().st_mode
+        if mode & _OTHERS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+            changed.append(path)
+    return changed
+
+
+# The file that says which process has a directory.
+LOCK = "lock"
+
+
 def lock_directory(directory: Path) -> int:
     """Hold `directory` for this process until the returned descriptor is closed.
 
@@ -59,7 +105,7 @@ def lock_directory(directory: Path) -> int:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StartError(f"Cannot use {directory} for the spool: {error.strerror}. Choose another data_dir.") from None
     try:

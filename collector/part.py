@@ -36,6 +36,14 @@ class Part:
     def close(self) -> None:
         """Give back what `open` and the constructor took. Called once, after `run` has ended; may block."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on in a thread that `close` would wait for, however long."""
+        return False
+
+    def abandon(self) -> None:
+        """The process ends at once, without `close`: leave what its next start should know. Any thread may call it."""
+
     async def reload(self, config: Config) -> None:
         """Use the settings named in `reloadable` from now on.
 

@@ -25,6 +25,7 @@ class Reloading:
         self._parts = parts
         self._read = read
         self._config = config
+        self._guarded = bool(config.auth.tokens)  # requests need a token
         self._in_force: dict[str, dict[str, Any]] = {part.name: _below(part.settings, config) for part in parts}
         self._of_daemon = _unread(parts, config)
         self._one_at_a_time = asyncio.Lock()
@@ -45,6 +46,7 @@ class Reloading:
             except ConfigError as error:
                 log.error("The configuration was not reloaded; every part keeps its settings.", why=str(error))
                 return
+            self._guarded = bool(config.auth.tokens)
             outcomes = [await self._reload_part(part, config) for part in self._parts]
             restart = _changed(self._of_daemon, _unread(self._parts, config))
             if restart:
@@ -53,10 +55,19 @@ class Reloading:
                 log.info("The configuration was reloaded; no setting has changed.")
 
     def _refuse_exposure(self, config: Config) -> None:
-        """Ports stay bound as they are, so tokens may not go while others can reach them. Raises ConfigError."""
-        exposed = not all(map(is_loopback, self._config.endpoints().values()))
-        if exposed and not config.auth.tokens and not config.auth.allow_anonymous:
+        """Tokens may not all go by themselves: someone may be writing the file just now. Raises ConfigError.
+
+        Ports stay bound as they are, so that those which others can reach keep their tokens as well.
+        """
+        if config.auth.tokens or config.auth.allow_anonymous:
+            return
+        if not all(map(is_loopback, self._config.endpoints().values())):
             raise ConfigError("Without a token, anyone could use the addresses now bound.")
+        if self._guarded:
+            raise ConfigError(
+                "The file has lost its tokens, and anyone on this machine could use the daemon without one. Set "
+                "auth.allow_anonymous: true if that is meant."
+            )
 
     async def _reload_part(self, part: Part, config: Config) -> bool:
         """Have a part take what it can; whether any of its settings has changed."""

@@ -43,7 +43,7 @@ def statement(folder: str, name: str) -> str:
 @functools.cache
 def migrations(folder: str) -> tuple[Migration, ...]:
     """Every version in `schema/FOLDER`, in order."""
-    return tuple(_migration(path) for path in sorted((schema_root() / folder).glob("*.sql")))
+    return tuple(_migration(path) for path in sorted((schema_root() / folder).glob("[0-9]*.sql")))
 
 
 def _migration(path: Path) -> Migration:

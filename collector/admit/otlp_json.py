@@ -15,14 +15,17 @@ from collections.abc import Callable
 from typing import Any
 
 from collector.errors import Reason, Rejected
-from collector.wire.otlp import MAX_DEPTH
+from collector.wire.otlp import CONTAINERS, HEX_FIELDS, MAX_DEPTH
 
-_HEX_FIELDS = frozenset({"trace_id", "span_id", "parent_span_id"})
-_CONTAINERS = frozenset({"ArrayValue", "KeyValueList"})
 _INTEGER = re.compile(r"-?[0-9]{1,20}\Z")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?\Z")
 _SPECIAL_DOUBLES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _MAX_SHOWN_LENGTH = 60
+
+# For lone surrogates: those of a pair are one character by now.
+_REPLACEMENTS = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+# Characters to replace at once: other threads wait meanwhile.
+_SLICE = 65_536
 
 
 def parse(message: Any, body: bytes) -> Any:
@@ -64,7 +67,7 @@ def _fill(target: Any, document: dict[str, Any], path: str, depth: int) -> None:
     if setters is None:
         setters = {field.json_name: _setter(field) for field in descriptor.fields}
         _setters[descriptor.full_name] = setters
-    if descriptor.name in _CONTAINERS:
+    if descriptor.name in CONTAINERS:
         depth += 1
         if depth > MAX_DEPTH:
             raise Rejected(Reason.TOO_DEEP, f"An attribute value nests more than {MAX_DEPTH} levels deep.")
@@ -78,7 +81,7 @@ def _setter(field: Any) -> _Setter:
     name = field.name
     if field.type == field.TYPE_MESSAGE:
         return _repeated_messages(name) if field.is_repeated else _single_message(name)
-    read = _READERS["hex" if name in _HEX_FIELDS else field.cpp_type if field.type != field.TYPE_BYTES else "base64"]
+    read = _READERS["hex" if name in HEX_FIELDS else field.cpp_type if field.type != field.TYPE_BYTES else "base64"]
     if field.is_repeated:
         return _repeated_scalars(name, read)
 
@@ -129,7 +132,12 @@ def _text(value: Any, path: str) -> str:
         raise _mismatch(path, "a string", value)
     if value.isascii():
         return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        slices = (value[start : start + _SLICE] for start in range(0, len(value), _SLICE))
+        return "".join(each.translate(_REPLACEMENTS) for each in slices)
+    return value
 
 
 def _boolean(value: Any, path: str) -> bool:

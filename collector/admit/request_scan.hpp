@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "../wire/protobuf.hpp"
+#include "otlp_schema.hpp"
 
 namespace spanmeter::admit {
 
@@ -79,20 +79,18 @@ class RequestScan {
    public:
     uint64_t accepted = 0;
     uint64_t repeated = 0;  // bytes of resource and scope, as often as there are spans of them
+    uint64_t elements = 0;  // messages and unknown fields
     std::vector<Problem> problems;
 
-    // False when the body is not plain: malformed, or for the library to decide.
-    bool read(Bytes body) {
-        try {
-            each_of_request(body, [this](Bytes message) { resource_spans(message); });
-        } catch (const NotPlain&) {
-            return false;
-        }
-        return true;
+    RequestScan(uint64_t max_items, uint64_t max_elements) : max_items_(max_items), max_elements_(max_elements) {}
+
+    Outcome read(Bytes body) {
+        return outcome_of([&] { each_of_request(body, [this](Bytes message) { resource_spans(message); }); });
     }
 
    private:
     void resource_spans(Bytes message) {
+        count();
         uint64_t size = 0, spans = 0;
         for (Reader in(message); in.more();) {
             const uint32_t tag = in.tag();
@@ -107,6 +105,7 @@ class RequestScan {
     }
 
     uint64_t scope_spans(Bytes message) {
+        count();
         uint64_t size = 0, spans = 0;
         for (Reader in(message); in.more();) {
             const uint32_t tag = in.tag();
@@ -122,6 +121,8 @@ class RequestScan {
     }
 
     void span(Bytes message) {
+        count();
+        if (++items_ > max_items_) throw TooMany{TOO_MANY_ITEMS};
         Bytes trace_id, span_id;
         for (Reader in(message); in.more();) {
             const uint32_t tag = in.tag();
@@ -156,15 +157,16 @@ class RequestScan {
     }
 
     // The size of a message, once all in it is sound. `depth` counts the messages around it.
-    static size_t checked(MessageType type, Bytes message, int depth) {
+    size_t checked(MessageType type, Bytes message, int depth) {
         if (depth > MAX_MESSAGES) not_plain();
+        count();
         for (Reader in(message); in.more();) field(type, in.tag(), in, depth);
         return message.size();
     }
 
-    static void field(MessageType type, uint32_t tag, Reader& in, int depth) {
+    void field(MessageType type, uint32_t tag, Reader& in, int depth) {
         const uint32_t number = tag >> 3;
-        if ((tag & 7) != LENGTH || number >= FIELDS) return in.skip(tag);
+        if ((tag & 7) != LENGTH || number >= FIELDS) return in.skip(tag);  // scalars, and what later versions add
         const MessageType held = CATALOGUE.holds[type][number];
         if (held == TEXT) {
             in.text();
@@ -173,6 +175,13 @@ class RequestScan {
             if (held != OPAQUE) checked(held, content, depth + 1);
         }
     }
+
+    void count() {
+        if (++elements > max_elements_) throw TooMany{TOO_MANY_ELEMENTS};
+    }
+
+    const uint64_t max_items_, max_elements_;
+    uint64_t items_ = 0;
 };
 
 }  // namespace spanmeter::admit

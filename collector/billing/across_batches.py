@@ -9,57 +9,120 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
+from collector.billing.unread import unread_usage
 from collector.enrich import Billed, Enricher, ReadBatch, RecentTraces
 from collector.enrich.billed.schema import BilledMask
 from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
-from collector.model.columns import TEXT
+from collector.model.columns import NANOSECONDS, TEXT
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey, trace_keys
 from collector.model.money import PriceStatus
 from collector.slices import slices
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import Insert, insert_spans, insert_versions
+from collector.store.writer import Insert, TableRows, by_day, insert_spans, insert_versions
 
 log = structlog.get_logger("spanmeter.billing")
 
 _REMEMBERED_TRACES = 200_000
 
 
+# What keeps rows that moved to another hour, in tokens of inserts, apart from those of the day they moved to. Which
+# rows move depends on what memory has, and after a crash it may have something else.
+_MOVED = "moved-"
+
+
 class EnrichedRows:
-    """Batches of one segment with who is billed, priced and made whole anew each time they are asked for."""
+    """Batches of one segment with who is billed; without the rows that cannot count."""
 
     def __init__(
         self, enricher: Enricher, readings: Sequence[ReadBatch], spans: pa.RecordBatch, billed: Billed
     ) -> None:
         """`spans` is what deciding on who is billed needs of every row, as `SEEN_SCHEMA`."""
-        self._enricher = enricher
-        self._readings = readings
         self.spans = spans
         self.billed = billed
-        self.unpriced: Counter[str] = Counter()
+        moved = np.zeros(spans.num_rows, np.bool_)
+        moved[list(billed.moved)] = True
+        self._kept = _Part(enricher, readings, billed, ~(billed.superseded | moved))
+        self._moved = _Part(enricher, readings, billed, moved)
 
     @property
     def num_rows(self) -> int:
+        """Rows that cannot count included."""
         return int(self.spans.num_rows)
+
+    @property
+    def unpriced(self) -> Counter[str]:
+        """The calls whose model has no known price, by model, of the batches that were made."""
+        return self._kept.unpriced + self._moved.unpriced
+
+    @property
+    def unread(self) -> Counter[str]:
+        """The calls with counts of tokens that no convention reads, by scope, of the batches that were made."""
+        return self._kept.unread + self._moved.unread
 
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
         return {*trace_keys(self.spans), *(trace for trace, _ in self.billed.revise)}
 
+    def by_day(self) -> Iterator[tuple[str, TableRows, Sequence[int]]]:
+        """The rows by UTC day, as `store.writer.by_day` has them; positions are those in the batches given."""
+        starts = np.array(self.spans.column("Start"))
+        starts[list(self.billed.moved)] = list(self.billed.moved.values())
+        for prefix, part in (("", self._kept), (_MOVED, self._moved)):
+            for day, rows, positions in by_day(part, [part.starts(starts)]):
+                yield f"{prefix}{day}", rows, part.positions(positions)
+
+
+class _Part:
+    """Some rows of the batches, priced and made whole anew each time they are asked for."""
+
+    def __init__(self, enricher: Enricher, readings: Sequence[ReadBatch], billed: Billed, chosen: BilledMask) -> None:
+        self._enricher = enricher
+        self._readings = readings
+        self._billed = billed
+        self._chosen = chosen
+        self._numbers = None if chosen.all() else np.flatnonzero(chosen)
+        self.unpriced: Counter[str] = Counter()
+        self.unread: Counter[str] = Counter()
+
+    @property
+    def num_rows(self) -> int:
+        return len(self._chosen) if self._numbers is None else len(self._numbers)
+
+    def starts(self, starts: npt.NDArray[np.int64]) -> pa.Array:
+        return pa.array(starts if self._numbers is None else starts[self._numbers]).cast(NANOSECONDS)
+
+    def positions(self, positions: Sequence[int]) -> Sequence[int]:
+        return positions if self._numbers is None else self._numbers[list(positions)].tolist()
+
     def to_batches(self) -> Iterator[pa.RecordBatch]:
-        """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model."""
+        """The enriched batches; `unpriced` then counts the calls whose model has no known price, by model.
+
+        `unread` counts the calls with counts of tokens that no convention reads, by scope.
+        """
         self.unpriced.clear()
+        self.unread.clear()
         begin = 0
         for reading in self._readings:
             end = begin + reading.batch.num_rows
-            batch = self._enricher.finish(reading, self.billed.billed[begin:end])
-            self.unpriced += _unpriced(batch)
-            yield batch
+            chosen = self._chosen[begin:end]
+            if chosen.any():
+                batch = self._finished(reading, begin, end)
+                batch = batch if chosen.all() else batch.filter(pa.array(chosen))
+                self.unpriced += _unpriced(batch)
+                self.unread += unread_usage(batch)
+                yield batch
             begin = end
+
+    def _finished(self, reading: ReadBatch, begin: int, end: int) -> pa.RecordBatch:
+        moved = {row - begin: start for row, start in self._billed.moved.items() if begin <= row < end}
+        placed = reading.starting(moved) if moved else reading
+        return self._enricher.finish(placed, self._billed.billed[begin:end])
 
 
 def _unpriced(batch: pa.RecordBatch) -> Counter[str]:
@@ -99,17 +162,19 @@ class Billing:
         return revised
 
     def _on_first_use(self, store: Store) -> None:
-        """Learn which traces an earlier run has stored."""
+        """Learn which traces an earlier run has stored, and load the newest: the next may report the same calls."""
         if self._met is not store:
             table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
             self._traces.remember(table.column("Project").to_pylist(), table.column("TraceId").to_pylist())
+            self._load(store, list(trace_keys(table.slice(0, MAX_KEYS_IN_QUERY))))
             self._met = store
 
     def _load(self, store: Store, keys: list[TraceKey]) -> None:
         loaded: list[pa.RecordBatch] = []
         for part in slices(keys, MAX_KEYS_IN_QUERY):
             parameters = {"projects": [key[0] for key in part], "trace_ids": [key[1] for key in part]}
-            loaded.append(known_spans(store.query(named_query("known_spans"), parameters)))
+            table = store.query(named_query("known_spans"), parameters)
+            loaded.append(known_spans(table, self._enricher.providers.canonical))
         if loaded:
             self._traces.load(pa.concat_batches(loaded))
 

@@ -6,9 +6,8 @@ Rows are never altered. A call whose price is the same is left alone, so repeati
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow as pa
 from collector.enrich import Enricher
 from collector.enrich.stored import PRICE_STEP, decoded_again
 from collector.errors import Cancelled
+from collector.model.columns import LATEST_NS
 from collector.model.keys import TraceKey
 from collector.model.money import decimal_text
 from collector.model.progress import Progress, no_progress
@@ -26,17 +26,34 @@ from collector.store.writer import insert_versions
 
 _PAGE = 5_000
 _PRICED_COLUMNS = ("Cost", "CostDetails", "PriceStatus", "PriceRef")
+_FACT_COLUMNS = (
+    "Kind",
+    "Provider",
+    "RequestModel",
+    "ResponseModel",
+    "InputTokens",
+    "OutputTokens",
+    "CacheReadTokens",
+    "CacheWriteTokens",
+    "ReasoningTokens",
+    "UsageDetails",
+    "ReportedCost",
+)
+
+
+# After every start that is stored.
+LATER: Final = LATEST_NS + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The calls to price again: those that started in [since, until), of one model or of all ("").
+    """The calls to price again: those that started in [since, until), Unix nanoseconds, of one model or of all ("").
 
     `as_model` prices them as if that model had answered; such a result is never written.
     """
 
-    since: datetime
-    until: datetime
+    since: int
+    until: int = LATER
     model: str = ""
     as_model: str = ""
 
@@ -77,6 +94,8 @@ def apply(
     progress: Progress = no_progress,
 ) -> Outcome:
     """Write a new version of every call whose price differs, through `writing`, and the audit row.
+
+    A call whose content has expired, and which says something else without it, keeps its price.
 
     When `progress`, which counts calls, cancels it, what was written stays, and is in the audit row.
     Raises ValueError for a selection with `as_model`.

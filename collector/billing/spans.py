@@ -3,14 +3,37 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.billing.across_batches import Billing, EnrichedRows
+from collector.model.envelope import Signal
 from collector.spending.feed import Writing
 from collector.store.client import Store
-from collector.store.writer import Insert
+from collector.store.writer import Insert, TableRows
 from collector.telemetry import Metrics
+
+_SECOND = 1_000_000_000
+
+
+class Ahead(NamedTuple):
+    """How many spans start over a second after they were received, and by how much at most."""
+
+    spans: int = 0
+    seconds: float = 0.0
+
+
+def ahead_of_receipt(batches: Sequence[pa.RecordBatch]) -> Ahead:
+    """By the clocks of the senders and ours."""
+    spans, most = 0, 0
+    for batch in batches:
+        if batch.num_rows:
+            ahead = pc.subtract(batch.column("Timestamp").cast(pa.int64()), batch.column("ReceivedAt").cast(pa.int64()))
+            most = max(most, pc.max(ahead).as_py())
+            spans += pc.sum(pc.greater(ahead, _SECOND)).as_py() if most > _SECOND else 0
+    return Ahead(spans, most / _SECOND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +46,7 @@ class SpanEnricher:
 
     def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> "BilledSpans":
         """The rows of decoded batches. Raises Unavailable when the store is needed and does not answer."""
-        return BilledSpans(self, store, self.billing.enrich(store, batches))
+        return BilledSpans(self, store, self.billing.enrich(store, batches), ahead_of_receipt(batches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +56,14 @@ class BilledSpans:
     enricher: SpanEnricher
     store: Store
     enriched: EnrichedRows
+    ahead: Ahead
 
     @property
     def num_rows(self) -> int:
         return self.enriched.num_rows
 
-    def to_batches(self) -> Iterator[pa.RecordBatch]:
-        return self.enriched.to_batches()
+    def by_day(self) -> Iterator[tuple[str, TableRows, Sequence[int]]]:
+        return self.enriched.by_day()
 
     @contextmanager
     def inserting(self, *, again: bool) -> Iterator[Insert]:
@@ -51,7 +75,11 @@ class BilledSpans:
         with self.enricher.writing(self.store, self.enriched.traces, again) as feed:
             yield feed.insert
             revised = billing.write_revisions(self.store, self.enriched, feed.insert)
-        metrics.stored_spans.inc(self.num_rows)
+        metrics.stored[Signal.TRACES].inc(self.num_rows)
         metrics.revised_spans.inc(revised)
+        metrics.ahead_spans.inc(self.ahead.spans)
+        metrics.ahead_seconds.set(self.ahead.seconds)
         for model, calls in self.enriched.unpriced.items():
             metrics.count_unpriced(model, calls)
+        for scope, calls in self.enriched.unread.items():
+            metrics.count_unread_usage(scope, calls)

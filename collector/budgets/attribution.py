@@ -1,8 +1,8 @@
 """From spans to postings: which amounts a span adds to the ledger, and which it takes back.
 
 A span that is delivered or priced again takes back what its earlier row posted. The values a span has for its run
-(agent, feature, user, conversation, lease) count for the calls of the run that have none themselves; of several spans
-the earliest decides, as in the view `runs`.
+(agent, feature, user, conversation, lease, attributes) count for the calls of the run that have none themselves; of
+several spans the earliest decides, as in the view `runs`.
 
 Knows recent traces. Of one that was forgotten the stored facts are loaded before a new row of it is absorbed.
 """
@@ -15,13 +15,13 @@ from typing import NamedTuple
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.posting import Postings
 from collector.budgets.rules import Rules
+from collector.budgets.seen_values import SeenValues
 from collector.budgets.span_facts import NO_VALUES, RunValues, SpanFact
 from collector.model.budgets import Dimensions, Scope
 from collector.model.keys import RowInTrace, TraceKey
 from collector.model.recent_keys import RecentKeys
 
 _MATCHES_KEPT = 50_000
-_NAMES = len(RunValues._fields)
 
 
 class _Claimed(NamedTuple):
@@ -34,41 +34,49 @@ class _Claimed(NamedTuple):
 
 @dataclass(slots=True)
 class _Trace:
-    """`values` are those of `claimed`."""
+    """`values` are those of `claimed`, which are by their place in `RunValues.texts`."""
 
     calls: dict[RowInTrace, SpanFact] = field(default_factory=dict)
-    claimed: list[_Claimed | None] = field(default_factory=lambda: [None] * _NAMES)
+    claimed: dict[int, _Claimed] = field(default_factory=dict)
     values: RunValues = NO_VALUES
     versions: dict[RowInTrace, int] = field(default_factory=dict)  # of the spans in `claimed`
 
     def observe(self, fact: SpanFact) -> None:
         """Take the values a span has for its run."""
-        for index, value in enumerate(fact.run):
+        texts = fact.run.texts()
+        changed = False
+        for place, value in enumerate(texts):
             if not value:
                 continue
-            claimed = self.claimed[index]
+            claimed = self.claimed.get(place)
             if claimed is None or (fact.start, fact.span_id) <= (claimed.start, claimed.span_id):
-                self.claimed[index] = _Claimed(fact.start, fact.span_id, value)
-                self.versions[fact.key] = fact.version
-                self.values = RunValues(*(claimed.value if claimed else "" for claimed in self.claimed))
+                self.claimed[place] = _Claimed(fact.start, fact.span_id, value)
+                changed = True
+        if changed:
+            self.versions[fact.key] = fact.version
+            values = {place: claimed.value for place, claimed in self.claimed.items()}
+            self.values = RunValues.of(*(values.get(place, "") for place in range(len(texts))))
 
 
 class Attribution:
     """Belongs to whoever holds the right to write the ledger.
 
-    `is_lease` tells the leases whose spend is followed from other texts.
+    `lease_project` names the project of a lease whose spend is followed, and None for other texts. Only spans of that
+    project spend from it. `seen` is given the values of calls.
     """
 
     def __init__(
         self,
         rules: Rules,
         ledger: Ledger,
-        is_lease: Callable[[str], bool],
+        lease_project: Callable[[str], str | None],
         max_calls: int = 200_000,
         max_known: int = 1_000_000,
+        seen: SeenValues | None = None,
     ) -> None:
+        self._seen = seen
         self._ledger = ledger
-        self._is_lease = is_lease
+        self._lease_project = lease_project
         self._leases: dict[str, LeaseSpend] = {}
         self._max_calls = max_calls
         self._calls = 0
@@ -116,7 +124,7 @@ class Attribution:
     def known_spans(self, keys: Iterable[TraceKey]) -> set[str]:
         """The spans of these traces that count or gave their run a value: whatever comes of them next is to be read."""
         traces = [trace for trace in map(self._traces.get, keys) if trace]
-        sources = {claimed.span_id for trace in traces for claimed in trace.claimed if claimed}
+        sources = {claimed.span_id for trace in traces for claimed in trace.claimed.values()}
         return sources.union(span_id for trace in traces for _, span_id in trace.calls)
 
     def touch(self, keys: Iterable[TraceKey], changes: Changes, now: int) -> None:
@@ -169,8 +177,8 @@ class Attribution:
 
     def shrink(self) -> None:
         """Forget the traces not touched for longest, down to the bound, and leases that are closed."""
-        if any(not self._is_lease(lease) for lease in self._leases):
-            self._leases = {lease: spent for lease, spent in self._leases.items() if self._is_lease(lease)}
+        if any(self._lease_project(lease) is None for lease in self._leases):
+            self._leases = {lease: spent for lease, spent in self._leases.items() if self._lease_project(lease)}
         while self._calls > self._max_calls and len(self._traces) > 1:
             _, trace = self._traces.popitem(last=False)
             self._calls -= len(trace.calls)
@@ -185,11 +193,10 @@ class Attribution:
         """Whether a span that gave its run a value has another one, or starts at another time, than before."""
         if trace.versions.get(fact.key, fact.version + 1) > fact.version:
             return False
+        texts = dict(enumerate(fact.run.texts()))
         return any(
-            claimed is not None
-            and claimed.span_id == fact.span_id
-            and (claimed.value != fact.run[index] or claimed.start != fact.start)
-            for index, claimed in enumerate(trace.claimed)
+            claimed.span_id == fact.span_id and (claimed.value != texts.get(place, "") or claimed.start != fact.start)
+            for place, claimed in trace.claimed.items()
         )
 
     def _begin(self, trace: _Trace, facts: list[SpanFact], changes: Changes, postings: Postings) -> bool:
@@ -202,8 +209,8 @@ class Attribution:
         trace.calls = {key: fact for key, fact in spans.items() if fact.calls}
         self._calls += len(trace.calls)
         self._post_all(trace, 1, changes, postings)
-        if self._is_lease(trace.values.lease) and any(fact.root for fact in facts):
-            self._finish(trace.values.lease, changes)
+        if trace.values.lease and (root := next((fact for fact in facts if fact.root), None)):
+            self._finish(root, trace.values.lease, changes)
         return True
 
     def _absorb(self, trace: _Trace, fact: SpanFact, changes: Changes, postings: Postings) -> None:
@@ -222,12 +229,17 @@ class Attribution:
         self._keep(trace, fact, known)
         if fact.calls:
             self._post(fact, after, 1, changes, postings)
-        if fact.root and self._is_lease(after.lease):
-            self._finish(after.lease, changes)
+        if fact.root:
+            self._finish(fact, after.lease, changes)
 
-    def _finish(self, lease: str, changes: Changes) -> None:
-        spent = self._leases.get(lease, LeaseSpend())
-        changes.leases[lease] = self._leases[lease] = LeaseSpend(spent.amount, finished=True)
+    def _spends(self, fact: SpanFact, lease: str) -> bool:
+        project, _ = fact.trace
+        return bool(lease) and self._lease_project(lease) == project
+
+    def _finish(self, root: SpanFact, lease: str, changes: Changes) -> None:
+        if self._spends(root, lease):
+            spent = self._leases.get(lease, LeaseSpend())
+            changes.leases[lease] = self._leases[lease] = LeaseSpend(spent.amount, finished=True)
 
     def _learn(self, trace: _Trace, fact: SpanFact) -> None:
         trace.observe(fact)
@@ -270,7 +282,7 @@ class Attribution:
 
     def _post_lease(self, call: SpanFact, values: RunValues, sign: int, changes: Changes) -> None:
         lease = call.run.lease or values.lease
-        if self._is_lease(lease):
+        if self._spends(call, lease):
             spent = self._leases.get(lease, LeaseSpend())
             amount = spent.amount.plus(call.amount, sign)
             changes.leases[lease] = self._leases[lease] = LeaseSpend(amount, spent.finished)
@@ -282,6 +294,8 @@ class Attribution:
             if len(self._matches) >= _MATCHES_KEPT:
                 self._matches.clear()
             families = self._matches[dimensions] = tuple(self._rules.families_of(dimensions))
+            if self._seen:
+                self._seen.add_call(dimensions, self._rules.attribute_keys)
         return families
 
 
@@ -302,7 +316,9 @@ def _filled(call: SpanFact, values: RunValues) -> Dimensions:
     """What a call is matched by: its own values, else its run's."""
     if values is NO_VALUES:
         return call.dimensions
-    project, service, environment, provider, model, agent, feature, user, conversation, attributes = call.dimensions
+    project, service, environment, provider, model, agent, feature, user, conversation, attributes, names = (
+        call.dimensions
+    )
     return Dimensions(
         project,
         service,
@@ -313,5 +329,10 @@ def _filled(call: SpanFact, values: RunValues) -> Dimensions:
         feature or values.feature,
         user or values.user,
         conversation or values.conversation,
-        attributes,
+        _filled_attributes(attributes, values.attributes) if values.attributes else attributes,
+        names,
     )
+
+
+def _filled_attributes(own: tuple[str, ...], of_run: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value or named for value, named in zip(own, of_run, strict=True))

@@ -83,7 +83,8 @@ class Refusal(StrEnum):
 class Decision:
     """`budget` is the one that refuses, or else the tightest; None when no budget matches.
 
-    `retry_after` is in seconds, and None unless refused; `degraded` is why spend is not wholly known.
+    `retry_after` is in seconds, and None unless refused; `degraded` is why spend is not wholly known,
+    `unseen` which values no call has had: sentences, or "".
     """
 
     allowed: bool
@@ -93,6 +94,7 @@ class Decision:
     reason: Refusal | None = None
     message: str = ""
     retry_after: int | None = None
+    unseen: str = ""
 
 
 def decide(

@@ -40,8 +40,10 @@ class _Entry:
 class LeaseBook:
     """Every open lease. Safe for threads; nothing here waits for I/O."""
 
-    def __init__(self) -> None:
+    def __init__(self, expired: Callable[[Lease], object] = lambda _: None) -> None:
+        """`expired` gets each lease whose time has passed, under the book's lock: it must not wait."""
         self._lock = threading.Lock()
+        self._expired = expired
         self._entries: dict[str, _Entry] = {}
         self._reserved: defaultdict[tuple[str, Scope], int] = defaultdict(int)
         self._expiries: list[tuple[int, str]] = []
@@ -56,11 +58,11 @@ class LeaseBook:
             self._expire(now_ns)
             return self._of_project[project]
 
-    def ids(self, now_ns: int) -> list[str]:
-        """Those of every open lease."""
+    def projects(self, now_ns: int) -> dict[str, str]:
+        """The project of every open lease, by its id."""
         with self._lock:
             self._expire(now_ns)
-            return list(self._entries)
+            return {key: entry.lease.project for key, entry in self._entries.items()}
 
     def reserve(
         self, lease: Lease, claims: Sequence[Claim], spend: Callable[[Claim], int], now_ns: int
@@ -208,4 +210,4 @@ class LeaseBook:
             _, lease_id = heapq.heappop(self._expiries)
             entry = self._entries.get(lease_id)
             if entry and entry.lease.expires_ns <= now_ns:
-                self._change(entry, replace(entry.lease, state=LeaseState.EXPIRED))
+                self._expired(self._change(entry, replace(entry.lease, state=LeaseState.EXPIRED)))

@@ -14,17 +14,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collector.budgets.periods import Calendar, PeriodKind, Rolling, Schedule
-from collector.budgets.span_facts import FactFields
+from collector.budgets.span_facts import FactFields, model_of
 from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Config
 from collector.model.budgets import Dimensions, Scope
+from collector.model.model_names import AS_SENT, ModelNames
 from collector.model.money import PICODOLLARS_PER_USD
 
 # Only ASCII letters have a case here: then Python and the store agree on every name there may be.
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-
-# An RE2 expression that matches nothing, not even "": every call has one model.
-_NO_MODEL = "(?s)^$."
-
 
 # What contributors are divided by.
 DIVIDED_BY = ("feature", "model")
@@ -50,7 +47,9 @@ class Rule:
     """One budget. `limit` and `limits` are picodollars or tokens, by `unit`.
 
     `match` holds, by name of a dimension (or `attribute.KEY`), the values of which a call has one: exact, but for
-    `model`, whose values are patterns with * and ?, in any case. `attribute_keys` is the order of a call's attributes.
+    `model`, whose values are patterns with * and ?, in any case: one of them fits one of the names of the call's model.
+    A pattern without these stands for the model that `names` knows by it. `attribute_keys` is the order of a call's
+    attributes.
     """
 
     name: str
@@ -67,12 +66,14 @@ class Rule:
     unpriced: Unpriced = Unpriced.WARN
     webhooks: tuple[str, ...] = ()
     attribute_keys: tuple[str, ...] = ()
+    names: ModelNames = field(default=AS_SENT, repr=False, compare=False)
     _scope: Callable[[Dimensions], Scope | None] = field(init=False, repr=False, compare=False)
     family: str = field(init=False, repr=False, compare=False)
     fingerprint: str = field(init=False, repr=False, compare=False)
+    _counts_model: Callable[[str], object] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_scope", _scope_reader(self.match, self.per, self.attribute_keys))
+        object.__setattr__(self, "_scope", _scope_reader(self._tests(), self.per, self.attribute_keys))
         object.__setattr__(self, "family", self._of_family())
         object.__setattr__(self, "fingerprint", self._digest())
 
@@ -100,9 +101,8 @@ class Rule:
     def sql_parameters(self, where: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
         """What a query matches by: lists of exact values (empty: any), and pairs of attributes, as parallel lists.
 
-        A key that comes with several values is matched by any of them. `model_pattern` is an RE2 expression; "" for
-        any. `where` narrows: a call has its values besides what the rule matches; one that the rule does not match
-        leaves no call at all.
+        A key that comes with several values is matched by any of them. `where` narrows: a call has its values besides
+        what the rule matches. Models are not among it: only `counts_model` knows their names.
         """
         match: Mapping[str, tuple[str, ...]] = {
             **self.match,
@@ -115,18 +115,52 @@ class Rule:
             if name.startswith(ATTRIBUTE)
             for value in values
         ]
-        pattern = _expression(self.match["model"]) if "model" in self.match else ""
-        if "model" in where:
-            pattern = f"(?s)^{''.join(map(_literal, where['model']))}$"
-        if any(name in self.match and not _test(name, self.match[name])(value) for name, value in where.items()):
-            pattern = _NO_MODEL
         return {
             **exact,
-            "model_pattern": pattern,
             "attribute_keys": [key for key, _ in pairs],
             "attribute_values": [value for _, value in pairs],
             "per": list(self.per),
         }
+
+    def admits(self, where: Mapping[str, str]) -> bool:
+        """Whether a call with these values may be one that the rule matches; of models `counts_model` tells."""
+        fixed = ((name, value) for name, value in where.items() if name in self.match and name != "model")
+        return all(value in self.match[name] for name, value in fixed)
+
+    def counts_model(self, names: tuple[str, ...]) -> bool:
+        """Whether the rule counts calls of a model with these names."""
+        return self._counts_model is None or any(map(self._counts_model, names))
+
+    def model(self, provider: str, *sent: str) -> tuple[str, tuple[str, ...]]:
+        """The name of a model, and all by which it is matched."""
+        return model_of(self.names, provider, *sent)
+
+    def resolved(self, where: Mapping[str, str]) -> dict[str, str]:
+        """Values as calls have them: a model by its one name."""
+        return {name: self.model("", value)[0] if name == "model" else value for name, value in where.items()}
+
+    @property
+    def reads_model(self) -> bool:
+        return "model" in self.match or "model" in self.per
+
+    def _tests(self) -> list[tuple[str, Callable[[Any], object]]]:
+        """A test for each dimension that is matched; that of `model` takes all names of one."""
+        tests: list[tuple[str, Callable[[Any], object]]] = [
+            (name, frozenset(values).__contains__) for name, values in self.match.items() if name != "model"
+        ]
+        if "model" in self.match:
+            patterns = list(self._model_patterns())
+            object.__setattr__(self, "_counts_model", _model_test(patterns))
+            tests.append(("model", self.counts_model))
+        return tests
+
+    def _model_patterns(self) -> Iterator[str]:
+        """As they are written, and the names of the models that those without wildcards stand for."""
+        providers = ("", *self.match.get("provider", ()))
+        for pattern in self.match["model"]:
+            yield pattern
+            if pattern and not {"*", "?"}.intersection(pattern):
+                yield from filter(None, (self.names.model_name(provider, pattern) for provider in providers))
 
     def _of_family(self) -> str:
         """Names which calls are counted, and how they are divided."""
@@ -138,7 +172,8 @@ class Rule:
 
     def _digest(self) -> str:
         """Names what is counted, in any process: rules that differ in limits or reactions only have the same."""
-        text = f"{json.dumps([self.unit.value, self.schedule.identity()])}{self.family}"
+        names = self.names.identity if self.reads_model else ""
+        text = f"{json.dumps([self.unit.value, self.schedule.identity()])}{self.family}{names}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -150,12 +185,20 @@ class Rules:
     `rolling` have each rule by name, with its schedule.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
-        """Raises ValueError for rules that read a call's attributes in another order than together they have."""
+    def __init__(self, rules: Iterable[Rule], names: ModelNames = AS_SENT) -> None:
+        """`names` is who knows what models are called, for every rule.
+
+        Raises ValueError for rules that read a call's attributes in another order than together they have.
+        """
         self.rules = tuple(rules)
+        self.names = names
         self.attribute_keys = attribute_keys(name for rule in self.rules for name in (*rule.match, *rule.per))
-        names = {name for rule in self.rules for name in (*rule.match, *rule.per)}
-        self.fields = FactFields(frozenset(names.intersection(DIMENSIONS)), self.attribute_keys)
+        read = {name for rule in self.rules for name in (*rule.match, *rule.per)}
+        self.fields = FactFields(
+            frozenset(read.intersection(DIMENSIONS)) | {"project"},
+            self.attribute_keys,
+            names=names if "model" in read else AS_SENT,
+        )
         self._by_name = {rule.name: rule for rule in self.rules}
         families: dict[str, list[int]] = {}
         for place, rule in enumerate(self.rules):
@@ -170,15 +213,15 @@ class Rules:
                 raise ValueError(f"the rule {rule.name} reads {rule.attribute_keys}, not {self.attribute_keys}")
 
     @classmethod
-    def from_config(cls, config: Config) -> "Rules":
+    def from_config(cls, config: Config, names: ModelNames = AS_SENT) -> "Rules":
         keys = attribute_keys(name for budget in config.budgets for name in (*budget.match, *budget.per))
-        return cls(_rule(budget, keys) for budget in config.budgets)
+        return cls((_rule(budget, keys, names) for budget in config.budgets), names)
 
     def with_breakdowns(self) -> "Rules":
         """With a rule beside each that sends webhooks: what it counts, divided by feature and model as well."""
         taken = {rule.name for rule in self.rules}
         divided = (breakdown_of(rule) for rule in self.rules if rule.webhooks)
-        return Rules([*self.rules, *(rule for rule in divided if rule.name not in taken)])
+        return Rules([*self.rules, *(rule for rule in divided if rule.name not in taken)], self.names)
 
     def _sort(self, rule: Rule) -> None:
         rule.schedule.dispatch(
@@ -226,14 +269,14 @@ def attribute_keys(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name.removeprefix(ATTRIBUTE) for name in names if name.startswith(ATTRIBUTE)}))
 
 
-def _rule(budget: BudgetConfig, keys: tuple[str, ...]) -> Rule:
+def _rule(budget: BudgetConfig, keys: tuple[str, ...], names: ModelNames) -> Rule:
     unit = Unit.TOKENS if budget.limit_usd is None else Unit.USD
     scale = PICODOLLARS_PER_USD if unit is Unit.USD else 1
     return Rule(
         name=budget.name,
         unit=unit,
         limit=_whole(budget.limit, scale),
-        limits={scope: _whole(amount, scale) for scope, amount in budget.value_limits.items()},
+        limits=_limits(budget, scale, names),
         schedule=_schedule(budget),
         period_name=budget.period_name,
         timezone_name=budget.timezone,
@@ -244,7 +287,19 @@ def _rule(budget: BudgetConfig, keys: tuple[str, ...]) -> Rule:
         unpriced=Unpriced(budget.unpriced),
         webhooks=budget.webhooks,
         attribute_keys=keys,
+        names=names,
     )
+
+
+def _limits(budget: BudgetConfig, scale: int, names: ModelNames) -> dict[Scope, int]:
+    """By values as calls have them. Of several that come to one model, the lowest holds."""
+    limits: dict[Scope, int] = {}
+    for values, amount in budget.value_limits.items():
+        named = zip(budget.per, values, strict=True)
+        provider = dict(zip(budget.per, values, strict=True)).get("provider", "")
+        scope = tuple(model_of(names, provider, value)[0] if name == "model" else value for name, value in named)
+        limits[scope] = min(limits.get(scope, _whole(amount, scale)), _whole(amount, scale))
+    return limits
 
 
 def _whole(amount: Decimal, scale: int) -> int:
@@ -261,10 +316,12 @@ def _schedule(budget: BudgetConfig) -> Schedule:
 
 
 def _scope_reader(
-    match: Mapping[str, tuple[str, ...]], per: tuple[str, ...], keys: tuple[str, ...]
+    match: Iterable[tuple[str, Callable[[Any], object]]], per: tuple[str, ...], keys: tuple[str, ...]
 ) -> Callable[[Dimensions], Scope | None]:
     """The test and the scope of a rule as one function: it is called for every call and rule."""
-    tests = [(_reader(name, keys), _test(name, values)) for name, values in match.items()]
+    tests: list[tuple[Callable[[Dimensions], Any], Callable[[Any], object]]] = [
+        (_model_names if name == "model" else _reader(name, keys), test) for name, test in match
+    ]
     readers = [_reader(name, keys) for name in per]
 
     def scope_of(call: Dimensions) -> Scope | None:
@@ -285,32 +342,12 @@ def _reader(name: str, keys: tuple[str, ...]) -> Callable[[Dimensions], str]:
     return lambda call: call.attributes[place] if place < len(call.attributes) else ""
 
 
-def _test(name: str, values: tuple[str, ...]) -> Callable[[str], object]:
-    if name != "model":
-        return frozenset(values).__contains__
+def _model_names(call: Dimensions) -> tuple[str, ...]:
+    return call.model_names or (call.model,)
+
+
+def _model_test(patterns: Iterable[str]) -> Callable[[str], object]:
     # `[` has no meaning in these patterns, as it has in names such as claude-sonnet-4-5[1m].
-    globs = (fnmatch.translate(value.translate(_LOWER).replace("[", "[[]")) for value in values)
+    globs = (fnmatch.translate(pattern.translate(_LOWER).replace("[", "[[]")) for pattern in patterns)
     matches = re.compile("|".join(globs)).match
     return lambda model: matches(model.translate(_LOWER))
-
-
-def _expression(patterns: Iterable[str]) -> str:
-    """Patterns of models as one RE2 expression of the whole name."""
-    return f"(?s)^(?:{'|'.join(''.join(map(_piece, pattern)) for pattern in patterns)})$"
-
-
-def _piece(character: str) -> str:
-    if character == "*":
-        return ".*"
-    if character == "?":
-        return "."
-    if character in string.ascii_letters:
-        # RE2 takes [kK] for k in any case, and then may match the Kelvin sign as well.
-        return f"(?:{character.lower()}|{character.upper()})"
-    return _literal(character)
-
-
-def _literal(character: str) -> str:
-    if character.isalnum() or not character.isascii():
-        return character
-    return f"\\x{ord(character):02x}"

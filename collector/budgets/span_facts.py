@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.config import ATTRIBUTE, DIMENSIONS
 from collector.model.budgets import Dimensions
 from collector.model.columns import MONEY, TEXT
 from collector.model.keys import RowInTrace, TraceKey
+from collector.model.model_names import AS_SENT, ModelNames, named
 from collector.model.money import PriceStatus
 from collector.slices import arrow_slices
 
@@ -53,13 +55,28 @@ NOTHING = Amount()
 
 
 class RunValues(NamedTuple):
-    """Values a span has for its whole run; "" where it has none."""
+    """Values a span has for its whole run; "" where it has none. Those of attributes are in the order of the rules."""
 
     agent: str = ""
     feature: str = ""
     user: str = ""
     conversation: str = ""
     lease: str = ""
+    attributes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, *texts: str) -> "RunValues":
+        """From the values of every field and attribute; one object stands for none."""
+        if not any(texts):
+            return NO_VALUES
+        agent, feature, user, conversation, lease, *attributes = texts
+        return cls(agent, feature, user, conversation, lease, tuple(attributes))
+
+    def texts(self) -> tuple[str, ...]:
+        """What `of` makes it from; () when there are no values."""
+        if self is NO_VALUES:
+            return ()
+        return (self.agent, self.feature, self.user, self.conversation, self.lease, *self.attributes)
 
 
 NO_VALUES = RunValues()
@@ -69,12 +86,13 @@ NO_VALUES = RunValues()
 class FactFields:
     """What is read of spans: dimensions by name, keys of attributes in their order, and whether leases are followed.
 
-    What is not read is "" in every fact.
+    What is not read is "" in every fact. `names` is who knows what models are called.
     """
 
     dimensions: frozenset[str]
     attributes: tuple[str, ...] = ()
     leases: bool = True
+    names: ModelNames = AS_SENT
 
 
 class SpanFact(NamedTuple):
@@ -132,8 +150,8 @@ _NOTHING_STATED = [""]
 def span_facts(batch: pa.RecordBatch, fields: FactFields, also: Collection[str] = frozenset()) -> list[SpanFact]:
     """The facts in a batch of enriched rows: its calls, what is billed no longer, and what has values for its run.
 
-    Attributes are taken from the span, else from its resource. `also` are ids of spans to include whatever they
-    have: they had something before.
+    Attributes are taken from the span, else from its resource; for its run, from the span only. `also` are ids of spans
+    to include whatever they have: they had something before.
     """
     if not batch.num_rows:
         return []
@@ -160,6 +178,8 @@ def _stated(batch: pa.RecordBatch, fields: FactFields) -> dict[str, _Coded]:
     stated = {name: _coded(batch.column(at)) for name, at in _RUN_COLUMNS.items() if name in fields.dimensions}
     if fields.leases:
         stated["lease"] = _coded(_attribute(batch, "SpanAttributes", LEASE_ATTRIBUTE))
+    for key in fields.attributes:
+        stated[ATTRIBUTE + key] = _coded(_attribute(batch, "SpanAttributes", key))
     return stated
 
 
@@ -169,14 +189,14 @@ def _facts(
     rows = batch.num_rows
     projects, ids = _coded(batch.column("Project")), _coded(batch.column("TraceId"))
     starts = batch.column("Timestamp").cast(pa.int64()).to_numpy(zero_copy_only=False)
-    names = [stated.get(name) for name in RunValues._fields]
+    names = [*RunValues._fields[:-1], *(ATTRIBUTE + key for key in fields.attributes)]
     columns = (
         _shared([projects, ids], rows, lambda *texts: texts, None),
         zip((starts // _HOUR_NS).tolist(), _texts(batch.column("SpanId")), strict=True),
         starts.tolist(),
         batch.column("Version").to_numpy(zero_copy_only=False).tolist(),
         _mask(pc.equal(batch.column("ParentSpanId"), "")).tolist(),
-        _shared(names, rows, RunValues) if stated else [NO_VALUES] * rows,
+        _shared([*map(stated.get, names)], rows, RunValues.of) if stated else [NO_VALUES] * rows,
         _dimensions(batch, fields, stated, projects),
         counts.astype(np.int64).tolist(),
         picodollars_of(batch.column("Cost")).tolist(),
@@ -203,15 +223,33 @@ def _dimensions(
         columns["project"] = projects
     if "environment" in names_read:
         columns["environment"] = _coded(_either(batch, _ENVIRONMENTS, ("ResourceAttributes",)))
+    models: list[tuple[str, tuple[str, ...]]] = [("", ("",))]
     if "model" in names_read:
-        columns["model"] = _coded(_first(_text(batch, "ResponseModel"), _text(batch, "RequestModel")))
-    names = Dimensions._fields[:-1]
+        columns["model"], models = _models(batch, fields.names)
     attributes = [_coded(_either(batch, (key,))) for key in fields.attributes]
 
     def made(*texts: str) -> Dimensions:
-        return Dimensions._make((*texts[: len(names)], texts[len(names) :]))
+        project, service, environment, provider, place, agent, feature, user, conversation, *values = texts
+        model, names = models[int(place or 0)]
+        return Dimensions(
+            project, service, environment, provider, model, agent, feature, user, conversation, tuple(values), names
+        )
 
-    return _shared([*map(columns.get, names), *attributes], batch.num_rows, made)
+    return _shared([*map(columns.get, DIMENSIONS), *attributes], batch.num_rows, made)
+
+
+def _models(batch: pa.RecordBatch, names: ModelNames) -> tuple[_Coded, list[tuple[str, tuple[str, ...]]]]:
+    """Each row's place, as text, in a list of models with all their names."""
+    columns = [_coded(batch.column(name)) for name in ("Provider", "ResponseModel", "RequestModel")]
+    numbers, firsts = _numbered(columns, batch.num_rows)
+    models = [model_of(names, *(column.values[column.codes[row]] for column in columns)) for row in firsts.tolist()]
+    return _Coded(numbers, list(map(str, range(len(models))))), models
+
+
+def model_of(names: ModelNames, provider: str, *sent: str) -> tuple[str, tuple[str, ...]]:
+    """The model that goes by the names `sent`, as it is compared: its name, and all by which it is matched."""
+    name, every = named(names, provider, *sent)
+    return name[:MAX_VALUE_LENGTH], tuple([one[:MAX_VALUE_LENGTH] for one in every])
 
 
 def _shared(
@@ -266,7 +304,7 @@ def picodollars_of(money: pa.Array) -> "np.ndarray[Any, np.dtype[np.int64]]":
 
 
 def _unpriced(batch: pa.RecordBatch, status: _Coded) -> _Mask:
-    """Calls that cost something no one knows, as the view `runs` counts them."""
+    """Calls that cost something no one knows: what the column UnpricedCall says of a stored row."""
     lost = status.are((PriceStatus.NO_USAGE.value,))
     if lost.any():
         lost &= _coded(batch.column("Kind")).are(("llm",)) & ~_coded(batch.column("StatusCode")).are(("Error",))

@@ -26,6 +26,15 @@ def web_address(config: Config) -> str:
 def ask(url: str, path: str, body: dict[str, Any] | None = None, token_variable: str = TOKEN_VARIABLE) -> Any:
     """GET `path`, or POST `body` to it; the answer's JSON. Raises Rejected or Unavailable with a sentence."""
     data = None if body is None else json.dumps(body).encode()
+    return json.loads(_answer(url, path, data, token_variable))
+
+
+def download(url: str, path: str, token_variable: str = TOKEN_VARIABLE) -> bytes:
+    """What is at `path`. Raises as `ask`."""
+    return _answer(url, path, None, token_variable)
+
+
+def _answer(url: str, path: str, data: bytes | None, token_variable: str) -> bytes:
     request = urllib.request.Request(url.rstrip("/") + path, data)  # noqa: S310 - the user's own address
     if data:
         request.add_header("Content-Type", "application/json")
@@ -33,7 +42,8 @@ def ask(url: str, path: str, body: dict[str, Any] | None = None, token_variable:
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.urlopen(request, timeout=3600) as response:  # noqa: S310
-            return json.load(response)
+            body: bytes = response.read()
+            return body
     except urllib.error.HTTPError as error:
         raise Rejected(Reason.MALFORMED, f"{url} answered {error.code}: {_sentence(error)}") from None
     except OSError as error:

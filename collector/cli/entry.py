@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -12,14 +14,13 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
-from collector.cli import prices, reprice, webhooks
+from collector.cli import bi, export, prices, reprice, webhooks
 from collector.cli.check import summary
-from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import common_options, config_of
 from collector.cli.store import store_lock
 from collector.config import render_example
 from collector.errors import ConfigError, SpanmeterError, StartError
-from collector.model.clock import SystemClock
+from collector.model.clock import SystemClock, refuse_early_clock
 from collector.model.principal import Scope
 from collector.runtime import configure_interpreter, keep_freed_memory
 from collector.spool import DeadLetter, put_segment
@@ -40,6 +41,27 @@ EXIT_CODES: Final = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # here, where it may fail, and not at exit
+    except BrokenPipeError:
+        if not _reader_has_gone():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of it is nobody's
+        return OK
+
+
+def _reader_has_gone() -> bool:
+    """Whether standard output is a pipe whose reader, such as `head`, has what it wanted."""
+    polling = select.poll()
+    polling.register(sys.stdout.fileno(), 0)
+    return any(state & select.POLLERR for _, state in polling.poll(0))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    os.umask(0o077)  # what is stored holds prompts
     options = command_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
@@ -76,14 +98,12 @@ def command_parser() -> argparse.ArgumentParser:
     check.add_argument("--example", action="store_true", help="print every setting with its default instead")
     add("migrate", _migrate, "Create or update the tables, then exit.")
     add("replay", _replay, "Put dead letters back into the spool, to be stored again.")
-    export = add("export", _export, "Print a stored trace as JSON, asked of the running daemon.")
-    export.add_argument("trace_id", metavar="TRACE_ID", help="32 hexadecimal digits")
-    export.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
-    export.add_argument("--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token")
+    export.add_command(commands, common)
     _add_token_commands(commands)
     prices.add_commands(commands, common)
     reprice.add_command(commands, common)
     webhooks.add_commands(commands, common)
+    bi.add_commands(commands, common)
     return parser
 
 
@@ -100,6 +120,7 @@ def _add_token_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
 
 def _serve(options: argparse.Namespace) -> int:
     config = config_of(options)
+    refuse_early_clock(SystemClock())
     set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
     configure_interpreter()
     if not config.store.embedded:
@@ -150,7 +171,7 @@ def _migrate(options: argparse.Namespace) -> int:
     config = config_of(options)
     set_up_logs("warning", config.telemetry.log_format)
     with store_lock(config), closing(open_store(config.store, config.directory)) as store:
-        applied = migrate(store, int(config.store.ttl))
+        applied = migrate(store, **config.store.ttls())
     for migration in applied:
         print(f"applied {migration.version:04} {migration.name}")
     print(f"The database {config.store.database} is up to date.")
@@ -175,11 +196,4 @@ def _replay(options: argparse.Namespace) -> int:
     print(f"{replayed} dead letters are back in the spool; a running daemon takes them up within seconds.")
     if kept:
         print(f"{kept} hold damaged bytes that are no export request, and stay where they are.")
-    return OK
-
-
-def _export(options: argparse.Namespace) -> int:
-    url = options.url or web_address(config_of(options))
-    trace = ask(url, f"/api/v1/traces/{options.trace_id}", token_variable=options.token_env)
-    print(json.dumps(trace, ensure_ascii=False))
     return OK

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from collector.config import Config, load
+from collector.errors import ConfigError
+from collector.web.shadowing import shadowed
 
 
 def common_options() -> argparse.ArgumentParser:
@@ -18,4 +20,17 @@ def common_options() -> argparse.ArgumentParser:
 
 def config_of(options: argparse.Namespace) -> Config:
     """The configuration they name. Raises ConfigError."""
-    return load(options.config, options.set, options.data_dir)
+    config = load(options.config, options.set, options.data_dir)
+    _refuse_shadowed(config)
+    return config
+
+
+def _refuse_shadowed(config: Config) -> None:
+    """Raises ConfigError for names of budgets that the web port could not show."""
+    names = [budget.name for budget in config.budgets]
+    mistakes = [
+        f"  budgets.{names.index(name)}.name: {name!r} is taken: {path} answers in its place. Choose another."
+        for name, path in shadowed(names)
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(["The settings cannot be used:", *mistakes]))

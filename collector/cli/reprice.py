@@ -12,14 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from tqdm import tqdm
 
 from collector.billing.price_refresh import enricher
-from collector.billing.reprice import Selection, apply, compare, outcome_json
+from collector.billing.reprice import LATER, Selection, apply, compare, outcome_json
 from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
 from collector.cli.options import config_of
 from collector.cli.store import own_store
@@ -28,6 +27,7 @@ from collector.config import Config
 from collector.errors import Cancelled, ConfigError, Reason, Unavailable
 from collector.model.progress import Progress
 from collector.store import Store
+from collector.web.times import rfc3339
 
 _COLUMNS: Final = ("model", "calls", "changed", "before USD", "after USD", "difference")
 _POLL_SECONDS: Final = 0.25
@@ -42,7 +42,7 @@ def add_command(
     """Add `reprice` to the command's parser; `common` has the options every command takes."""
     again = commands.add_parser("reprice", parents=[common], help="Price stored calls again.")
     again.add_argument("--since", required=True, type=moment, help="first start of a call, e.g. 2026-11-01 (UTC)")
-    again.add_argument("--until", type=moment, default=datetime.now(UTC), help="calls before this; default: now")
+    again.add_argument("--until", type=moment, help="calls before this; default: all later ones")
     again.add_argument("--model", default="", help="only calls of this model")
     again.add_argument("--as-model", default="", help="what they would have cost on this model; needs --dry-run")
     again.add_argument("--dry-run", action="store_true", help="print the difference and change nothing")
@@ -55,7 +55,9 @@ def _reprice(options: argparse.Namespace) -> int:
     if options.as_model and not options.dry_run:
         raise ConfigError("--as-model only compares; add --dry-run.")
     config = config_of(options)
-    selection = Selection(options.since, options.until, options.model, options.as_model)
+    selection = Selection(
+        options.since, LATER if options.until is None else options.until, options.model, options.as_model
+    )
     with _workplace(config, options) as place:
         before = _outcome(config, place, selection, dry_run=True)
         print(_table(before["models"]))
@@ -115,8 +117,8 @@ def _job(
 ) -> Mapping[str, Any]:
     """Have the daemon do it, and wait. Raises Cancelled once the job has ended so, Unavailable when it has failed."""
     body = {
-        "since": selection.since.isoformat(),
-        "until": selection.until.isoformat(),
+        "since": rfc3339(selection.since),
+        "until": None if selection.until == LATER else rfc3339(selection.until),
         "model": selection.model,
         "as_model": selection.as_model,
         "dry_run": dry_run,

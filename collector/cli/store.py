@@ -35,5 +35,5 @@ def own_store(config: Config) -> Iterator[Store | None]:
             yield None
             return
         store = stack.enter_context(closing(open_store(config.store, config.directory)))
-        migrate(store, int(config.store.ttl))
+        migrate(store, **config.store.ttls())
         yield store

@@ -1,15 +1,15 @@
 """Points in time on the command line."""
 
 import argparse
-from datetime import UTC, datetime
+
+from collector.model.times import unix_nano
 
 
-def moment(text: str) -> datetime:
-    """A date or time, of UTC unless it says another zone. Raises argparse's error with a sentence."""
+def moment(text: str) -> int:
+    """Unix nanoseconds of a date or time, of UTC unless it names another zone. Raises argparse's error."""
     try:
-        at = datetime.fromisoformat(text)
+        return unix_nano(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a date or time like 2026-11-01 or 2026-11-01T08:00"
         ) from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at

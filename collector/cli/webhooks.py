@@ -51,15 +51,16 @@ def add_commands(
 def _list(options: argparse.Namespace) -> int:
     config = config_of(options)
     known = endpoints(config)
+    none = _none_configured(options)
     if not _path(config).exists():
-        print("\n".join(_endpoint_line(endpoint, {}) for endpoint in known.values()) or "No webhook is configured.")
+        print("\n".join(_endpoint_line(endpoint, {}) for endpoint in known.values()) or none)
         return 0
     outbox = _outbox(config)
     try:
         disabled, latest = outbox.endpoints.disabled(), outbox.overview.latest(options.limit)
     finally:
         outbox.close()
-    print("\n".join(_endpoint_line(endpoint, disabled) for endpoint in known.values()) or "No webhook is configured.")
+    print("\n".join(_endpoint_line(endpoint, disabled) for endpoint in known.values()) or none)
     print("\n" + ("\n".join(map(_delivery_line, latest)) or "Nothing has been sent."))
     return 0
 
@@ -85,11 +86,9 @@ def _delivery_line(delivery: Summary) -> str:
 
 def _test(options: argparse.Namespace) -> int:
     config = config_of(options)
-    known = endpoints(config)
+    known = _some(options, config)
     for name in options.names:
         _check_known(name, known)
-    if not known:
-        raise ConfigError("No webhook is configured. Add one to `webhooks:`.")
     outbox = _outbox(config, create=True)
     try:
         made = [_send_test(outbox, known[name]) for name in options.names or known]
@@ -123,12 +122,11 @@ def _send_test(outbox: Outbox, endpoint: Endpoint) -> Made:
 
 def _replay(options: argparse.Namespace) -> int:
     config = config_of(options)
-    if not (options.events or options.failed or options.since):
+    if not (options.events or options.failed) and options.since is None:
         raise ConfigError("Say what to send again: EVENT_ID, --failed or --since.")
-    known = endpoints(config)
     if options.endpoint:
+        known = _some(options, config)
         _check_known(options.endpoint, known)
-    since = int(options.since.timestamp()) * 10**9 if options.since else None
     outbox = _outbox(config)
     try:
         for event in options.events:
@@ -138,7 +136,7 @@ def _replay(options: argparse.Namespace) -> int:
                     f"The outbox has no event {_short(event)}; `spanmeter webhooks list` shows what it has.",
                 )
         count = outbox.deliveries.replay(
-            options.events or None, endpoint=options.endpoint, since=since, failed=options.failed
+            options.events or None, endpoint=options.endpoint, since=options.since, failed=options.failed
         )
     finally:
         outbox.close()
@@ -148,7 +146,8 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _enable(options: argparse.Namespace) -> int:
     config = config_of(options)
-    _check_known(options.name, endpoints(config))
+    known = _some(options, config)
+    _check_known(options.name, known)
     outbox = _outbox(config)
     try:
         outbox.endpoints.enable(options.name)
@@ -156,6 +155,23 @@ def _enable(options: argparse.Namespace) -> int:
         outbox.close()
     print(f"{options.name} is enabled; a running daemon sends what was held for it.")
     return 0
+
+
+def _some(options: argparse.Namespace, config: Config) -> Mapping[str, Endpoint]:
+    """The endpoints that are configured. Raises ConfigError when there is none."""
+    known = endpoints(config)
+    if not known:
+        raise ConfigError(_none_configured(options) + (" Add one to `webhooks:`." if options.config else ""))
+    return known
+
+
+def _none_configured(options: argparse.Namespace) -> str:
+    if options.config:
+        return "No webhook is configured."
+    return (
+        "Without --config no webhook is configured: which there are is told by the file that `serve` was started with, "
+        "and not by the data directory. Name it with --config FILE."
+    )
 
 
 def _path(config: Config) -> Path:

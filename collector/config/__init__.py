@@ -16,6 +16,7 @@ from collector.config.budgets import (
 from collector.config.example import render_example
 from collector.config.load import load
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
+from collector.config.query import QueryConfig
 from collector.config.receivers import CorsConfig, GrpcConfig, HttpConfig, KeepaliveConfig, ReceiversConfig, TlsConfig
 from collector.config.root import Config, TelemetryConfig, WebConfig
 from collector.config.settings import is_loopback, split_endpoint
@@ -42,6 +43,7 @@ __all__ = [
     "PriceOverride",
     "PriceRefreshConfig",
     "PricingConfig",
+    "QueryConfig",
     "ReceiversConfig",
     "SpoolConfig",
     "StoreConfig",

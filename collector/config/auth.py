@@ -21,7 +21,17 @@ class AuthConfig(Section):
 
 
 class LimitsConfig(Section):
-    max_in_flight_bytes: ByteSize = setting("256MiB", "Request bytes held in memory at once, all clients.", ge=1024)
+    max_in_flight_bytes: ByteSize = setting(
+        "256MiB",
+        "Request bytes held in memory at once, all clients; an eighth more for those who have shown no token yet.",
+        ge=1024,
+    )
+    max_request_items: int = setting(50_000, "Spans, log records or data points that one request may have.", ge=1)
+    max_request_elements: int = setting(
+        1_000_000,
+        "Spans, events, links, attributes, values and the like that one request may have, all together.",
+        ge=1,
+    )
 
 
 class DedupeConfig(Section):

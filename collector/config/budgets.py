@@ -16,7 +16,7 @@ PERIODS = ("hour", "day", "week", "month", "quarter", "year")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 # What calls are matched by; besides these, any attribute as `attribute.KEY`.
-DIMENSIONS = Dimensions._fields[:-1]
+DIMENSIONS = Dimensions._fields[:-2]
 ATTRIBUTE = "attribute."
 
 # Values of calls are compared by so many characters: nobody's megabyte of a name has to be kept.
@@ -205,8 +205,8 @@ class BudgetConfig(Section):
     )
     match: dict[Dimension, Values] = setting(
         {},
-        "Calls that count; all when empty. By project, service, environment, provider, model (`gpt-*`), agent, "
-        "feature, user, conversation, attribute.KEY: a value, or a list of which any.",
+        "Calls that count; all when empty. By project, service, environment, provider, model (any of its names, or "
+        "`gpt-*`), agent, feature, user, conversation, attribute.KEY: a value, or a list of which any.",
     )
     per: Annotated[tuple[Dimension, ...], BeforeValidator(_listed), Field(max_length=10), AfterValidator(_distinct)] = (
         setting((), "A budget for each value of these names, as in match.")

@@ -13,6 +13,10 @@ Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places
 Instant = date | datetime
 
 
+_PRICES = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio",
+           "cache_audio_read", "output_audio", "per_request", "per_hour")  # fmt: skip
+
+
 class PriceOverride(Section):
     """A price of your own. The first of the list that matches a call and is in force prices it, before any other."""
 
@@ -20,7 +24,9 @@ class PriceOverride(Section):
     model: str = setting(
         ..., "Model name, prefix or regular expression (of the whole name); case does not matter.", min_length=1
     )
-    match: Literal["exact", "prefix", "regex"] = setting("exact", "How `model` is compared with the model's name.")
+    match: Literal["exact", "prefix", "regex"] = setting(
+        "exact", "How `model` is compared with the model's name; exact and prefix also with its other spellings."
+    )
     provider: str | None = setting(None, "Only calls to this provider; any when not set.")
     service_tier: str | None = setting(None, "Only calls in this tier: batch, flex, priority, ...; any when not set.")
     input_above: int = setting(-1, "Only requests with more input tokens than this.", ge=-1)
@@ -37,11 +43,23 @@ class PriceOverride(Section):
         None, "USD per million cached audio tokens; default: input_audio, else cache_read."
     )
     output_audio: Usd | None = setting(None, "USD per million audio output tokens; default: output.")
+    factor: Decimal | None = setting(
+        None,
+        "Multiplies the listed price instead (0.85 is 15 % off), whatever the tier and region; alone, without prices.",
+        gt=0,
+        le=100,
+        max_digits=12,
+        decimal_places=9,
+    )
     per_request: Usd | None = setting(None, "USD per call.")
     per_hour: Usd | None = setting(None, "USD per hour of the call's duration.")
 
     @model_validator(mode="after")
     def _usable(self) -> "PriceOverride":
+        if self.factor is not None:
+            if any(getattr(self, price) is not None for price in _PRICES):
+                raise ValueError("factor multiplies the listed price: set it without prices")
+            return self._compiles()
         if (self.input is None) != (self.output is None):
             raise ValueError("input and output are set together; write 0 for what is free")
         parts = ("cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio")
@@ -49,6 +67,9 @@ class PriceOverride(Section):
             raise ValueError("a price for a part of the tokens needs input and output")
         if self.input is None and self.per_request is None and self.per_hour is None:
             raise ValueError("no price is set; a free model has input: 0 and output: 0")
+        return self._compiles()
+
+    def _compiles(self) -> "PriceOverride":
         if self.match == "regex":
             try:
                 re.compile(self.model)

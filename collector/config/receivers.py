@@ -10,7 +10,10 @@ from collector.config.settings import Duration, Endpoint, Paths, Section, sectio
 
 def max_connections(default: int) -> Any:
     """The setting of one port."""
-    text = "Connections at once, in each process; more are closed. A quarter of the files it may open is the most."
+    text = (
+        "Connections at once, in each process; more are closed, on OTLP ports idle ones first. "
+        "A quarter of the files it may open is the most."
+    )
     return setting(default, text, ge=1)
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
 from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
 from collector.config.pricing import PricingConfig
+from collector.config.query import QueryConfig
 from collector.config.receivers import ReceiversConfig, TlsConfig, max_connections
 from collector.config.settings import (
     Duration,
@@ -32,11 +33,17 @@ WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
 class WebConfig(Section):
-    endpoint: Endpoint = setting("127.0.0.1:8080", "host:port of the web port: REST, /metrics, /healthz, /readyz.")
+    endpoint: Endpoint = setting(
+        "127.0.0.1:8080", "host:port of the web port: pages, REST, /metrics, /healthz, /readyz."
+    )
     max_connections: int = max_connections(1024)
     tls: TlsConfig = section(TlsConfig, "TLS for the web port.")
     public_url: str = setting(
         "", "Where people reach the web port, for links: https://spans.example.com; default: its endpoint."
+    )
+
+    allowed_hosts: tuple[str, ...] = setting(
+        (), "Further names that browsers may know the web port by, without port; addresses and localhost are."
     )
 
     @model_validator(mode="after")
@@ -74,6 +81,7 @@ class Config(Section):
     ledger: LedgerConfig = section(LedgerConfig, "The sums of what budgets have spent.")
     webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Endpoints that receive events, by name.", reloadable=True)
     web: WebConfig = section(WebConfig, "The web port.")
+    query: QueryConfig = section(QueryConfig, "The ClickHouse interface for BI tools.")
     telemetry: TelemetryConfig = section(TelemetryConfig, "Logs.")
     shutdown_timeout: Duration = setting("20s", "Time SIGTERM gives to requests in flight and the drain.", gt=0)
 
@@ -108,18 +116,25 @@ class Config(Section):
                 sentence = (
                     f"{budget.period_name} lasts up to {days} days, and store.ttl deletes spans after "
                     f"{self.store.ttl / 86_400:g}: the ledger is rebuilt from stored spans. "
-                    f"Set store.ttl to {days}d or more, or to 0s, which keeps them for ever"
+                    f"Set store.ttl to {days}d or more, or to 0s, which keeps them for ever; store.content_ttl lets "
+                    "their prompts go earlier"
                 )
                 yield f"{path}.{'rolling' if budget.rolling else 'period'}", sentence
 
     def endpoints(self) -> dict[str, str]:
         """Every address the daemon binds, by its setting."""
         protocols = self.receivers.otlp.protocols
-        return {
+        endpoints = {
             "receivers.otlp.protocols.grpc.endpoint": protocols.grpc.endpoint,
             "receivers.otlp.protocols.http.endpoint": protocols.http.endpoint,
             "web.endpoint": self.web.endpoint,
         }
+        return endpoints | ({"query.endpoint": self.query.endpoint} if self.serves_queries else {})
+
+    @property
+    def serves_queries(self) -> bool:
+        """Whether there is a ClickHouse interface: only in front of the embedded engine."""
+        return self.query.enabled and self.store.embedded
 
     @property
     def directory(self) -> Path:

@@ -6,6 +6,9 @@ from pydantic import ByteSize, model_validator
 
 from collector.config.settings import Duration, Section, setting
 
+# Each day that spans start on is a partition, with parts of its own.
+_MAX_DAYS = 400 * 86_400
+
 
 class StoreConfig(Section):
     url: str = setting(
@@ -13,6 +16,29 @@ class StoreConfig(Section):
     )
     database: str = setting("otel", "ClickHouse database.", pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$")
     ttl: Duration = setting("35d", "Delete spans this long after they were received; 0s keeps them for ever.")
+    logs_ttl: Duration = setting(
+        "35d", "Delete log records this long after they were received; 0s keeps them for ever."
+    )
+    metrics_ttl: Duration = setting(
+        "35d", "Delete metric points this long after they were received; 0s keeps them for ever."
+    )
+    max_future: Duration = setting(
+        "7d",
+        "Spans that start later than this after their arrival are stored at their arrival. Log records and metric "
+        "points keep their time and share one partition.",
+    )
+    max_age: Duration | None = setting(
+        None,
+        "Of spans that started longer than this before their arrival, those of the first 32 days keep their time, "
+        "others are stored on 1970-01-01; default: `store.ttl`, at most 400d. Log records and metric points keep their "
+        "time and share one partition.",
+    )
+    content_ttl: Duration = setting(
+        "0s",
+        "Empty inputs, outputs and other content of spans, and the bodies of log records, this long after they were "
+        "received (and up to a day more); 0s keeps them as long as their spans and records.",
+        reloadable=True,
+    )
     insert_timeout: Duration = setting("60s", "An insert or query that takes longer is retried.", gt=0)
     retry_max_interval: Duration = setting("30s", "Longest pause between attempts while the store is unavailable.")
     compression: Literal["lz4", "zstd", "none"] = setting("lz4", "How inserts to a server are compressed on the way.")
@@ -23,6 +49,27 @@ class StoreConfig(Section):
         if not self.url.startswith(("chdb://", "http://", "https://")):
             raise ValueError("url starts with chdb://, http:// or https://")
         return self
+
+    @model_validator(mode="after")
+    def _content_goes_first(self) -> "StoreConfig":
+        if self.ttl and self.content_ttl > self.ttl:
+            raise ValueError(
+                "content_ttl is longer than ttl, which deletes the whole span; set it to 0s or less than ttl"
+            )
+        return self
+
+    def ttls(self) -> dict[str, int]:
+        """The TTLs of the signals in seconds, as `migrate` takes them."""
+        return {
+            "ttl_seconds": int(self.ttl),
+            "logs_ttl": int(self.logs_ttl),
+            "metrics_ttl": int(self.metrics_ttl),
+        }
+
+    @property
+    def oldest(self) -> float:
+        """`max_age`, or its default, in seconds."""
+        return min(self.ttl or _MAX_DAYS, _MAX_DAYS) if self.max_age is None else self.max_age
 
     @property
     def embedded(self) -> bool:

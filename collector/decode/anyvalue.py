@@ -8,6 +8,7 @@ and `-Infinity` (quoted inside JSON, as proto3 JSON has them), where Go's encode
 import base64
 import json
 import math
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -46,6 +47,41 @@ def double_text(number: float) -> str:
     return plain.rstrip("0").removesuffix(".") if "." in plain else plain
 
 
+def type_name(value: Any) -> str:
+    """What the text of an AnyValue message does not say of its type.
+
+    `string`, `bool`, `int`, `double`, `bytes`, `none` (no value), `[...]` for arrays and `{...}` for key-value lists:
+    within brackets the types of the members, one when it is that of all of them, and nothing when the JSON says it.
+    Members of a list are in the order of their keys.
+    """
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return _container("[", map(type_name, value.array_value.values), "]")
+    if kind == "kvlist_value":
+        members = {pair.key: pair.value for pair in value.kvlist_value.values}
+        return _container("{", (type_name(members[key]) for key in sorted(members)), "}")
+    return _TYPE_NAMES.get(kind, "none")
+
+
+_TYPE_NAMES = {
+    "string_value": "string",
+    "bool_value": "bool",
+    "int_value": "int",
+    "double_value": "double",
+    "bytes_value": "bytes",
+}
+# Types that a value in JSON has by itself.
+_IN_JSON = frozenset({"string", "bool", "int", "none", "[]", "{}"})
+
+
+def _container(opening: str, members: Iterable[str], closing: str) -> str:
+    listed = list(members)
+    if _IN_JSON.issuperset(listed):
+        return opening + closing
+    different = listed[:1] if len(set(listed)) == 1 else listed
+    return opening + ",".join(different) + closing
+
+
 def _plain(value: Any, kind: str | None) -> Any:
     if kind == "array_value":
         return [_plain(item, item.WhichOneof("value")) for item in value.array_value.values]
@@ -58,18 +94,19 @@ def _plain(value: Any, kind: str | None) -> Any:
 
 def _json(plain: Any) -> str:
     if isinstance(plain, dict):
-        return "{" + ",".join(f"{_quote(key)}:{_json(plain[key])}" for key in sorted(plain)) + "}"
+        return "{" + ",".join(f"{quoted(key)}:{_json(plain[key])}" for key in sorted(plain)) + "}"
     if isinstance(plain, list):
         return "[" + ",".join(map(_json, plain)) + "]"
     if plain is None:
         return "null"
     if isinstance(plain, str):
-        return _quote(plain)
+        return quoted(plain)
     words = scalar_text(plain)
     unquoted = isinstance(plain, bool | int) or (isinstance(plain, float) and math.isfinite(plain))
     return words if unquoted else f'"{words}"'
 
 
-def _quote(string: str) -> str:
+def quoted(string: str) -> str:
+    """A string in JSON, as Go writes it."""
     # Go escapes the two line separators even without HTML escaping.
     return json.dumps(string, ensure_ascii=False).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.decode import anyvalue
+from collector.decode.details import Types
 from collector.model.columns import MAP, TEXT
 
 
@@ -17,18 +18,27 @@ class MapColumn:
         self._keys: list[str] = []
         self._values: list[str] = []
 
-    def append(self, attributes: Iterable[Any], extra: Iterable[tuple[str, str]] = ()) -> None:
-        """Add a row from KeyValue messages and plain pairs after them."""
+    def append(self, attributes: Iterable[Any], extra: Iterable[tuple[str, str]] = ()) -> Types:
+        """Add a row from KeyValue messages and plain pairs after them; the types of those that are no strings.
+
+        Of one key the last type counts.
+        """
         keys, values = self._keys, self._values
+        types: dict[str, str] = {}
         for pair in attributes:
-            keys.append(pair.key)
-            value = pair.value
+            key, value = pair.key, pair.value
+            keys.append(key)
             # Most values are strings; the general conversion costs twice as much.
-            values.append(value.string_value if value.WhichOneof("value") == "string_value" else anyvalue.text(value))
+            if value.WhichOneof("value") == "string_value":
+                values.append(value.string_value)
+            else:
+                values.append(anyvalue.text(value))
+                types[key] = anyvalue.type_name(value)
         for key, plain in extra:
             keys.append(key)
             values.append(plain)
         self.offsets.append(len(keys))
+        return types
 
     def repeat(self, count: int) -> None:
         """Add the last row's entries again `count` times."""

@@ -199,6 +199,8 @@ class Maps {
     void close() { offsets_.close(keys.rows()); }
     size_t rows() const { return offsets_.rows(); }
     size_t open_row() const { return offsets_.end(); }
+    // The first entry of row `row`.
+    size_t begin(size_t row) const { return offsets_.begin(row); }
     void repeat_last(size_t times) {
         if (!times) return;
         const size_t row = rows() - 1, begin = offsets_.begin(row);

@@ -24,11 +24,12 @@ enum TextColumn {
     STATUS_MESSAGE,
     RESOURCE_SCHEMA_URL,
     SCOPE_SCHEMA_URL,
+    OTLP_DETAILS,
     PROJECT,
     TEXT_COLUMNS
 };
 // One number of 64 bits per span.
-enum WideColumn { TIMESTAMP, DURATION, RECEIVED_AT, WIDE_COLUMNS };
+enum WideColumn { TIMESTAMP, DURATION, RECEIVED_AT, VERSION, WIDE_COLUMNS };
 // One number of 32 bits per span.
 enum NarrowColumn { FLAGS, DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS, NARROW_COLUMNS };
 // One map per span.
@@ -54,12 +55,14 @@ inline constexpr Named<TextColumn> TEXT_NAMES[] = {
     {STATUS_MESSAGE, "StatusMessage"},
     {RESOURCE_SCHEMA_URL, "ResourceSchemaUrl"},
     {SCOPE_SCHEMA_URL, "ScopeSchemaUrl"},
+    {OTLP_DETAILS, "OtlpDetails"},
     {PROJECT, "Project"},
 };
 inline constexpr Named<WideColumn> WIDE_NAMES[] = {
     {TIMESTAMP, "Timestamp"},
     {DURATION, "Duration"},
     {RECEIVED_AT, "ReceivedAt"},
+    {VERSION, "Version"},
 };
 inline constexpr Named<NarrowColumn> NARROW_NAMES[] = {
     {FLAGS, "TraceFlags"},

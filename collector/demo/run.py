@@ -15,7 +15,9 @@ from typing import Any
 from collector.app import read_ports
 from collector.config import Config, split_endpoint
 from collector.demo.agent import Agent
+from collector.demo.history import DAYS, History
 from collector.demo.model_server import model_server
+from collector.demo.settings import SETTINGS, write_settings
 from collector.demo.tree import render, total
 from collector.errors import StartError
 
@@ -37,10 +39,12 @@ def run_demo(config: Config, *, stay: bool) -> int:
             agent = Agent(model_url, f"127.0.0.1:{ports['grpc']}", f"http://127.0.0.1:{ports['http']}")
             trace_id = agent.run()
             agent.close()
+        runs = History(f"http://127.0.0.1:{ports['http']}", time.time_ns()).send() + 1
         spans = _stored(daemon, web, trace_id)
+        _await_runs(daemon, web, runs)
         print(f"\nOne agent run, sent by three OpenTelemetry exporters, as stored (trace {trace_id}):\n")
         print(render(spans))
-        print(f"\nThe run cost ${total(spans)}.")
+        print(f"\nThe run cost ${total(spans)}. With it are stored {runs - 1} runs of the last {DAYS} days, made up.")
         print(f"\n{_look(directory, web, trace_id)}")
         if stay:
             print("\nServing until you press Ctrl-C.")
@@ -52,12 +56,14 @@ def _look(directory: Path, web: str, trace_id: str) -> str:
     return "\n".join(
         (
             "Where to look:",
+            f"  {web}/runs   every run: what it did, what it cost",
+            f"  {web}/runs/{trace_id}   this one, span by span",
             f"  {web}/api/v1/runs/{trace_id}   the run: rounds, actions, system prompt, tools, cost",
             f"  {web}/api/v1/traces/{trace_id}   every span and attribute",
             f"  {web}/metrics   what the daemon counts",
             f"  spanmeter export {trace_id} --data-dir {directory}   the run as JSON, while the daemon runs",
             f"  {directory / 'store'}   the embedded ClickHouse store: table otel.otel_traces",
-            f"Serve this data again: spanmeter serve --data-dir {directory}",
+            f"Serve this data again: spanmeter serve --data-dir {directory} --config {directory / SETTINGS}",
         )
     )
 
@@ -75,7 +81,8 @@ def _running(config: Config, directory: Path) -> "Iterator[subprocess.Popen[byte
 def _daemon(config: Config, directory: Path) -> "subprocess.Popen[bytes]":
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "ports.json").unlink(missing_ok=True)
-    command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(directory)]
+    settings = write_settings(directory)
+    command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(directory), "--config", str(settings)]
     command += ["--set", "telemetry.log_level=warning"]
     for setting, endpoint in config.endpoints().items():
         command += ["--set", f"{setting}={_free(endpoint)}"]
@@ -114,6 +121,18 @@ def _stored(daemon: "subprocess.Popen[bytes]", web: str, trace_id: str) -> list[
         if len(spans) >= _SPANS:
             return spans
     raise StartError(f"Only {len(spans)} of {_SPANS} spans of trace {trace_id} were stored in time.")
+
+
+def _await_runs(daemon: "subprocess.Popen[bytes]", web: str, runs: int) -> None:
+    """Return once so many runs are listed. Raises StartError when they are not in time."""
+    since = time.strftime("%Y-%m-%d", time.gmtime(time.time() - (DAYS + 1) * 86_400))
+    listed = 0
+    for _ in _polls(daemon):
+        with urllib.request.urlopen(f"{web}/api/v1/runs?since={since}&limit=1000", timeout=10) as response:
+            listed = len(json.load(response)["runs"])
+        if listed >= runs:
+            return
+    raise StartError(f"Only {listed} of {runs} runs were stored in time.")
 
 
 def _polls(daemon: "subprocess.Popen[bytes]") -> Iterator[None]:

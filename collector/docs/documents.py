@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from collector.config import render_example
+from collector.docs.bi_columns import render_bi_columns
 from collector.docs.cli import render_cli
 from collector.docs.configuration import render_configuration
 from collector.docs.metrics import render_metrics
 from collector.docs.rest import render_rest
+from collector.docs.run_export import render_run_export
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,12 @@ class Document:
 
 DOCUMENTS: Final = (
     Document("config.example.yaml", render_example),
+    Document("docs/bi-columns.md", render_bi_columns),
     Document("docs/cli.md", render_cli),
     Document("docs/configuration.md", render_configuration),
     Document("docs/metrics.md", render_metrics),
     Document("docs/rest.md", render_rest),
+    Document("docs/run-export.schema.json", render_run_export),
 )
 
 

@@ -1,6 +1,6 @@
 """What each span means and costs: conventions, then the decision on who is billed, then prices. Pure but for caches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -26,6 +26,10 @@ class ReadBatch(Protocol):
 
     @property
     def spans(self) -> pa.RecordBatch: ...
+
+    def starting(self, starts: Mapping[int, int]) -> "ReadBatch":
+        """The same rows, some of them (by position) with another start, in Unix nanoseconds."""
+        ...
 
     def as_model(self, model: str) -> "ReadBatch":
         """The same usage on another model, whose provider its name tells; what was reported was for the model used."""
@@ -57,6 +61,8 @@ class Enricher:
         implementation: Callable[[Conventions], Implementation] = _best,
     ) -> None:
         self._implementation: Implementation = implementation(conventions)
+        self.families = conventions.families
+        self.providers = conventions.providers
         self.catalogue = catalogue
 
     def read(self, batch: pa.RecordBatch) -> ReadBatch:

@@ -1,18 +1,21 @@
 """Between rows and facts: a batch as the views enrichment reads, and facts as the columns it fills."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.enrich.billed.schema import SEEN_SCHEMA, ends
-from collector.model.columns import ENRICHED_COLUMNS, MAP
+from collector.enrich.billed.names import model_number, provider_number
+from collector.enrich.billed.schema import SEEN_SCHEMA, BilledMask, ends
+from collector.model.columns import ENRICHED_COLUMNS, MAP, NANOSECONDS
 from collector.model.facts import Facts, Kind, SpanView
 from collector.model.usage import Usage
+from collector.model.versions import USAGE
 
 AGGREGATE_FLAG = "aggregate"
 
@@ -45,6 +48,7 @@ def views(batch: pa.RecordBatch) -> list[SpanView]:
         _maps(batch.column("SpanAttributes")),
         _events(batch),
         _maps(batch.column("ResourceAttributes")),
+        batch.column("ScopeVersion").to_pylist(),
         strict=True,
     )
     return [SpanView(*row) for row in rows]
@@ -74,17 +78,44 @@ def seen_spans(batch: pa.RecordBatch, facts: Sequence[Facts]) -> pa.RecordBatch:
         "ResponseId": [fact.response_id for fact in facts],
         "Start": starts,
         "End": ends(starts, batch.column("Duration")),
+        "Version": versions(batch, np.array([_has_usage(usage) for usage in usages], np.bool_)),
         "Reports": [fact.usage is not None for fact in facts],
         "IsCall": [fact.kind is Kind.LLM and not fact.usage_is_aggregate for fact in facts],
         "Root": pc.equal(batch.column("ParentSpanId"), ""),
         "InputTokens": [usage.input_tokens for usage in usages],
         "OutputTokens": [usage.output_tokens for usage in usages],
         "Detail": [sum(getattr(usage, part) > 0 for part in PARTS) for usage in usages],
+        "RequestModel": [model_number(fact.request_model) for fact in facts],
+        "ResponseModel": [model_number(fact.response_model) for fact in facts],
+        "Provider": [provider_number(fact.provider_id) for fact in facts],
         "Billed": pa.nulls(batch.num_rows, pa.bool_()),
     }
     return pa.RecordBatch.from_arrays(
         [array_of(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA
     )
+
+
+def _has_usage(usage: Usage) -> bool:
+    return bool(usage.input_tokens or usage.output_tokens or usage.details)
+
+
+def versions(batch: pa.RecordBatch, has_usage: BilledMask) -> pa.Array:
+    """The version of each row: that of the batch, and that it has usage, of which nothing but zeros is none."""
+    return pa.array(np.asarray(batch.column("Version")).view(np.int64) | has_usage * np.int64(USAGE))
+
+
+def with_versions(batch: pa.RecordBatch, spans: pa.RecordBatch) -> pa.RecordBatch:
+    """`batch` with the versions that `spans`, a batch of `SEEN_SCHEMA`, has for its rows."""
+    position = batch.schema.get_field_index("Version")
+    return batch.set_column(position, batch.schema.field(position), spans.column("Version").view(pa.uint64()))
+
+
+def with_starts(batch: pa.RecordBatch, starts: Mapping[int, int]) -> pa.RecordBatch:
+    """`batch` with other starts (Unix nanoseconds) for some of its rows, by their positions."""
+    position = batch.schema.get_field_index("Timestamp")
+    times = np.array(batch.column(position).cast(pa.int64()))
+    times[list(starts)] = list(starts.values())
+    return batch.set_column(position, batch.schema.field(position), pa.array(times).cast(NANOSECONDS))
 
 
 def array_of(values: Any, field: pa.Field) -> pa.Array:
@@ -150,6 +181,8 @@ def _move_content(batch: pa.RecordBatch, facts: Sequence[Facts]) -> tuple[pa.Rec
     new_offsets = [0]
     for row, fact in enumerate(facts):
         for position in range(offsets[row], offsets[row + 1]):
+            if not keys[position]:  # the name of no content
+                continue
             if keys[position] == fact.input_key:
                 inputs[row] = column.items[position].as_py()
                 moved.append(position)

@@ -11,7 +11,8 @@ from collector.enrich.billed.schema import BilledMask
 from collector.enrich.conventions.reader import Conventions
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.prices.pricing import charged, price
-from collector.enrich.rows import Charge, seen_spans, views, with_enriched
+from collector.enrich.rows import Charge, seen_spans, views, with_enriched, with_starts, with_versions
+from collector.enrich.starts import own_starts
 from collector.model.facts import Facts, Kind
 from collector.model.money import PriceStatus, usd
 
@@ -23,6 +24,9 @@ class RowReading:
     batch: pa.RecordBatch
     facts: Sequence[Facts]
     spans: pa.RecordBatch
+
+    def starting(self, starts: Mapping[int, int]) -> "RowReading":
+        return dataclasses.replace(self, batch=with_starts(self.batch, starts))
 
     def as_model(self, model: str) -> "RowReading":
         facts = [
@@ -46,12 +50,12 @@ class RowEnricher:
 
     def finish(self, catalogue: Catalogue, reading: RowReading, billed: BilledMask) -> pa.RecordBatch:
         durations = reading.batch.column("Duration").to_pylist()
-        starts = reading.batch.column("Timestamp").cast(pa.int64()).to_pylist()
+        starts = own_starts(reading.batch).tolist()
         charges = [
             _charge(catalogue, fact, start, duration, billed=is_billed)
             for fact, is_billed, start, duration in zip(reading.facts, billed.tolist(), starts, durations, strict=True)
         ]
-        return with_enriched(reading.batch, reading.facts, charges)
+        return with_enriched(with_versions(reading.batch, reading.spans), reading.facts, charges)
 
 
 _NOT_A_CALL = Charge(PriceStatus.NOT_A_CALL.value)
@@ -72,8 +76,11 @@ def _charge(catalogue: Catalogue, fact: Facts, start: int, duration: int, *, bil
         at=start,
         duration_ns=duration,
         service_tier=fact.service_tier,
+        region=fact.region,
+        reported_cost=fact.reported_cost,
+        knows_cache_lifetime=fact.knows_cache_lifetime,
     )
-    priced = charged(priced, fact.usage, fact.reported_cost)
+    priced = charged(priced, fact.usage, fact.reported_cost, free=fact.free)
     cost = None if priced.cost is None else usd(priced.cost)
     return Charge(priced.status.value, cost, _usd_lines(priced.details), priced.ref)
 

@@ -1,14 +1,16 @@
 """Rows that are stored already, read back: as what deciding on who is billed needs, or whole to be enriched again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.enrich.billed.names import model_number, provider_number
 from collector.enrich.billed.schema import SEEN_SCHEMA
 from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS
 from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
+from collector.model.content import moved_content
 from collector.model.facts import Kind
 from collector.model.money import PriceStatus
 
@@ -24,9 +26,9 @@ _PART_COLUMNS = ("CacheReadTokens", "CacheWriteTokens", "ReasoningTokens")
 _INT64 = 2**63 - 1  # where its numbers end
 
 
-def known_spans(table: pa.Table) -> pa.RecordBatch:
-    """The rows of the query `known_spans`, as a batch of `SEEN_SCHEMA`."""
-    rows = [_known_span(row) for row in table.to_pylist()]
+def known_spans(table: pa.Table, provider_id: Callable[[str], str]) -> pa.RecordBatch:
+    """The rows of the query `known_spans`, as a batch of `SEEN_SCHEMA`. `provider_id`: the canonical name of one."""
+    rows = [{**_known_span(row), **_names(row, provider_id)} for row in table.to_pylist()]
     return pa.RecordBatch.from_pylist(rows, schema=SEEN_SCHEMA)
 
 
@@ -38,6 +40,7 @@ def _known_span(row: Mapping[str, Any]) -> dict[str, Any]:
         **{name: row[name] for name in _SAME_COLUMNS},
         "Start": row["StartNano"],
         "End": min(row["StartNano"] + row["Duration"], _INT64),
+        "Version": row["Version"],
         "Reports": billed is not None,
         "IsCall": row["Kind"] == Kind.LLM and AGGREGATE_FLAG not in details,
         "Root": not row["ParentSpanId"],
@@ -45,6 +48,14 @@ def _known_span(row: Mapping[str, Any]) -> dict[str, Any]:
         "OutputTokens": min(row["OutputTokens"], _INT64),
         "Detail": sum(row[name] > 0 for name in _PART_COLUMNS) + sum(name in details for name in DETAIL_PARTS),
         "Billed": billed,
+    }
+
+
+def _names(row: Mapping[str, Any], provider_id: Callable[[str], str]) -> dict[str, int]:
+    return {
+        "RequestModel": model_number(row["RequestModel"]),
+        "ResponseModel": model_number(row["ResponseModel"]),
+        "Provider": provider_number(provider_id(row["Provider"])),
     }
 
 
@@ -75,20 +86,8 @@ def _with_content(table: pa.Table) -> pa.Array:
     names = ("SpanAttributes", "InputKey", "Input", "OutputKey", "Output")
     offsets, keys, values = [0], [], []
     for attributes, *content in zip(*(table.column(name).to_pylist() for name in names), strict=True):
-        pairs = [*attributes, *_content_pairs(*content)]
+        pairs = [*attributes, *moved_content(*content)]
         keys += [key for key, _ in pairs]
         values += [value for _, value in pairs]
         offsets.append(len(keys))
     return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(keys, TEXT), pa.array(values, TEXT), MAP)
-
-
-def _content_pairs(input_key: str, content_in: str, output_key: str, content_out: str) -> list[tuple[str, str]]:
-    """The attributes that were moved. A key that only names where content is has moved nothing."""
-    pairs = [(input_key, content_in)] if _moved(input_key) else []
-    if _moved(output_key) and output_key != input_key:
-        pairs.append((output_key, content_out))
-    return pairs
-
-
-def _moved(key: str) -> bool:
-    return bool(key) and not key.startswith("event:") and not key.endswith(".")

@@ -12,7 +12,7 @@ Scope = tuple[str, ...]
 
 
 class Dimensions(NamedTuple):
-    """What a call is matched by; "" where nothing was sent."""
+    """What a call is matched by; "" where nothing was sent. `model` is the one name of its model."""
 
     project: str = ""
     service: str = ""
@@ -24,6 +24,7 @@ class Dimensions(NamedTuple):
     user: str = ""
     conversation: str = ""
     attributes: tuple[str, ...] = ()  # values of the attribute keys that the rules name, in the rules' order
+    model_names: tuple[str, ...] = ()  # all names by which its model is matched; () when it has one alone
 
 
 class EventType(StrEnum):

@@ -15,6 +15,11 @@ CH_MAP = "Map(LowCardinality(String), String)"
 # Earliest and latest Timestamp stored: ClickHouse's DateTime (the trace-id lookup, toStartOfHour) ends there.
 EARLIEST_NS = 0
 LATEST_NS = (2**32 - 1) * 1_000_000_000
+DAY_NS = 86_400 * 1_000_000_000
+
+# OTLP times that the table does not hold in its own columns are kept beside the span's attributes.
+START_ATTRIBUTE = "spanmeter.start_time_unix_nano"
+END_ATTRIBUTE = "spanmeter.end_time_unix_nano"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,21 @@ OTLP_COLUMNS = (
     Column("DroppedAttributesCount", pa.uint32(), "UInt32", "Attributes the SDK dropped at its limit."),
     Column("DroppedEventsCount", pa.uint32(), "UInt32", "Events the SDK dropped at its limit."),
     Column("DroppedLinksCount", pa.uint32(), "UInt32", "Links the SDK dropped at its limit."),
+    Column(
+        "OtlpDetails",
+        TEXT,
+        LOW_TEXT,
+        "JSON of what no other column has of OTLP: types of attributes that are no strings, by place and key; what was "
+        "dropped of resource, scope, events and links; flags of links. Empty when there is none.",
+    ),
     Column("Project", TEXT, LOW_TEXT, "Project of the token that sent the span; `default` without auth."),
     Column("ReceivedAt", NANOSECONDS, "DateTime64(9)", "When the export request was made durable, UTC."),
-    Column("Version", pa.uint64(), "UInt64", "Newest wins when a span is delivered or priced again."),
+    Column(
+        "Version",
+        pa.uint64(),
+        "UInt64",
+        "The row of a span with the highest counts: ended before open, with usage before without, then newest.",
+    ),
 )
 
 # Filled by enrichment; a batch that lacks them stores their defaults.

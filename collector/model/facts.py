@@ -32,6 +32,7 @@ class SpanView:
     attributes: Mapping[str, str] = field(default_factory=dict)
     events: Sequence[tuple[str, Mapping[str, str]]] = ()
     resource: Mapping[str, str] = field(default_factory=dict)
+    scope_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class Facts:
 
     `family` is the convention that was recognised, empty for a span of none. `provider` is as sent; `provider_id` is
     its canonical name (`openai`, `anthropic`, `google`, ...), empty when only a framework was named.
+    `service_tier` is the one word for how fast the call was served, the answer's before the request's; `region` is the
+    host, geography or location that served it. `free`: something states that the call may cost nothing, so that a
+    reported cost of 0 is one. `knows_cache_lifetime`: the usage has writes to the cache by how long they are kept.
     `usage` is None when the span says nothing of tokens or says zero of everything. `usage_is_aggregate` means that
     the convention states the usage to be the sum of calls which other spans describe: it may be billed only when none
     of them is known. `reported_cost` is in USD and fits the column `ReportedCost`.
@@ -67,7 +71,10 @@ class Facts:
     usage: Usage | None = None
     usage_is_aggregate: bool = False
     reported_cost: Decimal | None = None
+    free: bool = False
+    knows_cache_lifetime: bool = False
     finish_reason: str = ""
     service_tier: str = ""
+    region: str = ""
     input_key: str = ""
     output_key: str = ""

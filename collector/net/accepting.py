@@ -29,7 +29,8 @@ _FAREWELL_SECONDS = 2.0
 class Accepting:
     """The connections of `sock`, each with a protocol that `made` makes, also while they shake hands.
 
-    At `max_connections` so many are open at once. Those beyond are closed at once, and counted in `refused`.
+    At `max_connections` so many are open at once. Those beyond are closed at once, and counted in `refused`, unless
+    `make_room` ends another one, which may take a moment: so many more as are taken in one turn may be open meanwhile.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Accepting:
         *,
         tls: ssl.SSLContext | None = None,
         handshake: float | None = None,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
         self.refused = 0
         self._sock = sock
         self._kind = int(sock.family), int(sock.type), sock.proto  # an enumeration costs more than the socket
         self._made = made
+        self._make_room = make_room
         self._name = name
         self._max_connections = min(max_connections, _room())
         if self._max_connections < max_connections:
@@ -96,7 +99,7 @@ class Accepting:
             except OSError as error:
                 self._rest(error)
                 return
-            if len(self._held) >= self._max_connections:
+            if len(self._held) >= self._max_connections and not self._exchanged():
                 taken.close()
                 self.refused += 1
                 self._warn(
@@ -104,6 +107,13 @@ class Accepting:
                 )
             else:
                 self._start(_Accepted(*self._kind, taken.detach(), self._held))
+
+    def _exchanged(self) -> bool:
+        """Whether another connection ends for a new one."""
+        if len(self._held) >= self._max_connections + _AT_ONCE or not self._make_room():
+            return False
+        self._warn("A port has as many connections as it may; idle ones are closed for new ones.")
+        return True
 
     def _start(self, accepted: "_Accepted") -> None:
         starting = self._loop.create_task(self._loop.connect_accepted_socket(self._made, accepted, **self._tls))

@@ -13,6 +13,9 @@ from collector.waiting import wait_for
 log = structlog.get_logger("spanmeter.receive")
 
 _MAX_TICK = 1.0
+# Who has just connected has so long to ask for something.
+_MIN_IDLE_SECONDS = 1.0
+_LIST_AGAIN_SECONDS = 1.0
 
 
 class PortConnection(Protocol):
@@ -27,12 +30,23 @@ class PortConnection(Protocol):
     def abort(self) -> None:
         """End now."""
 
+    @property
+    def idle_since(self) -> float:
+        """Since when nothing has been asked of it; infinity while something is."""
+
+    def evict(self) -> None:
+        """End now, in order: nothing is asked of it."""
+
 
 C = TypeVar("C", bound=PortConnection)
 
 
 class Port(Generic[C]):
-    """At most `max_connections` connections, with deadlines checked four times within `min_timeout`, the shortest."""
+    """At most `max_connections` connections, with deadlines checked four times within `min_timeout`, the shortest.
+
+    At the limit a new connection takes the place of the one that has been idle longest, so that connections on which
+    nothing is asked keep nobody out. Where each has something to do, new ones are closed.
+    """
 
     def __init__(
         self,
@@ -56,6 +70,8 @@ class Port(Generic[C]):
         self._connections: set[C] = set()
         self._empty = asyncio.Event()
         self._ticks: asyncio.TimerHandle | None = None
+        self._idle: list[C] = []  # the longest idle at the end
+        self._listed = float("-inf")
 
     async def start(self) -> int:
         """Bind and serve; the port taken. Raises StartError when the address cannot be had."""
@@ -70,6 +86,7 @@ class Port(Generic[C]):
             self._max_connections,
             tls=self._tls,
             handshake=self._handshake,
+            make_room=self._make_room,
         )
         return port
 
@@ -108,6 +125,21 @@ class Port(Generic[C]):
         self._connections.discard(connection)
         if self.stopping and not self._connections:
             self._empty.set()
+
+    def _make_room(self) -> bool:
+        """End the connection that has been idle longest, if there is one."""
+        now = self.now()
+        latest = now - _MIN_IDLE_SECONDS
+        if not self._idle and now >= self._listed + _LIST_AGAIN_SECONDS:  # seldom: it looks at every connection
+            self._listed = now
+            idle = (each for each in self._connections if each.idle_since <= latest)
+            self._idle = sorted(idle, key=lambda each: each.idle_since, reverse=True)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection in self._connections and connection.idle_since <= latest:
+                connection.evict()
+                return True
+        return False
 
     def _connection(self) -> C:
         """A new connection."""

@@ -1,21 +1,24 @@
 """The only door to reads."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 import pyarrow as pa
 
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
+from collector.query import run_questions, spans
 from collector.query.listing import RunsWanted, list_runs
+from collector.query.run_filter import RunFilter
+from collector.query.run_rows import ConversationPage, FacetCount, KpiWindows, RunKey, RunPage, RunRow
 from collector.store.client import Store
 from collector.store.sql import named_query
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}\Z")
-_MAX_SPANS = 100_000
+MAX_SPANS_OF_RUN = 100_000
 MAX_RUNS = 1000
+MAX_CELLS = 20_000
 
 
 class Dimension(StrEnum):
@@ -28,6 +31,10 @@ class Dimension(StrEnum):
     FEATURE = "feature"
     USER = "user"
     DAY = "day"
+
+
+# What a span may name for its whole run.
+_OF_RUNS = frozenset({Dimension.AGENT, Dimension.FEATURE, Dimension.USER})
 
 
 class Query:
@@ -47,30 +54,100 @@ class Query:
         return self._spans("trace", principal, trace_id)
 
     def run_spans(self, principal: Principal, trace_id: str) -> pa.Table:
-        """As `trace`, with the columns only that the document of a run is made from."""
+        """As `trace`, in no order, with the columns only that the document of a run is made from."""
         return self._spans("run_spans", principal, trace_id)
 
     def _spans(self, name: str, principal: Principal, trace_id: str) -> pa.Table:
         wanted = trace_id.lower()
         if not _TRACE_ID.match(wanted):
             raise Rejected(Reason.MALFORMED, f"{trace_id!r} is not a trace id: 32 hexadecimal digits.")
-        parameters = {"project": principal.project, "trace_id": wanted, "limit": _MAX_SPANS}
+        parameters = {"project": principal.project, "trace_id": wanted, "limit": MAX_SPANS_OF_RUN}
         return self._store().query(named_query(name), parameters)
+
+    def waterfall_spans(self, principal: Principal, trace_id: str) -> pa.Table:
+        """As `spans.waterfall_spans`."""
+        return spans.waterfall_spans(self._store(), principal.project, trace_id)
+
+    def span(self, principal: Principal, trace_id: str, span_id: str) -> pa.Table:
+        """As `spans.span`."""
+        return spans.span(self._store(), principal.project, trace_id, span_id)
+
+    def run_span(self, principal: Principal, trace_id: str, span_id: str) -> pa.Table:
+        """As `spans.run_span`."""
+        return spans.run_span(self._store(), principal.project, trace_id, span_id)
+
+    def span_text(
+        self, principal: Principal, trace_id: str, span_id: str, side: spans.Side, key: str, first: int, length: int
+    ) -> spans.TextPart | None:
+        """As `spans.span_text`."""
+        return spans.span_text(self._store(), principal.project, trace_id, span_id, side, key, first, length)
 
     def runs(self, principal: Principal, wanted: RunsWanted) -> pa.Table:
         """A page of runs, columns of the view `runs`, newest first.
 
         Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
         """
-        if not 1 <= wanted.limit <= MAX_RUNS:
-            raise Rejected(Reason.MALFORMED, f"limit is between 1 and {MAX_RUNS}, not {wanted.limit}.")
+        _check_limit(wanted.limit)
         return list_runs(self._store(), principal.project, wanted)
 
-    def spend(self, principal: Principal, by: Dimension, since: datetime, until: datetime) -> pa.Table:
-        """Cost, calls and tokens of the calls that started in [since, until) by `by`, dearest first."""
+    def search(self, principal: Principal, wanted: RunsWanted) -> RunPage:
+        """A page of the runs that match, in the order that is asked for.
+
+        Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
+        """
+        _check_limit(wanted.limit)
+        return run_questions.search(self._store(), principal.project, wanted)
+
+    def inputs(self, principal: Principal, runs: Sequence[RunRow]) -> Mapping[str, str]:
+        """By trace id the beginning of the first input of each of these runs, where it has one: 16 KiB at most."""
+        return run_questions.inputs_of(self._store(), principal.project, runs)
+
+    def facets(self, principal: Principal, asked: RunFilter) -> Mapping[str, Sequence[FacetCount]]:
+        """Services, agents, models, features and statuses of runs with the number of runs, most first.
+
+        Of each those runs count that match all filters but its own.
+        """
+        return run_questions.facets(self._store(), principal.project, asked)
+
+    def kpis(
+        self, principal: Principal, asked: RunFilter, other: tuple[int, int] | None = None, steps: int = 0
+    ) -> KpiWindows:
+        """What the matching runs of a window add up to, beside those of `other`, [since, until).
+
+        `other` is the window of the same length before it, unless another is given. With `steps`, the window's figures
+        also come in so many steps.
+        """
+        before = 2 * asked.since - asked.until, asked.since
+        return run_questions.kpis(self._store(), principal.project, asked, other or before, steps)
+
+    def conversations(
+        self, principal: Principal, asked: RunFilter, limit: int = 100, after: RunKey | None = None
+    ) -> ConversationPage:
+        """Conversations with a matching run, those with the latest first; `after` names one by its id."""
+        _check_limit(limit)
+        return run_questions.conversations(self._store(), principal.project, asked, limit, after)
+
+    def spend(self, principal: Principal, by: Dimension, since: int, until: int) -> pa.Table:
+        """Cost, calls and tokens of the calls that started in [since, until), Unix ns, by `by`, dearest first.
+
+        A call without an agent, feature or user of its own has its run's, as for budgets.
+        """
         parameters = {"project": principal.project, "by": by.value, "since": since, "until": until}
-        return self._store().query(named_query("spend"), parameters)
+        return self._store().query(named_query("spend_of_runs" if by in _OF_RUNS else "spend"), parameters)
+
+    def spend_matrix(self, principal: Principal, by: Dimension, since: int, until: int, zone: str) -> pa.Table:
+        """As `spend`, of a dimension that is not model, provider or day, by model, day of a time zone and price entry.
+
+        At most MAX_CELLS rows, dearest first.
+        """
+        parameters = {"project": principal.project, "by": by.value, "since": since, "until": until, "zone": zone}
+        return self._store().query(named_query("spend_matrix"), {**parameters, "limit": MAX_CELLS})
 
     def unpriced(self, principal: Principal) -> pa.Table:
         """Models that were called and have no price: Provider, Model, Calls; most calls first."""
         return self._store().query(named_query("unpriced"), {"project": principal.project})
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_RUNS:
+        raise Rejected(Reason.MALFORMED, f"limit is between 1 and {MAX_RUNS}, not {limit}.")

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from collector.budgets.periods import Period
@@ -39,8 +40,7 @@ def family_spend(store: Store, family: Sequence[tuple[Rule, Sequence[int]]]) -> 
     for rule, starts in family:
         schedules.add(rule, starts)
     spent: dict[str, dict[int, dict[Scope, Amount]]] = {rule.name: {} for rule, _ in family}
-    parameters = _parameters(family[0][0], {}, None) | schedules.parameters()
-    for number, start, scope, amount in _answers(store, parameters):
+    for number, start, scope, amount in _answers(store, _Asked(family[0][0]), schedules.parameters()):
         for name, period in schedules.counted_in(number, start):
             cells = spent[name].setdefault(period, {})
             cells[scope] = cells[scope].plus(amount) if scope in cells else amount
@@ -98,7 +98,7 @@ def exact_spend(
 
     `where` fixes values of dimensions; `per` divides by others than the rule does. Raises Unavailable.
     """
-    return _by_start(_answers(store, _parameters(rule, where or {}, per) | _span_of(rule, starts)))
+    return _by_start(_answers(store, _Asked(rule, where or {}, per), _span_of(rule, starts)))
 
 
 def spend_by(
@@ -106,35 +106,67 @@ def spend_by(
 ) -> dict[Scope, Amount]:
     """What the calls of a rule add up to in one period, divided by other dimensions. Raises Unavailable."""
     span = _one_schedule([period.start], 0, period.start, period.end)
-    return _by_start(_answers(store, _parameters(rule, where, per) | span)).get(period.start, {})
+    return _by_start(_answers(store, _Asked(rule, where, per), span)).get(period.start, {})
 
 
 def _by_start(sums: Iterable[tuple[int, int, Scope, Amount]]) -> dict[int, dict[Scope, Amount]]:
     by_start: dict[int, dict[Scope, Amount]] = {}
     for _, start, scope, amount in sums:
-        by_start.setdefault(start, {})[scope] = amount
+        cells = by_start.setdefault(start, {})
+        cells[scope] = cells[scope].plus(amount) if scope in cells else amount
     return by_start
 
 
-def _answers(store: Store, parameters: Mapping[str, Any]) -> Iterator[tuple[int, int, Scope, Amount]]:
-    """The number of the schedule, the start of the period or step, the scope and what was spent."""
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of the calls a rule counts: only those with the values of `where`, divided by `per` or as it is.
+
+    The store does not know what models are called. It divides by the names that were sent, which are then put together.
+    """
+
+    rule: Rule
+    where: Mapping[str, str] = field(default_factory=dict)
+    divided_by: Sequence[str] | None = None
+
+    @property
+    def per(self) -> Sequence[str]:
+        return self.rule.per if self.divided_by is None else self.divided_by
+
+    def parameters(self) -> dict[str, Any]:
+        """As `budget_spend` has them."""
+        names = {*self.rule.match, *self.where, *self.per}
+        by_attributes = any(name.startswith(ATTRIBUTE) for name in names)
+        return self.rule.sql_parameters(self.where) | {
+            "value_keys": list(self.rule.attribute_keys),
+            "per": list(self.per),
+            "by_run": int(not names.isdisjoint(_OF_RUNS) or by_attributes),
+            "by_attributes": int(by_attributes or "environment" in names),
+            "by_model": int("model" in names),
+        }
+
+    def scope_of(self, sent: tuple[str, ...], scope: Sequence[str]) -> Scope | None:
+        """The scope of calls whose model was sent by these names, its name put in; None for calls not asked for."""
+        if not sent:
+            return tuple(scope)
+        name, names = self.rule.model(*sent)
+        if not self.rule.counts_model(names) or self.where.get("model", name) != name:
+            return None
+        return tuple([name if of == "model" else value for of, value in zip(self.per, scope, strict=True)])
+
+
+def _answers(store: Store, asked: _Asked, schedules: Mapping[str, Any]) -> Iterator[tuple[int, int, Scope, Amount]]:
+    """The number of the schedule, the start of the period or step, the scope and what was spent; some scopes twice."""
+    if not asked.rule.admits(asked.where):
+        return
+    parameters = {**asked.parameters(), **schedules}
     for batch in store.query(named_query("budget_spend"), parameters).to_batches(max_chunksize=_SUMS):
-        names = ("Schedule", "PeriodStart", "Scope", "Cost", "Tokens", "Calls", "Unpriced")
-        numbers, starts, scopes, costs, *counts = (batch.column(name).to_pylist() for name in names)
-        amounts = list(map(Amount, map(picodollars_of_sum, costs), map(int, counts[0]), *counts[1:]))
-        yield from zip(numbers, starts, map(tuple, scopes), amounts, strict=True)
-
-
-def _parameters(rule: Rule, where: Mapping[str, str], per: Sequence[str] | None) -> dict[str, Any]:
-    """A rule as parameters of `budget_spend`."""
-    parameters = rule.sql_parameters(where) | {"value_keys": list(rule.attribute_keys)}
-    if per is not None:
-        parameters["per"] = list(per)
-    names = {*rule.match, *where, *parameters["per"]}
-    return parameters | {
-        "by_run": int(not names.isdisjoint(_OF_RUNS)),
-        "by_attributes": int(any(name == "environment" or name.startswith(ATTRIBUTE) for name in names)),
-    }
+        names = ("Schedule", "PeriodStart", "Scope", "ModelSent", "Cost", "Tokens", "Calls", "Unpriced")
+        numbers, starts, scopes, sent, costs, *counts = (batch.column(name).to_pylist() for name in names)
+        amounts = map(Amount, map(picodollars_of_sum, costs), map(int, counts[0]), *counts[1:])
+        named = map(asked.scope_of, map(tuple, sent), scopes)
+        for number, start, scope, amount in zip(numbers, starts, named, amounts, strict=True):
+            if scope is not None:
+                yield number, start, scope, amount
 
 
 def amount_of(row: Mapping[str, Any]) -> Amount:

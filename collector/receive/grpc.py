@@ -4,8 +4,11 @@ The path from the last byte of a call to its answer has no task, future or timer
 which answers at once or returns a delivery, whose callback writes the answer.
 """
 
+import asyncio
 import base64
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -14,6 +17,8 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from collector.accept import Acceptor
+from collector.admit.limits import Reservation
+from collector.admit.validate import Validated
 from collector.config import GrpcConfig
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
@@ -25,6 +30,7 @@ from collector.net.port import Port
 from collector.net.tls import tls_context
 from collector.receive.answers import success_body
 from collector.receive.inflate import inflate, known
+from collector.receive.offload import Looked, Offload, inflate_quickly
 from collector.receive.status import status, wire
 
 log = structlog.get_logger("spanmeter.grpc")
@@ -46,6 +52,8 @@ _ACCEPTED_CODINGS: Final = (b"grpc-accept-encoding", b"identity,gzip,deflate,zst
 _UNENCODED: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _MAX_MESSAGE_LENGTH = 1000
 _MAX_HEALTH_REQUEST_BYTES = 4096
+# What a call holds besides its message until it is answered: its stream, and what we note of it.
+CALL_BYTES = 1024
 
 # As much as one read of uvloop takes.
 _BUFFER_BYTES = 256 * 1024
@@ -54,11 +62,15 @@ _BUFFER_BYTES = 256 * 1024
 _TOO_LONG_A_QUESTION = Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest.")
 
 
+_NO_ROOM = Unavailable(Reason.BUSY, "Too many calls without a token are open; send again in a moment.")
+
+
 class GrpcServer(Port[Connection]):
     """The OTLP/gRPC port: its connections, their limits, TLS, health, and an orderly end."""
 
     def __init__(self, acceptor: Acceptor, config: GrpcConfig, *, shared: bool = False) -> None:
         self.acceptor = acceptor
+        self.offload = Offload(acceptor)
         self.max_bytes = config.max_recv_msg_size_mib * 1024 * 1024
         self.read_timeout = config.read_timeout
         self.keepalive = config.keepalive
@@ -113,7 +125,8 @@ class ConnectionCalls:
         self.port = port
         self.connection = connection
         self._open: dict[int, ExportCall] = {}  # whose messages have not all come, the oldest first
-        self._others: dict[int, float] = {}  # calls of the health service likewise, and when they are too slow
+        self._others: dict[int, Question] = {}  # calls of the health service likewise
+        self._unread = port.acceptor.reserve_unknown()  # for answers that are not taken
 
     def take(self, event: Event) -> None:
         kind, stream, path, text, credentials, value = event
@@ -125,21 +138,22 @@ class ConnectionCalls:
             else:
                 call.end(value, text)
         elif kind == _CALL:
-            self._others.pop(stream, None)
+            self._forget_question(stream)
             self._ask_health(stream, path, value, text)
         elif kind == _OPEN:
             if path < len(_SIGNALS):
                 call = self._open[stream] = ExportCall(self, stream, _SIGNALS[path])
                 call.begin(credentials, value)
             else:
-                self._others[stream] = self.port.now() + self.port.read_timeout
-                self._limit_question(stream, value)
+                deadline = self.port.now() + self.port.read_timeout
+                self._others[stream] = Question(self.port.acceptor.reserve_unknown(), deadline)
+                self._hold_question(stream, value)
         elif kind == _PART:
             call = self._open.get(stream)
             if call:
                 call.hold(value)
             else:
-                self._limit_question(stream, value)
+                self._hold_question(stream, value)
         else:
             self._drop(stream)
             if kind == _FAULT:
@@ -149,8 +163,8 @@ class ConnectionCalls:
         why = Rejected(Reason.SLOW, f"No whole message arrived within {self.port.read_timeout:g} seconds.")
         for call in [each for each in self._open.values() if each.deadline <= now]:
             call.refuse(why)
-        for stream in [each for each, deadline in self._others.items() if deadline <= now]:
-            del self._others[stream]
+        for stream in [each for each, question in self._others.items() if question.deadline <= now]:
+            self._drop(stream)
             self.refuse(stream, why)
 
     def cut(self) -> None:
@@ -159,7 +173,15 @@ class ConnectionCalls:
             self._drop(stream)
             self.refuse(stream, why)
 
+    def unread(self, answers: int) -> None:
+        try:
+            self._unread.resize(answers * CALL_BYTES)
+        except Unavailable:
+            log.warning("A client does not take its answers, and there is no room for more of them; it is cut off.")
+            self.connection.abort()
+
     def abandon(self) -> None:
+        self._unread.release()
         for stream in (*self._open, *self._others, *self.port.health.watched_by(self.connection)):
             self._drop(stream)
 
@@ -178,7 +200,7 @@ class ConnectionCalls:
         call = self._open.pop(stream, None)
         if call:
             call.release()
-        self._others.pop(stream, None)
+        self._forget_question(stream)
         self.port.health.unwatch(self.connection, stream)
 
     def _refuse_fault(self, stream: int, path: int, fault: Fault, about: str) -> None:
@@ -187,11 +209,26 @@ class ConnectionCalls:
         self.port.acceptor.refused(error, signal, Transport.GRPC)
         self.refuse(stream, error, _HTTP_STATUS.get(fault, _OK))
 
-    def _limit_question(self, stream: int, held: int) -> None:
-        """Questions to the health service are not admitted, so nobody counts what is held of them."""
-        if held > _MAX_HEALTH_REQUEST_BYTES:
+    def _hold_question(self, stream: int, held: int) -> None:
+        """`held` bytes of a question to the health service have come, for which nobody needs a token."""
+        question = self._others.get(stream)
+        if question is None:
+            return
+        try:
+            if held > _MAX_HEALTH_REQUEST_BYTES:
+                raise _TOO_LONG_A_QUESTION
+            question.held.grow_to(CALL_BYTES + held)
+        except Unavailable:
             self._drop(stream)
-            self.refuse(stream, _TOO_LONG_A_QUESTION)
+            self.refuse(stream, _NO_ROOM)
+        except Rejected as error:
+            self._drop(stream)
+            self.refuse(stream, error)
+
+    def _forget_question(self, stream: int) -> None:
+        question = self._others.pop(stream, None)
+        if question:
+            question.held.release()
 
     def _ask_health(self, stream: int, path: int, message: bytes, coding: str | None) -> None:
         try:
@@ -199,13 +236,23 @@ class ConnectionCalls:
                 raise _TOO_LONG_A_QUESTION
             service = HealthCheckRequest.FromString(_plain(message, coding, _MAX_HEALTH_REQUEST_BYTES)).service
             if path == _WATCH:
-                self.port.health.watch(self.connection, stream, service)
+                held = self.port.acceptor.reserve_unknown()
+                held.grow_to(CALL_BYTES)
+                self.port.health.watch(self.connection, stream, service, held)
             else:
                 self.succeed(stream, self.port.health.check(service))
         except DecodeError:
             self.refuse(stream, Rejected(Reason.MALFORMED, "The message is no HealthCheckRequest."))
         except SpanmeterError as error:
             self.refuse(stream, error)
+
+
+@dataclass(slots=True)
+class Question:
+    """A call of the health service whose message has not all come."""
+
+    held: Reservation
+    deadline: float
 
 
 class ExportCall:
@@ -228,14 +275,14 @@ class ExportCall:
         self.deadline = port.now() + port.read_timeout
         try:
             self._principal = port.acceptor.admit(credentials)
-            self._reservation.grow_to(held)
+            self._reservation.grow_to(CALL_BYTES + held)
         except SpanmeterError as error:
             self.refuse(error)
 
     def hold(self, held: int) -> None:
         """`held` bytes of the message have come."""
         try:
-            self._reservation.grow_to(held)
+            self._reservation.grow_to(CALL_BYTES + held)
         except SpanmeterError as error:
             self.refuse(error)
 
@@ -259,18 +306,39 @@ class ExportCall:
 
     def _export(self, message: bytes, coding: str | None) -> None:
         port, reservation = self._calls.port, self._reservation
-        reservation.grow_to(len(message))
-        body = message
+        reservation.grow_to(CALL_BYTES + len(message))
+        body: bytes | None = message
         if coding is not None:
-            body = _plain(message, coding, port.max_bytes)
-            reservation.grow_to(len(message) + len(body))
-        self._receipt, ack = port.acceptor.export(
-            self._principal, self._signal, body, Encoding.PROTOBUF, Transport.GRPC
+            _check_coding(coding)
+            body = inflate_quickly(message, coding, port.max_bytes)
+        if body is None or not self._export_plain(message, body):
+            looked = port.offload.look_at(
+                self._signal, message, coding or "", Encoding.PROTOBUF, port.max_bytes, reservation
+            )
+            looked.add_done_callback(partial(self._looked_at, message))
+
+    def _export_plain(self, message: bytes, body: bytes, validated: Validated | Rejected | None = None) -> bool:
+        """False when looking at the body takes long."""
+        self._reservation.grow_to(CALL_BYTES + len(message) + (0 if body is message else len(body)))
+        outcome = self._calls.port.acceptor.export(
+            self._principal, self._signal, body, Encoding.PROTOBUF, Transport.GRPC, validated
         )
+        if outcome is None:
+            return False
+        self._receipt, ack = outcome
         if ack:
             ack.then(self._completed)
         else:
             self._succeed()
+        return True
+
+    def _looked_at(self, message: bytes, looked: "asyncio.Future[Looked]") -> None:
+        try:
+            self._export_plain(message, *looked.result())
+        except SpanmeterError as error:
+            self.refuse(error)
+        except Exception as error:  # noqa: BLE001 - logged there
+            self._defect(error)
 
     def refuse(self, error: SpanmeterError) -> None:
         self._reservation.release()
@@ -300,7 +368,7 @@ class Health:
 
     def __init__(self) -> None:
         self._state = HealthCheckResponse.SERVING
-        self._watching: dict[Connection, set[int]] = {}
+        self._watching: dict[Connection, dict[int, Reservation]] = {}
 
     def check(self, service: str) -> bytes:
         """The answer for `service`. Raises Rejected(NOT_FOUND)."""
@@ -308,21 +376,23 @@ class Health:
             raise Rejected(Reason.NOT_FOUND, f"There is no service {service[:_MAX_MESSAGE_LENGTH]!r} here.")
         return bytes(HealthCheckResponse(status=self._state).SerializeToString())
 
-    def watch(self, connection: Connection, stream: int, service: str) -> None:
-        """Tell how it is, and when that changes."""
+    def watch(self, connection: Connection, stream: int, service: str, held: Reservation) -> None:
+        """Tell how it is, and when that changes; `held` is released once nobody watches any more."""
         if service and service not in _SERVICES:
             self._say(connection, stream, HealthCheckResponse.SERVICE_UNKNOWN)
         else:
             self._say(connection, stream, self._state)
         if self._state == HealthCheckResponse.NOT_SERVING:
+            held.release()
             self._end(connection, stream)
         else:
-            self._watching.setdefault(connection, set()).add(stream)
+            self._watching.setdefault(connection, {})[stream] = held
 
     def unwatch(self, connection: Connection, stream: int) -> None:
-        streams = self._watching.get(connection)
-        if streams:
-            streams.discard(stream)
+        streams = self._watching.get(connection, {})
+        held = streams.pop(stream, None)
+        if held:
+            held.release()
             if not streams:
                 del self._watching[connection]
 
@@ -334,7 +404,8 @@ class Health:
         """Say that nothing is served any more."""
         self._state = HealthCheckResponse.NOT_SERVING
         for connection, streams in self._watching.items():
-            for stream in streams:
+            for stream, held in streams.items():
+                held.release()
                 self._say(connection, stream, self._state)
                 self._end(connection, stream)
         self._watching.clear()
@@ -352,11 +423,16 @@ def _plain(message: bytes, coding: str | None, limit: int) -> bytes:
     """The message without its compression; None: it has none. Raises Rejected."""
     if coding is None:
         return message
+    _check_coding(coding)
+    return inflate(message, coding, limit)
+
+
+def _check_coding(coding: str) -> None:
+    """Raises Rejected for a coding that a compressed message cannot have."""
     if not coding or coding == "identity":
         raise Rejected(Reason.MALFORMED, "A message is marked as compressed in a call without grpc-encoding.")
     if not known(coding):
         raise Rejected(Reason.ENCODING, f"grpc-encoding {coding!r} is not supported; send gzip, deflate, zstd or none.")
-    return inflate(message, coding, limit)
 
 
 def _fault_error(fault: Fault, about: str, max_bytes: int) -> Rejected:
@@ -369,6 +445,7 @@ def _fault_error(fault: Fault, about: str, max_bytes: int) -> Rejected:
         Fault.NO_MESSAGE: (Reason.MALFORMED, "The call ended without a message."),
         Fault.CUT: (Reason.MALFORMED, "The call ended without a whole message."),
         Fault.SECOND_MESSAGE: (Reason.MALFORMED, "The call has more than one message."),
+        Fault.TWICE: (Reason.MALFORMED, f"The call has the field {about!r} twice; send it once."),
         Fault.BAD_FLAG: (
             Reason.MALFORMED,
             "The message begins with neither 0 nor 1, which say whether it is compressed.",
@@ -378,6 +455,21 @@ def _fault_error(fault: Fault, about: str, max_bytes: int) -> Rejected:
 
 
 def _trailers(error: SpanmeterError) -> Sequence[tuple[bytes, bytes]]:
+    """Most refusals say the same: the sentence of one costs as much as many calls."""
+    key = type(error), getattr(error, "reason", None), getattr(error, "retry_after", None), str(error)
+    found = _encoded.get(key)
+    if found is None:
+        if len(_encoded) >= _MAX_ENCODED:
+            _encoded.clear()
+        found = _encoded[key] = _encode(error)
+    return found
+
+
+_MAX_ENCODED = 128
+_encoded: dict[tuple[object, ...], Sequence[tuple[bytes, bytes]]] = {}
+
+
+def _encode(error: SpanmeterError) -> Sequence[tuple[bytes, bytes]]:
     details = status(error)
     message = str(error)[:_MAX_MESSAGE_LENGTH]
     fields = [

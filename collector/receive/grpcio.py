@@ -18,7 +18,8 @@ from collector.config import GrpcConfig, TlsConfig
 from collector.errors import Reason, Rejected, SpanmeterError, StartError, Unavailable
 from collector.model.envelope import Encoding, Signal, Transport
 from collector.receive.answers import success_body
-from collector.receive.inflate import compression, inflate
+from collector.receive.inflate import compression
+from collector.receive.offload import Offload
 from collector.receive.status import status, wire
 
 log = structlog.get_logger("spanmeter.grpc")
@@ -37,6 +38,7 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(self, acceptor: Acceptor, config: GrpcConfig) -> None:
         self._acceptor = acceptor
+        self._offload = Offload(acceptor)
         self._max_bytes = config.max_recv_msg_size_mib * 1024 * 1024
         self._read_timeout = config.read_timeout
         self._handlers = {
@@ -65,12 +67,13 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
         principal = self._acceptor.admit(_headers(context))
         message = await self._message(context)
         with self._acceptor.reserve(len(message)) as reservation:
-            body = message
             coding = compression(message)
-            if coding:
-                body = inflate(message, coding, self._max_bytes)
-                reservation.grow_to(len(message) + len(body))
-            receipt, ack = self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC)
+            looked = self._offload.look_at(signal, message, coding, Encoding.PROTOBUF, self._max_bytes, reservation)
+            body, validated = await looked
+            reservation.grow_to(len(message) + (0 if body is message else len(body)))
+            outcome = self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC, validated)
+            assert outcome
+            receipt, ack = outcome
             if ack:
                 await ack
         return success_body(receipt, signal, Encoding.PROTOBUF)

@@ -3,24 +3,30 @@
 Paths match exactly or after any prefix, so that SDKs made for other backends need only their base URL changed.
 """
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 from urllib.parse import unquote
 
 import httptools
 import structlog
 
 from collector.accept import Acceptor
+from collector.admit.limits import Reservation
+from collector.admit.validate import Validated
 from collector.config import HttpConfig
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.envelope import Encoding, Receipt, Signal, Transport
 from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal
 from collector.net.http1.connection import Connection
+from collector.net.http1.guard import head_mistake
 from collector.net.port import Port
 from collector.net.tls import tls_context
 from collector.receive.answers import date_line, http_response, success_body
 from collector.receive.cors import Cors
 from collector.receive.inflate import inflate, known
+from collector.receive.offload import Looked, Offload, inflate_quickly
 from collector.receive.status import error_body
 
 log = structlog.get_logger("spanmeter.http")
@@ -41,6 +47,7 @@ class OtlpHttp(Port[Connection]):
 
     def __init__(self, acceptor: Acceptor, config: HttpConfig, *, shared: bool = False) -> None:
         self.acceptor = acceptor
+        self.offload = Offload(acceptor)
         self.cors = Cors(config.cors)
         self.max_bytes = int(config.max_request_body_size)
         self.read_header_timeout = config.read_header_timeout
@@ -73,6 +80,9 @@ class OtlpHttp(Port[Connection]):
 
     def exchange(self, connection: Connection) -> "OtlpExchange":
         return OtlpExchange(self, connection)
+
+    def reserve_head(self) -> Reservation:
+        return self.acceptor.reserve_unknown()
 
     def signal(self, url: bytes) -> Signal:
         """What `url` takes. Raises Rejected."""
@@ -167,6 +177,10 @@ class OtlpExchange:
         port, connection = self._port, self._connection
         self._method = connection.method
         self._encoding = _encoding(headers.get(b"content-type", b""))
+        mistake = head_mistake(connection.headers, headers, connection.version)
+        if mistake:
+            self.last = True
+            raise Rejected(Reason.MALFORMED, mistake)
         self._lines = port.cors.lines(headers)
         preflight = port.cors.preflight(self._method, headers, self._lines + port.date)
         if preflight:
@@ -175,8 +189,6 @@ class OtlpExchange:
         self._signal = port.signal(connection.url)
         if self._method != b"POST":
             raise Rejected(Reason.METHOD, f"{self._method.decode()} is not supported here; POST an export request.")
-        if b"host" not in headers and connection.version == "1.1":
-            raise Rejected(Reason.MALFORMED, "An HTTP/1.1 request needs a Host header.")
         self._principal = port.acceptor.admit(
             (name.decode("latin-1"), headers[name].decode("latin-1"))
             for name in (b"authorization", b"x-api-key")
@@ -228,19 +240,40 @@ class OtlpExchange:
 
     def _export(self) -> None:
         assert self._encoding
+        port = self._port
         parts, self._parts = self._parts, []
         body = bytes(parts[0]) if len(parts) == 1 else b"".join(parts)  # bytes are not copied
-        if self._coding:
-            raw, body = body, inflate(body, self._coding, self._port.max_bytes)
-            if body is not raw:
-                self._reservation.grow_to(len(raw) + len(body))
-        self._receipt, ack = self._port.acceptor.export(
-            self._principal, self._signal, body, self._encoding, Transport.HTTP
+        message = body
+        plain = inflate_quickly(message, self._coding, port.max_bytes) if self._coding else message
+        if plain is None or not self._export_plain(message, plain):
+            looked = port.offload.look_at(
+                self._signal, message, self._coding, self._encoding, port.max_bytes, self._reservation
+            )
+            looked.add_done_callback(partial(self._looked_at, message))
+
+    def _export_plain(self, message: bytes, body: bytes, validated: Validated | Rejected | None = None) -> bool:
+        """False when looking at the body takes long."""
+        assert self._encoding
+        self._reservation.grow_to(len(message) + (0 if body is message else len(body)))
+        outcome = self._port.acceptor.export(
+            self._principal, self._signal, body, self._encoding, Transport.HTTP, validated
         )
+        if outcome is None:
+            return False
+        self._receipt, ack = outcome
         if ack:
             ack.then(self._completed)
         else:
             self._succeed()
+        return True
+
+    def _looked_at(self, message: bytes, looked: "asyncio.Future[Looked]") -> None:
+        try:
+            self._export_plain(message, *looked.result())
+        except SpanmeterError as error:
+            self._refuse(error)
+        except Exception as error:  # noqa: BLE001 - logged there
+            self._defect(error)
 
     def slow(self) -> None:
         seconds = self._port.read_timeout

@@ -1,15 +1,10 @@
 """Bounded decompression: no output beyond the limit is ever produced, whatever the input claims."""
 
-import sys
 import zlib
 from collections.abc import Callable
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
 from collector.errors import Reason, Rejected
+from collector.net.zstd import zstd
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZLIB_WINDOW_32K = 0x78

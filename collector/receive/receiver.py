@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collector.accept import Acceptor
 from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
-from collector.admit.limits import Limits
+from collector.admit.limits import Limits, RequestLimits
 from collector.config import Config
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
@@ -35,7 +35,8 @@ class Receiver(Part):
         self._gate = Gate(config.auth)
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
         self._window = DedupeWindow[SpoolAck](config.dedupe, clock)
-        self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics)
+        limits = RequestLimits(config.limits.max_request_items, config.limits.max_request_elements)
+        self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics, limits)
         self._servers: dict[str, GrpcServer | OtlpHttp] = {}
         self._ports: dict[str, int] = {}
 
@@ -69,10 +70,10 @@ class Receiver(Part):
         return {}
 
     def readings(self) -> Iterable[Sample]:
-        window, limits = self._window.statistics(), self._limits.statistics()
+        window = self._window.statistics()
         yield Sample(catalogue.DEDUPE_HITS, window.hits)
         yield Sample(catalogue.DEDUPE_ENTRIES, window.entries)
-        yield Sample(catalogue.IN_FLIGHT_BYTES, limits.in_flight_bytes)
+        yield Sample(catalogue.IN_FLIGHT_BYTES, self._acceptor.in_flight_bytes)
         for transport, server in self._servers.items():
             yield Sample(catalogue.RECEIVER_CONNECTIONS, server.open, (transport,))
         for transport, server in self._servers.items():

@@ -1,9 +1,10 @@
 """What happened in a run: its tree, rounds, messages, system prompt and tools. Pure functions over its spans."""
 
+from collector.runs.actions import Action
 from collector.runs.calls import Call
 from collector.runs.messages import Message, Messages, Part, ToolCall, ToolResult
-from collector.runs.prompts import SystemPrompt, system_prompt
-from collector.runs.rounds import Action, Round, rounds
+from collector.runs.prompts import SystemPrompt, prompts_of, system_prompt
+from collector.runs.rounds import Round, rounds
 from collector.runs.run import Run, run_of
 from collector.runs.sources import messages
 from collector.runs.span import Span
@@ -26,6 +27,7 @@ __all__ = [
     "ToolResult",
     "Tree",
     "messages",
+    "prompts_of",
     "read_spans",
     "rounds",
     "run_of",

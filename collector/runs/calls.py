@@ -17,6 +17,10 @@ from collector.runs.tree import Tree
 
 _Joined = dict[str, dict[str, Span]]  # of each span those that are one call with it
 
+# Clocks that count whole milliseconds let the inner span stick out; of short ones not more than a quarter.
+_MAX_OVERHANG = 2_000_000
+_OVERHANG_SHARE = 4
+
 _BETWEEN = frozenset({Kind.INTERNAL.value, Kind.EVAL.value, ""})
 
 
@@ -54,7 +58,7 @@ class Call:
     @cached_property
     def outermost(self) -> Span:
         """The report that lasted longest: a library's, around its client's."""
-        return min(self.reports, key=by_time)
+        return self.reports[0] if len(self.reports) == 1 else min(self.reports, key=by_time)
 
     def text(self, name: str) -> str:
         """A text column: what the first report says that says anything."""
@@ -70,7 +74,8 @@ def calls(spans: Iterable[Span], tree: Tree) -> list[Call]:
     - A model span right below another (nothing but internal spans between) is one call with it, unless both are
       billed, their response ids differ, or there are several: then the upper one, if unbilled, only encloses them.
     - A rolled-up span is one call with the billed span that has its response id; else with one that has its tokens,
-      encloses it in time or is enclosed, and is of another instrumentation.
+      encloses it in time or is enclosed (but for what clocks differ by), and is of another instrumentation. Of
+      several one that names its model is taken before others.
     - A rolled-up span that is one call with none (its double is in another trace, or it is a sum) is no call.
     """
     recorded = sorted((span for span in spans if span.converses), key=by_time)
@@ -105,25 +110,41 @@ def _join_nested(recorded: Sequence[Span], tree: Tree, joined: _Joined) -> set[s
 
 def _join_twins(recorded: Sequence[Span], joined: _Joined) -> None:
     billed = [span for span in recorded if span.stands]
-    answers = {span.response_id: span for span in billed if span.response_id}
+    answers: dict[str, list[Span]] = defaultdict(list)
     alike: dict[tuple[int, int], list[Span]] = defaultdict(list)
     for span in billed:
         alike[span.input_tokens, span.output_tokens].append(span)
+        if span.response_id:
+            answers[span.response_id].append(span)
     for span in recorded:
         if not span.rolled_up or len(joined[span.span_id]) > 1:
             continue
-        twin = answers.get(span.response_id) or next(
-            (other for other in alike[span.input_tokens, span.output_tokens] if _enclose(span, other)), None
-        )
+        twin = _best_twin(span, answers[span.response_id] if span.response_id else ())
+        others = alike[span.input_tokens, span.output_tokens]
+        twin = twin or _best_twin(span, [other for other in others if _enclose(span, other)])
         if twin:
             _join(joined, span, twin)
+
+
+def _best_twin(span: Span, candidates: Iterable[Span]) -> Span | None:
+    """Rather one that names the model of `span`, and of such one that runs at its time."""
+    return min(
+        candidates, key=lambda other: (not _models(other) & _models(span), not _enclose(span, other)), default=None
+    )
 
 
 def _enclose(first: Span, second: Span) -> bool:
     if first.scope == second.scope or not _may_be_one(first, second):
         return False
     outer, inner = sorted((first, second), key=by_time)
-    return inner.end <= outer.end
+    overhang = min(_MAX_OVERHANG, (inner.end - inner.start) // _OVERHANG_SHARE)
+    if outer.end < inner.start:
+        return False
+    return inner.end <= outer.end + overhang or inner.start <= outer.start + overhang
+
+
+def _models(span: Span) -> set[str]:
+    return {span.request_model, span.response_model} - {""}
 
 
 def _may_be_one(first: Span, second: Span) -> bool:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def texts(column: pa.ChunkedArray) -> list[str]:
@@ -27,6 +28,11 @@ def counts(column: pa.ChunkedArray) -> list[int]:
 def maps(column: pa.ChunkedArray) -> list[Mapping[str, str]]:
     """The map of each row."""
     return [found for chunk in column.chunks for found in _maps(chunk)]
+
+
+def lengths(column: pa.ChunkedArray) -> list[int]:
+    """How long the list of each row is."""
+    return counts(pc.list_value_length(column))
 
 
 def lists_of_texts(column: pa.ChunkedArray) -> list[list[str]]:

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -10,10 +11,10 @@ _PLAIN_NAME = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*')
 _MARK = re.compile(r"[ \t\n\r]*([,}\]])[ \t\n\r]*")
 _SCALAR = json.JSONDecoder()
 
-Marks = tuple[re.Pattern[str], ...]
+Marks = tuple[Callable[[str], re.Match[str] | None], ...]
 
 # An escaped ASCII letter, and an object as Python prints it.
-_DISGUISES = (r"\\u00", r"\{'")
+_ESCAPED, _PRINTED = "\\u00", "{'"
 
 # Parsing more costs more than a page can show.
 _MAX_TEXT = 16 * 1024 * 1024
@@ -78,7 +79,7 @@ def raw(value: Any) -> str:
 
 def marks(*expressions: str) -> Marks:
     """What `may_have` looks for. An expression that starts with letters is found at the speed of these letters."""
-    return tuple(re.compile(expression) for expression in (*expressions, *_DISGUISES))
+    return tuple(re.compile(expression).search for expression in expressions)
 
 
 def may_have(text: str, wanted: Marks) -> bool:
@@ -86,7 +87,7 @@ def may_have(text: str, wanted: Marks) -> bool:
 
     Texts as Python prints them may write a word in pieces, and may always have one.
     """
-    return any(mark.search(text) for mark in wanted)
+    return _ESCAPED in text or _PRINTED in text or any(search(text) for search in wanted)
 
 
 def unquoted(text: str) -> str:

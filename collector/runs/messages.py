@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from collector.runs.document import raw, unquoted
+from collector.runs.document import document, raw, unquoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,10 @@ def requested(output: Iterable[Message]) -> tuple[ToolCall, ...]:
 
 @dataclass(slots=True)
 class Draft:
-    """A message being read. Libraries repeat: a call or a result with a known id, and a repeated text, count once."""
+    """A message being read. Libraries repeat: a call or result with a known id and name, and a known text, count once.
+
+    Calls with one id and different names or arguments are two: not every server gives each call an id of its own.
+    """
 
     role: str
     finish_reason: str = ""
@@ -91,11 +94,14 @@ class Draft:
             self.parts.append(part)
 
     def call(self, call: ToolCall) -> None:
-        if not call.id or all(call.id != known.id for known in self.calls):
+        place = next((at for at, known in enumerate(self.calls) if _is_repeated(known, call)), None)
+        if place is None:
             self.calls.append(call)
+        elif self.calls[place].arguments in _NO_ARGUMENTS:  # as a stream began
+            self.calls[place] = call
 
     def result(self, result: ToolResult) -> None:
-        if not result.id or all(result.id != known.id for known in self.results):
+        if not result.id or all((result.id, result.name) != (known.id, known.name) for known in self.results):
             self.results.append(result)
 
     def read(self, content: Any) -> None:
@@ -111,6 +117,19 @@ class Draft:
                 self.say(_media(content), _kind(content) or "other")
         elif content is not None:
             self.say(content)
+
+
+_NO_ARGUMENTS = frozenset({"", "{}"})
+
+
+def _is_repeated(known: ToolCall, call: ToolCall) -> bool:
+    if not call.id or known.id != call.id or (known.name and call.name and known.name != call.name):
+        return False
+    first, second = known.arguments.strip(), call.arguments.strip()
+    if first == second or first in _NO_ARGUMENTS or second in _NO_ARGUMENTS:
+        return True
+    one, other = document(first), document(second)
+    return one is None or other is None or one == other
 
 
 _CALLS = frozenset({"tool_call", "tool_use", "tool-call", "function_call", "server_tool_use", "mcp_call"})

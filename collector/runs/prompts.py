@@ -43,6 +43,23 @@ def system_prompt(spans: Iterable[Span], found: Iterable[Round] | None = None) -
     return None
 
 
+def prompts_of(found: Iterable[Round]) -> list[tuple[int, SystemPrompt]]:
+    """The system prompts of a run as they change: the round from which on each is sent, by who sends it.
+
+    A prompt that its owner (agent or tool) has sent in the round before is not listed again.
+    """
+    sent: dict[str, str] = {}
+    changes: list[tuple[int, SystemPrompt]] = []
+    for each in found:
+        for report in each.call.reports if each.call else ():
+            if text := _prompt(report):
+                if sent.get(each.owner) != text:
+                    sent[each.owner] = text
+                    changes.append((each.number, SystemPrompt(text, report.span_id)))
+                break
+    return changes
+
+
 def _prompt(span: Span) -> str:
     if not may_prompt(span):
         return ""

@@ -1,49 +1,17 @@
 """Rounds of a run: each model call with what it caused."""
 
-import re
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
-from operator import attrgetter
 
 from collector.model.facts import Kind
+from collector.runs.actions import Action, actions
 from collector.runs.calls import Call, calls
-from collector.runs.document import document
+from collector.runs.causes import Cause, Causes
 from collector.runs.messages import Messages, ToolCall
 from collector.runs.span import Span
-from collector.runs.toolspans import arguments, call_id, result
 from collector.runs.tree import Tree
-
-_OWNERS = frozenset({Kind.AGENT.value, Kind.TOOL.value})
-_start = attrgetter("start")
-_WORDS = re.compile(r"[\W_]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """What a call caused: a tool run, a sub-agent, or a model call that converses with nobody (an embedding).
-
-    `asked` is the request in the model's answer, None when it is not known. `arguments` and `result` are as the
-    action's own span tells; where it does not tell the arguments, they are those of the request.
-    """
-
-    span: Span
-    asked: ToolCall | None = None
-
-    @property
-    def name(self) -> str:
-        named = self.span.agent_name if self.span.kind == Kind.AGENT else self.span.tool_name
-        return named or self.span.name
-
-    @property
-    def arguments(self) -> str:
-        return arguments(self.span) or (self.asked.arguments if self.asked else "")
-
-    @property
-    def result(self) -> str:
-        return result(self.span)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,156 +70,50 @@ def rounds(spans: Iterable[Span]) -> list[Round]:
     """The rounds of a run, round 0 first when there is one.
 
     A round is one conversing model call, however many spans tell of it (see `calls`), and the actions it caused.
-    Actions are tool spans, agent spans inside the run's agents, and model calls without a conversation. An action is
-    looked at with the calls of its owner, the nearest agent or tool span above; it belongs to the first that is found:
+    Actions are tool runs, agents inside the run's agents, and model calls without a conversation, each one action
+    however many spans tell of it (see `actions`). The request an action answers, and with it the call that caused it,
+    is the first of these that is found (`causes`):
 
-    1. the call it runs inside of;
-    2. the latest call, of any owner, that started before it and whose answer has its tool-call id;
-    3. of its owner's calls, the latest that started before it and names it in a request no earlier action has taken;
-    4. the latest that ended before it started;
-    5. the latest that started before it, if its answer is not known or ended with a request that cannot be read.
+    1. the request that has its tool-call id and agrees in its name, in any call. When there is one, clocks are not
+       asked. Of several, as of ids that are used again every round, the one with its very name, in the call it runs
+       inside of, with its arguments, of its owner, not met yet, the latest that started before it;
+    2. a request not met that names it, of the call it runs inside of; without such a request it is that call's anyway;
+    3. a request not met that names it, of those of its owner's calls that started before it: the one with its
+       arguments, else the first of the latest call. A request with another id than its own is none, if ids of this run
+       are those of requests at all;
+    4. no request: its owner's latest call that ended before it started; or a later one that still ran and whose answer
+       is not known, or asked for tools it does not tell. An attempt after a failed one has the request of that one.
 
-    Of several requests with one name, that with the action's own arguments is taken, else the first.
-
-    What finds no call: a tool inside a tool is a part of that tool, an agent was started by the program; these are no
-    actions. Other actions go to round 0. Every span is an action once at most, and none is both action and call.
+    The owner is the nearest agent or tool span above. What finds no call: a tool inside a tool is a part of that tool,
+    an agent was started by the program; these are no actions. Other actions go to round 0. Every span is in one action
+    at most, and none is both action and call.
     """
+    return recorded(spans)[0]
+
+
+def recorded(spans: Iterable[Span]) -> tuple[list[Round], list[Action]]:
+    """The rounds of a run, and the runs of tools inside tools that are no actions."""
     ordered = list(spans)
     tree = Tree(ordered)
-    drafts = [_Draft(call, _owner(call.outermost, tree)) for call in calls(ordered, tree)]
-    finder = _Finder(drafts, tree)
-    unclaimed: list[Action] = []
-    for _, span in sorted(tree.walk(), key=lambda item: (item[1].start, item[0], item[1].span_id)):
-        if not _may_act(span):
-            continue
-        draft, asked = finder.find(span)
-        if draft:
-            draft.actions.append(Action(span, asked))
-        elif not _is_part(span, tree):
-            unclaimed.append(Action(span))
-    found = [
-        Round(number, draft.call, draft.owner, tuple(draft.actions)) for number, draft in enumerate(drafts, start=1)
-    ]
-    return [Round(0, actions=tuple(unclaimed)), *found] if unclaimed else found
-
-
-@dataclass(slots=True)
-class _Draft:
-    call: Call
-    owner: str
-    actions: list[Action] = field(default_factory=list)
-    waiting: list[ToolCall] = field(init=False)
-    start: int = field(init=False)
-    end: int = field(init=False)  # the earliest of its reports: a wrapper may outlast the call
-
-    def __post_init__(self) -> None:
-        self.waiting = list(self.call.requests)
-        self.start = self.call.outermost.start
-        self.end = min(report.end for report in self.call.reports)
-
-    @property
-    def may_have_asked(self) -> bool:
-        """Whether the answer is missing, or asks for tools and does not tell which."""
-        return not self.call.output or (not self.call.requests and "tool" in self.call.text("finish_reason").lower())
-
-
-class _Finder:
-    """Finds the call that caused an action; the actions must come in order of time."""
-
-    def __init__(self, drafts: Sequence[_Draft], tree: Tree) -> None:
-        self._tree = tree
-        self._by_span = {report.span_id: draft for draft in drafts for report in draft.call.reports}
-        # Each list in order of time.
-        self._by_owner: dict[str, list[_Draft]] = defaultdict(list)
-        self._by_call_id: dict[str, list[tuple[_Draft, ToolCall]]] = defaultdict(list)
-        # The calls that still wait for a run of the tool of a name, by owner.
-        self._waiting: dict[str, dict[str, list[_Draft]]] = defaultdict(lambda: defaultdict(list))
-        for draft in drafts:
-            self._by_owner[draft.owner].append(draft)
-            for asked in draft.waiting:
-                self._by_call_id[asked.id].append((draft, asked))
-            for name in {asked.name for asked in draft.waiting}:
-                self._waiting[draft.owner][name].append(draft)
-
-    def find(self, span: Span) -> tuple[_Draft | None, ToolCall | None]:
-        around = (self._by_span[above.span_id] for above in self._above(span) if above.span_id in self._by_span)
-        if draft := next(around, None):
-            return self._take(draft, _chosen(span, [asked for asked in draft.waiting if _names(asked.name, span)]))
-        if identity := call_id(span):
-            for draft, asked in reversed(self._by_call_id.get(identity, ())):
-                if draft.start <= span.start:
-                    return self._take(draft, asked)
-        owner = _owner(span, self._tree)
-        waiting = self._waiting.get(owner, {})
-        named = [found for name in _names_among(waiting, span) if (found := _latest(waiting[name], span.start))]
-        if named:
-            draft = max(named, key=lambda found: found.start)
-            return self._take(draft, _chosen(span, [asked for asked in draft.waiting if _names(asked.name, span)]))
-        drafts = self._by_owner.get(owner, [])
-        earlier = range(bisect_right(drafts, span.start, key=_start) - 1, -1, -1)
-        ended = (drafts[place] for place in earlier if drafts[place].end <= span.start)
-        silent = (drafts[place] for place in earlier if drafts[place].may_have_asked)
-        return next(ended, None) or next(silent, None), None
-
-    def _take(self, draft: _Draft, asked: ToolCall | None) -> tuple[_Draft, ToolCall | None]:
-        """A request is met once."""
-        if asked and asked in draft.waiting:
-            draft.waiting.remove(asked)
-            if all(other.name != asked.name for other in draft.waiting):
-                self._waiting[draft.owner][asked.name].remove(draft)
-        return draft, asked
-
-    def _above(self, span: Span) -> Iterable[Span]:
-        """What the span runs inside of, up to its owner."""
-        for above in self._tree.ancestors(span.span_id):
-            if above.kind in _OWNERS:
-                return
-            yield above
-
-
-def _latest(drafts: Sequence[_Draft], at: int) -> _Draft | None:
-    """Of `drafts` in order of time the latest that started by `at`."""
-    position = bisect_right(drafts, at, key=_start)
-    return drafts[position - 1] if position else None
-
-
-def _names_among(names: Mapping[str, object], span: Span) -> list[str]:
-    if span.kind == Kind.TOOL:
-        return [span.tool_name] if span.tool_name and span.tool_name in names else []
-    return [name for name in names if _names(name, span)]
-
-
-def _names(name: str, span: Span) -> bool:
-    """Whether a request's name means the action: the tool's name, or one that ends in the agent's."""
-    if span.kind == Kind.TOOL:
-        return bool(name) and name == span.tool_name
-    agent = _WORDS.sub("_", span.agent_name.lower()).strip("_")
-    return span.kind == Kind.AGENT and bool(agent) and _WORDS.sub("_", name.lower()).endswith(agent)
-
-
-def _chosen(span: Span, alike: Sequence[ToolCall]) -> ToolCall | None:
-    """Of requests with one name that with the action's own arguments, else the first."""
-    sent = arguments(span) if len(alike) > 1 else ""
-    return next((asked for asked in alike if sent and _same(asked.arguments, sent)), alike[0] if alike else None)
-
-
-def _same(first: str, second: str) -> bool:
-    return first == second or ((value := document(first)) is not None and value == document(second))
-
-
-def _may_act(span: Span) -> bool:
-    if span.kind == Kind.LLM:
-        return not span.converses and not span.rolled_up
-    return span.kind in _OWNERS
+    found = [Cause(call, tree.owner(call.outermost.span_id)) for call in calls(ordered, tree)]
+    causes = Causes(found, tree)
+    caused: dict[int, list[Action]] = defaultdict(list)
+    parts: list[Action] = []
+    numbers = {id(cause): number for number, cause in enumerate(found, start=1)}
+    for action, cause, asked in causes.match(actions(ordered, tree, causes.asks)):
+        if cause:
+            caused[numbers[id(cause)]].append(Action(action.spans, action.error, asked) if asked else action)
+        elif _is_part(action.span, tree):
+            parts.append(action)
+        else:
+            caused[0].append(action)
+    called = [Round(number, cause.call, cause.owner, tuple(caused[number])) for number, cause in enumerate(found, 1)]
+    return [Round(0, actions=tuple(caused[0])), *called] if caused[0] else called, parts
 
 
 def _is_part(span: Span, tree: Tree) -> bool:
     """Whether a span that no call caused is no action."""
     if span.kind == Kind.AGENT:
         return True
-    owner = tree.spans.get(_owner(span, tree))
+    owner = tree.spans.get(tree.owner(span.span_id))
     return owner is not None and owner.kind == Kind.TOOL
-
-
-def _owner(span: Span, tree: Tree) -> str:
-    return next((above.span_id for above in tree.ancestors(span.span_id) if above.kind in _OWNERS), "")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from collector.runs.prompts import SystemPrompt, system_prompt
-from collector.runs.rounds import Round, rounds
+from collector.runs.rounds import Round, recorded
 from collector.runs.span import Span
 from collector.runs.toolbelt import Tool, toolbelt
 
@@ -27,5 +27,5 @@ class Run:
 
 def run_of(spans: Sequence[Span]) -> Run:
     """The run of which `spans` are all, in order of time (see `read_spans`)."""
-    found = rounds(spans)
-    return Run(spans, found, system_prompt(spans, found), toolbelt(spans, found))
+    found, parts = recorded(spans)
+    return Run(spans, found, system_prompt(spans, found), toolbelt(spans, found, parts))

@@ -15,7 +15,7 @@ Events = tuple[tuple[str, Mapping[str, str]], ...]
 _NO_CONVERSATION = frozenset(
     {"embeddings", "rerank", "image_generation", "speech", "transcription", "moderation", "retrieval"}
 )
-_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 _STANDING = frozenset({PriceStatus.PRICED, PriceStatus.REPORTED, PriceStatus.UNKNOWN_MODEL})
 
 
@@ -53,7 +53,7 @@ class Span(NamedTuple):
     output: str = ""
     input_key: str = ""
     output_key: str = ""
-    attributes: Mapping[str, str] = _NO_ATTRIBUTES
+    attributes: Mapping[str, str] = NO_ATTRIBUTES
     events: Events = ()
 
     @property

@@ -1,12 +1,13 @@
 """Typed spans from the columns the store answers with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from collector.runs import columns
-from collector.runs.span import Events, Span, by_time
+from collector.runs.span import NO_ATTRIBUTES, Events, Span, by_time
 
 # Columns by the fields of Span that are read from them as they are.
 _REPEATING = {
@@ -38,11 +39,11 @@ _COUNTS = {
 def read_spans(table: pa.Table) -> list[Span]:
     """The spans of one trace in order of time (`by_time`); of rows with one id the last counts.
 
-    `table` has at least the columns of `schema/queries/run_spans.sql`, with the types of `model.columns`, in any
-    number of chunks; every other column is ignored. Spans keep the table's buffers: their attributes are read from
-    them when they are asked for.
+    `table` has at least the columns of `schema/queries/run_waterfall.sql`, with the types of `model.columns`, in any
+    number of chunks; of those of `run_spans.sql` that it lacks spans have nothing; every other column is ignored. Spans
+    keep the table's buffers: their attributes are read from them when they are asked for.
     """
-    fields = _fields(table)
+    fields = _fields(table.take(pc.sort_indices(table.column("Timestamp"))))  # what is read together lies together
     rows = map(Span._make, zip(*map(fields.__getitem__, Span._fields), strict=True))
     return sorted({span.span_id: span for span in rows}.values(), key=by_time)
 
@@ -50,19 +51,25 @@ def read_spans(table: pa.Table) -> list[Span]:
 def _fields(table: pa.Table) -> dict[str, Sequence[Any]]:
     starts, durations = columns.counts(table.column("Timestamp")), columns.counts(table.column("Duration"))
     return {
-        **{field: columns.texts(table.column(name)) for field, name in _REPEATING.items()},
-        **{field: columns.distinct_texts(table.column(name)) for field, name in _DISTINCT.items()},
-        **{field: columns.counts(table.column(name)) for field, name in _COUNTS.items()},
+        **{field: _read(table, name, columns.texts, "") for field, name in _REPEATING.items()},
+        **{field: _read(table, name, columns.distinct_texts, "") for field, name in _DISTINCT.items()},
+        **{field: _read(table, name, columns.counts, 0) for field, name in _COUNTS.items()},
         "start": starts,
         "end": [start + duration for start, duration in zip(starts, durations, strict=True)],
         "error": [status == "Error" for status in columns.texts(table.column("StatusCode"))],
         "cost": table.column("Cost").to_pylist(),
-        "attributes": columns.maps(table.column("SpanAttributes")),
+        "attributes": _read(table, "SpanAttributes", columns.maps, NO_ATTRIBUTES),
         "events": _events(table),
     }
 
 
+def _read(table: pa.Table, name: str, read: Callable[[pa.ChunkedArray], Sequence[Any]], absent: Any) -> Sequence[Any]:
+    return read(table.column(name)) if name in table.column_names else [absent] * table.num_rows
+
+
 def _events(table: pa.Table) -> list[Events]:
+    if "Events.Name" not in table.column_names or not any(columns.lengths(table.column("Events.Name"))):
+        return [()] * table.num_rows
     names = columns.lists_of_texts(table.column("Events.Name"))
     attributes = columns.lists_of_maps(table.column("Events.Attributes"))
     return [tuple(zip(*event, strict=True)) for event in zip(names, attributes, strict=True)]

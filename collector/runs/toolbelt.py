@@ -2,14 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from collector.model.facts import Kind
+from collector.runs.actions import Action
 from collector.runs.document import document, raw
 from collector.runs.messages import first
-from collector.runs.rounds import Round, rounds
+from collector.runs.rounds import Round, recorded
 from collector.runs.shapes import unflattened
 from collector.runs.span import Span, by_time
 
@@ -66,24 +67,40 @@ class Tool:
         return self.count > 0
 
 
-def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None) -> list[Tool]:
+def toolbelt(spans: Iterable[Span], found: Sequence[Round] | None = None, parts: Sequence[Action] = ()) -> list[Tool]:
     """Every tool that was offered to a model or run, in the order they are met: definitions first, in order of time.
 
-    `found` are the rounds of the spans, where they are known already.
+    `found` and `parts` are what `recorded` finds in the spans, where it is known already.
     A tool defined more than once has the first description and the first schema that are recorded.
     """
     ordered = sorted(spans, key=by_time)
+    if found is None:
+        found, parts = recorded(ordered)
+    runs = [(name, action) for action in (*_actions(found), *parts) if (name := _ran(action))]
+    names = {span.span_id: name for name, action in runs for span in action.spans}
     known: dict[str, Tool] = {}
     for span in ordered:
-        for tool in _defined(span):
+        for tool in _defined(span, names) if _may_define(span) else ():
             known[tool.name] = _merged(known.get(tool.name), tool)
-    recorded = rounds(ordered) if found is None else found
-    asked = Counter(call.name for each in recorded for call in each.requests if call.name)
-    ran = Counter(span.tool_name for span in ordered if span.kind == Kind.TOOL and span.tool_name)
+    asked = Counter(call.name for each in found for call in each.requests if call.name)
+    ran = Counter(name for name, _ in runs)
     return [
         Tool(name, *_recorded(known.get(name)), asked[name], ran[name])
         for name in dict.fromkeys((*known, *asked, *ran))
     ]
+
+
+def _actions(found: Iterable[Round]) -> Iterator[Action]:
+    return (action for each in found for action in each.actions)
+
+
+def _ran(action: Action) -> str:
+    """The tool that ran, by the name it was asked for; empty for agents and model calls."""
+    if action.span.kind != Kind.TOOL:
+        return ""
+    if action.asked and action.asked.name:
+        return action.asked.name
+    return action.tool_name
 
 
 def _merged(before: Tool | None, tool: Tool) -> Tool:
@@ -98,13 +115,22 @@ def _recorded(tool: Tool | None) -> tuple[str, str]:
     return (tool.description, tool.schema) if tool else ("", "")
 
 
-def _defined(span: Span) -> Iterator[Tool]:
+def _may_define(span: Span) -> bool:
+    """False only when `_defined` finds nothing; looking is much cheaper than parsing."""
     if span.kind == Kind.TOOL:
-        if span.tool_name and not span.may_have(_OF_TOOLS):
-            yield Tool(span.tool_name)
-        elif span.tool_name:
+        return bool(span.tool_name)
+    return span.may_have(_ATTRIBUTES) or _mentions_tools(span.input) or _mentions_tools(span.output)
+
+
+def _defined(span: Span, names: Mapping[str, str]) -> Iterator[Tool]:
+    """`names` are those by which tools are listed, by the ids of their spans."""
+    if span.kind == Kind.TOOL:
+        name = names.get(span.span_id, span.tool_name)
+        if not span.may_have(_OF_TOOLS):
+            yield Tool(name)
+        else:
             schema = span.value("gen_ai.tool.json_schema") or span.value("tool.json_schema") or _schema_of(span)
-            yield Tool(span.tool_name, span.value("gen_ai.tool.description") or span.value("tool.description"), schema)
+            yield Tool(name, span.value("gen_ai.tool.description") or span.value("tool.description"), schema)
         return
     for definition in _definitions(span):
         yield from _tools(definition)
@@ -136,8 +162,12 @@ def _in_attributes(span: Span) -> Iterator[Any]:
 
 
 def _in_request(text: str) -> Iterator[Any]:
-    if any(mentioned.search(text) for mentioned in _MENTIONED):  # looking is much cheaper than parsing
+    if _mentions_tools(text):
         yield from _requested(document(text))
+
+
+def _mentions_tools(text: str) -> bool:
+    return any(mentioned.search(text) for mentioned in _MENTIONED)
 
 
 def _requested(body: Any) -> Iterator[Any]:

@@ -1,17 +1,29 @@
-"""What a tool's or an agent's span tells of its run: the id of the request, arguments, result."""
+"""What a tool's or an agent's span tells of its run: the id of the request, arguments, result, whether it failed."""
 
 from typing import Any
 
+from collector.model.facts import Kind
 from collector.runs.document import document, marks, may_have, raw, unquoted
 from collector.runs.messages import Draft, first, tool_text
 from collector.runs.span import Span
 
-_CALL_IDS = ("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id", "tool.call.id", "tool_call_id")
+_CALL_IDS = (
+    *("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id", "tool.call.id", "tool_call_id"),
+    "tool_use_id",  # Claude Code
+)
+# Claude Code's span of a tool at work, below that of the tool.
+_EXECUTION, _SPAN_TYPE = "tool.execution", "span.type"
 _EVENT = "event:"
+# Strands has the second; `error.type` is there if and only if an operation failed (OpenTelemetry, "Recording errors").
+_ERROR_TYPE, _STATUS = "error.type", "gen_ai.tool.status"
+# A failed tool as MCP, Anthropic and LangChain answer it: the request itself went well, and so says its span.
+_ERRORS = ("isError", "is_error")
 
 # What every wrapped result, in lower case, and every wrapped call has one of.
 _WRAPPERS = marks(r'tool["\\_m]')
 _KWARGS = marks("kwargs", "input_str")
+# Part of every answer that `_answers_failure` believes.
+_FAILURE = "rror"
 
 
 def call_id(span: Span) -> str:
@@ -19,6 +31,12 @@ def call_id(span: Span) -> str:
     if not span.may_have(_CALL_IDS):
         return ""
     return next((found for key in _CALL_IDS if (found := span.value(key))), "")
+
+
+def is_execution(span: Span) -> bool:
+    """Whether the span says that it is the tool above it at work, with or without an id or a name."""
+    stated = span.value(_SPAN_TYPE) if span.may_have((_SPAN_TYPE,)) else ""
+    return stated == _EXECUTION or (not stated and span.name.endswith(f".{_EXECUTION}"))
 
 
 def arguments(span: Span) -> str:
@@ -33,6 +51,18 @@ def arguments(span: Span) -> str:
     return text
 
 
+def same_arguments(first: str, second: str) -> bool:
+    """Whether two texts are equal, or the same value as JSON."""
+    return first == second or ((value := document(first)) is not None and value == document(second))
+
+
+def failed(span: Span) -> bool:
+    """Whether the span says that it failed, or that the tool answered with an error."""
+    if span.error or (span.may_have((_ERROR_TYPE, _STATUS)) and _states_failure(span)):
+        return True
+    return span.kind == Kind.TOOL and _FAILURE in span.output and _answers_failure(document(span.output))
+
+
 def result(span: Span) -> str:
     """The result as the span has it; of a message or object that LangChain or LlamaIndex makes of it, its text."""
     text = _content(span, span.output, span.output_key, "result")
@@ -40,9 +70,7 @@ def result(span: Span) -> str:
         return text
     value = document(text)
     if isinstance(value, dict):
-        for key in ("output", "data", "kwargs"):
-            inner = value.get(key)
-            value = inner if isinstance(inner, dict) else value
+        value = _unwrapped(value)
         if str(value.get("type", "")).lower() in ("tool", "toolmessage") or "tool_call_id" in value:
             return tool_text(value.get("content"))
         if isinstance(value.get("blocks"), list) and "tool_name" in value:
@@ -50,6 +78,26 @@ def result(span: Span) -> str:
     if isinstance(value, list):
         return tool_text(value)
     return unquoted(text)
+
+
+def _states_failure(span: Span) -> bool:
+    return bool(span.value(_ERROR_TYPE)) or span.value(_STATUS) == "error"
+
+
+def _answers_failure(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    message = _unwrapped(value)
+    if any(answer.get(key) is True for answer in (value, message) for key in _ERRORS):
+        return True
+    return message.get("status") == "error" and ("tool_call_id" in message or "toolUseId" in message)
+
+
+def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
+    for key in ("output", "data", "kwargs"):
+        inner = value.get(key)
+        value = inner if isinstance(inner, dict) else value
+    return value
 
 
 def _content(span: Span, text: str, key: str, what: str) -> str:

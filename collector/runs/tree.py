@@ -3,7 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from collector.model.facts import Kind
 from collector.runs.span import Span, by_time
+
+OWNERS = frozenset({Kind.AGENT.value, Kind.TOOL.value})
 
 
 class Tree:
@@ -20,7 +23,11 @@ class Tree:
         for span in ordered:
             children[self._parents[span.span_id]].append(span)
         self._children = {parent: tuple(below) for parent, below in children.items()}
-        self._depths = {span.span_id: depth for depth, span in self.walk()}
+        self._depths: dict[str, int] = {}
+        self._owners: dict[str, str] = {}
+        for depth, span in self.walk():
+            self._depths[span.span_id] = depth
+            self._owners[span.span_id] = self._owner(self.parent(span.span_id))
 
     @property
     def roots(self) -> tuple[Span, ...]:
@@ -36,6 +43,10 @@ class Tree:
         """0 for a root."""
         return self._depths[span_id]
 
+    def owner(self, span_id: str) -> str:
+        """The id of the nearest agent or tool span above, empty where there is none."""
+        return self._owners[span_id]
+
     def ancestors(self, span_id: str) -> Iterator[Span]:
         """From the parent up to the root."""
         above = self.parent(span_id)
@@ -49,7 +60,12 @@ class Tree:
         while waiting:
             depth, span = waiting.pop()
             yield depth, span
-            waiting.extend((depth + 1, child) for child in reversed(self.children(span.span_id)))
+            waiting.extend([(depth + 1, child) for child in reversed(self.children(span.span_id))])
+
+    def _owner(self, parent: Span | None) -> str:
+        if parent is None:
+            return ""
+        return parent.span_id if parent.kind in OWNERS else self._owners[parent.span_id]
 
 
 def _without_cycles(parents: dict[str, str]) -> dict[str, str]:

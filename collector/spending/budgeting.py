@@ -5,17 +5,19 @@ drain -> spending (the ledger) -> alerting -> outbox -> sender
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import structlog
 
 from collector.budgets.ledger import Changes, Ledger
 from collector.budgets.rules import Rules
+from collector.budgets.seen_values import SeenValues
 from collector.budgets.views import top
 from collector.config import Config
-from collector.errors import Unavailable
+from collector.errors import ConfigError, Unavailable
 from collector.model.clock import Clock
+from collector.model.model_names import AS_SENT, ModelNames
 from collector.part import Part
 from collector.query.budgets import BudgetQueries
 from collector.spending.alerting import Alerting, Contributors
@@ -28,6 +30,7 @@ from collector.waiting import notify, wait_for
 from collector.webhooks.client import Client
 from collector.webhooks.endpoint import endpoints
 from collector.webhooks.outbox import FILE, Outbox
+from collector.webhooks.overview import Summary
 from collector.webhooks.sender import Sender
 
 log = structlog.get_logger("spanmeter.budgets")
@@ -51,19 +54,26 @@ class Budgeting(Part):
         health: Callable[[], str | None],
         clock: Clock,
         metrics: Metrics,
+        names: Callable[[], ModelNames] = lambda: AS_SENT,
     ) -> None:
-        """`health` is why stored spend may lag, None when it does not. Raises StartError, ConfigError."""
+        """`health` is why stored spend may lag, None when it does not; `names` knows now what models are called.
+
+        Raises StartError, ConfigError.
+        """
+        self._config = config
+        self._names = names
         self._store = store
         self._clock = clock
         directory = config.directory
-        rules = Rules.from_config(config)
+        rules = Rules.from_config(config, names())
         self.ledger = Ledger(config.ledger.max_values)
         self.outbox = Outbox(directory / FILE, clock)
         self._leases = LeaseStore(directory / LEASES_FILE)
         self._health = health
         self._lagging: str | None = None
+        seen = SeenValues()
         self.enforcement = Enforcement(
-            rules, self.ledger, self._leases, config.enforcement, clock, lambda: self._lagging
+            rules, self.ledger, self._leases, config.enforcement, clock, lambda: self._lagging, seen
         )
         self._opened: Store | None = None
         self.stored = BudgetQueries(lambda: self._opened or store())
@@ -78,7 +88,7 @@ class Budgeting(Part):
         self._contributors_missing = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.spending = Spending(
-            rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._on_ledger_change
+            rules.with_breakdowns(), self.ledger, clock, self.enforcement.open_leases, self._on_ledger_change, seen
         )
         self._reconcile_interval = config.ledger.reconcile_interval
         self._stopping = asyncio.Event()
@@ -86,6 +96,16 @@ class Budgeting(Part):
         self._ended.set()
         self._reloading = asyncio.Lock()
         self._undecided = False
+
+    def latest(self, limit: int) -> Sequence[Summary]:
+        """The deliveries of events queued last, newest first. Blocks on the disk."""
+        return self.outbox.overview.latest(limit)
+
+    def replay(self, event_id: str, endpoint: str) -> int:
+        """Queue a delivery again, with its whole schedule; how many that were. Blocks on the disk."""
+        count = self.outbox.deliveries.replay([event_id], endpoint=endpoint)
+        self._sender.wake()
+        return count
 
     # -- running --------------------------------------------------------------------------------------------------
 
@@ -100,6 +120,7 @@ class Budgeting(Part):
                 tasks.create_task(self._every(_TICK_SECONDS, self._tick))
                 tasks.create_task(self._add_contributors())
                 tasks.create_task(self._every(_COPY_SECONDS, self._copy))
+                tasks.create_task(self._rename())
                 tasks.create_task(self._every(self._reconcile_interval, self._reconcile))
         finally:
             self._ended.set()
@@ -140,18 +161,30 @@ class Budgeting(Part):
 
     async def reload(self, config: Config) -> None:
         """Use these settings from now on. Raises ConfigError or Unavailable before the budgets have changed."""
-        rules, receivers = Rules.from_config(config), endpoints(config)
+        rules, receivers = Rules.from_config(config, self._names()), endpoints(config)
         async with self._reloading:
+            self._config = config
             await self._sender.configure(receivers)
             self._endpoints = receivers
             await asyncio.to_thread(self.spending.use, rules.with_breakdowns())
             self.enforcement.reload(rules, config.enforcement)
             self._contributors.use(rules)
             try:
+                await asyncio.to_thread(self.spending.refresh_values)
                 await asyncio.to_thread(self._alerting.use, rules)
             except Unavailable as error:
                 self._undecided = True
                 log.warning("Events of the new budgets are sent when the ledger is compared next.", why=str(error))
+
+    async def _rename(self) -> None:
+        """Count by new names of models, as refreshed prices and new aliases have them."""
+        while not self._stopping.is_set():
+            if self._names() is not self.enforcement.rules.names:
+                try:
+                    await self.reload(self._config)
+                except (Unavailable, ConfigError) as error:
+                    log.warning("New names of models are not in use yet; it will be tried again.", why=str(error))
+            await wait_for(self._stopping, _TICK_SECONDS)
 
     async def _add_contributors(self) -> None:
         """Describe events as they come, and once in a while those that could not be."""
@@ -201,6 +234,7 @@ class Budgeting(Part):
     def _reconcile(self) -> None:
         """Correct the ledger, and decide on what was corrected, also when not every budget could be compared."""
         try:
+            self.spending.refresh_values()
             for _ in self.spending.reconcile():
                 self._undecided = True
         finally:

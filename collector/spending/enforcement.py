@@ -16,11 +16,12 @@ from collector.budgets.decisions import BudgetState, Decision, Estimate, decide,
 from collector.budgets.leases import Claim, LeaseBook
 from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Rules, Unit
-from collector.budgets.span_facts import MAX_VALUE_LENGTH, NOTHING, Amount
+from collector.budgets.seen_values import SeenValues
+from collector.budgets.span_facts import MAX_VALUE_LENGTH, NOTHING, Amount, model_of
 from collector.config import ATTRIBUTE, DIMENSIONS, EnforcementConfig
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
-from collector.model.clock import Clock
+from collector.model.clock import Clock, SteadyClock
 from collector.model.leases import Lease, LeaseState
 from collector.spending.lease_store import LeaseStore
 from collector.telemetry import Sample, catalogue
@@ -48,9 +49,9 @@ class Spend(Protocol):
     @property
     def ready(self) -> bool: ...
 
-    def spend_in(self, rule: Rule, scope: Scope, period: Period, /) -> Amount: ...
+    def spend_in(self, rule: Rule, scope: Scope, period: Period, /, *, ahead: bool) -> Amount: ...
 
-    def scopes(self, rule: Rule, period: Period, /) -> Mapping[Scope, Amount]: ...
+    def scopes(self, rule: Rule, period: Period, /, *, ahead: bool) -> Mapping[Scope, Amount]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Granted:
 class Enforcement:
     """Belongs to the web's loop, except where any thread may ask.
 
-    `health` is, in a sentence, why the ledger may lack spend, None when it does not.
+    `health` is, in a sentence, why the ledger may lack spend, None when it does not; `seen`, the values of calls.
     """
 
     def __init__(
@@ -84,15 +85,18 @@ class Enforcement:
         config: EnforcementConfig,
         clock: Clock,
         health: Callable[[], str | None],
+        seen: SeenValues | None = None,
     ) -> None:
+        self._seen = SeenValues() if seen is None else seen
         self._rules = rules
         self._ledger = ledger
         self._store = store
         self._config = config
         self._clock = clock
+        self._steady = SteadyClock(clock)  # by it leases expire: setting the wall clock neither ends nor prolongs one
         self._health = health
-        self._book = LeaseBook()
-        self._book.load(store.open_leases(clock.time_ns()), self._claims_of)
+        self._book = LeaseBook(lambda lease: store.put([lease]))  # so that no later clock, set back, opens it again
+        self._book.load(self._opened(), self._claims_of)
         self._allowed = self._refused = self._degraded = 0
 
     @property
@@ -120,15 +124,16 @@ class Enforcement:
             scope=scope,
             period=period,
             spend=amount.tokens if rule.unit is Unit.TOKENS else amount.pico,
-            reserved=self._book.reserved(rule.name, scope, now_ns),
+            reserved=self._book.reserved(rule.name, scope, self._steady.time_ns()),
             limit=rule.limit_of(scope),
             unpriced=amount.unpriced,
         )
 
     def scopes(self, rule: Rule, now_ns: int) -> dict[Scope, Amount]:
         """What the current period spent, by scope, also those that only set aside. Any thread may ask."""
-        spent = dict(self._ledger.scopes(rule, period_at(rule, now_ns))) if self._ledger.ready else {}
-        reserved = self._book.scopes(rule.name, now_ns)
+        period = period_at(rule, now_ns)
+        spent = dict(self._ledger.scopes(rule, period, ahead=True)) if self._ledger.ready else {}
+        reserved = self._book.scopes(rule.name, self._steady.time_ns())
         return dict.fromkeys([()] if not rule.per else reserved, NOTHING) | spent
 
     def degraded(self) -> str:
@@ -140,19 +145,28 @@ class Enforcement:
     def _decide(self, run: Run, now_ns: int) -> Decision:
         states = tuple(self.state(rule, scope, now_ns) for rule, scope in self._matching(run.project, run.stated))
         closed = self._config.fail == "closed"
-        return decide(states, run.estimate, now_ns, self.degraded(), fail_closed=closed)
+        decision = decide(states, run.estimate, now_ns, self.degraded(), fail_closed=closed)
+        unseen = self._seen.unseen(self._rules, self._dimensions(run.project, run.stated), run.stated)
+        return replace(decision, unseen=unseen) if unseen else decision
 
     def _matching(self, project: str, stated: Mapping[str, str]) -> Iterable[tuple[Rule, Scope]]:
         return self._rules.matching(self._dimensions(project, stated))
 
     def _dimensions(self, project: str, stated: Mapping[str, str]) -> Dimensions:
-        """As the ledger has them: cut at the same length."""
+        """As the ledger has them: cut at the same length, the model by its one name.
+
+        A model whose name nobody knows is the one that has answered to it so far.
+        """
         values = {name: stated.get(name, "")[:MAX_VALUE_LENGTH] for name in FIELDS}
+        sent, provider = stated.get("model", ""), stated.get("provider", "")
+        answering = "" if self._rules.names.model_name(provider, sent) else self._seen.model(project, values["model"])
+        values["model"], names = model_of(self._rules.names, provider, answering, sent)
         attributes = (stated.get(ATTRIBUTE + key, "")[:MAX_VALUE_LENGTH] for key in self._rules.attribute_keys)
-        return Dimensions(project=project, **values, attributes=tuple(attributes))
+        return Dimensions(project=project, **values, attributes=tuple(attributes), model_names=names)
 
     def _spent(self, rule: Rule, scope: Scope, period: Period) -> Amount:
-        return self._ledger.spend_in(rule, scope, period) if self._ledger.ready else NOTHING
+        """Calls dated ahead count now: a clock that is wrong, the sender's or an earlier one of ours, opens no cap."""
+        return self._ledger.spend_in(rule, scope, period, ahead=True) if self._ledger.ready else NOTHING
 
     def _counted(self, decision: Decision) -> Decision:
         self._allowed += decision.allowed
@@ -169,7 +183,7 @@ class Enforcement:
         than allowed; Unavailable when the lease cannot be written, or there are too many.
         """
         ttl = self._ttl(ttl_seconds)
-        now = self._clock.time_ns()
+        now, begun = self._clock.time_ns(), self._steady.time_ns()
         decision = self._decide(run, now)
         _need_estimates(run, decision)
         if not decision.allowed:
@@ -181,7 +195,7 @@ class Enforcement:
             pico=run.estimate.pico or 0,
             tokens=run.estimate.tokens or 0,
             created_ns=now,
-            expires_ns=now + int(ttl * _SECOND),
+            expires_ns=begun + int(ttl * _SECOND),
         )
         full = self._reserve(lease, now)
         if full:
@@ -191,7 +205,7 @@ class Enforcement:
 
     async def find(self, project: str, lease_id: str) -> Lease:
         """A lease of the project, open or not. Raises Rejected(NOT_FOUND), or Unavailable."""
-        lease = self._book.get(lease_id, self._clock.time_ns())
+        lease = self._book.get(lease_id, self._steady.time_ns())
         if lease is None:
             lease = await asyncio.to_thread(self._store.find, lease_id)
             if lease and lease.state is LeaseState.OPEN:  # and not in the book: its time has passed
@@ -207,7 +221,7 @@ class Enforcement:
         at most. A lease that is not open is left as it is. Raises Rejected(NOT_FOUND), or Unavailable.
         """
         lease = await self.find(project, lease_id)
-        latest = self._clock.time_ns() + _SETTLE_NS
+        latest = self._steady.time_ns() + _SETTLE_NS
         return await self._kept(self._book.ended(lease_id, estimate.pico, estimate.tokens, latest), lease)
 
     async def release(self, project: str, lease_id: str) -> Lease:
@@ -215,9 +229,9 @@ class Enforcement:
         lease = await self.find(project, lease_id)
         return await self._kept(self._book.release(lease_id), lease)
 
-    def open_leases(self) -> list[str]:
-        """The ids that spans may carry to settle something. Any thread may ask."""
-        return self._book.ids(self._clock.time_ns())
+    def open_leases(self) -> dict[str, str]:
+        """The ids that spans may carry to settle something, and of which project these are. Any thread may ask."""
+        return self._book.projects(self._steady.time_ns())
 
     def settle_leases(self, totals: Iterable[tuple[str, int, int, bool]]) -> None:
         """What the spans of leases have cost in all: (lease id, picodollars, tokens, the run's root has arrived).
@@ -227,7 +241,7 @@ class Enforcement:
         leases that are not open are passed over. For any thread; blocking, one commit. A disk that fails only leaves
         more set aside after a restart, until the leases expire.
         """
-        latest = self._clock.time_ns() + _SETTLE_NS
+        latest = self._steady.time_ns() + _SETTLE_NS
         settled = (
             self._book.settle(key, pico, tokens, finished_ns=latest if done else None)
             for key, pico, tokens, done in totals
@@ -239,6 +253,14 @@ class Enforcement:
             self._store.put(changed).result()
         except Unavailable as error:
             log.warning("What leases have spent is not durable.", why=str(error), leases=len(changed))
+
+    def _opened(self) -> list[Lease]:
+        """The open leases of an earlier process. Its clock may have been another: none is held anew for longer."""
+        now = self._steady.time_ns()
+        return [
+            replace(lease, expires_ns=min(lease.expires_ns, now + lease.expires_ns - lease.created_ns))
+            for lease in self._store.open_leases(now)
+        ]
 
     def readings(self) -> Iterable[Sample]:
         """For /metrics."""
@@ -257,7 +279,8 @@ class Enforcement:
         return seconds
 
     def _reserve(self, lease: Lease, now_ns: int) -> tuple[Claim, ...]:
-        if self._book.of_project(lease.project, now_ns) >= _MAX_LEASES_PER_PROJECT:
+        begun = self._steady.time_ns()
+        if self._book.of_project(lease.project, begun) >= _MAX_LEASES_PER_PROJECT:
             text = f"The project {lease.project} has {_MAX_LEASES_PER_PROJECT} open leases, the most one can have."
             raise Unavailable(Reason.BUSY, f"{text} Settle or release those whose runs have ended.")
         if len(self._book) >= _MAX_LEASES:
@@ -268,7 +291,7 @@ class Enforcement:
             amount = self._spent(rule, claim.scope, period_at(rule, now_ns))
             return amount.tokens if claim.in_tokens else amount.pico
 
-        return self._book.reserve(lease, self._claims_of(lease), spend, now_ns)
+        return self._book.reserve(lease, self._claims_of(lease), spend, begun)
 
     def _claims_of(self, lease: Lease) -> Sequence[Claim]:
         return [
@@ -282,7 +305,7 @@ class Enforcement:
         keys = {(claim.budget, claim.scope) for claim in full}
         states = tuple(self.state(old.rule, old.scope, now_ns) for old in decision.budgets)
         over = [state for state in states if (state.rule.name, state.scope) in keys]
-        return over_limit(states, over, run.estimate, now_ns, decision.degraded)
+        return replace(over_limit(states, over, run.estimate, now_ns, decision.degraded), unseen=decision.unseen)
 
     async def _keep(self, lease: Lease) -> None:
         """Wait until a reservation is durable; if it never is, give it back."""

@@ -1,7 +1,7 @@
 """The ledger's one writer: counts rows as they are stored, and loads from the store what memory lacks."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,7 +10,9 @@ import structlog
 from collector.budgets.attribution import Attribution
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.rules import Rules
+from collector.budgets.seen_values import SeenValues
 from collector.budgets.span_facts import LEASE_ATTRIBUTE, FactFields, SpanFact, span_facts
+from collector.config import ATTRIBUTE
 from collector.model.clock import Clock
 from collector.model.keys import MAX_KEYS_IN_QUERY, TraceKey, trace_keys
 from collector.query.spend_queries import Family, Spent, amount_of, families, family_spend
@@ -45,24 +47,29 @@ class Spending:
         rules: Rules,
         ledger: Ledger,
         clock: Clock,
-        open_leases: Callable[[], Iterable[str]],
+        open_leases: Callable[[], Mapping[str, str]],
         notified: Callable[[Changes], None],
+        seen: SeenValues | None = None,
     ) -> None:
-        """`open_leases` are those whose spend is followed; `notified` is called with what each write has changed."""
+        """`open_leases` are those whose spend is followed, with their projects.
+
+        `notified` is called with what each write has changed. `seen` is kept with the values of calls.
+        """
         self._rules = rules
         self._ledger = ledger
         self._clock = clock
         self._open_leases = open_leases
         self._on_change = notified
         self._lock = threading.RLock()
-        self._leases: frozenset[str] = frozenset()
+        self._leases: Mapping[str, str] = {}
         # What has changed and was not notified yet, and the traces whose earlier changes perhaps were not notified: a
         # write that fails half way is tried again, and then changes nothing any more.
         self._pending_changes = Changes()
         self._unsure: set[TraceKey] = set()
         # Traces of a write that failed: the store may have rows of them that were not counted here.
         self._doubtful: set[TraceKey] = set()
-        self._attribution = Attribution(rules, ledger, lambda lease: lease in self._leases)
+        self._seen = SeenValues() if seen is None else seen
+        self._attribution = Attribution(rules, ledger, self._project_of_lease, seen=self._seen)
         self._met: Store | None = None
         self._corrections = 0
         self._writes = 0
@@ -107,12 +114,12 @@ class Spending:
 
     def _needed_fields(self) -> FactFields:
         """What is read of spans now. A lease is open before its spans are sent: without one, none is looked for."""
-        return replace(self._rules.fields, leases=any(True for _ in self._open_leases()))
+        return replace(self._rules.fields, leases=bool(self._open_leases()))
 
     def _count(self, store: Store, facts: Iterable[SpanFact]) -> None:
         now = self._clock.time_ns()
         self._ledger.advance(now)
-        self._leases = frozenset(self._open_leases())
+        self._leases = self._open_leases()
         # A daemon that died after it had stored these rows has notified nobody; they change nothing this time.
         self._attribution.touch(self._unsure, self._pending_changes, now)
         unclear = self._attribution.absorb(facts, self._pending_changes, now)
@@ -171,7 +178,19 @@ class Spending:
         self._attribution.remember(trace_keys(table))
         self._build(store)
         self._attribution.use_leases(self._lease_spend(store))
+        self._load_values(store)
         self._met = store
+
+    def _load_values(self, store: Store) -> None:
+        """Learn the values that spans of the store have had in the periods that are followed."""
+        fields, now = self._rules.fields, self._clock.time_ns()
+        names = [*(fields.dimensions - {"project"}), *(ATTRIBUTE + key for key in fields.attributes)]
+        begun = [starts[0] for starts in (rule.schedule.tracked(now) for rule in self._rules) if starts]
+        parameters = {"names": names, "since": min(begun, default=now), "limit": self._seen.max_values}
+        for batch in store.query(named_query("budget_values"), parameters).to_batches(max_chunksize=_ROWS):
+            for row in batch.to_pylist():
+                self._seen.add_stored(row["Project"], row["Name"], row["Value"], self._rules.names)
+        self._seen.ready = True
 
     def _build(self, store: Store) -> None:
         """Load the periods that are of interest whatever arrives: the current ones and those before."""
@@ -179,7 +198,7 @@ class Spending:
         self._ledger.keep(self._rules)
         self._ledger.advance(now)
         for family in families((rule, rule.schedule.tracked(now)) for rule in self._rules):
-            take_over(self._ledger, family, family_spend(store, family))
+            take_over(self._ledger, family, _spend_from(store, family, now))
             verify(self._ledger, family, now)
         self._ledger.ready = True
 
@@ -197,14 +216,15 @@ class Spending:
             with self._lock:
                 writes, store = self._writes, self._met
                 new = self._new(rules)
-            spent = [(family, family_spend(store, family)) for family in new] if store else []
+            now = self._clock.time_ns()
+            spent = [(family, _spend_from(store, family, now)) for family in new] if store else []
             with self._lock:
                 if (writes, store) == (self._writes, self._met):
                     self._switch(rules, spent)
                     return
         with self._lock:  # rows are stored all the time: have them wait
-            met = self._met
-            self._switch(rules, [(family, family_spend(met, family)) for family in self._new(rules)] if met else [])
+            met, now = self._met, self._clock.time_ns()
+            self._switch(rules, [(family, _spend_from(met, family, now)) for family in self._new(rules)] if met else [])
 
     def _new(self, rules: Rules) -> list[Family]:
         """The rules of which nothing is counted yet."""
@@ -219,6 +239,13 @@ class Spending:
             self._ledger.advance(self._clock.time_ns())
         for family, exact in spent:
             take_over(self._ledger, family, exact)
+        self._seen.clear()
+
+    def refresh_values(self) -> None:
+        """Learn what values spans have had, where that is not known by the rules in force. Raises Unavailable."""
+        with self._lock:
+            if self._met and not self._seen.ready:
+                self._load_values(self._met)
 
     def reconcile(self) -> Iterator[str]:
         """Compare the rules with the store, and correct them; those that were wrong. Raises Unavailable."""
@@ -227,9 +254,18 @@ class Spending:
             yield name
 
     def _lease_spend(self, store: Store) -> dict[str, LeaseSpend]:
-        self._leases = frozenset(self._open_leases())
+        self._leases = self._open_leases()
         if not self._leases:
             return {}
         since = self._clock.time_ns() - _LEASES_NS
-        table = store.query(named_query("budget_lease_spend"), {"since": since, "leases": sorted(self._leases)})
+        parameters = {"since": since, "leases": list(self._leases), "projects": list(self._leases.values())}
+        table = store.query(named_query("budget_lease_spend"), parameters)
         return {row["Lease"]: LeaseSpend(amount_of(row), bool(row["Finished"])) for row in table.to_pylist()}
+
+    def _project_of_lease(self, lease: str) -> str | None:
+        return self._leases.get(lease)
+
+
+def _spend_from(store: Store, family: Family, now: int) -> Spent:
+    """What was spent in slots of a family of rules, and in the periods that follow, where calls dated ahead are."""
+    return family_spend(store, [(rule, [*starts, *rule.schedule.following(now)]) for rule, starts in family])

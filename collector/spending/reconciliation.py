@@ -106,11 +106,16 @@ def take_over(ledger: Ledger, family: Family, exact: Spent) -> dict[str, Any]:
         (start, scope)
         for rule, starts in family
         # The latest first, where there is not room for all.
-        for start in sorted({*starts, *exact[rule.name]}, reverse=True)
+        for start in sorted(_slots(ledger, rule, starts) | exact[rule.name].keys(), reverse=True)
         for scope in ledger.load(rule, start, exact[rule.name].get(start, {}))
     ]
     _release({rule.name: exact[rule.name] for rule, _ in family})
     return {"scopes": len(differing), "first": differing[0]} if differing else {}
+
+
+def _slots(ledger: Ledger, rule: Rule, starts: Sequence[int]) -> set[int]:
+    """Those of `starts` that are to be taken over though nothing was spent: of a window only what it has."""
+    return set(starts).intersection(ledger.starts(rule)) if rule.schedule.step_ns else set(starts)
 
 
 def verify(ledger: Ledger, family: Family, now: int) -> None:

@@ -128,7 +128,7 @@ class BudgetViews:
         limit: int,
         after: Place | None = None,
     ) -> BudgetView:
-        project = _only(principal)
+        project, where = _only(principal), rule.resolved(where)
         if project:
             where = {**where, "project": project}
         period, match = period_at(rule, now), _match(rule, project)

@@ -3,11 +3,11 @@
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from collector.model.envelope import Envelope
-from collector.spool.sealed import SPLIT_SUFFIX, SUFFIX, Segment, recent
+from collector.spool.sealed import ATTEMPTS_SUFFIX, SPLIT_SUFFIX, SUFFIX, Segment, recent
 from collector.spool.segment import HEADER
 
 
@@ -25,10 +25,10 @@ class Catalogue:
     def __len__(self) -> int:
         return len(self._segments)
 
-    def oldest(self) -> Segment | None:
-        """The segment to drain next, if there is one."""
+    def oldest(self, besides: Collection[str] = ()) -> Segment | None:
+        """The segment to drain next, if there is one, other than those whose ids are in `besides`."""
         with self._lock:
-            return self._segments[0] if self._segments else None
+            return next((segment for segment in self._segments if segment.id not in besides), None)
 
     def add(self, segment: Segment) -> None:
         """Append a segment that was sealed just now."""
@@ -59,7 +59,8 @@ class Catalogue:
             known = {segment.id for segment in self._segments} | {active}
             found = [path for path in self._directory.glob(f"*{SUFFIX}") if path.stem not in known]
             for path in found:
-                self._take_up(path)
+                with contextlib.suppress(OSError):  # it is looked at again
+                    self._take_up(path)
             if found:
                 self._segments = deque(sorted(self._segments, key=lambda segment: segment.id))
         return bool(found)
@@ -77,7 +78,8 @@ class Catalogue:
 
     def _delete_orphans(self) -> None:
         """Delete what a crash has left of segments that are stored."""
-        for path in self._directory.glob(f"*{SPLIT_SUFFIX}"):
-            if not path.with_suffix(SUFFIX).exists():
-                with contextlib.suppress(OSError):
-                    path.unlink()
+        for suffix in (SPLIT_SUFFIX, ATTEMPTS_SUFFIX):
+            for path in self._directory.glob(f"*{suffix}"):
+                if not path.with_suffix(SUFFIX).exists():
+                    with contextlib.suppress(OSError):
+                        path.unlink()

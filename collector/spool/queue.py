@@ -37,6 +37,11 @@ class Queue(Part):
         self.spool.close()
         log.info("The spool is closed.", spooled_bytes=self.spool.statistics().bytes)
 
+    def unready_reason(self) -> str:
+        if missing := self.spool.missing():
+            return f"{missing} Requests are refused. Restore data_dir and start spanmeter again."
+        return ""
+
     def readings(self) -> Iterable[Sample]:
         spool, dead = self.spool.statistics(), self.deadletter.statistics()
         yield from spool_readings(self.spool)

@@ -1,7 +1,9 @@
 """Sealed segments as files: read, split, deleted, and put into a spool from outside."""
 
 import contextlib
+import re
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,9 @@ from collector.spool.segment import HEADER, Damage, encode_frame, read_frames
 
 SUFFIX = ".seg"
 SPLIT_SUFFIX = ".halved"
+ATTEMPTS_SUFFIX = ".attempts"
 _RECENT_BYTES = 256 * 1024 * 1024
+_ATTEMPT = re.compile(r"([+-])([0-9]{1,19}):([0-9]{1,19})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,34 @@ class Segment:
         with self._splits.open("a") as file:
             file.write(f"{token}\n")
 
+    @property
+    def _attempts(self) -> Path:
+        return self.path.with_suffix(ATTEMPTS_SUFFIX)
+
+    def attempts(self) -> Counter[range]:
+        """How often storing each range of its envelopes was begun and never ended. Damaged lines count nothing."""
+        try:
+            lines = self._attempts.read_text(errors="replace").splitlines()
+        except OSError:
+            return Counter()
+        attempts = Counter[range]()
+        for begun, begin, end in (found.groups() for found in map(_ATTEMPT.fullmatch, lines) if found):
+            attempts[range(int(begin), int(end))] += 1 if begun == "+" else -1
+        return attempts
+
+    def note_attempt(self, part: range, *, begun: bool) -> None:
+        """Remember, also when this process has ended, that storing a range of envelopes begins or has ended.
+
+        Raises OSError.
+        """
+        with self._attempts.open("a") as file:
+            file.write(f"{'+' if begun else '-'}{part.start}:{part.stop}\n")
+
     def delete(self) -> None:
         """Remove it from the disk. Raises OSError."""
         self.path.unlink(missing_ok=True)
         self._splits.unlink(missing_ok=True)
+        self._attempts.unlink(missing_ok=True)
 
 
 def segment_path(directory: Path, segment_id: str) -> Path:
@@ -62,8 +90,11 @@ def new_segment_id(now: int) -> str:
 
 
 def created_at(segment_id: str) -> int:
-    """When the segment of that id was begun, Unix ns."""
-    return int(segment_id[:16], 16)
+    """When the segment of that id was begun, Unix ns; 0 for an id that no spool has made."""
+    try:
+        return int(segment_id[:16], 16)
+    except ValueError:
+        return 0
 
 
 def segments_in(directory: Path) -> list[Segment]:

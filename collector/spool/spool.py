@@ -8,12 +8,12 @@ are confirmed. Segment ids are unique for ever: the inserts' deduplication token
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from collector.config import SpoolConfig
-from collector.files import lock_directory
+from collector.files import LOCK, lock_directory
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
 from collector.spool.ack import SpoolAck
@@ -95,9 +95,9 @@ class Spool:
     def _notify(self) -> None:
         self._listener()
 
-    def oldest(self) -> Segment | None:
-        """The segment to drain next, if one is sealed."""
-        return self._catalogue.oldest()
+    def oldest(self, besides: Collection[str] = ()) -> Segment | None:
+        """The segment to drain next, if one is sealed that is not among those with the ids `besides`."""
+        return self._catalogue.oldest(besides)
 
     def waiting_since(self) -> float | None:
         """Monotonic time at which the active segment got its first frame; None when there is none."""
@@ -133,11 +133,22 @@ class Spool:
         if self._writer.defect:
             raise self._writer.defect
 
+    def missing(self) -> str:
+        """Why its directory is not there any more, or another one is; empty while it is there."""
+        try:
+            found = (self.directory / LOCK).stat()
+        except OSError as error:
+            return f"The spool's directory {self.directory} cannot be used: {error.strerror}."
+        if os.path.samestat(found, os.fstat(self._lock_fd)):
+            return ""
+        return f"The spool's directory {self.directory} was replaced while spanmeter uses it."
+
     def statistics(self) -> SpoolStatistics:
         with self._lock:
             writer, active = self._writer, self._writer.active
             oldest = self._catalogue.oldest() or active
-            age = (self._clock.time_ns() - created_at(oldest.id)) / 1e9 if oldest else 0.0
+            created = created_at(oldest.id) if oldest else 0
+            age = (self._clock.time_ns() - created) / 1e9 if created else 0.0
             return SpoolStatistics(
                 bytes=self._held(),
                 segments=len(self._catalogue) + (1 if active else 0),

@@ -21,7 +21,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.config import StoreConfig
 from collector.errors import Reason, Rejected, StartError, Unavailable
-from collector.store.engine import bound_allocator, write_engine_config
+from collector.store.engine import bound_allocator, work_in_utc, write_engine_config
+from collector.store.engine_handle import EngineHandle
 from collector.store.errors import translate
 
 # One insert = one block = one part, so that it is all or nothing and its token stands for exactly these rows.
@@ -57,7 +58,7 @@ class Store:
     def __init__(self, config: StoreConfig, directory: Path, *, first: bool = True) -> None:
         self._config = config
         self._directory = directory
-        self._path = _embedded_path(config, directory) if config.embedded else None
+        self._path = embedded_path(config, directory) if config.embedded else None
         self.database = config.database
         self._writer = self._connect(engine=first and self._path is not None)
         self._readers: queue.LifoQueue[Client] = queue.LifoQueue()
@@ -82,6 +83,7 @@ class Store:
         options: dict[str, Any] = {"readonly": 1, **settings} if read_only else {}
         if engine:
             bound_allocator()
+            work_in_utc()
             _use_scratch(self._path / "scratch")
             options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
         return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
@@ -90,6 +92,11 @@ class Store:
     def embedded(self) -> bool:
         """Whether the engine runs in this process."""
         return self._path is not None
+
+    def handle(self) -> EngineHandle:
+        """A new handle on the embedded engine, with no settings yet; whoever takes it closes it."""
+        assert self._path is not None, "a server has no handles"
+        return EngineHandle(str(self._path.resolve()))
 
     def clone(self) -> "Store":
         """A second connection to the same database, for writes from another thread; close it before this one."""
@@ -217,6 +224,11 @@ def open_store(config: StoreConfig, directory: Path) -> Store:
         raise translate(error) from error
 
 
-def _embedded_path(config: StoreConfig, directory: Path) -> Path:
+# How the names begin of what the embedded engine keeps in its directory.
+ENGINE_NAMES = ("data", "engine.xml", "metadata", "scratch", "store", "tmp")
+
+
+def embedded_path(config: StoreConfig, directory: Path) -> Path:
+    """Where the embedded engine keeps its data, in the data directory `directory` unless the settings name a place."""
     named = config.url.removeprefix("chdb://")
     return Path(named) if named else directory / "store"

@@ -22,7 +22,17 @@ class StoreConnection(Part):
     """Spans are spooled until the store is ready."""
 
     name = "store"
-    settings = ("store",)
+    settings = (
+        "store.url",
+        "store.database",
+        "store.ttl",
+        "store.logs_ttl",
+        "store.metrics_ttl",
+        "store.insert_timeout",
+        "store.retry_max_interval",
+        "store.compression",
+        "store.max_memory",
+    )
 
     def __init__(self, config: Config, metrics: Metrics) -> None:
         self._config = config.store
@@ -68,7 +78,7 @@ class StoreConnection(Part):
     def _open_and_migrate(self) -> Store:
         store = open_store(self._config, self._directory)
         try:
-            migrate(store, int(self._config.ttl))
+            migrate(store, **self._config.ttls())
             for work in self._on_open:
                 work(store)
         except BaseException:

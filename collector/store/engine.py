@@ -1,6 +1,7 @@
 """The embedded engine's own configuration: small caches, few threads, no system log tables."""
 
 import os
+import time
 from pathlib import Path
 
 # The engine's allocator keeps an arena a core, each with free pages of its own; inserts come one at a time. What an
@@ -60,6 +61,16 @@ _COMPRESSION = """
 def bound_allocator() -> None:
     """Bound the engine's free memory, unless the user does: the variable counts when the engine is first loaded."""
     os.environ.setdefault("JE_MALLOC_CONF", _ALLOCATOR)
+
+
+def work_in_utc() -> None:
+    """Make UTC the time zone of this process: the engine takes it when it is first loaded.
+
+    A partition is a UTC day, and times are shown as they are stored. In another zone the engine also misses rows under
+    `session_timezone`: it looks for partitions and keys by days and hours of the zone that they were not made in.
+    """
+    os.environ["TZ"] = "UTC"
+    time.tzset()
 
 
 def write_engine_config(path: Path, max_memory: int) -> Path:

@@ -11,6 +11,7 @@ import structlog
 
 from collector import schema
 from collector.errors import Rejected, StartError
+from collector.model.envelope import Signal
 from collector.schema import Migration
 from collector.store.client import Store
 from collector.store.errors import Refused
@@ -37,8 +38,8 @@ def migrations() -> tuple[Migration, ...]:
     return schema.migrations("clickhouse")
 
 
-def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
-    """Bring the database up to date; the migrations applied now.
+def migrate(store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: int = 0) -> list[Migration]:
+    """Bring the database up to date; the migrations applied now. Rows live for the seconds given, 0 for ever.
 
     Raises StartError when the database cannot be brought to this version, Unavailable when it does not answer.
     """
@@ -49,9 +50,11 @@ def migrate(store: Store, ttl_seconds: int) -> list[Migration]:
         pending = [migration for migration in migrations() if not _is_applied(migration, applied)]
         for migration in pending:
             _apply(store, migration)
-        for table in TABLES.values():
-            _check_columns(store, table)
-            _set_retention(store, table, ttl_seconds)
+        ttls = {Signal.TRACES: ttl_seconds, Signal.LOGS: logs_ttl, Signal.METRICS: metrics_ttl}
+        for signal, tables in TABLES.items():
+            for table in tables:
+                _check_columns(store, table)
+                _set_retention(store, table, ttls[signal], again=bool(pending))
     except Rejected as error:
         raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
     return pending
@@ -106,10 +109,11 @@ def _check_columns(store: Store, table: Table) -> None:
         )
 
 
-def _set_retention(store: Store, table: Table, ttl_seconds: int) -> None:
-    """Make the TTL of a table, and of those derived from it, `ttl_seconds`.
+def _set_retention(store: Store, table: Table, ttl_seconds: int, *, again: bool) -> None:
+    """Make the TTL of a table, and of those derived from it, `ttl_seconds`, for rows that are stored already too.
 
-    It counts from receipt, so that late rows live as long as others.
+    It counts from receipt, so that late rows live as long as others. `again`: stored parts may have kept the time of
+    an earlier setting, as versions before migration 10 left them.
     """
     for name, column in table.retention:
         clause = f"toDateTime({column}) + toIntervalSecond({ttl_seconds})" if ttl_seconds else ""
@@ -119,10 +123,11 @@ def _set_retention(store: Store, table: Table, ttl_seconds: int) -> None:
             {"database": store.database, "table": name},
         )[0]["engine_full"]
         current = re.search(r" TTL (.*?) SETTINGS ", engine)
-        if (current[1] if current else "") == clause:
-            continue
-        change = f"MODIFY TTL {clause} SETTINGS materialize_ttl_after_modify = 0" if clause else "REMOVE TTL"
-        store.command(f"ALTER TABLE {name} {change}")
+        if (current[1] if current else "") != clause:
+            # The engine changes the stored parts of itself, as a part of this statement: a crash forgets none.
+            store.command(f"ALTER TABLE {name} {f'MODIFY TTL {clause}' if clause else 'REMOVE TTL'}")
+        elif clause and again:
+            store.command(f"ALTER TABLE {name} MATERIALIZE TTL")
 
 
 def _rows(store: Store, statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,26 +8,14 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.model.columns import EARLIEST_NS, LATEST_NS, NANOSECONDS
+from collector.model.columns import DAY_NS, NANOSECONDS
+from collector.slices import slices
 from collector.store.client import Store
 from collector.store.tables import SPANS, Table
 
-_DAY_NS = 86_400 * 1_000_000_000
-
-# Days beyond this many in one segment share an insert: a client with a broken clock must not cost thousands of them.
+# Days beyond this many in one segment share inserts, and no insert has more partitions than `_MAX_SHARED_DAYS`.
 _MAX_DAYS = 16
-
-
-def clamp(table: Table, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
-    """`batch` with every time within ClickHouse's DateTime range, and how many had to be moved."""
-    position = batch.schema.get_field_index(table.time)
-    times = batch.column(position).cast(pa.int64())
-    outside = pc.or_(pc.less(times, EARLIEST_NS), pc.greater(times, LATEST_NS))
-    count = pc.sum(outside).as_py() or 0
-    if not count:
-        return batch, 0
-    inside = pc.min_element_wise(pc.max_element_wise(times, EARLIEST_NS), LATEST_NS)
-    return batch.set_column(position, batch.schema.field(position), inside.cast(NANOSECONDS)), count
+_MAX_SHARED_DAYS = 64
 
 
 class TableRows(Protocol):
@@ -44,7 +32,11 @@ def by_day(rows: TableRows, times: Sequence[pa.Array]) -> Iterator[tuple[str, Ta
 
     `times` are the table's `time` column in each batch of `rows`.
     """
-    days = pc.divide(pa.chunked_array(times, NANOSECONDS).cast(pa.int64()), _DAY_NS)
+    return by_number(rows, pc.divide(pa.chunked_array(times, NANOSECONDS).cast(pa.int64()), DAY_NS))
+
+
+def by_number(rows: TableRows, days: pa.ChunkedArray) -> Iterator[tuple[str, TableRows, Sequence[int]]]:
+    """`by_day`, of days that are numbered from 1970-01-01."""
     counts = sorted(pc.value_counts(days).to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
     if not counts:
         return
@@ -55,8 +47,9 @@ def by_day(rows: TableRows, times: Sequence[pa.Array]) -> Iterator[tuple[str, Ta
     large = [entry["values"] for entry in counts[:_MAX_DAYS]]
     for day in sorted(large):
         yield str(day), *_rows_where(table, pc.equal(days, day))
-    if len(counts) > _MAX_DAYS:
-        yield "others", *_rows_where(table, pc.invert(pc.is_in(days, pa.array(large))))
+    others = sorted(entry["values"] for entry in counts[_MAX_DAYS:])
+    for number, part in enumerate(slices(others, _MAX_SHARED_DAYS)):
+        yield f"others.{number}" if number else "others", *_rows_where(table, pc.is_in(days, pa.array(part)))
 
 
 def _rows_where(table: pa.Table, mask: pa.ChunkedArray) -> tuple[pa.Table, Sequence[int]]:

@@ -1,8 +1,25 @@
 """One segment into rows: its envelopes decoded by signal, inserted exactly once, and what is poison set aside."""
 
 from collector.storing.decoding import Decoded, decoded
+from collector.storing.delivery import Delivery, Postponed
 from collector.storing.inserting import Inserter
-from collector.storing.paths import SignalPath, span_path
+from collector.storing.paths import SignalPath, TablePath, log_path, metric_path, span_path
 from collector.storing.poison import Poison
+from collector.storing.reading import Unreadable
+from collector.storing.times import TimeLimits
 
-__all__ = ["Decoded", "Inserter", "Poison", "SignalPath", "decoded", "span_path"]
+__all__ = [
+    "Decoded",
+    "Delivery",
+    "Inserter",
+    "Poison",
+    "Postponed",
+    "SignalPath",
+    "TablePath",
+    "TimeLimits",
+    "Unreadable",
+    "decoded",
+    "log_path",
+    "metric_path",
+    "span_path",
+]

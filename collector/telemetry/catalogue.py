@@ -18,6 +18,22 @@ RECEIVER_ACCEPTED_SPANS: Final = Metric(
     labels=("transport",),
     receiver=True,
 )
+RECEIVER_ACCEPTED_LOG_RECORDS: Final = Metric(
+    "spanmeter_receiver_accepted_log_records",
+    Kind.COUNTER,
+    "Log records acknowledged as durable.",
+    "records",
+    labels=("transport",),
+    receiver=True,
+)
+RECEIVER_ACCEPTED_METRIC_POINTS: Final = Metric(
+    "spanmeter_receiver_accepted_metric_points",
+    Kind.COUNTER,
+    "Metric points acknowledged as durable.",
+    "points",
+    labels=("transport",),
+    receiver=True,
+)
 RECEIVER_ACCEPTED_BYTES: Final = Metric(
     "spanmeter_receiver_accepted_bytes",
     Kind.COUNTER,
@@ -53,6 +69,24 @@ RECEIVER_FAILED_SPANS: Final = Metric(
     appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
+RECEIVER_FAILED_LOG_RECORDS: Final = Metric(
+    "spanmeter_receiver_failed_log_records",
+    Kind.COUNTER,
+    "Sound log records that could not be made durable; their senders were asked to retry.",
+    "records",
+    labels=("transport", "reason"),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
+RECEIVER_FAILED_METRIC_POINTS: Final = Metric(
+    "spanmeter_receiver_failed_metric_points",
+    Kind.COUNTER,
+    "Sound metric points that could not be made durable; their senders were asked to retry.",
+    "points",
+    labels=("transport", "reason"),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
 RECEIVER_FAILED_BYTES: Final = Metric(
     "spanmeter_receiver_failed_bytes",
     Kind.COUNTER,
@@ -68,15 +102,6 @@ RECEIVER_REFUSED_REQUESTS: Final = Metric(
     "Requests answered with an error, by reason.",
     "requests",
     labels=("signal", "transport", "reason"),
-    appears=Appears.AT_FIRST_EVENT,
-    receiver=True,
-)
-RECEIVER_NOT_STORED_ITEMS: Final = Metric(
-    "spanmeter_receiver_not_stored_items",
-    Kind.COUNTER,
-    "Log records and metric points that were received, checked and not stored.",
-    "items",
-    labels=("signal", "transport"),
     appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
@@ -147,6 +172,12 @@ WORKER_RESTARTS: Final = Metric(
 DRAIN_STORED_SPANS: Final = Metric(
     "spanmeter_drain_stored_spans", Kind.COUNTER, "Spans inserted into ClickHouse.", "spans"
 )
+DRAIN_STORED_LOG_RECORDS: Final = Metric(
+    "spanmeter_drain_stored_log_records", Kind.COUNTER, "Log records inserted into ClickHouse.", "records"
+)
+DRAIN_STORED_METRIC_POINTS: Final = Metric(
+    "spanmeter_drain_stored_metric_points", Kind.COUNTER, "Metric points inserted into ClickHouse.", "points"
+)
 DRAIN_REVISED_SPANS: Final = Metric(
     "spanmeter_drain_revised_spans",
     Kind.COUNTER,
@@ -156,7 +187,7 @@ DRAIN_REVISED_SPANS: Final = Metric(
 DRAIN_DEAD_LETTERED_SPANS: Final = Metric(
     "spanmeter_drain_dead_lettered_spans",
     Kind.COUNTER,
-    "Spans or damaged ranges set aside, by reason.",
+    "Spans, log records, metric points or damaged ranges set aside, by reason.",
     "spans",
     labels=("reason",),
     appears=Appears.AT_FIRST_EVENT,
@@ -164,14 +195,38 @@ DRAIN_DEAD_LETTERED_SPANS: Final = Metric(
 DRAIN_CLAMPED_TIMESTAMPS: Final = Metric(
     "spanmeter_drain_clamped_timestamps",
     Kind.COUNTER,
-    "Spans whose start lies outside ClickHouse's DateTime range and was moved to its edge.",
+    "Spans whose start is too far from their arrival and was moved (store.max_future, store.max_age).",
     "spans",
+)
+DRAIN_AHEAD_SPANS: Final = Metric(
+    "spanmeter_drain_ahead_spans",
+    Kind.COUNTER,
+    "Spans that start over a second after they were received: their sender's clock is ahead.",
+    "spans",
+)
+DRAIN_AHEAD_SECONDS: Final = Metric(
+    "spanmeter_drain_ahead_seconds",
+    Kind.GAUGE,
+    "How long after it was received a span of the last segment starts, at most; 0 where no sender's clock is ahead.",
+    "seconds",
 )
 DRAIN_FAILED_ATTEMPTS: Final = Metric(
     "spanmeter_drain_failed_attempts", Kind.COUNTER, "Attempts to drain a segment that will be repeated.", "attempts"
 )
 DRAIN_FAILING_ATTEMPTS: Final = Metric(
     "spanmeter_drain_failing_attempts", Kind.GAUGE, "Failed attempts in a row.", "attempts"
+)
+DRAIN_UNREADABLE_SEGMENTS: Final = Metric(
+    "spanmeter_drain_unreadable_segments",
+    Kind.GAUGE,
+    "Segments of the spool that cannot be read now; others are drained meanwhile.",
+    "segments",
+)
+UNSUMMED_RUNS: Final = Metric(
+    "spanmeter_unsummed_runs",
+    Kind.GAUGE,
+    "Runs changed since their sums were kept; lists make these from their spans, which takes longer.",
+    "runs",
 )
 DRAIN_LAG_SECONDS: Final = Metric(
     "spanmeter_drain_lag_seconds", Kind.GAUGE, "Age of the oldest span not yet stored.", "seconds"
@@ -186,6 +241,14 @@ UNPRICED_CALLS: Final = Metric(
     "Model calls without a known price, by model; beyond a hundred models, as `other`.",
     "calls",
     labels=("model",),
+    appears=Appears.AT_FIRST_EVENT,
+)
+UNREAD_USAGE_CALLS: Final = Metric(
+    "spanmeter_unread_usage_calls",
+    Kind.COUNTER,
+    "Model calls with counts of tokens under names that no convention reads, by scope; beyond a hundred, as `other`.",
+    "calls",
+    labels=("scope",),
     appears=Appears.AT_FIRST_EVENT,
 )
 
@@ -273,19 +336,32 @@ WEB_REFUSED_CONNECTIONS: Final = Metric(
     "Connections to the web port that were closed, as there were enough.",
     "connections",
 )
+QUERY_CONNECTIONS: Final = Metric(
+    "spanmeter_query_connections", Kind.GAUGE, "Connections open at the ClickHouse interface.", "connections"
+)
+QUERY_REFUSED_CONNECTIONS: Final = Metric(
+    "spanmeter_query_refused_connections",
+    Kind.COUNTER,
+    "Connections to the ClickHouse interface that were closed, as there were enough.",
+    "connections",
+)
+QUERY_RUNNING: Final = Metric(
+    "spanmeter_query_running", Kind.GAUGE, "Queries that run at the ClickHouse interface.", "queries"
+)
 NATIVE: Final = Metric(
     "spanmeter_native", Kind.GAUGE, "1 where a module runs compiled, 0 where in Python.", labels=("module",)
 )
 
 CATALOGUE: Final[tuple[Metric, ...]] = tuple(entry for entry in list(globals().values()) if isinstance(entry, Metric))
 
-# Their values come from closed sets, but for `model` and `endpoint`: the first is capped, the second is configured.
+# Their values come from closed sets, but for `model` and `scope`, which are capped, and `endpoint`: it is configured.
 LABELS: Final[Mapping[str, str]] = {
     "endpoint": "Name of the webhook, as in `webhooks`.",
     "model": "Model as the call names it.",
     "module": "Part of the daemon that has a compiled form.",
     "outcome": "`delivered`, `failed` or `gone`.",
     "reason": "Why something was not taken; the values are below.",
+    "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
     "transport": "`grpc` or `http`.",
     "worker": "Number of the receiver process, from 0; absent on what the daemon's own process reports.",

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from collector.model.envelope import Signal
 from collector.telemetry import catalogue
 from collector.telemetry.definition import Metric, Sample
 from collector.telemetry.exposition import Watched
 
-_MAX_MODELS = 100
-_MAX_MODEL_LENGTH = 200
+_MAX_NAMES = 100
+_MAX_NAME_LENGTH = 200
 
 
 class Metrics:
@@ -18,21 +19,36 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series a metric that no one reads
         self.registry = registry
-        self.accepted_spans = self._counter(catalogue.RECEIVER_ACCEPTED_SPANS)
+        self.accepted = {
+            Signal.TRACES: self._counter(catalogue.RECEIVER_ACCEPTED_SPANS),
+            Signal.LOGS: self._counter(catalogue.RECEIVER_ACCEPTED_LOG_RECORDS),
+            Signal.METRICS: self._counter(catalogue.RECEIVER_ACCEPTED_METRIC_POINTS),
+        }
         self.accepted_bytes = self._counter(catalogue.RECEIVER_ACCEPTED_BYTES)
         self.refused_spans = self._counter(catalogue.RECEIVER_REFUSED_SPANS)
         self.refused_bytes = self._counter(catalogue.RECEIVER_REFUSED_BYTES)
-        self.failed_spans = self._counter(catalogue.RECEIVER_FAILED_SPANS)
+        self.failed = {
+            Signal.TRACES: self._counter(catalogue.RECEIVER_FAILED_SPANS),
+            Signal.LOGS: self._counter(catalogue.RECEIVER_FAILED_LOG_RECORDS),
+            Signal.METRICS: self._counter(catalogue.RECEIVER_FAILED_METRIC_POINTS),
+        }
         self.failed_bytes = self._counter(catalogue.RECEIVER_FAILED_BYTES)
         self.refused_requests = self._counter(catalogue.RECEIVER_REFUSED_REQUESTS)
-        self.not_stored = self._counter(catalogue.RECEIVER_NOT_STORED_ITEMS)
         self.repaired_strings = self._counter(catalogue.RECEIVER_REPAIRED_STRINGS)
-        self.stored_spans = self._counter(catalogue.DRAIN_STORED_SPANS)
+        self.stored = {
+            Signal.TRACES: self._counter(catalogue.DRAIN_STORED_SPANS),
+            Signal.LOGS: self._counter(catalogue.DRAIN_STORED_LOG_RECORDS),
+            Signal.METRICS: self._counter(catalogue.DRAIN_STORED_METRIC_POINTS),
+        }
         self.revised_spans = self._counter(catalogue.DRAIN_REVISED_SPANS)
         self.unpriced_calls = self._counter(catalogue.UNPRICED_CALLS)
+        self.unread_usage = self._counter(catalogue.UNREAD_USAGE_CALLS)
         self._unpriced_models: set[str] = set()
+        self._unread_scopes: set[str] = set()
         self.dead_lettered = self._counter(catalogue.DRAIN_DEAD_LETTERED_SPANS)
         self.clamped = self._counter(catalogue.DRAIN_CLAMPED_TIMESTAMPS)
+        self.ahead_spans = self._counter(catalogue.DRAIN_AHEAD_SPANS)
+        self.ahead_seconds = self._gauge(catalogue.DRAIN_AHEAD_SECONDS)
         self.failed_inserts = self._counter(catalogue.DRAIN_FAILED_ATTEMPTS)
         self.insert_seconds = self._histogram(catalogue.STORE_INSERT_SECONDS)
         self.inserts = self._counter(catalogue.STORE_INSERTS)
@@ -52,12 +68,22 @@ class Metrics:
 
     def count_unpriced(self, model: str, calls: int) -> None:
         """Count calls without a price. Users choose model names, so only so many become labels."""
-        if model not in self._unpriced_models:
-            if len(self._unpriced_models) >= _MAX_MODELS:
-                model = "other"
-            self._unpriced_models.add(model)
-        self.unpriced_calls.labels(model[:_MAX_MODEL_LENGTH]).inc(calls)
+        self.unpriced_calls.labels(_bounded(model, self._unpriced_models)).inc(calls)
+
+    def count_unread_usage(self, scope: str, calls: int) -> None:
+        """Count calls with token counts that nothing reads. Only so many scopes become labels: senders name them."""
+        self.unread_usage.labels(_bounded(scope, self._unread_scopes)).inc(calls)
 
     def watch(self, readings: Callable[[], Iterable[Sample]]) -> None:
         """Report what `readings` answers whenever metrics are collected; samples of one metric follow each other."""
         self.registry.register(Watched(readings))
+
+
+def _bounded(name: str, seen: set[str]) -> str:
+    """`name` as the value of a label; `other` once enough have been seen."""
+    name = name[:_MAX_NAME_LENGTH]
+    if name not in seen:
+        if len(seen) >= _MAX_NAMES:
+            return "other"
+        seen.add(name)
+    return name

@@ -35,36 +35,6 @@ class Failure(TypedDict):
 # -- runs, spend, prices --------------------------------------------------------------------------------------------
 
 
-class RunSummary(TypedDict):
-    project: str
-    trace_id: str
-    started_at: Instant
-    started_at_unix_nano: UnixNano
-    ended_at: Instant
-    ended_at_unix_nano: UnixNano
-    duration_nanoseconds: int
-    spans: int
-    errors: int
-    llm_calls: int
-    tool_calls: int
-    input_tokens: int | None
-    output_tokens: int | None
-    cost: Annotated[str | None, Field(description="USD as a decimal string; null when no call has a price.")]
-    unpriced_calls: int
-    models: Sequence[str]
-    root_name: str
-    service_name: str
-    agent_name: str
-    feature: str
-    user_id: str
-    conversation_id: str
-
-
-class RunsPage(TypedDict):
-    runs: Sequence[RunSummary]
-    next: Next
-
-
 class PromptText(TypedDict):
     text: str
     characters: int
@@ -75,16 +45,18 @@ class ToolAtHand(TypedDict):
     name: str
     description: str
     schema: Annotated[Any, Field(description="The tool's parameters, as the model was told of them.")]
-    calls: int
+    calls: Annotated[int, Field(description="Requests for it or runs of it, whichever are more.")]
 
 
 class RunAction(TypedDict):
     span_id: str
     kind: str
     name: str
-    arguments: str
+    arguments: Annotated[
+        str, Field(description="As the action's span has them, else as its request in the answer has.")
+    ]
     result: str
-    error: Any
+    error: Annotated[bool, Field(description="Whether it failed, by its span, the last inside it, or its answer.")]
 
 
 class RunRound(TypedDict):
@@ -106,6 +78,10 @@ class RunDocument(TypedDict):
     system_prompt: PromptText | None
     tools: Sequence[ToolAtHand]
     rounds: Sequence[RunRound]
+    content_expired: Annotated[
+        bool,
+        Field(description="Whether `store.content_ttl` has emptied content of it: what is empty need not have been."),
+    ]
 
 
 class StoredTrace(TypedDict):
@@ -189,6 +165,12 @@ class DecisionAnswer(TypedDict):
     budget: StateAnswer | None
     retry_after_seconds: int | None
     degraded: Degraded
+    unseen: Annotated[
+        str | None,
+        Field(
+            description="Values given by which budgets match, and which no call of the project has had, in a sentence."
+        ),
+    ]
     budgets: Sequence[StateAnswer]
 
 

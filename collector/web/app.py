@@ -1,17 +1,19 @@
-"""The web port's application: every operation of the table behind its route."""
+"""The web port's application: every operation of the table, and every page, behind its route."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from collector.admit.auth import Gate
+from collector.web.callers import Callers
 from collector.web.operation import Services
 from collector.web.operations import OPERATIONS
+from collector.web.pages.routes import page_routes
 from collector.web.routing import route, unrouted
 
 
-def web_app(gate: Gate, services: Services, read_timeout: float) -> Starlette:
-    """The application. `gate` decides who may ask; a body has `read_timeout` seconds to arrive."""
-    routes = [route(operation, services, gate, read_timeout) for operation in OPERATIONS]
+def web_app(callers: Callers, services: Services, read_timeout: float) -> Starlette:
+    """The application. `callers` decides who may ask; a body has `read_timeout` seconds to arrive."""
+    operations = [route(operation, services, callers, read_timeout) for operation in OPERATIONS]
+    routes = [*operations, *page_routes(services, callers, read_timeout)]
     app = Starlette(routes=routes, exception_handlers={HTTPException: unrouted})
     app.router.redirect_slashes = False  # a path is one that is documented, or 404
     return app

@@ -156,6 +156,7 @@ def decision_json(decision: Decision) -> DecisionAnswer:
         "budget": budgets[decision.budgets.index(decision.budget)] if decision.budget else None,
         "retry_after_seconds": decision.retry_after,
         "degraded": decision.degraded or None,
+        "unseen": decision.unseen or None,
         "budgets": budgets,
     }
 
@@ -191,6 +192,8 @@ def decision_headers(decision: Decision) -> Mapping[str, str]:
         headers[f"{HEADER}reason"] = decision.reason.value
     if decision.degraded:
         headers[f"{HEADER}degraded"] = _header(decision.degraded)
+    if decision.unseen:
+        headers[f"{HEADER}unseen"] = _header(decision.unseen)
     if decision.budget is None:
         return headers
     state = decision.budget

@@ -1,5 +1,6 @@
 """What callers state of a run that is about to begin: as JSON, or as headers and query parameters."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
@@ -21,7 +22,19 @@ _ESTIMATES = ("estimate_usd", "estimate_tokens")
 _PLAIN = (*FIELDS, *_ESTIMATES)
 
 # Headers of our own answers: a gateway may pass them on, and to the next one they say nothing of a run.
-_ANSWERED = ("budget", "scope", "spend", "reserved", "limit", "remaining", "unit", "reset", "reason", "degraded")
+_ANSWERED = (
+    "budget",
+    "scope",
+    "spend",
+    "reserved",
+    "limit",
+    "remaining",
+    "unit",
+    "reset",
+    "reason",
+    "degraded",
+    "unseen",
+)
 
 
 class RunInput(Input):
@@ -136,9 +149,12 @@ def run_of_headers(
     """The run that headers `x-spanmeter-FIELD` state, and query parameters where there is no header.
 
     Attributes are `x-spanmeter-attribute-KEY`, in any case, and `attribute.KEY`. Parameters not known are passed over;
-    headers of ours that are not known are refused: what a misspelt one states would not be enforced.
+    headers of ours that are not known are refused: what a misspelt one states would not be enforced. So are those given
+    twice: the second may be the gateway's, or the client's.
     """
-    own = {name[len(HEADER) :]: _utf8(value) for name, value in headers.items() if name.startswith(HEADER)}
+    ours = [(name[len(HEADER) :], _utf8(value)) for name, value in headers.items() if name.startswith(HEADER)]
+    _once(name for name, _ in ours if name.replace("-", "_") not in _ANSWERED)
+    own = dict(ours)
     fields = {name.replace("-", "_"): value for name, value in own.items() if not name.startswith(_ATTRIBUTE_HEADER)}
     fields = {name: value for name, value in fields.items() if name not in _ANSWERED}
     names = [_dashed(name) for name in _PLAIN]
@@ -149,6 +165,12 @@ def run_of_headers(
     values = {name: value for name, value in {**asked, **fields, **attributes}.items() if value}
     stated = {name: value for name, value in values.items() if name not in _ESTIMATES}
     return Run(project, stated, _estimate(values))
+
+
+def _once(names: Iterable[str]) -> None:
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise Rejected(Reason.MALFORMED, f"The header {HEADER + name[:100]!r} is given more than once.")
 
 
 def _estimate(values: Mapping[str, str]) -> Estimate:

@@ -2,14 +2,11 @@
 
 import asyncio
 import gzip
-import sys
 from collections.abc import Callable, Mapping
 from typing import Final
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from collector.net.codings import preferred_coding
+from collector.net.zstd import zstd
 
 MIN_BYTES = 1024  # smaller answers fit a packet or two as they are
 _MAX_INLINE_BYTES = 16 * 1024  # larger ones are compressed in a thread, where they hold up no check
@@ -23,22 +20,10 @@ _CODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
 
 def accepted_coding(accept_encoding: str) -> str:
     """The coding to answer in, by the client's weights and then by ours; "" for none."""
-    weights = dict(_weight(part) for part in accept_encoding.lower().split(",") if part.strip())
-    weighed = {coding: weights.get(coding, weights.get("*", 0.0)) for coding in _CODINGS}
-    best = max(weighed, key=lambda coding: weighed[coding])
-    return best if weighed[best] > 0 else ""
+    return preferred_coding(accept_encoding, _CODINGS)
 
 
 async def compressed(body: bytes, coding: str) -> bytes:
     """`body` in the coding."""
     compress = _CODINGS[coding]
     return compress(body) if len(body) <= _MAX_INLINE_BYTES else await asyncio.to_thread(compress, body)
-
-
-def _weight(part: str) -> tuple[str, float]:
-    coding, _, parameters = part.strip().partition(";")
-    name, _, value = parameters.strip().partition("=")
-    try:
-        return coding.strip(), float(value) if name.strip() == "q" else 1.0
-    except ValueError:
-        return coding.strip(), 0.0

@@ -1,22 +1,27 @@
 """Types of parameters and fields: how they are written, and the sentence for what they are not."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, Final
+from enum import StrEnum
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.model.money import picodollars
+from collector.model.times import unix_nano
 from collector.web.operation import Input
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 MAX_PAGE_SIZE: Final = 1000
 _MAX_ATTRIBUTES = 64
 _MAX_TOKENS = 2**63 - 1
 _MAX_SECONDS = 10**9
 _SHOWN = 40
+# The years of ClickHouse's DateTime.
+_FIRST, _LAST = unix_nano("1971-01-01"), unix_nano("2106-01-01")
 
 
 def _read(parse: Callable[[str, Any], Any]) -> BeforeValidator:
@@ -66,6 +71,23 @@ def _seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def _nanoseconds(name: str, value: object) -> int:
+    """Seconds, with or without decimals, as whole nanoseconds."""
+    try:
+        seconds = Decimal(str(value))
+    except InvalidOperation:
+        seconds = Decimal(-1)
+    if not seconds.is_finite() or not 0 <= seconds < _MAX_SECONDS:
+        raise Rejected(Reason.MALFORMED, f"{name}={str(value)[:_SHOWN]!r} is not a number of seconds, for example 2.5.")
+    return int(seconds * 10**9)
+
+
+def _switch(name: str, value: object) -> bool:
+    if value not in (True, False, "true", "false"):
+        raise Rejected(Reason.MALFORMED, f"{name}={str(value)[:_SHOWN]!r} is neither true nor false.")
+    return value in (True, "true")
+
+
 def _attributes(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise Rejected(Reason.MALFORMED, f'{name} is an object of strings, for example {{"tenant": "acme"}}.')
@@ -74,13 +96,12 @@ def _attributes(name: str, value: object) -> dict[str, str]:
     return {f"{ATTRIBUTE}{_whole(name, key)}": _whole(name, each) for key, each in value.items()}
 
 
-def _instant(name: str, value: object) -> datetime:
-    """ISO 8601, UTC when no zone is named."""
+def _instant(name: str, value: object) -> int:
+    """Unix nanoseconds of ISO 8601, UTC when no zone is named."""
     written = text(name, value)
     try:
-        moment = datetime.fromisoformat(written)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        if 1970 < moment.year < 2106:  # the years of ClickHouse's DateTime
+        moment = unix_nano(written)
+        if _FIRST <= moment < _LAST:
             return moment
     except (ValueError, OverflowError):
         pass
@@ -120,6 +141,10 @@ Text = Annotated[str | None, _read(text)]
 Pico = Annotated[int | None, _read(pico), WithJsonSchema(_AMOUNT)]
 TokenCount = Annotated[int | None, _read(tokens), WithJsonSchema(_COUNT)]
 Seconds = Annotated[float | None, _read(_seconds), WithJsonSchema({"type": ["number", "null"], "exclusiveMinimum": 0})]
+Nanoseconds = Annotated[
+    int | None, _read(_nanoseconds), WithJsonSchema({"type": ["number", "null"], "minimum": 0, "examples": [2.5]})
+]
+Switch = Annotated[bool, _read(_switch), WithJsonSchema({"type": "boolean"})]
 Attributes = Annotated[
     dict[str, str] | None,
     _read(_attributes),
@@ -128,10 +153,26 @@ Attributes = Annotated[
     ),
 ]
 Cursor = Annotated[str | None, BeforeValidator(lambda value: value or None)]
-Instant = Annotated[datetime, _read(_instant), WithJsonSchema(_TIME)]
+Instant = Annotated[int, _read(_instant), WithJsonSchema(_TIME)]
 PageSize = Annotated[
     int, _read(_page_size), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE})
 ]
+
+
+def one_of(kind: type[_Choice]) -> BeforeValidator:
+    """A value of an enumeration. Nothing, and what is of it already, stays as it is."""
+
+    def validate(value: object, info: ValidationInfo) -> object:
+        if value is None or isinstance(value, kind):
+            return value
+        try:
+            return kind(str(value))
+        except ValueError:
+            known = ", ".join(kind)
+            name, shown = info.field_name or "", str(value)[:_SHOWN]
+            raise Rejected(Reason.MALFORMED, f"{name}={shown!r} is not known; choose one of {known}.") from None
+
+    return BeforeValidator(validate)
 
 
 class Page(Input):

@@ -1,11 +1,10 @@
 """Handlers of long work: it is answered with 202 and a job, which is then asked for."""
 
-from datetime import UTC, datetime
 from typing import cast
 
 from pydantic import Field
 
-from collector.billing.reprice import Selection, outcome_json
+from collector.billing.reprice import LATER, Selection, outcome_json
 from collector.errors import Reason, Rejected
 from collector.jobs import Job
 from collector.model.principal import Scope
@@ -20,7 +19,7 @@ class RepriceInput(Input):
     """Which stored calls to price again."""
 
     since: Instant = Field(description="Calls that started from this time on.", examples=["2026-11-01T00:00:00Z"])
-    until: Instant | None = Field(None, description="Calls that started before this time; default: now.")
+    until: Instant | None = Field(None, description="Calls that started before this time; default: all later ones.")
     model: Text = Field(None, description="Only calls of this model.")
     as_model: Text = Field(None, description="What they would have cost on this model; only with `dry_run`.")
     dry_run: bool = Field(True, description="Only compare.")
@@ -29,7 +28,8 @@ class RepriceInput(Input):
         """Raises Rejected(MALFORMED) for `as_model` that is to be written."""
         if self.as_model and not self.dry_run:
             raise Rejected(Reason.MALFORMED, "as_model only compares; send dry_run: true.")
-        return Selection(self.since, self.until or datetime.now(UTC), self.model or "", self.as_model or "")
+        until = LATER if self.until is None else self.until
+        return Selection(self.since, until, self.model or "", self.as_model or "")
 
 
 class JobPath(Input):

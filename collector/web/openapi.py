@@ -101,7 +101,8 @@ def _shapes(operations: Iterable[AnyOperation]) -> Iterable[tuple[Any, JsonSchem
     for operation in operations:
         inputs = (operation.path_input, operation.query_input, operation.header_input, operation.body_input)
         yield from ((model, "validation") for model in inputs if model)
-        yield from ((answer.shape, "serialization") for answer in operation.answers.values() if answer.shape)
+        for answer in operation.answers.values():
+            yield from ((shape, "serialization") for shape in answer.shapes.values())
 
 
 def _operation(operation: AnyOperation, method: str, schemas: Schemas) -> _Json:
@@ -162,8 +163,8 @@ def _response(answer: Answer, schemas: Schemas) -> _Json:
         found["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()
         }
-    if answer.shape:
-        found["content"] = {_bare(answer.media_type): {"schema": schemas.of(answer.shape)}}
+    if answer.shapes:
+        found["content"] = {_bare(name): {"schema": schemas.of(shape)} for name, shape in answer.shapes.items()}
     return found
 
 

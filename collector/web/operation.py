@@ -1,8 +1,8 @@
 """What an operation of the API is: a row that routes, OpenAPI, its pages, and other faces are derived from."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict
@@ -14,6 +14,8 @@ from collector.model.progress import Progress
 from collector.query.service import Query
 from collector.spending.enforcement import Enforcement
 from collector.spending.views import BudgetViews
+from collector.web.streams import Streams
+from collector.webhooks.overview import Summary
 
 JSON = "application/json"
 
@@ -22,6 +24,26 @@ class Input(BaseModel):
     """Parameters or a body. Unknown names are refused, values are not converted but where a field says so."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class Deliveries(Protocol):
+    """Events on their way to webhooks. Every method blocks on the disk."""
+
+    def latest(self, limit: int) -> Sequence[Summary]:
+        """Those queued last, newest first."""
+
+    def replay(self, event_id: str, endpoint: str) -> int:
+        """Queue one again, with its whole schedule; how many that were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a daemon listens on, and what it knows."""
+
+    grpc: str
+    http: str
+    store: str
+    prices: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +57,9 @@ class Services:
     reprice: Callable[[Selection, bool, Progress], Outcome]  # prices a selection again, or only compares (True)
     metrics_text: Callable[[], Awaitable[bytes]]
     unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
+    streams: Streams = field(default_factory=Streams)  # answers that go on
+    deliveries: Deliveries | None = None  # what webhooks were sent
+    facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
 
 
 P = TypeVar("P", bound=Input | None)
@@ -70,12 +95,21 @@ def answer(content: object, status: int = 200, headers: Mapping[str, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an operation may answer: in words, of which type, and with which headers of its own."""
+    """What an operation may answer: in words, of which type, and with which headers of its own.
+
+    `others` are types of what it answers in other media types, by these.
+    """
 
     text: str
     shape: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
+    others: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> Mapping[str, object]:
+        """What it answers by media type."""
+        return ({self.media_type: self.shape} if self.shape else {}) | dict(self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +141,11 @@ class Operation(Generic[P, Q, B]):
     def methods(self) -> tuple[str, ...]:
         """The methods that documents list."""
         return ("GET", "POST") if self.method == "ANY" else (self.method,)
+
+    @property
+    def routed_path(self) -> str:
+        """The path as Starlette's routes have it."""
+        return self.path.removesuffix("}") + ":path}" if self.long_path else self.path
 
 
 AnyOperation = Operation[Any, Any, Any]  # of whichever inputs

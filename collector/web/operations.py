@@ -7,8 +7,9 @@ stands first: routes are tried in this order.
 from functools import cache
 from typing import Any, Final
 
+from collector.exports.shapes import RunExport
 from collector.model.principal import Scope
-from collector.web import budgets, daemon, documents, jobs, openapi, runs
+from collector.web import budgets, daemon, documents, jobs, openapi, run_lists, run_spans, runs
 from collector.web.answers import (
     BudgetsPage,
     DecisionAnswer,
@@ -21,7 +22,6 @@ from collector.web.answers import (
     OneBudget,
     Ready,
     RunDocument,
-    RunsPage,
     SpendAnswer,
     StoredTrace,
     UnpricedModels,
@@ -38,10 +38,24 @@ from collector.web.budget_inputs import (
     RunInput,
     SettleInput,
 )
+from collector.web.exports import handlers
+from collector.web.exports.handlers import ExportQuery, OtlpTraces
 from collector.web.inputs import Page
 from collector.web.jobs import JobPath, RepriceInput
 from collector.web.operation import Answer, AnyOperation, Call, Operation, Result, Services, answer
-from collector.web.runs import RunsQuery, SpendQuery, TracePath
+from collector.web.run_answers import ConversationsPage, FacetsAnswer, KpisAnswer, OneConversation, RunsPage
+from collector.web.run_inputs import (
+    ConversationPath,
+    ConversationRunsQuery,
+    ConversationsQuery,
+    KpisQuery,
+    RunFilters,
+    RunsQuery,
+    SpendQuery,
+)
+from collector.web.run_spans import BYTES, AttributePath, RangeHeader, SpanPath
+from collector.web.runs import TracePath
+from collector.web.span_answers import ANY_BYTES, RunSpans, SpanAnswer
 
 _RETRY: Final = {"retry-after": "Seconds until it is worth asking again; only of a refusal."}
 _DECISION_HEADERS: Final = {
@@ -51,6 +65,8 @@ _DECISION_HEADERS: Final = {
     "x-spanmeter-remaining": "What is left of that budget, in the unit of `x-spanmeter-unit`.",
     "x-spanmeter-reset": "When its period ends.",
 }
+
+_FILE_HEADERS: Final = {"content-disposition": "`attachment`, and a name for the file."}
 
 BUDGETS: Final[tuple[AnyOperation, ...]] = (
     Operation(
@@ -194,11 +210,65 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         method="GET",
         path="/api/v1/runs",
         scope=Scope.TRACES_READ,
-        summary="Runs, newest first.",
-        description="Those that began in a period; with `model` or `feature`, only those that match.",
-        handler=runs.runs,
+        summary="Runs: a list, or a search.",
+        description="Those that began in a period and match all that is given; newest first, or by cost, duration or "
+        "tokens.",
+        handler=run_lists.runs,
         query_input=RunsQuery,
         answers={200: Answer("A page of runs.", RunsPage)},
+    ),
+    Operation(
+        name="get_facets",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/facets",
+        scope=Scope.TRACES_READ,
+        summary="What runs can be narrowed down to, with counts.",
+        description="Services, agents, models, features and statuses. Of each those runs count that match all filters "
+        "but its own.",
+        handler=run_lists.facets,
+        query_input=RunFilters,
+        answers={200: Answer("The facets.", FacetsAnswer)},
+    ),
+    Operation(
+        name="get_kpis",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/kpis",
+        scope=Scope.TRACES_READ,
+        summary="What the runs of a window add up to, beside another window.",
+        description="By default the window of the same length before it: this week against last. Filters are for both.",
+        handler=run_lists.kpis,
+        query_input=KpisQuery,
+        answers={200: Answer("The figures.", KpisAnswer)},
+    ),
+    Operation(
+        name="list_conversations",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/conversations",
+        scope=Scope.TRACES_READ,
+        summary="Conversations: the runs of each session, added up.",
+        description="Those with a run that began in the period and matches; the one with the latest run first. "
+        "Sums are of these runs.",
+        handler=run_lists.conversations,
+        query_input=ConversationsQuery,
+        answers={200: Answer("A page of conversations.", ConversationsPage)},
+    ),
+    Operation(
+        name="get_conversation",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/conversations/{conversation_id}",
+        scope=Scope.TRACES_READ,
+        summary="One conversation with its runs in order.",
+        description="All that are stored, the earliest first.",
+        handler=run_lists.conversation,
+        path_input=ConversationPath,
+        long_path=True,
+        query_input=ConversationRunsQuery,
+        answers={200: Answer("The conversation, with a page of its runs.", OneConversation)},
+        errors=(404,),
     ),
     Operation(
         name="get_run",
@@ -212,6 +282,24 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         path_input=TracePath,
         answers={200: Answer("The run.", RunDocument)},
         errors=(404,),
+    ),
+    Operation(
+        name="export_run",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/export",
+        scope=Scope.TRACES_READ,
+        summary="A run to take away.",
+        description="As a file. `json` and `otlp` are all that is stored of it; `otlp` sent to any receiver of OTLP is "
+        "the run again, and `POST /v1/traces` of this daemon stores the same rows. `html` is one page for people that "
+        "needs nothing else, `md` is for an issue tracker.",
+        handler=handlers.export,
+        path_input=TracePath,
+        query_input=ExportQuery,
+        answers={
+            200: Answer("The file.", RunExport | OtlpTraces, _FILE_HEADERS, others=handlers.OTHERS),
+        },
+        errors=(404, 413),
     ),
     Operation(
         name="get_trace",
@@ -248,6 +336,88 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         description="Most calls first, at most a thousand. `spanmeter prices check` says what to configure.",
         handler=runs.unpriced,
         answers={200: Answer("The models.", UnpricedModels)},
+    ),
+)
+
+_PART: Final = {
+    "accept-ranges": "`bytes`: a `Range` is understood.",
+    "content-disposition": "A file: what it holds is never shown as a page.",
+}
+_TEXT_ANSWERS: Final = {
+    200: Answer("All of it.", ANY_BYTES, _PART, BYTES),
+    206: Answer("The bytes of `Range`.", ANY_BYTES, {**_PART, "content-range": "Which bytes, of how many."}, BYTES),
+    416: Answer("It has none of the bytes asked for.", ANY_BYTES, {"content-range": "How many it has."}, BYTES),
+}
+
+SPANS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="list_run_spans",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/spans",
+        scope=Scope.TRACES_READ,
+        summary="A run's spans in columns.",
+        description="What a waterfall is drawn from, without content: about 17 bytes a span once compressed.",
+        handler=run_spans.run_spans,
+        path_input=TracePath,
+        answers={200: Answer("The spans.", RunSpans)},
+        errors=(404,),
+    ),
+    Operation(
+        name="get_span",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/spans/{span_id}",
+        scope=Scope.TRACES_READ,
+        summary="One span with its receipt.",
+        description="All but its long texts, of which it has the sizes.",
+        handler=run_spans.span,
+        path_input=SpanPath,
+        answers={200: Answer("The span.", SpanAnswer)},
+        errors=(404,),
+    ),
+    Operation(
+        name="get_span_input",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/spans/{span_id}/input",
+        scope=Scope.TRACES_READ,
+        summary="What a span was given, byte for byte.",
+        description="The bytes as they were stored; with `Range` a part of them.",
+        handler=run_spans.span_input,
+        path_input=SpanPath,
+        header_input=RangeHeader,
+        answers=_TEXT_ANSWERS,
+        errors=(404,),
+    ),
+    Operation(
+        name="get_span_output",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/spans/{span_id}/output",
+        scope=Scope.TRACES_READ,
+        summary="What a span answered, byte for byte.",
+        description="The bytes as they were stored; with `Range` a part of them.",
+        handler=run_spans.span_output,
+        path_input=SpanPath,
+        header_input=RangeHeader,
+        answers=_TEXT_ANSWERS,
+        errors=(404,),
+    ),
+    Operation(
+        name="get_span_attribute",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/spans/{span_id}/attributes/{key}",
+        scope=Scope.TRACES_READ,
+        summary="One attribute of a span, byte for byte.",
+        description="For values that are too long for the span's own answer; with `Range` a part of it.",
+        handler=run_spans.span_attribute,
+        path_input=AttributePath,
+        long_path=True,
+        header_input=RangeHeader,
+        answers=_TEXT_ANSWERS,
+        errors=(404,),
     ),
 )
 
@@ -375,7 +545,7 @@ DAEMON: Final[tuple[AnyOperation, ...]] = (
     ),
 )
 
-OPERATIONS: Final = (*BUDGETS, *RUNS, *JOBS, *DAEMON)
+OPERATIONS: Final = (*BUDGETS, *RUNS, *SPANS, *JOBS, *DAEMON)
 
 
 @cache

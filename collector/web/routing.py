@@ -1,6 +1,7 @@
 """Operations as ASGI: callers are admitted by the operation's scope, here only, and every failure has one shape."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -13,11 +14,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from collector.admit.auth import Gate
+from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
 from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal
 from collector.web.answers import Failure, FailureText
+from collector.web.callers import Callers
 from collector.web.compression import MIN_BYTES, accepted_coding, compressed
 from collector.web.operation import AnyOperation, Call, Input, Result, Services, answer
 from collector.web.reading import json_object, reader
@@ -29,13 +31,10 @@ _ANYONE = Principal("anyone", "", frozenset())
 _Model = TypeVar("_Model", bound=Input)
 
 
-def route(operation: AnyOperation, services: Services, gate: Gate, read_timeout: float) -> Route:
+def route(operation: AnyOperation, services: Services, callers: Callers, read_timeout: float) -> Route:
     """The operation behind its path and method. A body has `read_timeout` seconds to arrive."""
-    path = operation.path
-    if operation.long_path:
-        path = path.removesuffix("}") + ":path}"
     methods = None if operation.method == "ANY" else [operation.method]
-    return Route(path, _Endpoint(operation, services, gate, read_timeout), methods=methods)
+    return Route(operation.routed_path, _Endpoint(operation, services, callers, read_timeout), methods=methods)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -72,11 +71,11 @@ _DEFECT = answer(
 class _Endpoint:
     """One operation as an ASGI application."""
 
-    def __init__(self, operation: AnyOperation, services: Services, gate: Gate, read_timeout: float) -> None:
+    def __init__(self, operation: AnyOperation, services: Services, callers: Callers, read_timeout: float) -> None:
         self._operation = operation
         self._read_timeout = read_timeout
         self._services = services
-        self._gate = gate
+        self._callers = callers
         self._path = _reader(operation.path_input, "part of the path")
         self._query = _reader(_query_input(operation), "parameter")
         self._body = _reader(operation.body_input, "field")
@@ -104,17 +103,22 @@ class _Endpoint:
             return _DEFECT
 
     def _parameters(self, request: Request) -> dict[str, object]:
-        """The query by name. Raises Rejected where one is given twice, but for gateways, who forward their clients'."""
+        """The query by name. Raises Rejected where one that counts is given twice."""
         values: dict[str, object] = dict(request.query_params)
-        given = [name for name, _ in request.query_params.multi_items()]
-        if len(given) > len(values) and self._operation.method != "ANY":
-            twice = next(name for name in given if given.count(name) > 1)
-            raise Rejected(Reason.MALFORMED, f"{twice[:100]!r} is given more than once.")
+        given = Counter(name for name, _ in request.query_params.multi_items())
+        if given.total() > len(values):
+            for name in (name for name, times in given.items() if times > 1 and self._counts(name)):
+                raise Rejected(Reason.MALFORMED, f"{name[:100]!r} is given more than once.")
         return values
+
+    def _counts(self, name: str) -> bool:
+        """Whether a parameter is looked at: gateways forward what their clients send as well."""
+        model = self._operation.query_input
+        return self._operation.method != "ANY" or not model or name in model.model_fields or name.startswith(ATTRIBUTE)
 
     async def _call(self, request: Request) -> Call[Any, Any, Any]:
         scope = self._operation.scope
-        principal = _ANYONE if scope is None else self._gate.admit(request.headers.items(), scope)
+        principal = _ANYONE if scope is None else self._callers.admit(request.method, request.headers, scope)
         return Call(
             principal=principal,
             path=self._path(request.path_params) if self._path else None,
@@ -136,7 +140,8 @@ def _reader(model: type[_Model] | None, what: str) -> Callable[[Mapping[str, obj
 
 
 async def _response(result: Result, request: Request) -> Response:
-    if len(result.body) < MIN_BYTES:
+    # A range counts bytes of what is stored, which a compressed answer has not.
+    if len(result.body) < MIN_BYTES or "accept-ranges" in result.headers:
         return Response(result.body, result.status, result.headers, result.media_type)
     coding = accepted_coding(request.headers.get("accept-encoding", ""))
     body = await compressed(result.body, coding) if coding else result.body

@@ -6,7 +6,7 @@ from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, SystemPrompt, Tool
 
 
-def run_json(trace_id: str, run: Run) -> dict[str, Any]:
+def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[str, Any]:
     """Money is USD as decimal strings."""
     return {
         "trace_id": trace_id,
@@ -15,6 +15,7 @@ def run_json(trace_id: str, run: Run) -> dict[str, Any]:
         "system_prompt": _prompt(run.system_prompt) if run.system_prompt else None,
         "tools": [_tool(tool) for tool in run.tools],
         "rounds": [_round(entry) for entry in run.rounds],
+        "content_expired": content_expired,
     }
 
 
@@ -47,5 +48,5 @@ def _action(action: Action) -> dict[str, Any]:
         "name": action.name,
         "arguments": action.arguments,
         "result": action.result,
-        "error": action.span.error,
+        "error": action.error,
     }

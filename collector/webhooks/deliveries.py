@@ -8,9 +8,10 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from collector.model.clock import Clock
+from collector.model.clock import Clock, SteadyClock
 from collector.sqlite import Database, Row, Transaction
 from collector.webhooks.endpoint_states import EndpointStates
+from collector.webhooks.retries import LONGEST_DELAY
 
 PENDING, HELD, DELIVERED, FAILED = "pending", "held", "delivered", "failed"
 _MAX_ERROR_LENGTH = 500
@@ -41,7 +42,10 @@ class Attempt:
 
 
 class Deliveries:
-    """Rows of the tables `deliveries` and `attempts`. Thread-safe; every method blocks on the disk."""
+    """Rows of the tables `deliveries` and `attempts`. Thread-safe; every method blocks on the disk.
+
+    When something is due is by `steady`, so that setting the wall clock neither hastens nor delays an attempt.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class Deliveries:
         """`late_body` renders an event (by id) for an endpoint: one that was unknown, or a body that was not ready."""
         self._database = database
         self._clock = clock
+        self.steady = SteadyClock(clock)
         self._endpoints = endpoints
         self._late_body = late_body
 
@@ -60,18 +65,18 @@ class Deliveries:
         self, transaction: Transaction, event_id: str, bodies: Mapping[str, bytes | None], wait_ns: int = 0
     ) -> None:
         """Add one delivery an endpoint within the caller's transaction, due in `wait_ns`."""
-        now = self._clock.time_ns()
+        now, due = self._clock.time_ns(), self.steady.time_ns() + wait_ns
         for name, body in bodies.items():
-            row = {"event": event_id, "endpoint": name, "body": body, "now": now, "due": now + wait_ns}
+            row = {"event": event_id, "endpoint": name, "body": body, "now": now, "due": due}
             transaction.run("queue", row)
 
     def hasten(self, transaction: Transaction, event_id: str) -> None:
         """What waits for its first attempt is due now, within the caller's transaction."""
-        transaction.run("hasten", {"event": event_id, "now": self._clock.time_ns()})
+        transaction.run("hasten", {"event": event_id, "now": self.steady.time_ns()})
 
     def claim(self, endpoint: str, limit: int, lease: float) -> list[WebhookDelivery]:
         """Take up to `limit` due deliveries of an endpoint; no one else gets them for `lease` seconds."""
-        now = self._clock.time_ns()
+        now = self.steady.time_ns()
         due = (endpoint, now, now, limit)
         if not self._database.rows("due", due):
             return []
@@ -87,8 +92,8 @@ class Deliveries:
         return WebhookDelivery(row["id"], row["event_id"], row["endpoint"], body, row["attempts"] + 1, row["tries"])
 
     def next_due(self, endpoints: Iterable[str]) -> int | None:
-        """When the earliest delivery of these endpoints that no one has claimed is due (Unix ns); None without any."""
-        now = self._clock.time_ns()
+        """When the earliest delivery of these endpoints that no one has claimed is due (`steady`); None without any."""
+        now = self.steady.time_ns()
         rows = [row for name in endpoints for row in self._database.rows("next_due", (name, now))]
         return min((row["next_at"] for row in rows), default=None)
 
@@ -97,7 +102,7 @@ class Deliveries:
         self._finish(delivery, attempt, DELIVERED)
 
     def failed(self, delivery: WebhookDelivery, attempt: Attempt, next_at: int | None) -> None:
-        """Log the attempt; it is due again at `next_at` (Unix ns), or given up."""
+        """Log the attempt; it is due again at `next_at` (of `steady`), or given up."""
         self._finish(delivery, attempt, FAILED if next_at is None else PENDING, next_at)
 
     def gone(self, delivery: WebhookDelivery, attempt: Attempt, fingerprint: str) -> None:
@@ -107,10 +112,14 @@ class Deliveries:
             self._endpoints.disable(transaction, delivery.endpoint, fingerprint, attempt.error)
 
     def release(self, ids: Sequence[int] | None = None) -> None:
-        """Let go of these claims without an attempt; without `ids`, of all: a daemon that starts is alone."""
+        """Let go of these claims without an attempt; without `ids`, of all: a daemon that starts is alone.
+
+        Nothing is put off for longer than the schedule does, as by a process whose clock was another.
+        """
+        latest = self.steady.time_ns() + int(LONGEST_DELAY * 1e9)
         with self._database.transaction() as transaction:
             if ids is None:
-                transaction.run("release_all")
+                transaction.run("release_all", (latest, latest))
             transaction.run_each("release", [(row,) for row in ids or ()])
 
     def _finish(self, delivery: WebhookDelivery, attempt: Attempt, state: str, next_at: int | None = None) -> None:

@@ -46,4 +46,4 @@ class EndpointStates:
     def hold_and_resume(self, transaction: Transaction) -> None:
         """Hold what waits for an endpoint that is not sent to, and let go what was held for one that is."""
         transaction.run("hold")
-        transaction.run("resume", (self._clock.time_ns(),))
+        transaction.run("resume")

@@ -14,6 +14,7 @@ _MINUTE, _HOUR = 60.0, 3600.0
 DELAYS = (5.0, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR)
 MAX_DELAY = 24 * _HOUR
 _JITTER = 0.2
+LONGEST_DELAY = MAX_DELAY * (1 + _JITTER)
 
 
 class Outcome(StrEnum):

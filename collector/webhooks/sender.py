@@ -110,7 +110,7 @@ class Sender:
         due = await self._patiently(lambda: self._deliveries.next_due(endpoints))
         seconds = _LOOK_SECONDS
         if due is not None and not self._refused:
-            seconds = min(seconds, (due - self._clock.time_ns()) / 1e9)
+            seconds = min(seconds, (due - self._deliveries.steady.time_ns()) / 1e9)
         if seconds <= 0 and not self._has_room(endpoints):
             seconds = _LOOK_SECONDS  # what is due waits for an attempt under way, which wakes us
         await self._patiently(lambda: self._keep_house(idle=seconds > 0))
@@ -144,7 +144,7 @@ class Sender:
             log.warning("A webhook's endpoint wants no more and is disabled.", why=made.log.error, **facts)
         else:
             delay = next_delay(delivery.tries + 1, made.retry_after, self._chance)
-            next_at = None if delay is None else self._clock.time_ns() + int(delay * 1e9)
+            next_at = None if delay is None else self._deliveries.steady.time_ns() + int(delay * 1e9)
             await self._patiently(lambda: self._deliveries.failed(delivery, made.log, next_at))
             if delay is not None:
                 log.warning("A webhook failed and will be sent again.", why=made.log.error, seconds=delay, **facts)

@@ -40,8 +40,8 @@ def slack_message(event: BudgetEvent) -> dict[str, Any]:
         blocks.append(_section(top))
     if message := data.get("message"):
         blocks.append(_section(_escaped(str(message))))
-    if link := str(data.get("url") or ""):
-        blocks.append(_section(f"<{_escaped(link)}|Open in spanmeter>"))
+    if links := _links(data):
+        blocks.append(_section(links))
     spent = _spent(data)
     return {"text": _cut(_escaped(f"{title}{': ' + spent if spent else ''}"), _TEXT), "blocks": blocks}
 
@@ -108,7 +108,14 @@ def _period(period: Any) -> str:
 
 
 def _run(run: Any) -> str:
+    """The run's id; what leads to it is a link of its own."""
     return str(run.get("trace_id") or "") if isinstance(run, Mapping) else ""
+
+
+def _links(data: Mapping[str, Any]) -> str:
+    run = data.get("crossed_by")
+    links = {"Open in spanmeter": data.get("url"), "The run": run.get("url") if isinstance(run, Mapping) else None}
+    return " · ".join(f"<{_escaped(str(link))}|{text}>" for text, link in links.items() if link)
 
 
 def _contributors(data: Mapping[str, Any]) -> str:

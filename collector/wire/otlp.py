@@ -16,6 +16,16 @@ from collector.model.envelope import Signal
 # Collector settled on 100 messages, which is about 47 levels.
 MAX_DEPTH = 100
 
+# The messages that nest values, by name.
+CONTAINERS = frozenset({"ArrayValue", "KeyValueList"})
+
+# The fields that JSON has in hexadecimal digits rather than base64.
+HEX_FIELDS = frozenset({"trace_id", "span_id", "parent_span_id"})
+
+# Names that the table has for enums, by number.
+SPAN_KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
+STATUS_CODES = ("Unset", "Ok", "Error")
+
 REQUESTS: dict[Signal, Any] = {
     Signal.TRACES: ExportTraceServiceRequest,
     Signal.METRICS: ExportMetricsServiceRequest,

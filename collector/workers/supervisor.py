@@ -29,6 +29,9 @@ _NOT_FOR_WORKERS = {"store", "pricing", "budgets", "enforcement", "ledger", "web
 
 _FIRST_PAUSE = 0.25
 _MAX_PAUSE = 10.0
+# Less while others do not accept spans either: somebody has to be there.
+_MAX_PAUSE_ALONE = 1.0
+_PAUSE_POLL = 0.1
 _STEADY_SECONDS = 30.0
 _ANSWER_SECONDS = 2.0
 _PORT_PATIENCE = 5.0
@@ -47,7 +50,10 @@ class Workers(Part):
         self._config = config
         self._spool = spool
         self._published = asyncio.Event()
-        self._workers = [_Worker(number, spool.directory, self._published.set) for number in range(config.processes)]
+        self._workers = [
+            _Worker(number, spool.directory, self._published.set, self._others_accept)
+            for number in range(config.processes)
+        ]
         self._reserved: list[socket.socket] = []
         self._ports: dict[str, int] = {}
 
@@ -137,6 +143,9 @@ class Workers(Part):
         missing = [str(worker.number) for worker in self._workers if not worker.accepting]
         return f"These receiver processes do not accept spans now: {', '.join(missing)}." if missing else ""
 
+    def _others_accept(self, worker: "_Worker") -> bool:
+        return all(other.accepting for other in self._workers if other is not worker)
+
     async def worker_metrics(self) -> dict[str, str]:
         """The metrics of each by `worker`, as text; of those that do not answer in time, none."""
         texts = await asyncio.gather(*[worker.worker_metrics() for worker in self._workers])
@@ -152,7 +161,9 @@ class Workers(Part):
 class _Worker:
     """One receiver process after the other under one number."""
 
-    def __init__(self, number: int, spool: Path, published: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, spool: Path, published: Callable[[], None], others_accept: Callable[["_Worker"], bool]
+    ) -> None:
         self.number = number
         self.accepting = False
         self.restarts = 0
@@ -162,6 +173,7 @@ class _Worker:
         self.serving: asyncio.Future[None] = loop.create_future()
         self._spool = spool
         self._published = published
+        self._others_accept = others_accept
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
@@ -188,11 +200,24 @@ class _Worker:
                 worker=self.number,
                 exit_code=code,
                 why=self._failure,
-                retry_in=pause,
+                retry_in=self._bounded(pause),
             )
             self.restarts += 1
-            await wait_for(self._stopping, pause)
+            await self._rest(pause)
             pause = min(pause * 2, _MAX_PAUSE)
+
+    async def _rest(self, pause: float) -> None:
+        """Wait before the next start, no longer than a moment while others are down too."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while not self._stopping.is_set():
+            left = begun + self._bounded(pause) - loop.time()
+            if left <= 0:
+                return
+            await wait_for(self._stopping, min(left, _PAUSE_POLL))
+
+    def _bounded(self, pause: float) -> float:
+        return pause if self._others_accept(self) else min(pause, _MAX_PAUSE_ALONE)
 
     async def _live(self) -> int | None:
         """Start a process and listen to it to its end; its exit code, None when it could not be started."""

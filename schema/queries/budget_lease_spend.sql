@@ -1,5 +1,6 @@
--- What the calls of some leases have spent. A call without the lease's attribute is paid by the lease its run names: the
--- earliest span of the run that names one. Read by: the start, for the leases that were open.
+-- What the calls of some leases have spent, each by calls of its own project: `leases` and `projects` are parallel arrays.
+-- A call without the lease's attribute is paid by the lease its run names: the earliest span of the run that names one.
+-- Read by: the start, for the leases that were open.
 WITH runs AS
 (
     SELECT Project, TraceId, argMin(SpanAttributes['spanmeter.lease'], (Timestamp, SpanId)) AS Lease,
@@ -14,12 +15,11 @@ SELECT
     toString(sum(ifNull(call.Cost, 0))) AS Cost,
     toString(sum(toUInt128(call.InputTokens) + call.OutputTokens)) AS Tokens,
     count() AS Calls,
-    countIf(call.PriceStatus NOT IN ('priced', 'reported')) AS Unpriced,
+    countIf(call.UnpricedCall) AS Unpriced,
     max(runs.Finished) AS Finished
 FROM otel_traces AS call FINAL
 INNER JOIN runs ON call.Project = runs.Project AND call.TraceId = runs.TraceId
 WHERE call.Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
-  AND (call.PriceStatus IN ('priced', 'reported', 'unknown_model')
-      OR (call.Kind = 'llm' AND call.PriceStatus = 'no_usage' AND call.StatusCode != 'Error'))
-GROUP BY Lease
-HAVING has({leases:Array(String)}, Lease)
+  AND (call.PriceStatus IN ('priced', 'reported') OR call.UnpricedCall)
+GROUP BY call.Project, Lease
+HAVING has(arrayZip({projects:Array(String)}, {leases:Array(String)}), (toString(call.Project), Lease))

@@ -18,4 +18,4 @@ WHERE (Project, TraceId) IN (SELECT arrayJoin(arrayZip({projects:Array(String)},
   AND (PriceStatus IN ('priced', 'reported', 'unknown_model', 'rolled_up')
       OR (Kind = 'llm' AND PriceStatus = 'no_usage')
       OR AgentName != '' OR Feature != '' OR UserId != '' OR ConversationId != ''
-      OR SpanAttributes['spanmeter.lease'] != '')
+      OR mapExists((key, value) -> has({attribute_keys:Array(String)}, key), SpanAttributes))

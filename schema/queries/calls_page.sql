@@ -2,8 +2,8 @@
 -- Read by: reprice. An empty `model` means every model.
 SELECT *, toUInt32(toStartOfHour(Timestamp)) AS KeyHour
 FROM otel_traces FINAL
-WHERE Timestamp >= {since:DateTime}
-  AND Timestamp < {until:DateTime}
+WHERE Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+  AND Timestamp < fromUnixTimestamp64Nano({until:Int64}, 'UTC')
   AND PriceStatus IN ('priced', 'reported', 'unknown_model')
   AND ({model:String} = '' OR ResponseModel = {model:String} OR RequestModel = {model:String})
   AND (Project, toStartOfHour(Timestamp), TraceId, SpanId)

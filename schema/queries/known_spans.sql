@@ -7,7 +7,8 @@ WITH lookup AS
     WHERE TraceId IN {trace_ids:Array(String)}
 )
 SELECT
-    Project, TraceId, SpanId, ParentSpanId, ServiceName, ScopeName, Kind, ResponseId, PriceStatus, Duration,
+    Project, TraceId, SpanId, ParentSpanId, ServiceName, ScopeName, Kind, ResponseId, Provider, RequestModel, ResponseModel,
+    PriceStatus, Duration, Version,
     toUnixTimestamp64Nano(Timestamp) AS StartNano,
     InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, ReasoningTokens, UsageDetails
 FROM otel_traces FINAL

@@ -1,6 +1,6 @@
 -- The audit row of a finished reprice.
 INSERT INTO reprices (Since, Until, Model, Catalogue, Rows, Before, After)
 VALUES (
-    {since:DateTime}, {until:DateTime}, {model:String}, {catalogue:String}, {rows:UInt64}, {before:String},
-    {after:String}
+    fromUnixTimestamp64Nano({since:Int64}, 'UTC'), fromUnixTimestamp64Nano({until:Int64}, 'UTC'), {model:String},
+    {catalogue:String}, {rows:UInt64}, {before:String}, {after:String}
 )

@@ -1,21 +1,14 @@
--- Of every span of one trace in one project what the document of a run is made from (collector/runs/stored.py), oldest
--- first. Otherwise as trace.sql.
+-- Of every span of one trace in one project what the document of a run is made from (collector/runs/stored.py). Otherwise
+-- as trace.sql, but in the order of the table's key, which costs no sorting: when there are more than the limit, spans
+-- of the first hours are answered.
 WITH lookup AS
 (
-    SELECT toStartOfHour(min(Start)) AS first, toStartOfHour(max(End)) AS last
-    FROM otel_traces_trace_id_ts
-    WHERE TraceId = {trace_id:String}
+    -- include trace_hours
 )
 SELECT
-    Timestamp, SpanId, ParentSpanId, SpanName, ScopeName, SpanAttributes, Duration, StatusCode,
-    Events.Name, Events.Attributes,
-    Kind, Operation, Provider, RequestModel, ResponseModel, ResponseId, AgentName, ToolName,
-    InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, ReasoningTokens,
-    Cost, PriceStatus, FinishReason, Input, Output, InputKey, OutputKey
+    -- include run_document_columns
 FROM otel_traces FINAL
-WHERE Project = {project:String}
-  AND TraceId = {trace_id:String}
-  AND toStartOfHour(Timestamp) >= (SELECT first FROM lookup)
-  AND toStartOfHour(Timestamp) <= (SELECT last FROM lookup)
-ORDER BY Timestamp, SpanId
+WHERE
+  -- include spans_of_trace
+ORDER BY Project, toStartOfHour(Timestamp), TraceId, SpanId
 LIMIT {limit:UInt64}

@@ -1,24 +1,22 @@
--- What a project spent in a period, by one dimension. Every call counts once; calls without a price are counted apart.
+-- What a project spent in a period, by a dimension that the row of a call has; spend_of_runs.sql for the others. Every
+-- call counts once; calls without a price are counted apart.
 SELECT
     multiIf(
         {by:String} = 'model', if(ResponseModel = '', RequestModel, ResponseModel),
         {by:String} = 'provider', Provider,
         {by:String} = 'service', ServiceName,
-        {by:String} = 'agent', AgentName,
-        {by:String} = 'feature', Feature,
-        {by:String} = 'user', UserId,
         {by:String} = 'day', toString(toDate(Timestamp)),
         '') AS Value,
     sum(Cost) AS Cost,
     countIf(PriceStatus IN ('priced', 'reported')) AS PricedCalls,
-    countIf(PriceStatus = 'unknown_model') AS UnpricedCalls,
+    countIf(UnpricedCall) AS UnpricedCalls,
     sum(InputTokens) AS InputTokens,
     sum(OutputTokens) AS OutputTokens,
     sum(CacheReadTokens) AS CacheReadTokens
 FROM otel_traces FINAL
 WHERE Project = {project:String}
-  AND Timestamp >= {since:DateTime}
-  AND Timestamp < {until:DateTime}
-  AND PriceStatus IN ('priced', 'reported', 'unknown_model')
+  AND Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+  AND Timestamp < fromUnixTimestamp64Nano({until:Int64}, 'UTC')
+  AND (PriceStatus IN ('priced', 'reported') OR UnpricedCall)
 GROUP BY Value
 ORDER BY Cost DESC NULLS LAST, Value

@@ -129,7 +129,7 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
         succeeded(over_http(daemon, ("x-api-key", WRITER)))
         config.write_text(token_config(("spm_new", "three", ["traces:write", "traces:read"])))
         daemon.signal(signal.SIGHUP)
-        wait_until(lambda: daemon.log().count('"Reloaded."') == 2, 20, "a reload of both that check tokens")
+        wait_until(lambda: daemon.log().count('"Reloaded."') == 3, 20, "a reload of all that check tokens")
         status_message(over_http(daemon, ("x-api-key", WRITER)), 401)
         assert over_grpc(daemon, ("x-api-key", WRITER)).code is grpc.StatusCode.UNAUTHENTICATED
         trace = trace_id()
@@ -142,8 +142,8 @@ def test_sighup_takes_new_tokens_and_keeps_the_old_ones_when_the_file_is_broken(
 def endpoints(daemon: Daemon, host: str) -> str:
     """Configuration text of its ports at an address."""
     where = {name: {"endpoint": f"{host}:{port}"} for name, port in daemon.ports.items()}
-    web = where.pop("web")
-    return yaml.safe_dump({"receivers": {"otlp": {"protocols": where}}, "web": web})
+    others = {name: where.pop(name) for name in ("web", "query")}
+    return yaml.safe_dump({"receivers": {"otlp": {"protocols": where}}, **others})
 
 
 def test_sighup_that_would_leave_an_open_address_without_a_token_is_refused(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def over_grpc(guarded: Daemon) -> list[Path]:
 
 
 def test_the_fixtures_are_here() -> None:
-    assert len(TRACES) == 49
+    assert len(TRACES) == 52
     assert len(OTHERS) == 56
     assert sum(map(len, traces_in(TRACES).values())) > 300
 

@@ -232,20 +232,20 @@ def test_a_repeated_request_is_answered_again_and_stored_once(daemon: Daemon) ->
 
 @both
 @pytest.mark.parametrize("signal", ["logs", "metrics"])
-def test_the_other_signals_are_checked_and_counted(daemon: Daemon, signal: str, media_type: str) -> None:
+def test_the_other_signals_are_checked_and_taken(daemon: Daemon, signal: str, media_type: str) -> None:
     message: Any
     if signal == "logs":
         message = ExportLogsServiceRequest()
-        message.resource_logs.add().scope_logs.add().log_records.add().body.string_value = "x"
+        message.resource_logs.add().scope_logs.add().log_records.add().body.string_value = media_type
     else:
         message = ExportMetricsServiceRequest()
         scope = message.resource_metrics.add().scope_metrics.add()
-        scope.metrics.add(name="m").gauge.data_points.add(as_double=1.5)
-    name = "spanmeter_receiver_not_stored_items_total"
-    before = daemon.metric(name, signal=signal, transport="http")
+        scope.metrics.add(name=media_type).gauge.data_points.add(as_double=1.5)
+    name = f"spanmeter_receiver_accepted_{'log_records' if signal == 'logs' else 'metric_points'}_total"
+    before = daemon.metric(name, transport="http")
     path = f"/some/prefix/v1/{signal}"
     succeeded(post(daemon.ports["http"], encoded(message, media_type), media_type, path=path), media_type)
-    assert daemon.metric(name, signal=signal, transport="http") == before + 1
+    assert daemon.metric(name, transport="http") == before + 1
     status_message(post(daemon.ports["http"], b"\xff\xff", media_type, path=path), 400, media_type)
     status_message(post(daemon.ports["http"], b"x", None, path=path), 415, JSON)
 

@@ -1,4 +1,4 @@
-"""As many connections as may be, and as many as there are file descriptors for."""
+"""As many connections as may be, and as many as there are file descriptors for; idle ones keep nobody out."""
 
 import contextlib
 import http.client
@@ -15,11 +15,18 @@ import pytest
 
 from collector.net import http2
 from tests.support.daemon import Daemon, running
+from tests.support.http2 import END_HEADERS, HEADERS, PREFACE, SETTINGS, frame
 from tests.support.otlp import request, span
+from tests.support.raw_http2 import block
 from tests.support.waiting import wait_until
 from tests.support.wire import call, is_closed, post, succeeded
 
 MOST = 4
+# Of a request that goes on.
+BEGUN = {
+    "grpc": PREFACE + frame(SETTINGS) + frame(HEADERS, END_HEADERS, 1, block()),
+    "http": b"POST /v1/traces HTTP/1.1\r\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -51,19 +58,37 @@ def test_more_connections_are_closed_and_those_there_are_go_on(full: Daemon, por
     refused = counted(full, "refused_connections_total", port)
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(connected(full, port)) for _ in range(MOST)]
+        for sock in held:
+            sock.sendall(BEGUN[port])
         wait_until(lambda: counted(full, "connections", port) == MOST, 30, "four connections")
         for _ in range(3):
             with connected(full, port) as more:
                 assert is_closed(more)
         wait_until(lambda: counted(full, "refused_connections_total", port) == refused + 3, 30, "three refusals")
         assert counted(full, "connections", port) == MOST
-        for sock in held:
-            sock.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                sock.recv(1)
+        assert all(map(is_open, held))
         held[0].close()
         wait_until(lambda: counted(full, "connections", port) < MOST, 30, "room")
         assert_takes_spans(full, port)
+
+
+@pytest.mark.parametrize("port", ["grpc", "http"])
+def test_who_asks_for_nothing_gives_place_to_who_does(full: Daemon, port: str) -> None:
+    """The longest idle one first."""
+    if port == "grpc" and not http2.NATIVE:
+        pytest.skip("grpcio knows no such limit")
+    refused = counted(full, "refused_connections_total", port)
+    with contextlib.ExitStack() as stack:
+        wait_until(lambda: counted(full, "connections", port) == 0, 30, "the end of earlier connections")
+        longest = stack.enter_context(connected(full, port))
+        wait_until(lambda: counted(full, "connections", port) == 1, 30, "the first one")
+        busy, *others = [stack.enter_context(connected(full, port)) for _ in range(MOST - 1)]
+        busy.sendall(BEGUN[port])
+        wait_until(lambda: takes_spans(full, port), 30, "an answer")
+        assert is_open(busy)
+        assert not is_open(longest)
+        assert all(map(is_open, others))
+    assert counted(full, "refused_connections_total", port) >= refused
 
 
 def test_more_connections_to_the_web_port_are_closed(full: Daemon) -> None:
@@ -90,12 +115,31 @@ def refusals(metrics: str) -> float:
     return float(line.split()[1])
 
 
-def assert_takes_spans(daemon: Daemon, port: str) -> None:
+def is_open(sock: socket.socket) -> bool:
+    """Whether nothing but words has come from the other side so far."""
+    sock.setblocking(False)
+    while True:
+        try:
+            if not sock.recv(65536):
+                return False
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+
+def takes_spans(daemon: Daemon, port: str) -> bool:
     body = request(span()).SerializeToString()
     if port == "grpc":
-        assert call(daemon.grpc, body).code is grpc.StatusCode.OK
-    else:
+        return call(daemon.grpc, body).code is grpc.StatusCode.OK
+    with contextlib.suppress(OSError, EOFError):
         succeeded(post(daemon.ports["http"], body))
+        return True
+    return False
+
+
+def assert_takes_spans(daemon: Daemon, port: str) -> None:
+    assert takes_spans(daemon, port)
 
 
 def test_without_descriptors_clients_wait_and_the_processor_rests(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 from tests.support.daemon import Daemon
+from tests.support.waiting import wait_until
 
 SPANS = ["http-none", "http-gzip", "http-deflate", "grpc-none", "grpc-gzip", "grpc-deflate"]
 _HTTP = {"none": Compression.NoCompression, "gzip": Compression.Gzip, "deflate": Compression.Deflate}
@@ -97,12 +98,13 @@ def test_spans(daemon: Daemon, kind: str) -> None:
 
 
 @contextlib.contextmanager
-def counted_as_not_stored(daemon: Daemon, signal: str, transport: str) -> Iterator[None]:
-    """Items of `signal` come in by `transport` while the block runs."""
-    name, labels = "spanmeter_receiver_not_stored_items_total", {"signal": signal, "transport": transport}
-    before = daemon.metric(name, **labels)
+def counted(daemon: Daemon, items: str, transport: str) -> Iterator[None]:
+    """`items` come in by `transport` while the block runs, and are stored."""
+    accepted, stored = f"spanmeter_receiver_accepted_{items}_total", f"spanmeter_drain_stored_{items}_total"
+    before, stored_before = daemon.metric(accepted, transport=transport), daemon.metric(stored)
     yield
-    assert daemon.metric(name, **labels) > before
+    assert daemon.metric(accepted, transport=transport) > before
+    wait_until(lambda: daemon.metric(stored) > stored_before, 30, f"stored {items}")
 
 
 @pytest.mark.parametrize("transport", ["http", "grpc"])
@@ -113,7 +115,7 @@ def test_metrics(daemon: Daemon, transport: str) -> None:
         else GrpcMetrics(daemon.grpc, insecure=True, timeout=20)
     )
     provider = MeterProvider([PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)])
-    with counted_as_not_stored(daemon, "metrics", transport):
+    with counted(daemon, "metric_points", transport):
         provider.get_meter("m").create_counter("c").add(1)
         assert provider.force_flush(20_000)
         provider.shutdown()
@@ -128,7 +130,7 @@ def test_logs(daemon: Daemon, transport: str) -> None:
     )
     provider = LoggerProvider()
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    with counted_as_not_stored(daemon, "logs", transport):
+    with counted(daemon, "log_records", transport):
         provider.get_logger("l").emit(body="hello", timestamp=1)
         assert provider.force_flush(20_000)
         provider.shutdown()

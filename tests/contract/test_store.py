@@ -6,8 +6,10 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from collector.config import StoreConfig
 from collector.decode import decode
 from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.columns import SPAN_COLUMNS
+from collector.model.envelope import Signal
 from collector.store import Store, migrate, open_store, writer
 from collector.store.migrate import migrations
-from collector.store.tables import SPANS
+from collector.store.tables import SPANS, TABLES
 from collector.store.writer import as_sent, with_dictionaries
 from tests.support.clickhouse_http import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
+from tests.support.waiting import wait_until
 
 _numbers = itertools.count(1)
 Opener = Callable[..., Store]
@@ -329,10 +333,13 @@ def test_migrating_twice_applies_once(opener: Opener) -> None:
 def test_migrated_columns_are_those_of_the_catalogue(fresh: Store) -> None:
     has_contributors = fresh.query(
         "SELECT name, type FROM system.columns WHERE database = {database:String} AND table = 'otel_traces' "
+        "AND default_kind != 'ALIAS' "
         "ORDER BY position",
         {"database": fresh.database},
     ).to_pylist()
-    assert [(row["name"], row["type"]) for row in has_contributors] == [(c.name, c.clickhouse) for c in SPAN_COLUMNS]
+    columns = [(c.name, c.clickhouse) for c in SPAN_COLUMNS]
+    # The last is the store's own.
+    assert [(row["name"], row["type"]) for row in has_contributors] == [*columns, ("ContentExpired", "Bool")]
 
 
 def test_a_changed_migration_stops_the_start(fresh: Store) -> None:
@@ -367,6 +374,20 @@ def test_retention_follows_the_setting(opener: Opener) -> None:
     assert "toIntervalSecond(7200)" in clause()
     migrate(store, 0)
     assert " TTL " not in clause()
+
+
+def test_each_signal_has_a_retention_of_its_own(opener: Opener) -> None:
+    store = opener()
+    migrate(store, 3600, logs_ttl=60, metrics_ttl=7)
+    question = (
+        "SELECT name, extract(engine_full, 'toIntervalSecond.([0-9]+)') AS Seconds FROM system.tables "
+        "WHERE database = {d:String} AND (startsWith(name, 'otel_') OR name = 'run_sums') AND engine LIKE '%MergeTree'"
+    )
+    found = {row["name"]: int(row["Seconds"]) for row in store.query(question, {"d": store.database}).to_pylist()}
+    expected = {Signal.TRACES: 3600, Signal.LOGS: 60, Signal.METRICS: 7}
+    assert found == {
+        name: expected[signal] for signal, tables in TABLES.items() for table in tables for name, _ in table.retention
+    }
 
 
 # -- servers only -------------------------------------------------------------------------------------------------
@@ -430,3 +451,25 @@ def test_an_https_url_speaks_tls_on_any_port(tmp_path: Path) -> None:
             open_store(config, tmp_path)
         thread.join(10)
     assert first[0].startswith(b"\x16\x03"), "a TLS handshake, not a request with the password"
+
+
+def expiry_of_parts(store: Store) -> set[int]:
+    """When the rows of the stored parts expire, in Unix seconds, once the store has carried out what it was asked."""
+    undone = "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
+    wait_until(lambda: store.command(undone) == 0, 20, "the mutation")
+    parts = (
+        "SELECT toUnixTimestamp(delete_ttl_info_max) AS At FROM system.parts "
+        "WHERE database = currentDatabase() AND table = 'otel_traces' AND active AND rows > 0"
+    )
+    return {row["At"] for row in store.query(parts, {}).to_pylist()}
+
+
+@pytest.mark.parametrize(("before", "after"), [(30, 400), (400, 300), (0, 30)])
+def test_another_ttl_holds_for_rows_that_are_stored_already(opener: Opener, before: int, after: int) -> None:
+    """Or a longer one, set for the sake of a yearly budget, would come too late for the spans of this year."""
+    day, now = 86_400, int(time.time())
+    store = opener()
+    migrate(store, before * day)
+    insert_spans(store, decode([replace(envelope(1, ["a"]), received_at=now * 10**9)]), "segment-1/0")
+    migrate(store, after * day)
+    assert expiry_of_parts(store) == {now + after * day}

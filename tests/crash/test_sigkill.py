@@ -32,6 +32,7 @@ def settled(daemon: Daemon, senders: list[Exporter]) -> Tally:
     """Let everything be acknowledged and stored, and count."""
     daemon.wait_until_ready()
     finish(senders)
+    wait_until(lambda: daemon.metric("spanmeter_spool_segments") == 0, 240, "an empty spool")
     assert daemon.stop() == 0, daemon.log_tail()
     assert list((daemon.directory / "spool").glob("*.seg")) == []
     assert list((daemon.directory / "spool" / "deadletter").iterdir()) == []

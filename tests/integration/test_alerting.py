@@ -23,11 +23,13 @@ def test_each_line_is_told_once(bench: Any) -> None:
         told.alerting.tick()
     assert told.lines() == [("b", (), "0.5"), ("b", (), "0.8"), ("b", (), "1")]
     half = told.told_of(EventType.THRESHOLD_REACHED)[0]
-    assert half.data["crossed_by"]["trace_id"] == cents(3, 2).trace_id
+    crossed_by = half.data["crossed_by"]
+    assert crossed_by["trace_id"] == cents(3, 2).trace_id
+    assert crossed_by["url"] == f"http://spend/runs/{crossed_by['trace_id']}"
     assert Decimal(half.data["spend"]) == Decimal(3 * 2 * CENT + 6).scaleb(-6)
     assert half.data["limit"] == "0.100000000000"
     assert half.data["late"] is False
-    assert half.data["url"] == "http://spend/api/v1/budgets/b"
+    assert half.data["url"] == "http://spend/budgets/b"
     assert told.woken == 3
 
 

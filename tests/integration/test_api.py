@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +23,7 @@ from collector.web.run import run_json
 from collector.web.times import rfc3339
 from tests.support import stored
 from tests.support.budgets import Desk
+from tests.support.calls import Call, envelope
 from tests.support.captured import captured
 from tests.support.stored import ENRICHER
 from tests.support.waiting import wait_until
@@ -38,13 +38,6 @@ TOKENS = [
         ("writer", WRITER, "traces:write"),
     )
 ]
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.close()
 
 
 @pytest.fixture
@@ -122,6 +115,43 @@ def test_pages_of_runs_follow_each_other(app: Starlette) -> None:
     assert call(app, "/api/v1/runs?since=2026-01-01&feature=none")[1] == {"runs": [], "next": None}
 
 
+def test_lists_of_runs_agree(app: Starlette) -> None:
+    _, listed = call(app, "/api/v1/runs?since=2026-01-01&limit=1000&titles=true")
+    runs = listed["runs"]
+    assert any(run["title"] for run in runs)
+    _, dearest = call(app, "/api/v1/runs?since=2026-01-01&limit=1000&sort=cost")
+    assert [run["cost"] for run in dearest["runs"]] == sorted((run["cost"] for run in runs), reverse=True)
+    _, facets = call(app, "/api/v1/facets?since=2026-01-01")
+    for value in facets["facets"]["model"]:
+        assert value["runs"] == sum(value["value"] in run["models"] for run in runs)
+    assert sum(value["runs"] for value in facets["facets"]["status"]) == len(runs)
+    _, kpis = call(app, "/api/v1/kpis?since=2026-01-01&steps=3")
+    assert kpis["window"]["kpis"]["runs"] == len(runs) == sum(step["kpis"]["runs"] for step in kpis["steps"])
+    assert kpis["window"]["kpis"]["input_tokens"] == sum(run["input_tokens"] for run in runs)
+    assert kpis["other"]["until"] == kpis["window"]["since"] == kpis["steps"][0]["since"]
+    assert (len(kpis["steps"]), kpis["steps"][-1]["until"]) == (3, kpis["window"]["until"])
+    _, other = call(app, "/api/v1/kpis?since=2026-01-01&other_since=2026-01-01")
+    assert other["other"]["kpis"] == other["window"]["kpis"]
+
+
+def test_conversations(app: Starlette, store: Store) -> None:
+    store.command(
+        "INSERT INTO otel_traces (Project, Timestamp, TraceId, SpanId, Version, ConversationId, Input) "
+        "SELECT 'default', toDateTime64('2026-03-01', 9, 'UTC') + toIntervalMinute(number), lower(hex(sipHash128(number))), "
+        "leftPad(toString(number), 16, '0'), 1, 'a/b c', concat('hello ', toString(number)) FROM numbers(5)"
+    )
+    _, page = call(app, "/api/v1/conversations?since=2026-01-01")
+    (found,) = (each for each in page["conversations"] if each["conversation_id"] == "a/b c")
+    assert found["runs"] == 5
+    _, one = call(app, "/api/v1/conversations/a/b c?titles=true&limit=3")
+    _, rest = call(app, f"/api/v1/conversations/a/b c?titles=true&after={one['next']}")
+    assert one["conversation"] == found
+    assert [run["title"] for run in [*one["runs"], *rest["runs"]]] == [f"hello {number}" for number in range(5)]
+    assert rest["next"] is None
+    status, missing = call(app, "/api/v1/conversations/none")
+    assert (status, missing["error"]["reason"]) == (404, "not_found")
+
+
 def test_the_document_of_a_run_needs_no_other_columns(app: Starlette, store: Store) -> None:
     query = Query(lambda: store)
     for row in call(app, "/api/v1/runs?since=2026-01-01&limit=1000")[1]["runs"]:
@@ -145,15 +175,36 @@ def test_a_run_tells_its_rounds_prompt_and_tools(app: Starlette) -> None:
     assert json.loads(first["actions"][0]["arguments"])["city"] == "Zürich"
 
 
+def test_periods_are_half_open_to_the_nanosecond(store: Store, app: Starlette) -> None:
+    start = 1_795_248_000_999_999_999
+    deliver = envelope([Call(1, 1, start, 500, model="gpt-4o")], start)
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(10)), [deliver], "edge")
+    for what in ("spend", "runs"):
+        for since, until, found in ((0, 1, 1), (-1, 0, 0), (1, 10**9, 0), (-1, 1, 1)):
+            period = f"since={rfc3339(start + since)}&until={rfc3339(start + until)}"
+            _, answer = call(app, f"/api/v1/{what}?{period}")
+            assert len(answer[what]) == found, (what, since, until)
+
+
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
         ("/api/v1/runs?limit=0", "limit='0' is not a whole number from 1 to 1000."),
         ("/api/v1/runs?limit=many", "limit='many' is not a whole number from 1 to 1000."),
         ("/api/v1/runs?modle=gpt-5", "'modle' is not a known parameter; did you mean model?"),
+        ("/api/v1/runs?status=bad", "status='bad' is not known; choose one of ok, errors, failed, incomplete."),
+        ("/api/v1/runs?sort=name", "sort='name' is not known; choose one of start, cost, duration, tokens."),
+        ("/api/v1/runs?order=up", "order='up' is not known; choose one of desc, asc."),
+        ("/api/v1/runs?titles=1", "titles='1' is neither true nor false."),
+        ("/api/v1/runs?min_cost=much", "min_cost='much' is not an amount"),
+        ("/api/v1/runs?max_seconds=-1", "max_seconds='-1' is not a number of seconds"),
+        ("/api/v1/runs?min_tokens=1.5", "min_tokens='1.5' is not a number of tokens"),
+        ("/api/v1/runs?attribute=tenant", "attribute='tenant' is not a name and a value"),
+        ("/api/v1/kpis?steps=1000", "steps='1000' is not a whole number from 0 to 400."),
+        ("/api/v1/conversations?after=last", "after='last' is not the `next` of a page of conversations."),
         ("/api/v1/runs?after=last", "after='last' is not the `next` of a page of runs."),
         ("/api/v1/runs?since=yesterday", "since='yesterday' is not a time"),
-        ("/api/v1/spend?by=mood", "Spend cannot be broken down by 'mood'; choose one of model, provider"),
+        ("/api/v1/spend?by=mood", "by='mood' is not known; choose one of model, provider"),
         ("/api/v1/traces/xyz", "'xyz' is not a trace id: 32 hexadecimal digits."),
     ],
 )

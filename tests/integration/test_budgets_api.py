@@ -5,7 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.datastructures import Headers
 
+from collector.errors import Rejected
+from collector.web.budget_inputs import run_of_headers
 from tests.support.budgets import CHECKER, FEATURES, MONTH, OTHER, READER, Desk, checks_of
 from tests.support.webserver import Answer, Web, serving
 from tests.support.webservices import application, services
@@ -216,6 +219,19 @@ def test_a_client_cannot_say_who_it_is_in_its_own_query(desk: Desk, web: Web) ->
     assert authorize(web, "?service=shop&feature=checkout&stream=1", feature="search").status == 200, "headers win"
     assert authorize(web, "/v1/chat?feature=search", service="shop", feature="checkout").status == 403
     assert authorize(web, "/v1/chat?service=shop&feature=checkout").status == 200, "nobody we trust said so"
+
+
+def test_what_states_a_run_is_stated_once(web: Web) -> None:
+    """One of two may be the gateway's and one the client's."""
+    answer = authorize(web, "?feature=a&stream=1&stream=2&feature=b")
+    assert (answer.status, answer.body["error"]["message"]) == (400, "'feature' is given more than once.")
+    assert authorize(web, "?attribute.Tenant=a&attribute.Tenant=b").status == 400
+    assert authorize(web, "?stream=1&stream=2").status == 200
+    twice = [("x-spanmeter-feature", "a"), ("X-Spanmeter-Feature", "b")]
+    with pytest.raises(Rejected, match="'x-spanmeter-feature' is given more than once"):
+        run_of_headers(
+            "default", Headers(raw=[(name.lower().encode(), value.encode()) for name, value in twice]), (), ()
+        )
 
 
 def test_headers_hold_what_headers_cannot(tmp_path: Path) -> None:

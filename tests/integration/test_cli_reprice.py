@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.billing.reprice import Outcome, Selection
+from collector.billing.reprice import LATER, Outcome, Selection
 from collector.cli import main
 from collector.errors import Reason, Unavailable
 from collector.files import lock_directory
@@ -73,6 +73,7 @@ def test_the_daemon_does_it(data: tuple[Path, Web], pricing: Pricing, capsys: py
     assert out.splitlines()[1].split()[:2] == ["gpt-5", "30"]
     assert err == "", "no progress bar where there is no terminal"
     assert [dry_run for _, dry_run in pricing.asked] == [True, False]
+    assert {selection.until for selection, _ in pricing.asked} == {LATER}
     assert {selection.model for selection, _ in pricing.asked} == {"gpt-5"}
     jobs = web.ask("GET", "/api/v1/jobs").body["jobs"]
     assert [(job["state"], job["done"], job["total"]) for job in jobs] == [("succeeded", 30, 30)] * 2

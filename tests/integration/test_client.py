@@ -54,7 +54,7 @@ def held(desk: Desk) -> int:
 def test_a_run_holds_its_estimate_and_then_what_it_cost(desk: Desk, budget: Budget) -> None:
     with budget.run(service="shop", feature="checkout", estimate_usd="0.75", attributes={"a": "b"}) as lease:
         assert lease.attributes == {"spanmeter.lease": lease.id}
-        assert desk.enforcement.open_leases() == [lease.id]
+        assert list(desk.enforcement.open_leases()) == [lease.id]
         too_much = budget.run(service="shop", feature="checkout", estimate_usd=Decimal("0.5"))
         with pytest.raises(BudgetExceeded, match=r"has 0\.25 USD of 1 USD left") as caught, too_much:
             pytest.fail("entered a run that was refused")
@@ -63,7 +63,7 @@ def test_a_run_holds_its_estimate_and_then_what_it_cost(desk: Desk, budget: Budg
         lease.settle(usd="0.25")
     assert held(desk) == picodollars("0.25")
     desk.clock.advance(60)
-    assert desk.enforcement.open_leases() == []
+    assert list(desk.enforcement.open_leases()) == []
 
 
 def test_a_run_that_fails_is_held_until_its_spans_had_time_to_arrive(desk: Desk, budget: Budget) -> None:

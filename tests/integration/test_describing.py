@@ -172,5 +172,5 @@ def test_a_reset_is_sent_at_once(has_contributors: Any) -> None:
     told.alerting.tick()
     data = told.due()[-1]
     assert "top" not in data
-    assert data["url"] == "http://spend/api/v1/budgets/b"
+    assert data["url"] == "http://spend/budgets/b"
     assert told.told()[-1].type is EventType.RESET

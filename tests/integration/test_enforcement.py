@@ -181,7 +181,7 @@ def test_an_outage_does_not_open_a_cap_that_was_reached(opened: Open) -> None:
 def test_leases_set_aside_until_spans_settle_them(opened: Open) -> None:
     desk = opened(MONTH)
     lease_id = granted(desk, run("6"))
-    assert desk.enforcement.open_leases() == [lease_id]
+    assert list(desk.enforcement.open_leases()) == [lease_id]
     refused = take(desk, run("5"))
     assert isinstance(refused, Decision)
     assert refused.message == (
@@ -195,7 +195,7 @@ def test_leases_set_aside_until_spans_settle_them(opened: Open) -> None:
     assert not desk.enforcement.check(run("4.000000000001")).allowed
     desk.spend("4")
     desk.enforcement.settle_leases([(lease_id, picodollars("6"), 100, True)])
-    assert desk.enforcement.open_leases() == []
+    assert list(desk.enforcement.open_leases()) == []
     found = asyncio.run(desk.enforcement.find("default", lease_id))
     assert (found.state, found.spent_pico, found.spent_tokens) == (LeaseState.FINISHED, picodollars("6"), 100)
 
@@ -259,7 +259,7 @@ def test_the_time_of_a_lease_has_a_limit(opened: Open) -> None:
     assert caught.value.reason is Reason.MALFORMED
     short, long = granted(desk, run("1")), granted(desk, run("1"), 3600)
     desk.clock.advance(60)
-    assert desk.enforcement.open_leases() == [long]
+    assert list(desk.enforcement.open_leases()) == [long]
     assert asyncio.run(desk.enforcement.find("default", short)).state is LeaseState.EXPIRED
 
 
@@ -270,7 +270,7 @@ def test_a_lease_is_known_to_its_project_only(opened: Open) -> None:
         with pytest.raises(Rejected, match="in project other") as caught:
             asyncio.run(ask("other", lease_id))
         assert caught.value.reason is Reason.NOT_FOUND
-    assert desk.enforcement.open_leases() == [lease_id]
+    assert list(desk.enforcement.open_leases()) == [lease_id]
     assert asyncio.run(desk.enforcement.release("default", lease_id)).state is LeaseState.RELEASED
     assert asyncio.run(desk.enforcement.release("default", lease_id)).state is LeaseState.RELEASED
 
@@ -292,7 +292,7 @@ def test_what_cannot_be_made_durable_is_not_granted(opened: Open) -> None:
     with pytest.raises(Unavailable):
         take(desk, run("6"))
     assert desk.enforcement.check(run("10")).allowed
-    assert desk.enforcement.open_leases() == []
+    assert list(desk.enforcement.open_leases()) == []
 
 
 def test_a_thousand_leases_at_once_get_exactly_the_cap(opened: Open) -> None:

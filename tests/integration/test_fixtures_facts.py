@@ -34,6 +34,7 @@ CUT = "attributes were cut at the SDK's length limit, inside JSON and characters
 SPREAD = "beside a text, tool calls are in ai.response.toolCalls, and stay there"
 AUTOMATIC = "automatic function calling: one span for two calls, the tokens of the first are lost"
 BARE = "the only argument is recorded bare, without its name"
+ONE_ARGUMENT = "of a tool's arguments the command or the file is recorded, bare"
 TOTALS = "generateObject sends two totals and nothing else"
 STREAM_TOTALS = "streams have neither cached tokens nor a total"
 PYTHON_TEXT = "content is Python's text of the objects; the parts are in llm.*_messages, and stay there"
@@ -43,6 +44,18 @@ KNOWN: dict[str, tuple[Known, ...]] = {
     "anthropic-sdk-native": (
         Known("completion prompt", "absent", "1-6 9", NO_CONTENT),
         Known("tool", "absent", "get_weather", NO_TOOLS),
+    ),
+    "claude-code-2.1-traces": (
+        Known("cache_write_1h response_model", "absent", "1 3-8", NOT_SENT),
+        Known("completion", "absent", "1 3-6", NO_CONTENT),
+        Known("tool", "absent", "Agent|Bash|Read", NO_CONTENT),
+        Known("tool", "invented", "claude_code.tool", NO_CONTENT),
+    ),
+    "claude-code-2.1.332-traces": (
+        Known("cache_write_1h", "absent", "1 3-10", NOT_SENT),
+        Known("completion", "absent", "1 3-6 8-9", NO_CONTENT),
+        Known("tool", "absent", "Agent|Bash|Read|Write", ONE_ARGUMENT),
+        Known("tool", "invented", "claude_code.tool", ONE_ARGUMENT),
     ),
     "google-adk": (
         Known("completion prompt", "absent", "1-7 9-10", NO_CONTENT),

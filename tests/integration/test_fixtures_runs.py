@@ -34,6 +34,7 @@ AUTOMATIC = "automatic function calling: one span for two calls, and the first o
 IMAGE = "messages with images are dropped, or uploaded elsewhere"
 CUT = "attributes were cut at the SDK's length limit, inside JSON"
 ESTIMATED = "the tokens of streams are estimated or partial"
+RETRIED = "an attempt that is repeated is an event of the call"
 NO_SCHEMA = "tools are sent without the schema of their arguments"
 
 _ALL_OPENAI = (
@@ -61,6 +62,19 @@ KNOWN: dict[str, tuple[Known, ...]] = {
         Known("requests", "1 3 6", NO_CONTENT),
         Known("system_prompt", "1-4 9", NO_CONTENT),
         *_NO_BELT,
+    ),
+    "claude-code-2.1-traces": (
+        Known("answered_model", "1 3-8", NOT_SENT),
+        Known("arguments belt_bare", "Agent|Bash|Read", NO_CONTENT),
+        Known("call_absent", "2", RETRIED),
+        Known("requests", "1 3-6", NO_CONTENT),
+    ),
+    "claude-code-2.1.332-traces": (
+        Known(
+            "arguments belt_bare", "Agent|Bash|Read|Write", "of a tool's arguments the command or the file is recorded"
+        ),
+        Known("call_absent", "2", RETRIED),
+        Known("requests", "1 3-6 8-9", NO_CONTENT),
     ),
     "google-adk": _GOOGLE_ADK,
     "google-adk-legacy": _GOOGLE_ADK,

@@ -99,6 +99,12 @@ def test_what_there_is_has_the_documented_shape(web: Web) -> None:
     for run in runs:
         ask("GET", "/api/v1/runs/{trace_id}", path_parameters={"trace_id": run["trace_id"]})
         ask("GET", "/api/v1/traces/{trace_id}", path_parameters={"trace_id": run["trace_id"]})
+    since = {"since": "2026-01-01"}
+    found = {"titles": "true", "sort": "cost", "status": runs[0]["status"], "min_cost": "0", "max_seconds": "86400.5"}
+    assert ask("GET", "/api/v1/runs", query={**since, **found})["runs"]
+    assert ask("GET", "/api/v1/facets", query=since)["facets"]["model"]
+    assert ask("GET", "/api/v1/kpis", query={**since, "steps": 4})["window"]["kpis"]["runs"] == len(runs)
+    ask("GET", "/api/v1/conversations", query=since)
     assert ask("GET", "/api/v1/spend", query={"since": "2026-01-01", "by": "feature"})["spend"]
     ask("GET", "/api/v1/budgets/{name}", path_parameters={"name": "features/day"}, query={"feature": "a"})
     lease = ask("POST", "/api/v1/leases", body={"estimate_usd": "1", "feature": "a"}, media_type=JSON)["lease"]

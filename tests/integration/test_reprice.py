@@ -3,18 +3,21 @@
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import enricher
-from collector.billing.reprice import Selection, apply, compare, outcome_json
+from collector.billing.reprice import LATER, Selection, apply, compare, outcome_json
 from collector.config import PricingConfig
 from collector.enrich import Enricher, RecentTraces
 from collector.store import Store
 from tests.support import stored
+from tests.support.calls import OVERRIDES, Call, envelope
 from tests.support.captured import captured
-from tests.support.spending import ALL
+from tests.support.spending import ALL, NOW
 
+PERIOD = pa.schema([("Since", pa.int64()), ("Until", pa.int64())])
 MODEL = "gpt-4o-mini-2024-07-18"
 
 
@@ -81,6 +84,21 @@ def test_what_it_would_have_cost_on_another_model_is_never_written(store: Store)
     assert change.after > change.before > 0
     with pytest.raises(ValueError, match="never written"):
         apply(store, priced_by(), other)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "calls"), [(0, 1, 1), (-1, 0, 0), (1, 10**9, 0), (-(10**9), LATER - NOW, 1)]
+)
+def test_a_period_is_half_open_to_the_nanosecond(store: Store, since: int, until: int, calls: int) -> None:
+    used = priced_by(*OVERRIDES)
+    call = envelope([Call(1, 1, NOW, 500)], NOW)
+    stored.deliver(store, Billing(used, RecentTraces(10)), [call], "edge")
+    models = apply(
+        store, priced_by({"model": "small-model", "input": 2, "output": 2}), Selection(NOW + since, NOW + until)
+    ).models
+    assert sum(model.calls for model in models.values()) == calls
+    periods = store.query("SELECT Since, Until FROM reprices", {}).cast(PERIOD).to_pylist()
+    assert periods == [{"Since": NOW + since, "Until": NOW + until}] * calls
 
 
 def test_pages_meet_every_call_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

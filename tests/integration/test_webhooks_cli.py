@@ -133,3 +133,14 @@ def test_without_webhooks(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     code, printed = run(capsys, path, "test")
     assert code == 2
     assert "No webhook is configured" in printed
+
+
+def test_without_the_configuration_it_says_where_webhooks_are_told(
+    capsys: pytest.CaptureFixture[str], config: Path, tmp_path: Path
+) -> None:
+    run(capsys, config, "test")
+    for directory in (tmp_path / "data", tmp_path / "empty"):
+        assert main(["webhooks", "list", "--data-dir", str(directory)]) == 0
+        assert "Name it with --config FILE." in capsys.readouterr().out
+    assert main(["webhooks", "test", "ops", "--data-dir", str(tmp_path / "data")]) == 2
+    assert "Name it with --config FILE." in capsys.readouterr().err

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import chdb
-import lz4.frame  # type: ignore[import-untyped]
-from backports import zstd
+import lz4.frame
 
+from collector.net.zstd import zstd
 from tests.support.ports import answers, free_ports
 from tests.support.waiting import wait_until
 

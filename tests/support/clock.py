@@ -12,6 +12,10 @@ class FakeClock:
         self.passed += seconds
         self.now_ns += int(seconds * 1e9)
 
+    def set_back(self, seconds: float) -> None:
+        """The wall clock is set; no time passes."""
+        self.now_ns -= int(seconds * 1e9)
+
     def time_ns(self) -> int:
         return self.now_ns
 

@@ -12,6 +12,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from tests.support.memory import Growth, growth_of
 from tests.support.ports import answers, free_ports
 from tests.support.waiting import wait_until
@@ -20,6 +22,7 @@ _ENDPOINTS = {
     "grpc": "receivers.otlp.protocols.grpc.endpoint",
     "http": "receivers.otlp.protocols.http.endpoint",
     "web": "web.endpoint",
+    "query": "query.endpoint",
 }
 _READ_SECONDS = 30
 
@@ -55,7 +58,7 @@ class Daemon:
         self.directory = directory
         self.config = config
         self.token = token
-        self._ports = dict(zip(_ENDPOINTS, free_ports(3), strict=True)) if keeps_ports else {}
+        self._ports = dict(zip(_ENDPOINTS, free_ports(len(_ENDPOINTS)), strict=True)) if keeps_ports else {}
         self.settings = [f"{setting}=127.0.0.1:{self._ports.get(name, 0)}" for name, setting in _ENDPOINTS.items()]
         self.settings += settings
         self.log_file = directory.with_name(f"{directory.name}.log")
@@ -114,7 +117,7 @@ class Daemon:
 
     @property
     def ports(self) -> dict[str, int]:
-        """By `grpc`, `http` and `web`. Without `keeps_ports` they are known once the daemon listens."""
+        """By `grpc`, `http`, `web` and `query`. Without `keeps_ports` they are known once the daemon listens."""
         if self._ports:
             return self._ports
         ports: dict[str, int] = json.loads(self._ports_file.read_text())
@@ -187,8 +190,13 @@ class Daemon:
         assert len(found) == spans
         return [_with_content(span) for span in found]
 
+    def cpu_seconds(self) -> float:
+        """What the process has used so far."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def growth(self) -> contextlib.AbstractContextManager[Growth]:
-        """How much resident memory the daemon gains at most while the block runs."""
+        """How much resident memory the daemon and its receiver processes gain at most while the block runs."""
         return growth_of(self.process.pid)
 
 

@@ -5,22 +5,29 @@ import subprocess
 import sys
 from pathlib import Path
 
+Counts = tuple[dict[str, int], dict[str, int], dict[str, int]]
 
-def stored_by_trace(store: Path, database: str = "otel") -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+
+def stored_by_trace(store: Path, database: str = "otel") -> Counts:
     """What an engine's directory holds, read by a fresh process while nothing else has it open.
 
     By trace id: rows, rows under FINAL, and distinct spans.
     """
+    return stored_by(store, f"{database}.otel_traces", "TraceId", "SpanId")
+
+
+def stored_by(store: Path, table: str, group: str, item: str) -> Counts:
+    """As `stored_by_trace`, of any table: by `group`, and distinct by `item`, which are expressions."""
     script = (
         "import json, sys, clickhouse_connect\n"
         "client = clickhouse_connect.get_client(interface='chdb', path=sys.argv[1])\n"
         "ask = lambda sql: dict(client.query(sql).result_rows)\n"
-        "table = sys.argv[2] + '.otel_traces'\n"
-        "print(json.dumps([ask(f'SELECT TraceId, count() FROM {table} GROUP BY TraceId'),\n"
-        "    ask(f'SELECT TraceId, count() FROM {table} FINAL GROUP BY TraceId'),\n"
-        "    ask(f'SELECT TraceId, uniqExact(SpanId) FROM {table} GROUP BY TraceId')]))\n"
+        "table, group, item = sys.argv[2:]\n"
+        "print(json.dumps([ask(f'SELECT {group} AS Key, count() FROM {table} GROUP BY Key'),\n"
+        "    ask(f'SELECT {group} AS Key, count() FROM {table} FINAL GROUP BY Key'),\n"
+        "    ask(f'SELECT {group} AS Key, uniqExact({item}) FROM {table} GROUP BY Key')]))\n"
     )
-    rows, final, distinct = json.loads(_in_fresh_process(script, str(store), database))
+    rows, final, distinct = json.loads(_in_fresh_process(script, str(store), table, group, item))
     return rows, final, distinct
 
 

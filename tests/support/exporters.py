@@ -5,13 +5,20 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import grpc
 
+from collector.model.envelope import Signal
 from tests.support.spans import DAY_NS, request
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+METHODS = {
+    Signal.TRACES: EXPORT,
+    Signal.LOGS: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    Signal.METRICS: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+}
 # By their code alone; RESOURCE_EXHAUSTED only with RetryInfo, which the daemon sends when it may be.
 RETRYABLE = {
     grpc.StatusCode.CANCELLED,
@@ -31,13 +38,31 @@ _OPTIONS = [
 ]
 
 
+# A request with so many items of this identity.
+Content = Callable[[int, int], bytes]
+
+
+def spans(identity: int, items: int) -> bytes:
+    """Spans of one trace, whose id is `identity`."""
+    start = time.time_ns() - identity % 3 * DAY_NS
+    return request(identity, [f"span-{n}" for n in range(items)], start_ns=start, text="x" * 1000)
+
+
 class Exporter(threading.Thread, ABC):
     """Sends one request after the other until told to stop, each until it is acknowledged.
 
-    `acknowledged` is spans by trace id (hex); `failures` are answers that must not be retried.
+    `acknowledged` is items by identity (hex, of spans the trace id); `failures` are answers that must not be retried.
     """
 
-    def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
+    def __init__(
+        self,
+        number: int,
+        port: int,
+        *,
+        pause: float = 0.0,
+        signal: Signal = Signal.TRACES,
+        content: Content = spans,
+    ) -> None:
         super().__init__(name=f"exporter-{number}", daemon=True)
         self.acknowledged: dict[str, int] = {}
         self.failures: list[str] = []
@@ -45,6 +70,8 @@ class Exporter(threading.Thread, ABC):
         self._number = number
         self._port = port
         self._pause = pause
+        self._signal = signal
+        self._content = content
         self._random = random.Random(number)
         self._stopping = threading.Event()
         self._deadline = float("inf")
@@ -61,17 +88,16 @@ class Exporter(threading.Thread, ABC):
         sequence = 0
         while not self._stopping.is_set():
             sequence += 1
-            trace = (self._number << 64) | sequence
-            spans = self._random.randint(1, 40)
-            start = time.time_ns() - self._random.randint(0, 2) * DAY_NS
-            body = request(trace, [f"span-{n}" for n in range(spans)], start_ns=start, text="x" * 1000)
+            identity = (self._number << 64) | sequence
+            items = self._random.randint(1, 40)
+            body = self._content(identity, items)
             answer = self.send(body)
             while answer == "retry" and time.monotonic() < self._deadline:
                 self.retries += 1
                 time.sleep(0.05)
                 answer = self.send(body)
             if answer is None:
-                self.acknowledged[f"{trace:032x}"] = spans
+                self.acknowledged[f"{identity:032x}"] = items
             else:
                 self.failures.append(answer)
             self._stopping.wait(self._pause)
@@ -86,10 +112,10 @@ class Exporter(threading.Thread, ABC):
 
 
 class GrpcExporter(Exporter):
-    def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
-        super().__init__(number, port, pause=pause)
+    def __init__(self, number: int, port: int, **options: Any) -> None:
+        super().__init__(number, port, **options)
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=_OPTIONS)
-        self._export = self._channel.unary_unary(EXPORT)
+        self._export = self._channel.unary_unary(METHODS[self._signal])
 
     def send(self, body: bytes) -> str | None:
         try:
@@ -103,14 +129,14 @@ class GrpcExporter(Exporter):
 
 
 class HttpExporter(Exporter):
-    def __init__(self, number: int, port: int, *, pause: float = 0.0) -> None:
-        super().__init__(number, port, pause=pause)
+    def __init__(self, number: int, port: int, **options: Any) -> None:
+        super().__init__(number, port, **options)
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def send(self, body: bytes) -> str | None:
         headers = {"Content-Type": "application/x-protobuf"}
         try:
-            self._connection.request("POST", "/v1/traces", body, headers)
+            self._connection.request("POST", f"/v1/{self._signal}", body, headers)
             response = self._connection.getresponse()
             answer = response.read()
         except (OSError, http.client.HTTPException):
@@ -124,12 +150,10 @@ class HttpExporter(Exporter):
         self._connection.close()
 
 
-def sending(ports: Mapping[str, int], count: int, *, pause: float = 0.0) -> list[Exporter]:
-    """Running exporters of both transports, numbered so that their trace ids differ."""
+def sending(ports: Mapping[str, int], count: int, **options: Any) -> list[Exporter]:
+    """Running exporters of both transports, numbered so that their identities differ; options are an Exporter's."""
     made: list[Exporter] = [
-        GrpcExporter(number, ports["grpc"], pause=pause)
-        if number % 2
-        else HttpExporter(number, ports["http"], pause=pause)
+        GrpcExporter(number, ports["grpc"], **options) if number % 2 else HttpExporter(number, ports["http"], **options)
         for number in range(1, count + 1)
     ]
     for sender in made:
@@ -153,6 +177,6 @@ def retries(senders: list[Exporter]) -> int:
 
 
 def acknowledged_by(senders: list[Exporter]) -> dict[str, int]:
-    """Spans by trace id of exporters that have finished and were never told that a request is at fault."""
+    """Items by identity of exporters that have finished and were never told that a request is at fault."""
     assert [failure for sender in senders for failure in sender.failures] == []
-    return {trace: spans for sender in senders for trace, spans in sender.acknowledged.items()}
+    return {identity: items for sender in senders for identity, items in sender.acknowledged.items()}

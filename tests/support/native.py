@@ -6,12 +6,17 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from collector.admit import otlp_json
+from collector.admit.limits import RequestLimits
+from collector.admit.schema import schema_of
 from collector.admit.validate import Validated, validate_traces
 from collector.decode import reference
 from collector.errors import Rejected
 from collector.model.columns import DECODED_SCHEMA
-from collector.model.envelope import Encoding, Envelope
+from collector.model.envelope import Encoding, Envelope, Signal
+from collector.wire.otlp import MAX_DEPTH, REQUESTS, parse_checked
 
+_LIMITS = RequestLimits()
 Decode = Callable[[Sequence[Envelope]], pa.RecordBatch]
 
 
@@ -20,7 +25,25 @@ def kernel() -> Decode:
 
 
 def scan() -> Callable[[bytes], Any]:
-    return pytest.importorskip("collector.admit._scan", exc_type=ImportError).scan  # type: ignore[no-any-return]
+    native = pytest.importorskip("collector.admit._scan", exc_type=ImportError)
+    return lambda body: native.scan(body, _LIMITS.max_items, _LIMITS.max_elements)
+
+
+def schema(signal: Signal) -> Any:
+    native = pytest.importorskip("collector.admit._scan", exc_type=ImportError)
+    return native.Schema(schema_of(REQUESTS[signal].DESCRIPTOR))
+
+
+def check_transcoding(signal: Signal, body: bytes) -> bool:
+    """A JSON body that is transcoded is the message the reader in Python makes of it. Returns whether it was."""
+    payload = schema(signal).transcode(body, _LIMITS.max_elements, MAX_DEPTH)
+    if payload is None:
+        return False
+    expected = otlp_json.parse(REQUESTS[signal], body)
+    assert parse_checked(REQUESTS[signal], payload).SerializeToString(deterministic=True) == expected.SerializeToString(
+        deterministic=True
+    )
+    return True
 
 
 def envelopes(*payloads: bytes) -> list[Envelope]:
@@ -53,7 +76,8 @@ def check_scan(body: bytes) -> bool:
     seen = scan()(body)
     if seen is None:
         return False
-    accepted, _, problems = seen
+    accepted, _, elements, problems = seen
+    assert elements <= schema(Signal.TRACES).count(body, 10**9, 10**9)[1]  # which counts unknown fields too
     assert check_decode(body) == accepted
     assert sum(spans for _, _, spans in problems) == _slowly(body).receipt.rejected
     assert validate_traces(body, Encoding.PROTOBUF).receipt == _slowly(body).receipt
@@ -62,7 +86,7 @@ def check_scan(body: bytes) -> bool:
 
 def _slowly(body: bytes) -> Validated:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("collector.admit.validate.scan", lambda _: None)
+        patch.setattr("collector.admit.validate._natively", lambda *_: None)
         return validate_traces(body, Encoding.PROTOBUF)
 
 

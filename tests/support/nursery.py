@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 
 class ScriptClock:
-    """A running clock that a script moves ahead; all processes that open its file see the same time."""
+    """A running clock that a script moves ahead, for all processes that open its file: as if so much time had passed."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
@@ -47,7 +47,7 @@ class ScriptClock:
         return time.monotonic_ns() + self._ahead[0]
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return self.time_ns() / 1e9
 
 
 class Nursery:

@@ -148,6 +148,8 @@ def _tools(case: str, told: list[Told], matched: dict[Place, dict[str, Any]]) ->
             yield "result", run["name"]
         if not _asked(run, call):
             yield "cause", run["name"]
+        if action.error != bool(run["error"]):
+            yield "error", run["name"]
     for _, action in left:
         yield "tool_left", action.name
 

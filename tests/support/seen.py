@@ -47,14 +47,17 @@ def _row(span: SeenSpan, billed: bool | None) -> dict[str, object]:
         span.service,
         report.scope,
         report.response_id,
-        report.start,
+        span.start or report.start,
         report.end,
+        span.version,
         span.report is not None,
         report.is_call,
         report.root,
         report.input_tokens,
         report.output_tokens,
         report.detail,
+        *report.models,
+        report.provider,
         billed,
     )
     return dict(zip(SEEN_SCHEMA.names, values, strict=True))

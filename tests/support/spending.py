@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from collector.billing.across_batches import Billing
@@ -10,22 +9,23 @@ from collector.billing.price_refresh import enricher
 from collector.billing.reprice import Selection, apply
 from collector.budgets.ledger import Changes, Ledger
 from collector.budgets.rules import Rule, Rules
+from collector.budgets.seen_values import SeenValues
 from collector.budgets.span_facts import NOTHING, Amount
 from collector.config import Config, PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, RecentTraces
 from collector.errors import Reason, Unavailable
 from collector.model.budgets import Scope
+from collector.model.envelope import Envelope
 from collector.query.spend_queries import exact_spend
 from collector.spending.ledger_writer import Spending
 from collector.store import Store
-from collector.store.writer import by_day
 from tests.support.calls import OVERRIDES, Call, envelope
 from tests.support.clock import FakeClock
 
 # 2026-03-29 00:30 UTC: half an hour before clocks change in Berlin, and in a day that is another in New York.
 NOW = 1_774_744_200_000_000_000
-ALL = Selection(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+ALL = Selection(0)
 RIGHT = enricher(PricingConfig.model_validate({"overrides": OVERRIDES}))
 
 _numbers = itertools.count()
@@ -44,14 +44,15 @@ class Bench:
         self.max_values = max_values
         self.changes: list[Changes] = []
         self.deaf = 0  # so many times, what has changed reaches nobody
-        self.leases: list[str] = []
+        self.leases: dict[str, str] = {}  # the project of each open lease
         self.restart()
 
     def restart(self) -> None:
         """What a new process knows: nothing."""
         self.ledger = Ledger(self.max_values)
         self.billing = Billing(self.enricher, RecentTraces(10_000))
-        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.hear)
+        self.seen = SeenValues()
+        self.spending = Spending(self.rules, self.ledger, self.clock, lambda: self.leases, self.hear, self.seen)
         self.spending.start(self.store)
 
     def hear(self, changes: Changes) -> None:
@@ -65,12 +66,16 @@ class Bench:
         self.spending.use(rules)
 
     def deliver(self, calls: Sequence[Call], token: str = "", *, again: bool = False) -> None:
-        token = token or f"segment-{next(_numbers)}"
         self.clock.advance(0.001)
-        batch = decode([envelope([call], self.clock.now_ns) for call in calls])
+        self.write([envelope([call], self.clock.now_ns) for call in calls], token, again=again)
+
+    def write(self, envelopes: Sequence[Envelope], token: str = "", *, again: bool = False) -> None:
+        """Store envelopes as one segment."""
+        token = token or f"segment-{next(_numbers)}"
+        batch = decode(envelopes)
         enriched = self.billing.enrich(self.store, [batch])
         with self.spending.writing(self.store, enriched.traces, again) as feed:
-            for day, rows, _ in by_day(enriched, [batch.column("Timestamp")]):
+            for day, rows, _ in enriched.by_day():
                 feed.insert(self.store, rows, f"{token}/{day}")
             self.billing.write_revisions(self.store, enriched, feed.insert)
 

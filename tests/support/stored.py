@@ -8,7 +8,7 @@ from collector.config import PricingConfig
 from collector.decode import decode
 from collector.model.envelope import Envelope
 from collector.store import Store
-from collector.store.writer import by_day, insert_spans
+from collector.store.writer import insert_spans
 
 ENRICHER = enricher(PricingConfig())
 
@@ -17,6 +17,6 @@ def deliver(store: Store, billing: Billing, envelopes: Sequence[Envelope], token
     """Decode, enrich, insert by day and settle."""
     batch = decode(envelopes)
     judged = billing.enrich(store, [batch])
-    for day, rows, _ in by_day(judged, [batch.column("Timestamp")]):
+    for day, rows, _ in judged.by_day():
         insert_spans(store, rows, f"{token}-{day}")
     billing.write_revisions(store, judged)

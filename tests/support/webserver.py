@@ -39,13 +39,21 @@ class Web:
         if token:
             said["authorization"] = f"Bearer {token}"
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        answer = self._ask(method, path, content, said)
+        return answer._replace(body=json.loads(answer.body) if answer.body else None)
+
+    def download(self, path: str, token: str = "", headers: Mapping[str, str] | None = None) -> Answer:
+        """What is at `path`, byte for byte."""
+        said = {"authorization": f"Bearer {token}"} if token else {}
+        return self._ask("GET", path, None, {**said, **(headers or {})})
+
+    def _ask(self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
-            connection.request(method, path, content, said)
+            connection.request(method, path, content, headers)
             answer = connection.getresponse()
-            text = answer.read()
-        names = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, names, json.loads(text) if text else None)
+            body = answer.read()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
 
 
 @contextlib.contextmanager

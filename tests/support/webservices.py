@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from collector.admit.auth import Gate
 from collector.billing.reprice import Outcome, Selection
 from collector.budgets.views import StoredSpend
-from collector.config import AuthConfig
+from collector.config import AuthConfig, WebConfig
 from collector.errors import Reason, Unavailable
 from collector.jobs import Jobs
 from collector.model.clock import Clock
@@ -19,6 +19,7 @@ from collector.spending.enforcement import Enforcement
 from collector.spending.views import BudgetViews
 from collector.store import Store
 from collector.web.app import web_app
+from collector.web.callers import Callers
 from collector.web.operation import Services
 
 
@@ -55,4 +56,5 @@ def services(
 
 def application(parts: Services, tokens: list[dict[str, Any]] | None = None, read_timeout: float = 10.0) -> Starlette:
     """The application; `tokens` as in the settings, by default none is needed."""
-    return web_app(Gate(AuthConfig.model_validate({"tokens": tokens or []})), parts, read_timeout)
+    gate = Gate(AuthConfig.model_validate({"tokens": tokens or []}))
+    return web_app(Callers(gate, WebConfig()), parts, read_timeout)

@@ -36,7 +36,7 @@ class Office:
         self.ledger.advance(NOW)
         self.begin_period()
         self.traces = RecentTraces(1000)
-        self.attribution = Attribution(self.rules, self.ledger, lambda _: False)
+        self.attribution = Attribution(self.rules, self.ledger, lambda _: None)
         self.open()
 
     def open(self) -> None:

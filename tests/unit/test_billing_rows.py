@@ -4,12 +4,15 @@ import pyarrow as pa
 import pytest
 
 from collector.billing.across_batches import EnrichedRows
+from collector.billing.spans import Ahead, ahead_of_receipt
 from collector.decode import decode
 from collector.enrich import RecentTraces
 from collector.model.columns import TEXT
 from collector.model.money import PriceStatus
 from tests.support.calls import Call, envelope
 from tests.support.spending import NOW, RIGHT
+
+HOUR = 3_600 * 10**9
 
 
 @pytest.fixture
@@ -25,7 +28,12 @@ def enriched(traces: RecentTraces, *segments: list[Call]) -> EnrichedRows:
 
 
 def statuses(rows: EnrichedRows) -> list[str]:
-    return [status for batch in rows.to_batches() for status in batch.column("PriceStatus").cast(TEXT).to_pylist()]
+    return [
+        status
+        for _, part, _ in rows.by_day()
+        for batch in part.to_batches()
+        for status in batch.column("PriceStatus").cast(TEXT).to_pylist()
+    ]
 
 
 def test_a_parent_in_another_batch_is_rolled_up(traces: RecentTraces) -> None:
@@ -52,3 +60,10 @@ def test_rows_touch_their_traces_and_those_that_are_billed_otherwise_now(traces:
     assert second.traces() == {(project, trace)}
     assert second.billed.revise == {((project, trace), Call(1, 1, NOW).span_id): False}
     assert statuses(second) == [PriceStatus.PRICED.value]
+
+
+def test_spans_of_clocks_that_are_ahead_are_counted_with_the_skew() -> None:
+    right = decode([envelope([Call(1, 1, NOW - HOUR, 5), Call(1, 2, NOW, 5)], NOW)])
+    wrong = decode([envelope([Call(2, 1, NOW + HOUR, 5), Call(2, 2, NOW + 10**9, 5), Call(2, 3, NOW + 3 * HOUR)], NOW)])
+    assert ahead_of_receipt([]) == ahead_of_receipt([right]) == Ahead(0, 0.0)
+    assert ahead_of_receipt([right, wrong, right]) == Ahead(2, 3 * 3600.0)

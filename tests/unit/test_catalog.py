@@ -50,6 +50,19 @@ def found(provider: str, model: str, catalogue: Catalogue = CATALOGUE) -> str | 
         # Dates the library does not know.
         ("openai", "gpt-4o-mini-2031-01-31", "openai/gpt-4o-mini"),
         ("", "gemini-2.5-flash@20310131", "google/gemini-2.5-flash"),
+        # The newest snapshot: as it is listed, else as the model is.
+        ("openai", "chatgpt-4o-latest", "openai/chatgpt-4o-latest"),
+        ("openrouter", "openai/chatgpt-4o-latest", "openrouter/openai/chatgpt-4o-latest"),
+        ("gcp.gemini", "models/gemini-flash-latest", "google/gemini-3.8-flash"),
+        ("deepseek", "deepseek-chat", "deepseek/deepseek-chat"),
+        ("", "deepseek/deepseek-chat", "deepseek/deepseek-chat"),
+        ("openai", "gpt-5-latest", "openai/gpt-5"),
+        ("azure", "gpt-4o-latest", "azure/gpt-4o"),
+        ("anthropic", "claude-sonnet-5-latest", "anthropic/claude-sonnet-5"),
+        ("mistral_ai", "ministral-3b-latest", "mistral/ministral-3b"),
+        ("openai", "gpt-latest", None),
+        ("", "gpt-5-latest-latest", None),
+        ("ollama", "gpt-5-latest", None),
         # Prefixes.
         ("", "openai/gpt-4o-mini", "openai/gpt-4o-mini"),
         ("litellm", "vertex_ai/gemini-2.5-flash", "google/gemini-2.5-flash"),

@@ -14,12 +14,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.config import PricingConfig
 from collector.decode import decode
 from collector.enrich import Enricher, conventions
+from collector.enrich.conventions.kinds import NO_CALL_KEYS
 from collector.enrich.conventions.values import source
 from collector.enrich.prices.catalogue import Catalogue
 from collector.enrich.rowwise import RowEnricher
 from collector.model.envelope import Envelope
 from collector.schema import schema_root
 from tests.support.captured import CASES, payloads
+from tests.support.priced import row
 
 columnwise = pytest.importorskip(
     "collector.enrich.columns.columnwise", reason="the native modules are not compiled", exc_type=ImportError
@@ -34,6 +36,8 @@ PRICING = PricingConfig.model_validate(
             {"model": "hourly", "per_hour": "3.5"},
             {"model": "dear", "input": "999999", "output": "1"},
             {"model": "gratis", "input": "0", "output": "0"},
+            {"model": "claude-opus", "match": "prefix", "factor": "0.85", "input_above": 1000},
+            {"model": "gpt-5", "match": "prefix", "service_tier": "batch", "factor": "0.3"},
         ]
     }
 )
@@ -92,10 +96,15 @@ def test_no_rows() -> None:
     assert_same(decode([]), np.zeros(0, np.bool_))
 
 
+@pytest.mark.parametrize("more", [{}, {"server.address": "db.example"}])
+def test_content_alone_makes_no_span_of_ours(more: dict[str, str]) -> None:
+    assert row({"gen_ai.prompt.0.content": "x", **more})["InputKey"] == ""
+
+
 def _sources() -> list[Any]:
     specs = set()
     for family in CONVENTIONS.families:
-        for lists in (family.fields, family.usage, family.aggregate, family.details):
+        for lists in family.lists:
             specs |= {spec for specs in lists.values() for spec in specs}
     return [source(spec) for spec in sorted(specs)]
 
@@ -105,7 +114,11 @@ _PATHS = [place for place in _SOURCES if place.is_json and place.attribute]
 _EVENTS = [place for place in _SOURCES if place.event]
 _VERDICTS = [(rule.key, value) for family in CONVENTIONS.families for rule in family.kinds for value in rule.values]
 _MODELS = ["gpt-4o", "gpt-4o-mini-2024-07-18", "claude-sonnet-4-5", "gemini-2.5-pro", "mine", "hourly", "dear",
-           "gratis", "text-embedding-3-small", "o3", "nobody-knows", "deepseek-chat"]  # fmt: skip
+           "gratis", "text-embedding-3-small", "o3", "nobody-knows", "deepseek-chat", "gpt-5.4", "claude-opus-4-8",
+           "gpt-5", "nobody/knows:free"]  # fmt: skip
+_TIERS = ["flex", "priority", "default", "batch", "fast", "standard", "gold", "SERVICE_TIER_FLEX"]
+_REGIONS = ["eu.api.openai.com", "api.openai.com", "https://us.api.openai.com/v1", "us", "global"]
+_MONEY = ["0", "0.0", "0.004", "0.0000375", "0.0123456789", "1e-7"]
 _PROVIDERS = ["openai", "OpenAI.responses", "anthropic", "langchain", "vertexai", "deepseek", "ollama", "who"]
 _TEXTS = [*_MODELS, *_PROVIDERS, "", " ", "stop", '["stop"]', '"tool_calls"', "é", "a\x00b", "gen_ai", "flex"]
 _COUNTS = ["0", "1", "7", "12", "1500", "250000", "999999999", "1000000001", "99999999999", "-3", "1.5", "1e3", "x",
@@ -153,12 +166,28 @@ _AROUND = st.sampled_from(
 
 
 @st.composite
+def _elements(draw: st.DrawFn, step: str, chosen: str) -> str:
+    """An array, or nearly, of which the step selects an element."""
+    name, _, value = step.partition("=")
+    members = [json.dumps(value)] * 3 + ['"TEXT"', "7", "null", '["IMAGE"]', '"\\u0049MAGE"']
+    elements = ["5", "{}", "[]"]
+    for _ in range(draw(st.integers(0, 2))):
+        said = f"{json.dumps(name)}: {draw(st.sampled_from(members))}"
+        rest = chosen[1:-1] if chosen.startswith("{") and chosen.endswith("}") else '"x": ' + chosen
+        elements.append(draw(st.sampled_from([f"{{{said}}}", f"{{{said}, {rest}}}", f"{{{rest}, {said}}}",
+                                              f"{{{said}, {said}, {rest}}}"])))  # fmt: skip
+    return "[" + ", ".join(draw(st.permutations(elements))) + "]"
+
+
+@st.composite
 def _documents(draw: st.DrawFn, path: tuple[str, ...]) -> str:
     """JSON, or nearly, in which something may lie at the path."""
     text = draw(_LEAVES)
     for step in reversed(path):
         if step.isdigit() and draw(st.booleans()):
             text = "[" + "{}, " * int(step) + text + "]"
+        elif "=" in step:
+            text = draw(_elements(step, text))
         else:
             name = draw(st.sampled_from([json.dumps(step)] * 6 + ['"other"', '"\\u0069d"']))
             spaced = draw(st.sampled_from(["%s:%s", "%s : %s"])) % (name, text)
@@ -171,7 +200,7 @@ def _documents(draw: st.DrawFn, path: tuple[str, ...]) -> str:
 def _attributes(draw: st.DrawFn) -> list[tuple[str, str]]:
     pairs = []
     for _ in range(draw(st.integers(0, 9))):
-        match draw(st.integers(0, 6)):
+        match draw(st.integers(0, 9)):
             case 0 | 1:
                 place = draw(st.sampled_from(_SOURCES))
                 value = draw(st.sampled_from(_TEXTS) | st.sampled_from(_COUNTS))
@@ -180,12 +209,14 @@ def _attributes(draw: st.DrawFn) -> list[tuple[str, str]]:
                 place = draw(st.sampled_from(_PATHS))
                 pairs.append((place.attribute, draw(_documents(place.path))))
             case 3:
-                pairs.append(draw(st.sampled_from(_VERDICTS)))
+                pairs.append(draw(st.sampled_from([*_VERDICTS, ("gen_ai.output.type", "image")])))
             case 4:
                 name = draw(st.sampled_from(["input_tokens", "output_tokens", "total_tokens", "reasoning_tokens",
                                              "cache_read.input_tokens", "cache_creation.input_tokens",
                                              "details.ephemeral_1h_input_tokens", "details.input_audio_tokens",
-                                             "details.web_search_requests"]))  # fmt: skip
+                                             "details.web_search_requests", "output_image_tokens",
+                                             "input_video_tokens", "cache_image_read_tokens",
+                                             "input_cached_audio_tokens"]))  # fmt: skip
                 pairs.append((f"gen_ai.usage.{name}", draw(st.sampled_from(_COUNTS))))
             case 5:
                 key = draw(st.sampled_from(["gen_ai.prompt.0.content", "gen_ai.completion.0.role", "input.value",
@@ -195,13 +226,32 @@ def _attributes(draw: st.DrawFn) -> list[tuple[str, str]]:
             case 6:
                 pairs.append(("gen_ai.request.model", draw(st.sampled_from(_MODELS))))
                 pairs.append(("gen_ai.provider.name", draw(st.sampled_from(_PROVIDERS))))
+            case 7:
+                pairs.append((draw(st.sampled_from(sorted(NO_CALL_KEYS))), draw(st.sampled_from(["", "x"]))))
+            case 8:
+                key, values = draw(st.sampled_from([("openai.response.service_tier", _TIERS), ("server.address", _REGIONS),
+                                                    ("openai.request.service_tier", _TIERS), ("gen_ai.usage.speed", _TIERS),
+                                                    ("gen_ai.usage.inference_geo", _REGIONS)]))  # fmt: skip
+                pairs.append((key, draw(st.sampled_from(values))))
+            case 9:
+                key = draw(st.sampled_from(["gen_ai.usage.cost", "gen_ai.usage.total_cost", "llm.cost.total",
+                                            "gen_ai.usage.upstream_inference_cost", "gen_ai.usage.is_byok"]))  # fmt: skip
+                pairs.append((key, draw(st.sampled_from([*_MONEY, "true", "false"]))))
     return pairs
 
 
 _spans = st.fixed_dictionaries(
     {
         "name": st.sampled_from(
-            ["chat gpt-4o", "execute_tool weather", "execute_tool ", "ChatCompletion", "", "OpenAI Embeddings"]
+            [
+                "chat gpt-4o",
+                "execute_tool weather",
+                "execute_tool ",
+                "tools/call weather",
+                "ChatCompletion",
+                "",
+                "OpenAI Embeddings",
+            ]
         ),
         "attributes": _attributes(),
         "events": st.lists(
@@ -214,6 +264,7 @@ _spans = st.fixed_dictionaries(
             max_size=1,
         ),
         "error": st.booleans(),
+        "kind": st.sampled_from([0, 1, 2, 3]),
         "start": st.sampled_from(
             [0, 1_767_300_000 * 10**9, 1_767_400_000 * 10**9, 1_790_000_000 * 10**9 + 7, 2**63 - 1]
         ),
@@ -222,7 +273,8 @@ _spans = st.fixed_dictionaries(
 )
 _resources = st.lists(
     st.sampled_from([("spanmeter.feature", "search"), ("spanmeter.agent", "a"), ("spanmeter.provider", "azure"),
-                     ("service.name", "s"), ("spanmeter.service_tier", "priority")]), max_size=3)  # fmt: skip
+                     ("service.name", "s"), ("spanmeter.service_tier", "priority"),
+                     ("spanmeter.region", "eu.api.openai.com")]), max_size=3)  # fmt: skip
 _SCOPES = sorted({scope for family in CONVENTIONS.families for scope in family.recognise.scopes} | {"", "x" * 200})
 
 
@@ -240,6 +292,7 @@ def _batch(groups: list[Any]) -> pa.RecordBatch:
                 trace_id=b"t" * 16, span_id=number.to_bytes(8), name=said["name"], start_time_unix_nano=said["start"],
                 end_time_unix_nano=said["start"] + said["duration"],
             )  # fmt: skip
+            span.kind = said["kind"]
             span.status.code = 2 if said["error"] else 0
             _fill(span.attributes, said["attributes"])
             for name, attributes in said["events"]:

@@ -39,7 +39,10 @@ def loaded(tmp_path: Path, text: str, *overrides: str) -> Config:
         ("spol.max_bytes=1", "spol: unknown setting; did you mean spool?"),
         ("receivers.otlp.protocols.grpc.endpont=x", "grpc.endpont: unknown setting; did you mean endpoint?"),
         ("receivers.otlp.protocols.gprc.endpoint=x", "protocols.gprc: unknown setting; did you mean grpc?"),
-        ("web.zzz=1", "web.zzz: unknown setting; known here: endpoint, max_connections, public_url, tls"),
+        (
+            "web.zzz=1",
+            "web.zzz: unknown setting; known here: allowed_hosts, endpoint, max_connections, public_url, tls",
+        ),
         (
             f"auth.tokens=[{{name: a, sha256: {DIGEST}, scope: [admin]}}]",
             "auth.tokens.0.scope: unknown setting; did you mean scopes?",

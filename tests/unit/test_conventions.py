@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.enrich.conventions.content import content_of
-from collector.enrich.conventions.families import load_families, load_providers
+from collector.enrich.conventions.families import load_families, load_providers, load_usage_objects
 from collector.enrich.conventions.reader import Conventions, load
 from collector.enrich.conventions.recipes import known_keys
+from collector.enrich.conventions.values import Branch, Reader, source
 from collector.errors import ConfigError
 from collector.model.facts import Facts, Kind, SpanView
+from collector.model.usage import Usage
 from collector.schema import schema_root
 
 CONVENTIONS = load(schema_root())
@@ -34,7 +36,8 @@ def facts(attributes: dict[str, str], **span: Any) -> Facts:
 def test_precedence_is_the_order_of_the_files() -> None:
     assert [family.family for family in CONVENTIONS.families] == [
         "spanmeter", "langfuse", "langsmith", "mlflow", "laminar", "mastra", "vercel_ai", "strands", "google_adk",
-        "agent_framework", "pydantic_ai", "logfire", "litellm", "openlit", "anthropic_sdk", "openinference",
+        "agent_framework", "pydantic_ai", "logfire", "litellm", "openlit", "anthropic_sdk", "claude_code",
+            "openinference_bedrock", "openinference",
         "traceloop", "otel_genai",
     ]  # fmt: skip
 
@@ -115,10 +118,43 @@ def test_kinds(attributes: dict[str, str], name: str, kind: Kind | None, operati
 
 
 def test_the_shape_decides_when_nothing_states_the_kind() -> None:
-    assert facts({"gen_ai.request.model": "m", "gen_ai.tool.name": "t"}).kind is Kind.LLM
+    assert facts({"gen_ai.request.model": "m", "gen_ai.tool.name": "t"}).kind is Kind.TOOL
+    assert facts({"gen_ai.usage.input_tokens": "1", "gen_ai.tool.name": "t"}).kind is Kind.LLM
     assert facts({"gen_ai.tool.name": "t"}).kind is Kind.TOOL
     assert facts({"gen_ai.evaluation.name": "e"}).kind is Kind.EVAL
     assert facts({"gen_ai.agent.name": "a"}).kind is Kind.INTERNAL
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"gen_ai.operation.name": "chat"},
+        {"gen_ai.usage.output_tokens": "1"},
+        {"gen_ai.input.messages": "[]"},
+        {"gen_ai.response.id": "msg_1"},
+    ],
+)
+def test_a_model_makes_a_call_only_together_with_what_a_call_has(call: dict[str, str]) -> None:
+    model = {"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o"}
+    assert facts(model).kind is Kind.INTERNAL
+    assert facts({**model, **call}).kind is Kind.LLM
+
+
+@pytest.mark.parametrize("other", ["db.system", "db.system.name", "messaging.system"])
+def test_a_database_or_a_queue_is_asked_and_no_model(other: str) -> None:
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": "9"}
+    said = facts({**chat, other: "redis"})
+    assert (said.kind, said.usage) == (Kind.INTERNAL, None)
+
+
+def test_serving_http_is_no_call_and_asking_by_it_is_one() -> None:
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": "9"}
+    for key in ("http.route", "http.request.method", "http.method"):
+        served = CONVENTIONS.normalise(SpanView(span_kind="Server", attributes={**chat, key: "POST"}))
+        asked = CONVENTIONS.normalise(SpanView(span_kind="Client", attributes={**chat, key: "POST"}))
+        assert (served.kind, asked.kind) == (Kind.INTERNAL, Kind.LLM)
+        assert served.usage == asked.usage, "where no call is below, its usage is known here only"
+    assert CONVENTIONS.normalise(SpanView(span_kind="Server", attributes=chat)).kind is Kind.LLM
 
 
 def test_a_span_without_attributes_is_known_by_its_scope_and_name() -> None:
@@ -315,6 +351,12 @@ def test_a_tool_has_arguments_and_a_result() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["execute_tool search", "tools/call search"])
+def test_a_tool_without_a_name_has_that_of_its_span(name: str) -> None:
+    span = SpanView(attributes={"mcp.method.name": "tools/call"}, name=name)
+    assert CONVENTIONS.normalise(span).tool_name == "search"
+
+
 # --- any input
 
 
@@ -422,3 +464,63 @@ def test_mistakes_are_sentences(folder: Path, text: str, sentence: str) -> None:
 def test_no_conventions_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no convention file"):
         load_families(tmp_path)
+
+
+def test_a_usage_object_that_nobody_describes_is_a_mistake() -> None:
+    odd = CONVENTIONS.families[1].model_copy(update={"usage_objects": {"acme": ("usage#",)}})
+    with pytest.raises(ConfigError, match=r"usage_objects\.acme is no usage object; known are openai"):
+        odd.with_objects(load_usage_objects(schema_root() / "usage_objects.yaml"))
+
+
+def test_an_element_of_an_array_is_selected_by_a_member() -> None:
+    text = (
+        '{"details": [{"modality": "TEXT", "n": 1}, 5, {"n": 2, "modality": "IMAGE"}, {"modality": "IMAGE", "n": 3}]}'
+    )
+    reader = Reader(SpanView(attributes={"usage": text}))
+    assert reader.value(source("usage#details.modality=IMAGE.n")) == 2
+    assert reader.value(source("usage#details.modality=AUDIO.n")) is None
+
+
+_PATHS = ("", "id", "usage", "usage.cost", "usage.details.0.n", "items.-1.id", "items.kind=a.n", '"a.b".c')
+_TEXTS = (
+    '{"id": "r-1", "usage": {"cost": 2, "details": [{"n": 1}]}, "a.b": {"c": null}}',
+    '{"usage": 5, "items": [{"kind": "b", "id": ""}, {"kind": "a", "n": 3, "id": "z"}], "id": "r-1"}',
+    '[{"id": "r-1"}]',
+    '{"id": "first", "usage": {"cost": 1}, "id": "second"}',
+    '{"id": "r-1", "usage": {"cost": 1',
+    "{'id': 'r-1', 'usage': {'cost': None}}",
+    '{"\\u0069d": "hidden", "usage": {"c\\u006fst": 7}}',
+    '"text"',
+    "no JSON",
+    "",
+)
+
+
+@pytest.mark.parametrize("text", _TEXTS)
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_document_read_at_once_has_what_each_place_has(text: str, whole: bool) -> None:
+    places = [source(f"~body#{path}") for path in _PATHS if path or whole]
+    document, found = Branch(), dict[str, Any]()
+    for place in places:
+        document.add(place)
+    document.read(text, found)
+    assert {place.key: found.get(place.key) for place in places} == {
+        place.key: Reader(SpanView(attributes={"body": text})).value(place) for place in places
+    }
+
+
+def test_what_an_answer_counts_is_read_on_calls_only() -> None:
+    sent = {
+        "openinference.span.kind": "LLM",
+        "llm.model_name": "claude-sonnet-4-5",
+        "llm.token_count.prompt": "1000",
+        "llm.token_count.completion": "100",
+        "output.value": '{"usage": {"server_tool_use": {"web_search_requests": 3}}}',
+    }
+    assert (facts(sent).usage or Usage()).details == {"web_searches": 3}
+    assert (facts(sent | {"openinference.span.kind": "AGENT"}).usage or Usage()).details == {}
+
+
+def test_parts_beside_a_count_of_nothing_are_no_usage() -> None:
+    sent = {"gen_ai.request.model": "gpt-4o", "gen_ai.usage.reasoning_tokens": "1"}
+    assert facts(sent | {"gen_ai.usage.output_image_tokens": "0"}).usage is facts(sent).usage is None

@@ -10,8 +10,10 @@ from collector.decode import one_span, reference
 from collector.errors import Reason, Rejected
 from collector.model.columns import DECODED_SCHEMA, LATEST_NS
 from collector.model.envelope import Envelope
+from collector.model.versions import version_of
 from collector.wire.otlp import MAX_DEPTH
 from tests.support import generated
+from tests.support.details import details_of
 from tests.support.native import Decode, kernel
 from tests.support.otlp import (
     KINDS,
@@ -122,10 +124,44 @@ def expected_row(resource: Any, scope: Any, item: Any, project: str) -> dict[str
         "DroppedAttributesCount": item.dropped_attributes_count,
         "DroppedEventsCount": item.dropped_events_count,
         "DroppedLinksCount": item.dropped_links_count,
+        "OtlpDetails": details_of(resource, scope, item),
         "Project": project,
         "ReceivedAt": RECEIVED,
-        "Version": RECEIVED,
+        "Version": version_of(RECEIVED, ended=item.end_time_unix_nano > 0),
     }
+
+
+OWN, REAL, ABOVE = (bytes([0, 0, 0, 0, 0, 0, 0, number]) for number in (1, 2, 0xAB))
+
+
+@pytest.mark.parametrize(
+    ("attrs", "parent", "ids"),
+    [
+        ({"logfire.pending_parent_id": ABOVE.hex().upper()}, REAL, (REAL.hex(), ABOVE.hex())),
+        ({"logfire.pending_parent_id": "0" * 16}, REAL, (REAL.hex(), "")),
+        ({"logfire.pending_parent_id": "none"}, REAL, (REAL.hex(), "")),
+        ({}, REAL, (REAL.hex(), "")),
+        ({}, b"", (OWN.hex(), "")),
+        ({}, bytes(8), (OWN.hex(), "")),
+        ({}, b"short", (OWN.hex(), b"short".hex())),
+    ],
+)
+def test_a_pending_span_is_an_open_row_of_its_parent(
+    decode: Decode, attrs: dict[str, str], parent: bytes, ids: tuple[str, str]
+) -> None:
+    pending = {"logfire.span_type": "pending_span", **attrs}
+    found = row(decode, request(span(pending, span_id=OWN, parent_span_id=parent)))
+    assert (found["SpanId"], found["ParentSpanId"]) == ids
+    assert found["Version"] == version_of(RECEIVED, ended=ids[0] == OWN.hex())
+    assert dict(found["SpanAttributes"]) == pending
+
+
+@pytest.mark.parametrize("types", [["span"], ["log"], ["pending_span", "span"], []])
+def test_other_spans_of_logfire_are_themselves(decode: Decode, types: list[str]) -> None:
+    sent = span([("logfire.span_type", text) for text in types], span_id=OWN, parent_span_id=REAL)
+    found = row(decode, request(sent))
+    assert (found["SpanId"], found["ParentSpanId"]) == (OWN.hex(), REAL.hex())
+    assert found["Version"] == version_of(RECEIVED, ended=True)
 
 
 @settings(max_examples=200, deadline=None)

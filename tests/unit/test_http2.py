@@ -1,5 +1,6 @@
 """The HTTP/2 codec against the h2 and hpack libraries: fields, fragments, windows, and clients that mean harm."""
 
+import math
 import random
 import struct
 from typing import Any
@@ -132,15 +133,24 @@ def test_an_answer_of_several_messages() -> None:
     assert not client.server.send(stream, b"three")
 
 
-def test_parts_are_reported_with_what_is_held() -> None:
+def test_parts_are_reported_with_the_memory_they_have() -> None:
     client = Client(max_message=1 << 24)
     content = random.Random(1).randbytes(3 << 20)
     parts = [message(content)[at : at + 16_384] for at in range(0, len(content) + 5, 16_384)]
     stream = client.call(*parts)
     opened, held, done = client.of(OPEN), client.of(PART), client.of(CALL)
     assert len(opened) == 1
-    assert [event[5] for event in opened + held] == [min(16_384 * n - 5, len(content)) for n in range(1, len(parts))]
+    come = [min(16_384 * n - 5, len(content)) for n in range(1, len(parts))]
+    room = [event[5] for event in opened + held]
+    assert all(size <= had <= min(max(1 << 16, 2 * size), len(content)) for size, had in zip(come, room, strict=True))
     assert done == [(CALL, stream, 0, None, (), content)]
+
+
+@pytest.mark.parametrize("size", [1, 30, 4000])
+def test_a_message_has_no_room_for_what_it_only_announces(size: int) -> None:
+    client = Client()
+    client.call(message(bytes(size), length=1 << 20), ends=False)
+    assert client.of(OPEN)[0][5] == 4 * size
 
 
 def test_credentials_are_reported_once_and_the_rest_is_not() -> None:
@@ -229,15 +239,92 @@ def test_media_types_of_grpc(kind: str) -> None:
         head(("te", "gzip")),
         head(("", "a")),
         head(path=b""),
+        head((":authority", "y"))[1:] + head()[:1],
+        [*head()[:4], (":authority", "x"), *head()[4:]],
+        [(":status", "200"), *head()],
+        *[head((name, "a")) for name in (b"a b", b" a", b"a\0", b"a\n", b"a\x1f", b"a\x7f", b"a\x80", b"a\xff")],
+        *[
+            head((name, "a"))
+            for name in (b"a:b", b"a:", b"a(", b"a,b", b"a/b", b"a;", b"a=", b"a[", b"a{", b'a"', b"A")
+        ],
+        *[head(("a", value)) for value in (b"a\rb", b"a\nb", b"a\0b", b" a", b"a ", b"\ta", b"a\t", b"\n", b"a\r\n")],
+        *[head(("authorization", b"Bearer a" + byte)) for byte in (b"\r", b"\n", b"\0", b" ")],
+        head(path=b"/a.B/C\n"),
+        head(path=b" /a.B/C"),
+        head(method="POST "),
+        head(("host", "a"), ("host", "a")),
+        head(("content-length", "6"), ("content-length", "6")),
+        *[head(("content-length", value)) for value in ("", "-6", "+6", "0x6", "6 6", "6,6", "six", "9" * 30)],
     ],
 )
 def test_malformed_requests_are_reset(fields: list[Field]) -> None:
     server = greeted()
-    block = hpack.Encoder().encode(fields)
-    assert feed(server, call_bytes(1, block)) == []
+    block = hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*field) for field in fields])
+    assert feed(server, call_bytes(1, block, b"x")) == []
     assert list(frames(server.out())) == [(RST_STREAM, 0, 1, struct.pack(">I", 1))]
     assert feed(server, call_bytes(3, plain_block()))[0][0] == CALL
     assert not server.ended
+
+
+@pytest.mark.parametrize(
+    ("announced", "parts"),
+    [(6, [b"\0\0\0\0\1x"]), (6, [b"\0\0\0", b"\0\1", b"x"]), (5, [b"\0\0\0\0\0"])],
+)
+@pytest.mark.parametrize("padding", [0, 7])
+def test_the_announced_length_is_that_of_the_content(announced: int, parts: list[bytes], padding: int) -> None:
+    """Without padding (RFC 9113 section 8.1.1)."""
+    for length in (announced, announced - 1, announced + 1, 0):
+        server = greeted()
+        said = frame(HEADERS, END_HEADERS, 1, plain_block(("content-length", str(length))))
+        for number, part in enumerate(parts, 1):
+            flags = PADDED | (END_STREAM if number == len(parts) else 0)
+            said += frame(DATA, flags, 1, bytes([padding]) + part + bytes(padding))
+        calls = [event for event in feed(server, said) if event[0] == CALL]
+        resets = [(stream, code) for kind, _, stream, code in frames(server.out()) if kind == RST_STREAM]
+        assert (len(calls), resets) == ((1, []) if length == announced else (0, [(1, struct.pack(">I", 1))]))
+        assert not server.ended
+
+
+def test_an_announced_length_without_content_is_malformed() -> None:
+    server = greeted()
+    said = frame(HEADERS, END_HEADERS | END_STREAM, 1, plain_block(("content-length", "1")))
+    assert feed(server, said) == []
+    assert list(frames(server.out())) == [(RST_STREAM, 0, 1, struct.pack(">I", 1))]
+    said = frame(HEADERS, END_HEADERS, 3, plain_block(("content-length", "7"))) + frame(DATA, 0, 3, message(b"x"))
+    feed(server, said + frame(HEADERS, END_HEADERS | END_STREAM, 3, b""))
+    assert list(frames(server.out())) == [(RST_STREAM, 0, 3, struct.pack(">I", 1))]
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_frame_longer_than_announced_is_refused_in_whatever_pieces_it_comes(padded: bool) -> None:
+    content = message(b"abcd", flag=61)  # a fault of its own, which no piece of the frame may bring first
+    sent = frame(HEADERS, END_HEADERS, 1, plain_block(("content-length", "8")))
+    sent += frame(DATA, PADDED, 1, b"\x02" + content + bytes(2)) if padded else frame(DATA, 0, 1, content)
+    for cuts in ([], list(range(len(sent)))):
+        server = greeted()
+        kinds = [event[0] for piece in split(sent, cuts) for event in feed(server, piece)]
+        assert set(kinds) <= {OPEN, GONE}
+        assert list(frames(server.out())) == [(RST_STREAM, 0, 1, b"\x00\x00\x00\x01")]
+
+
+@pytest.mark.parametrize("name", ["authorization", "x-api-key"])
+@pytest.mark.parametrize("value", ["Bearer a", "Bearer b"])
+def test_credentials_that_come_twice(name: str, value: str) -> None:
+    [event] = feed(greeted(), call_bytes(1, plain_block((name, "Bearer a"), ("x-other", "c"), (name, value)), b"x"))
+    assert (event[0], event[3], event[5]) == (FAULT, name, Fault.TWICE)
+
+
+@pytest.mark.parametrize(
+    "field", [(":path", "/"), (":status", "200"), ("a b", "c"), ("X-A", "c"), ("a", "c\n"), ("connection", "close")]
+)
+def test_trailers_that_are_none(field: Field) -> None:
+    server = greeted()
+    begun = frame(HEADERS, END_HEADERS, 1, plain_block()) + frame(DATA, 0, 1, message(b"x"))
+    assert [event[0] for event in feed(server, begun)] == [OPEN]
+    block = hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*field)])
+    assert [event[0] for event in feed(server, frame(HEADERS, END_HEADERS | END_STREAM, 1, block))] == [GONE]
+    assert list(frames(server.out())) == [(RST_STREAM, 0, 1, struct.pack(">I", 1))]
+    assert feed(server, call_bytes(3, plain_block(), b"x"))[0][0] == CALL
 
 
 def test_calls_beyond_the_limit_are_refused_and_may_come_again() -> None:
@@ -272,12 +359,14 @@ def test_trailers_end_a_call() -> None:
 
 # -- header compression -----------------------------------------------------------------------------------------------
 
-_values = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=60)
+_characters = st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f")
+_values = st.text(_characters, max_size=60).map(lambda text: text.strip(" "))
 _fields = st.lists(
     st.tuples(
         st.sampled_from(["authorization", "x-api-key", "x-a", "x-b", "user-agent", "accept"]), _values, st.booleans()
     ),
     max_size=3,
+    unique_by=lambda field: field[0],  # credentials may come once
 )
 
 
@@ -317,8 +406,12 @@ def test_every_byte_in_huffman_code() -> None:
             value = bytes((byte + 31 * n) % 256 for n in range(size))
             coded = encoder.encode(value)
             block = plain_block() + b"\x00\x09x-api-key" + bytes([0x80 | len(coded)]) + coded
-            [event] = feed(greeted(), call_bytes(1, block))
-            assert event[4] == (("x-api-key", value.decode("latin-1")),)
+            server = greeted()
+            events = feed(server, call_bytes(1, block))
+            if set(value) & set(b"\0\r\n") or value.strip(b" \t") != value:
+                assert list(frames(server.out())) == [(RST_STREAM, 0, 1, struct.pack(">I", 1))]
+            else:
+                assert events[0][4] == (("x-api-key", value.decode("latin-1")),)
 
 
 @pytest.mark.parametrize(
@@ -470,6 +563,16 @@ def test_a_conversation_byte_by_byte() -> None:
         (frame(HEADERS, 0, 1, plain_block()) + frame(CONTINUATION, END_HEADERS, 3), 1),
         (frame(CONTINUATION, END_HEADERS, 1), 1),
         (frame(PRIORITY, 0, 1, bytes(4)), 6),
+        (frame(PRIORITY, 0, 0, bytes(5)), 1),
+        (frame(GOAWAY, 0, 1, bytes(8)), 1),
+        (frame(GOAWAY, 0, 0, bytes(4)), 6),
+        (frame(GOAWAY, 0, 0, b""), 6),
+        (frame(SETTINGS, 0, 0, struct.pack(">HI", 2, 2)), 1),
+        (frame(SETTINGS, 0, 0, struct.pack(">HI", 9, 2)), 1),
+        (call_bytes(5, plain_block()) + frame(DATA, 0, 2, b"x"), 1),
+        (call_bytes(5, plain_block()) + frame(WINDOW_UPDATE, 0, 2, b"\0\0\0\1"), 1),
+        (call_bytes(5, plain_block()) + frame(RST_STREAM, 0, 4, bytes(4)), 1),
+        (frame(RST_STREAM, 0, 0, bytes(4)), 1),
         (frame(RST_STREAM, 0, 1, bytes(3)), 6),
         (frame(RST_STREAM, 0, 1, bytes(4)), 1),
         (frame(SETTINGS, 0, 1), 1),
@@ -510,11 +613,21 @@ def test_what_has_begun_and_not_ended_is_known() -> None:
     server, said = made(), frame(HEADERS, 0, 1, plain_block()) + frame(CONTINUATION, END_HEADERS, 1)
     feed(server, PREFACE + frame(SETTINGS))
     for at in range(len(said)):
-        assert server.unfinished == (at > 0)
-        feed(server, said[at : at + 1])
-    assert not server.unfinished
+        assert server.unfinished_since == (100.0 if at else math.inf), "it counts from its first byte"
+        feed(server, said[at : at + 1], now=100.0 + at)
+    assert server.unfinished_since == math.inf
     feed(server, frame(DATA, 0, 1, message(b"abc"))[:-1])
-    assert not server.unfinished
+    assert server.unfinished_since == math.inf
+
+
+def test_a_connection_that_has_ended_waits_for_nothing() -> None:
+    bad = frame(HEADERS, END_HEADERS, 1, b"\xff" * 9)
+    for pieces in ([bad], list(split(bad, range(len(bad)))), [frame(HEADERS, 0, 1, plain_block()), bad]):
+        server = greeted()
+        for piece in pieces:
+            feed(server, piece)
+        assert server.ended
+        assert server.unfinished_since == math.inf
 
 
 def test_the_first_frame_is_settings() -> None:
@@ -614,6 +727,40 @@ def test_a_window_that_grows_by_settings() -> None:
     client.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 100})
     client.exchange()
     assert client.saw(h2.events.StreamEnded, stream)
+
+
+def test_of_the_windows_in_one_frame_the_last_one_holds() -> None:
+    client = Client()
+    values = [0, 1, 100_000, 3]
+    feed(client.server, frame(SETTINGS, payload=b"".join(struct.pack(">HI", 4, value) for value in values)))
+    stream = client.call(message(b"x"))
+    client.server.answer(stream, b"answer")
+    assert client.server.blocked == 1
+    client.server.out()
+    feed(client.server, frame(SETTINGS, payload=struct.pack(">HI", 4, 11)))
+    assert client.server.blocked == 0
+
+
+def test_windows_of_many_calls_cost_by_their_number() -> None:
+    """Each size that is said goes through every call."""
+    server = greeted(max_streams=1024)
+    feed(server, b"".join(frame(HEADERS, END_HEADERS, stream, plain_block()) for stream in range(1, 2048, 2)))
+    sizes = b"".join(struct.pack(">HI", 4, 1000 + n) for n in range(64))
+    sent = 0
+    while not server.ended:
+        feed(server, frame(SETTINGS, payload=sizes) + frame(SETTINGS, payload=struct.pack(">HI", 4, 10)))
+        sent += 2
+    assert 50 < sent < 300
+    assert goaway(server)[0] == ENHANCE_YOUR_CALM
+
+
+def test_a_window_that_a_call_cannot_have() -> None:
+    server = greeted()
+    feed(server, frame(HEADERS, END_HEADERS, 1, plain_block()))
+    feed(server, frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", (1 << 31) - 1 - 65_535)))
+    assert not server.ended
+    feed(server, frame(SETTINGS, payload=struct.pack(">HI", 4, 65_536)))
+    assert goaway(server)[0] == 3
 
 
 def test_a_client_may_send_for_ever_within_its_windows() -> None:

@@ -113,7 +113,7 @@ def test_time_releases_what_nobody_settled() -> None:
     book.reserve(lease(2, 40, expires_ns=20), [MONEY], nothing, 0)
     assert book.reserve(lease(3, 50), [MONEY], nothing, 9) == (MONEY,)
     assert book.reserve(lease(3, 50), [MONEY], nothing, 10) == ()
-    assert book.ids(10) == [lease(2).id, lease(3).id]
+    assert list(book.projects(10)) == [lease(2).id, lease(3).id]
 
 
 def test_leases_that_expire_all_at_once_are_freed_some_at_a_time() -> None:
@@ -330,7 +330,7 @@ class Leases(RuleBasedStateMachine):
         assert self.spend + reserved <= self.limit
 
     def open_leases(self) -> list[Lease]:
-        found = (self.book.get(key, self.now) for key in sorted(self.book.ids(self.now)))
+        found = (self.book.get(key, self.now) for key in sorted(self.book.projects(self.now)))
         return [lease for lease in found if lease]
 
     def teardown(self) -> None:

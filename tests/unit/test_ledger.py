@@ -74,6 +74,10 @@ def test_a_window_is_right_at_every_moment_of_its_moving_on(steps: list[Any], da
             expected = sum(pico for (start, who), pico in spent.items() if who == user and start in window)
             assert sums.in_window((user,), window).pico == expected
             assert sums.unlocked((user,), window) in (None, sums.in_window((user,), window))
+            kept = max(window.start, schedule.kept(now).start)
+            ahead = sum(pico for (start, who), pico in spent.items() if who == user and start >= kept)
+            assert sums.in_window((user,), window, ahead=True).pico == ahead
+            assert sums.unlocked((user,), window, ahead=True) in (None, sums.in_window((user,), window, ahead=True))
         for start, user in spent:
             if start in schedule.kept(now):
                 assert sums.at(start)[user,].pico == spent[start, user]

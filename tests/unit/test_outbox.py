@@ -1,5 +1,6 @@
 """The outbox as a record of what fired, and as a queue that several may read."""
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -124,6 +125,42 @@ def test_a_failed_delivery_is_due_when_it_was_said(outbox: Outbox, clock: FakeCl
     assert outbox.overview.statistics().failed == 1
     (shown,) = outbox.overview.latest(10)
     assert (shown.state, shown.attempts, shown.status, shown.error) == ("failed", 2, 500, "It answered 500.")
+
+
+@pytest.mark.parametrize("set_back", [3600, -3600])
+def test_an_attempt_is_due_after_its_delay_whatever_the_wall_clock_says(
+    outbox: Outbox, clock: FakeClock, set_back: float
+) -> None:
+    outbox.record([an_event()])
+    queue = outbox.deliveries
+    (delivery,) = queue.claim("ops", 1, 45)
+    queue.failed(delivery, FAILED, queue.steady.time_ns() + 300 * 10**9)
+    clock.set_back(set_back)
+    clock.advance(299)
+    assert queue.claim("ops", 1, 45) == []
+    clock.advance(1)
+    (delivery,) = queue.claim("ops", 1, 45)
+    clock.set_back(set_back)
+    clock.advance(44)
+    assert queue.claim("ops", 1, 45) == []
+    clock.advance(1)
+    assert queue.claim("ops", 1, 45) == [delivery]
+
+
+def test_a_process_that_starts_puts_nothing_off_for_longer_than_the_schedule(
+    tmp_path: Path, outbox: Outbox, clock: FakeClock
+) -> None:
+    """Here the clock of the process before was years ahead."""
+    outbox.record([an_event()])
+    (delivery,) = outbox.deliveries.claim("ops", 1, 45)
+    outbox.deliveries.failed(delivery, FAILED, outbox.deliveries.steady.time_ns())
+    outbox.close()
+    clock.set_back(1000 * DAY)
+    with contextlib.closing(Outbox(tmp_path / "webhooks.db", clock)) as later:
+        later.deliveries.release()
+        assert later.deliveries.claim("ops", 1, 45) == []
+        clock.advance(1.2 * DAY)
+        assert len(later.deliveries.claim("ops", 1, 45)) == 1
 
 
 def test_gone_disables_until_the_endpoint_is_another(outbox: Outbox, clock: FakeClock) -> None:

@@ -1,12 +1,13 @@
 """New settings for a running daemon: which part takes which, and what is said of the rest."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from collector.app import parts_of
@@ -19,6 +20,15 @@ from collector.reloading import Reloading
 from collector.telemetry import Metrics
 
 TOKEN = {"name": "a", "sha256": "0" * 64, "project": "p", "scopes": ["traces:write"]}
+
+
+def reloadable_settings(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The paths of the settings marked as reloadable; one covers those below it."""
+    for name, field in section.model_fields.items():
+        if is_reloadable(field):
+            yield f"{prefix}{name}"
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from reloadable_settings(field.annotation, f"{prefix}{name}.")
 
 
 class Taking(Part):
@@ -106,6 +116,21 @@ def test_addresses_that_others_reach_keep_their_tokens() -> None:
     assert [event for event, _, _ in lines] == ["The configuration was not reloaded; every part keeps its settings."]
 
 
+def test_tokens_that_a_file_has_lost_are_kept_until_anonymous_requests_are_allowed() -> None:
+    """An editor may write a file in two steps."""
+    part, kept = Taking(), "The configuration was not reloaded; every part keeps its settings."
+    guarded, lost, meant = File(auth={"tokens": [TOKEN]}), File(), File(auth={"allow_anonymous": True})
+    lines = reload(part, Config(), lost, guarded, lost, meant, lost)
+    assert [[event for event, _, _ in each] for each in lines] == [
+        ["The configuration was reloaded; no setting has changed."],
+        ["Reloaded."],
+        [kept],
+        ["Reloaded."],
+        ["Reloaded."],
+    ]
+    assert part.tokens == ()
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_every_setting_belongs_to_a_part_or_to_the_daemon_itself(tmp_path: Path, processes: int) -> None:
     """Otherwise SIGHUP would pass over it without a word, or name the daemon for what is a part's."""
@@ -122,7 +147,7 @@ def test_every_setting_belongs_to_a_part_or_to_the_daemon_itself(tmp_path: Path,
             }
             taken = {path for part in parts for path in part.reloadable}
             assert taken <= read
-            assert taken == {name for name, field in Config.model_fields.items() if is_reloadable(field)}, "as docs say"
+            assert taken == set(reloadable_settings(Config)), "as docs say"
         finally:
             for part in reversed(parts):
                 part.close()

@@ -262,7 +262,7 @@ def test_arguments_are_as_they_were_sent() -> None:
 def test_said_twice_counts_once() -> None:
     message = {
         "role": "assistant",
-        "content": [{"type": "tool_use", "id": "c1", "name": "f", "input": {}}],
+        "content": [{"type": "tool_use", "id": "c1", "name": "get_weather", "input": {}}],
         "tool_calls": [CALL],
     }
     assert len(told("", "", "output.value", [message]).calls) == 1

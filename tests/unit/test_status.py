@@ -13,7 +13,7 @@ from collector.model.http_status import HTTP_STATUS, http_status, retry_after
 from collector.receive.answers import success_body
 from collector.receive.status import WIRE, error_body, status, wire
 
-INSIDE_ONLY = {Reason.POISON, Reason.CORRUPT, Reason.DEAD_LETTER_FULL, Reason.SIGNAL, Reason.INTERNAL}
+INSIDE_ONLY = {Reason.POISON, Reason.CORRUPT, Reason.FATAL, Reason.DEAD_LETTER_FULL, Reason.SIGNAL, Reason.INTERNAL}
 WORTH_A_RETRY = {Reason.BUSY, Reason.SPOOL_FULL, Reason.DISK, Reason.STOPPING, Reason.STORE}
 
 # OTLP specification, "Failures": what clients send again. 429 counts as retryable but several SDKs drop data on it.

@@ -4,22 +4,23 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from collector.model.envelope import Signal
 from collector.telemetry import Metrics, Sample, catalogue, expose
 from collector.telemetry.definition import Kind
 
 
 def test_without_workers_it_is_the_registry_as_it_stands() -> None:
     metrics = Metrics(CollectorRegistry())
-    metrics.accepted_spans.labels("grpc").inc(3)
+    metrics.accepted[Signal.TRACES].labels("grpc").inc(3)
     assert expose(metrics.registry, {}) == generate_latest(metrics.registry)
 
 
 def test_samples_of_workers_stand_beside_ours_in_one_family() -> None:
     ours, theirs = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
     ours.repaired_strings.inc(1)
-    ours.stored_spans.inc(7)
+    ours.stored[Signal.TRACES].inc(7)
     theirs.repaired_strings.inc(2)
-    theirs.accepted_spans.labels("grpc").inc(3)
+    theirs.accepted[Signal.TRACES].labels("grpc").inc(3)
     text = generate_latest(theirs.registry).decode()
     merged = expose(ours.registry, {"0": text, "1": text, "2": ""}).decode()
     families = list(text_string_to_metric_families(merged))

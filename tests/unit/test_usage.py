@@ -63,6 +63,7 @@ def test_cache_writes_are_at_least_their_parts() -> None:
 
 def test_a_missing_input_is_the_rest_of_the_total() -> None:
     assert settled({"total": "67"}).input_tokens == 67
+    assert flags(settled({"total": "67"})) == {"total_undivided"}
     assert settled({"total": "67", "output": "7"}).input_tokens == 60
     assert flags(settled({"output": "7"})) == {"input_missing"}
     assert settled({"input": "60", "total": "67"}).output_tokens == 7

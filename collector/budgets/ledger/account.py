@@ -82,12 +82,15 @@ class Account(ABC):
         """The sums of a slot, for the caller to keep."""
 
     @abstractmethod
-    def spend(self, scope: Scope, period: Period) -> Amount:
-        """What a scope, with all it shares a sum with, has spent in a calendar period or in a current window."""
+    def spend(self, scope: Scope, period: Period, *, ahead: bool = False) -> Amount:
+        """What a scope, with all it shares a sum with, has spent in a calendar period or in a current window.
+
+        With `ahead`, also what is dated after it.
+        """
 
     @abstractmethod
-    def scopes(self, period: Period) -> Cells:
-        """What each scope has spent in a calendar period or in a current window."""
+    def scopes(self, period: Period, *, ahead: bool = False) -> Cells:
+        """What each scope has spent in a calendar period or in a current window; `ahead` as for `spend`."""
 
     @abstractmethod
     def slots_in(self, period: Period) -> Iterable[int]:

@@ -50,11 +50,24 @@ class CalendarAccount(Account):
     def copy(self, start: int) -> Cells:
         return self._read(start, copied)
 
-    def spend(self, scope: Scope, period: Period) -> Amount:
-        return self._read(period.start, lambda cells: spend_of(cells, scope, self.others))
+    def spend(self, scope: Scope, period: Period, *, ahead: bool = False) -> Amount:
+        amount = self._spend_at(period.start, scope)
+        for start in self._after(period) if ahead else ():
+            amount = amount.plus(self._spend_at(start, scope))
+        return amount
 
-    def scopes(self, period: Period) -> Cells:
-        return self._read(period.start, copied)
+    def _spend_at(self, start: int, scope: Scope) -> Amount:
+        return self._read(start, lambda cells: spend_of(cells, scope, self.others))
+
+    def _after(self, period: Period) -> list[int]:
+        return [start for start in self.starts() if start >= period.end]
+
+    def scopes(self, period: Period, *, ahead: bool = False) -> Cells:
+        spent = self.copy(period.start)
+        for start in self._after(period) if ahead else ():
+            for scope, amount in self.copy(start).items():
+                spent[scope] = spent.get(scope, NOTHING).plus(amount)
+        return spent
 
     def slots_in(self, period: Period) -> Iterable[int]:
         return sorted(start for start in self.starts() if start in period)

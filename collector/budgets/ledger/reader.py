@@ -25,23 +25,24 @@ class LedgerReader:
         """How many sums are kept."""
         return sum(account.size for account in list(self._accounts.values()))
 
-    def spend_in(self, rule: Rule, scope: Scope, period: Period) -> Amount:
+    def spend_in(self, rule: Rule, scope: Scope, period: Period, *, ahead: bool = False) -> Amount:
         """What was spent in a period, or in a window that ends now. Nothing where it is not kept.
 
         Of a scope that shares a sum with others it is what all of these have spent: never less than it spent itself.
+        With `ahead`, what is dated after the period counts in it too.
         """
         account = self._accounts.get(rule.name)
-        return NOTHING if account is None else account.spend(scope, period)
+        return NOTHING if account is None else account.spend(scope, period, ahead=ahead)
 
     def counted_as(self, rule: Rule, scope: Scope, period: Period) -> Scope:
         """The scope whose sum a scope's spend is in: itself, or the one that stands for those without room."""
         account = self._accounts.get(rule.name)
         return scope if account is None else account.counted_as(scope, period)
 
-    def scopes(self, rule: Rule, period: Period) -> dict[Scope, Amount]:
-        """Every scope that spent something in a period, or in a window that ends now."""
+    def scopes(self, rule: Rule, period: Period, *, ahead: bool = False) -> dict[Scope, Amount]:
+        """Every scope that spent something in a period, or in a window that ends now; `ahead` as for `spend_in`."""
         account = self._accounts.get(rule.name)
-        return {} if account is None else account.scopes(period)
+        return {} if account is None else account.scopes(period, ahead=ahead)
 
     def by_slot(self, rule: Rule, scopes: Collection[Scope], period: Period) -> dict[Scope, list[tuple[int, Amount]]]:
         """What each of these scopes has spent in each slot of a stretch of time, without slots of nothing."""

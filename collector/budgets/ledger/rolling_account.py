@@ -45,19 +45,20 @@ class RollingAccount(Account):
     def copy(self, start: int) -> Cells:
         return copied(self.at(start) or {})
 
-    def spend(self, scope: Scope, period: Period) -> Amount:
-        amount = self._sums.unlocked(scope, period)
+    def spend(self, scope: Scope, period: Period, *, ahead: bool = False) -> Amount:
+        amount = self._sums.unlocked(scope, period, ahead=ahead)
         if amount is None:
             with self.lock:
-                amount = self._sums.in_window(scope, period)
+                amount = self._sums.in_window(scope, period, ahead=ahead)
         return amount
 
-    def scopes(self, period: Period) -> Cells:
+    def scopes(self, period: Period, *, ahead: bool = False) -> Cells:
         spent: Cells = {}
         for part in slices(list(self._sums.totals), _SUMS):
             with self.lock:
-                spent.update(zip(part, self._sums.apart(part, period), strict=True))
-        for start in [start for start in list(self._sums.past) if start in period]:
+                spent.update(zip(part, self._sums.apart(part, period, ahead=ahead), strict=True))
+        past = [start for start in list(self._sums.past) if start >= period.start and (ahead or start < period.end)]
+        for start in past:
             with self.lock:  # for a step at a time, so that others may read between
                 for scope, amount in self._sums.past.get(start, {}).items():
                     spent[scope] = spent.get(scope, NOTHING).plus(amount)

@@ -59,30 +59,35 @@ class RollingSums:
             return span
         return sorted(start for start in self.starts() if start in period)
 
-    def unlocked(self, scope: Scope, window: Period) -> Amount | None:
+    def unlocked(self, scope: Scope, window: Period, *, ahead: bool = False) -> Amount | None:
         """`in_window` for who does not hold the lock; None while sums are moved or shared, which is seldom."""
-        if (self.begin, self.end) == (window.start, window.end) and not self.ahead and not self.sharing:
+        if (self.begin, self.end) == (window.start, window.end) and (ahead or not self.ahead) and not self.sharing:
             return self.totals.get(scope, NOTHING)
         return None
 
-    def in_window(self, scope: Scope, window: Period) -> Amount:
-        """What a scope has spent in a window, with all it shares a sum with."""
+    def in_window(self, scope: Scope, window: Period, *, ahead: bool = False) -> Amount:
+        """What a scope has spent in a window, with all it shares a sum with; with `ahead`, also after it."""
         if window.end < self.end or window.start < self.begin:
             amount = NOTHING
-            for start in self.steps_in(window):
+            for start in self._from(window) if ahead else self.steps_in(window):
                 amount = amount.plus(spend_of(self.at(start), scope, self.others))
             return amount
-        (amount,) = self.apart((scope,), window)
+        (amount,) = self.apart((scope,), window, ahead=ahead)
         for start in self.sharing:
-            if start in window and scope not in self.steps[start]:
+            if start >= window.start and (ahead or start < window.end) and scope not in self.steps[start]:
                 amount = amount.plus(self.steps[start].get(self.others, NOTHING))
         return amount
 
-    def apart(self, scopes: Iterable[Scope], window: Period) -> list[Amount]:
+    def _from(self, window: Period) -> list[int]:
+        return [start for start in self.starts() if start >= window.start]
+
+    def apart(self, scopes: Iterable[Scope], window: Period, *, ahead: bool = False) -> list[Amount]:
         """What is counted for each scope alone in the window that is kept, or in one that it is moved on to."""
-        adding = [self.totals, *(self.ahead[start] for start in self._entering(window))]
         # Steps that were not moved out yet are still in the totals.
-        taking = [self.future, *(self.steps[start] for start in self.steps_between(self.begin, window.start))]
+        adding, taking = [self.totals], [self.steps[start] for start in self.steps_between(self.begin, window.start)]
+        if not ahead:
+            adding += (self.ahead[start] for start in self._entering(window))
+            taking.append(self.future)
         amounts = []
         for scope in scopes:
             amount = NOTHING

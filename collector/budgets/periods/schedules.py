@@ -9,8 +9,9 @@ from collector.budgets.periods.local_periods import LocalPeriods
 
 _SECOND = 1_000_000_000
 _DAY_NS = 86_400 * _SECOND
-# Periods that ended no longer ago than this, or begin within a day, are counted; broken clocks name others.
+# Periods that ended no longer ago than this, or begin so soon, are counted; broken clocks name others.
 HORIZON_NS = 35 * _DAY_NS
+AHEAD_NS = 7 * _DAY_NS
 # Most spans of a batch are of the current period, late ones of a few before it.
 _REMEMBERED = 8
 # A window moves on in so many steps at most.
@@ -70,6 +71,10 @@ class Schedule(ABC):
     @abstractmethod
     def tracked(self, now: int) -> Sequence[int]:
         """The starts of the slots to know at any time: the current period and the one before, or a window's steps."""
+
+    @abstractmethod
+    def following(self, now: int) -> Sequence[int]:
+        """The starts of the periods after the current one that calls may be counted in, which `tracked` is without."""
 
     @abstractmethod
     def recent(self, now: int, since: int | None) -> Sequence[int]:
@@ -140,11 +145,15 @@ class Calendar(LocalPeriods, Schedule):
 
     def countable(self, ns: int, now: int) -> int | None:
         period = self.at(ns)
-        return period.start if now - HORIZON_NS <= period.end and period.start <= now + _DAY_NS else None
+        return period.start if now - HORIZON_NS <= period.end and period.start <= now + AHEAD_NS else None
 
     def tracked(self, now: int) -> Sequence[int]:
         current = self.at(now)
         return [self.before(current).start, current.start]
+
+    def following(self, now: int) -> Sequence[int]:
+        first = self.at(now).end
+        return self.starts_between(first, self.at(now + AHEAD_NS).start) if first <= now + AHEAD_NS else ()
 
     def recent(self, now: int, since: int | None) -> Sequence[int]:
         starts = self.tracked(now)
@@ -212,11 +221,14 @@ class Rolling(Schedule):
 
     def countable(self, ns: int, now: int) -> int | None:
         start = self.bucket(ns)
-        return start if self.kept(now).start <= start <= now + _DAY_NS else None
+        return start if self.kept(now).start <= start <= now + AHEAD_NS else None
 
     def tracked(self, now: int) -> Sequence[int]:
         kept = self.kept(now)
-        return range(kept.start, kept.end + _DAY_NS, self.step_ns)
+        return range(kept.start, kept.end + AHEAD_NS, self.step_ns)
+
+    def following(self, now: int) -> Sequence[int]:  # noqa: ARG002 # all steps are tracked
+        return ()
 
     def recent(self, now: int, since: int | None) -> Sequence[int]:
         starts = self.tracked(now)

@@ -3,7 +3,7 @@
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libcpp.memory cimport unique_ptr
 from libcpp.string cimport string
 from libcpp.string_view cimport string_view
@@ -42,19 +42,24 @@ cdef extern from "revisions.hpp" namespace "spanmeter::billed" nogil:
 
 
 cdef extern from "recent_traces.hpp" namespace "spanmeter::billed" nogil:
+    cdef cppclass Moved:
+        size_t row
+        int64_t start
+
     cdef cppclass Native "spanmeter::billed::RecentTraces":
         Native(size_t, size_t) except +
         void remember(string_view, string_view) except +
         vector[uint32_t] forgotten(const SeenBatch&) except +
         void load(const SeenBatch&) except +
-        void absorb(const SeenBatch&, uint8_t*) except +
+        void absorb(const SeenBatch&, uint8_t*, uint8_t*) except +
         const vector[Revision]& revisions()
-        void confirm(const SeenBatch&, const uint8_t*, bint) except +
+        const vector[Moved]& moved()
+        void confirm(const SeenBatch&, const uint8_t*, const uint8_t*, bint) except +
         void revised(string_view, string_view, string_view, bint) except +
         void forget() except +
 
 
-_ARROW_FORMATS = {"u": pa.string(), "l": pa.int64(), "b": pa.bool_(), "c": pa.int8()}
+_ARROW_FORMATS = {"u": pa.string(), "l": pa.int64(), "i": pa.int32(), "b": pa.bool_(), "c": pa.int8()}
 
 
 def native_columns():
@@ -136,13 +141,23 @@ cdef class RecentTraces:
         cdef const SeenBatch* rows = self._rows(spans)
         cdef Native* native = self._native.get()
         cdef Py_ssize_t count = spans.num_rows
-        billed = np.zeros(count + 1, np.uint8)  # one more, so that a batch without rows has an address
-        cdef uint8_t[::1] decisions = billed
+        masks = np.zeros((2, count + 1), np.uint8)  # one more, so that a batch without rows has an address
+        cdef uint8_t[:, ::1] decisions = masks
         self._absorbed = False
         with nogil:
-            native.absorb(rows[0], &decisions[0])
+            native.absorb(rows[0], &decisions[0, 0], &decisions[1, 0])
         self._absorbed = True
-        return Billed(billed[:count].view(np.bool_), self._revisions())
+        billed, superseded = masks[:, :count].view(np.bool_)
+        return Billed(billed, self._revisions(), superseded, self._moved())
+
+    cdef dict _moved(self):
+        cdef size_t number
+        cdef const Moved* moved
+        cdef dict starts = {}
+        for number in range(self._native.get().moved().size()):
+            moved = &self._native.get().moved()[number]
+            starts[moved.row] = moved.start
+        return starts
 
     cdef dict _revisions(self):
         cdef dict revise = {}
@@ -157,12 +172,12 @@ cdef class RecentTraces:
     def confirm(self, spans, decided):
         cdef const SeenBatch* rows = self._rows(spans)
         cdef Py_ssize_t count = spans.num_rows
-        decisions = np.zeros(count + 1, np.uint8)
-        decisions[:count] = decided.billed
-        cdef const uint8_t[::1] billed = decisions
+        masks = np.zeros((2, count + 1), np.uint8)
+        masks[:, :count] = decided.billed, decided.superseded
+        cdef const uint8_t[:, ::1] decisions = masks
         cdef Native* native = self._native.get()
         with nogil:
-            native.confirm(rows[0], &billed[0], self._absorbed)
+            native.confirm(rows[0], &decisions[0, 0], &decisions[1, 0], self._absorbed)
         for ((project, trace_id), span_id), is_billed in decided.revise.items():
             native.revised(_view(project), _view(trace_id), _view(span_id), is_billed)
         with nogil:

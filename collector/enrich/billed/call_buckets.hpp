@@ -27,14 +27,10 @@ class CallBuckets {
         are_touched_ = false;
     }
 
-    // What the rules of its trace make of a report.
-    void set_billable(uint32_t number, bool billable) {
-        Report& report = records_.report(number);
-        if (report.billable != billable) {
-            report.billable = billable;
-            revisions_.note(number);
-        }
-        const bool belongs = billable && report.is_call && report.has_totals();
+    // A report is in if it is a billable call that is nobody's double by its response id.
+    void settle(uint32_t number) {
+        const Report& report = records_.report(number);
+        const bool belongs = report.belongs_in_bucket();
         if (belongs && !report.in_bucket) enter(number);
         if (!belongs && report.in_bucket) leave(number);
     }
@@ -71,6 +67,13 @@ class CallBuckets {
         for (uint32_t number : listed_) {
             if (records_.bucket(number).listed) decide(records_.bucket(number));
         }
+    }
+
+    // The batch at hand concerns a bucket.
+    void touch(uint32_t number) {
+        Bucket& bucket = records_.bucket(number);
+        bucket.touched = records_.turn();
+        if (bucket.stale) list(bucket, number);
     }
 
    private:
@@ -126,11 +129,6 @@ class CallBuckets {
         pairs_.follow(*bucket.index);
     }
 
-    void touch(uint32_t number) {
-        Bucket& bucket = records_.bucket(number);
-        bucket.touched = records_.turn();
-        if (bucket.stale) list(bucket, number);
-    }
     void list(Bucket& bucket, uint32_t number) {
         if (bucket.listed) return;
         bucket.listed = true;

@@ -51,7 +51,10 @@ class CallPairs {
         const size_t stop = std::min(entries.size(), first + max_entries);
         if (first == entries.size()) return changes.size();
         const size_t earlier = fill_window(entries, first, stop);
-        pairing_.begin();
+        pairing_.begin(/*lost=*/true);
+        const auto is_lost = [this](uint32_t earlier, uint32_t later) {
+            return pairing_.intervals[earlier].root || pairing_.intervals[later].root;
+        };
         decisions_.clear();
         int64_t concerned = std::numeric_limits<int64_t>::min();
         size_t at = first;
@@ -62,7 +65,7 @@ class CallPairs {
             }
             if (concerned < entries[at].position.start) break;
             if (entries[at].report == NONE) continue;
-            uint32_t outer = records_.report(entries[at].report).root ? pairing_.outer_of(local) : NONE;
+            uint32_t outer = pairing_.outer_of(local, is_lost);
             outer = outer == NONE ? NONE : window_[outer];
             const uint32_t known = outer_of(entries[at].report);
             if (outer != known) {
@@ -88,13 +91,12 @@ class CallPairs {
         }
     }
 
-    // The report that tells more parts apart stands; among equals the one within a run.
+    // Among equals the one that encloses the other stands.
     void pair(uint32_t outer, uint32_t inner) {
         Report &first = records_.report(outer), &second = records_.report(inner);
         first.partner = inner, second.partner = outer;
-        const bool better = second.detail != first.detail ? second.detail > first.detail : !second.root && first.root;
-        (better ? first : second).is_double = true;
-        revisions_.unpin(outer), revisions_.unpin(inner);
+        (stands_across(second, first) ? first : second).is_double = true;
+        revisions_.unpin_pair(outer);
         revisions_.note(outer), revisions_.note(inner);
     }
 

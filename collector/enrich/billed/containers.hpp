@@ -12,52 +12,63 @@ namespace spanmeter::billed {
 
 constexpr uint32_t NONE = 0xffffffffu;
 
-// Numbers of records by hash, with linear probing. Whoever asks compares the records, and says how to hash one again.
+// Numbers of records by hash, with linear probing. Whoever asks compares the records. A slot keeps half of the hash, so
+// that records that are not asked for are seldom read: each would be a cache miss.
 class Table {
    public:
     template <class Equal>
     uint32_t find(uint64_t hash, Equal equal) const {
         if (slots_.empty()) return NONE;
-        for (size_t at = hash & mask();; at = (at + 1) & mask()) {
-            if (slots_[at] == NONE || equal(slots_[at])) return slots_[at];
+        for (size_t at = home(uint32_t(hash));; at = next(at)) {
+            const Slot& slot = slots_[at];
+            if (slot.record == NONE || (slot.hash == uint32_t(hash) && equal(slot.record))) return slot.record;
         }
+    }
+
+    // Have the slot of a hash in the cache soon.
+    void prefetch(uint64_t hash) const {
+        if (!slots_.empty()) __builtin_prefetch(&slots_[home(uint32_t(hash))]);
     }
 
     template <class Hash>
     void add(uint32_t record, Hash hash) {
-        if ((count_ + 1) * 10 > slots_.size() * 6) grow(hash);
-        place(record, hash(record));
+        if ((count_ + 1) * 10 > slots_.size() * 6) grow();
+        place({record, uint32_t(hash(record))});
         ++count_;
     }
 
     template <class Hash>
     void remove(uint32_t record, Hash hash) {
-        size_t hole = hash(record) & mask();
-        while (slots_[hole] != record) hole = (hole + 1) & mask();
-        for (size_t at = (hole + 1) & mask(); slots_[at] != NONE; at = (at + 1) & mask()) {
-            size_t home = hash(slots_[at]) & mask();
-            if (((at - home) & mask()) >= ((at - hole) & mask())) slots_[hole] = slots_[at], hole = at;
+        size_t hole = home(uint32_t(hash(record)));
+        while (slots_[hole].record != record) hole = next(hole);
+        for (size_t at = next(hole); slots_[at].record != NONE; at = next(at)) {
+            const size_t wanted = home(slots_[at].hash);
+            if (((at - wanted) & mask()) >= ((at - hole) & mask())) slots_[hole] = slots_[at], hole = at;
         }
-        slots_[hole] = NONE;
+        slots_[hole] = Slot();
         --count_;
     }
 
    private:
+    struct Slot {
+        uint32_t record = NONE, hash = 0;
+    };
     size_t mask() const { return slots_.size() - 1; }
-    void place(uint32_t record, uint64_t hash) {
-        size_t at = hash & mask();
-        while (slots_[at] != NONE) at = (at + 1) & mask();
-        slots_[at] = record;
+    size_t home(uint32_t hash) const { return hash & mask(); }
+    size_t next(size_t at) const { return (at + 1) & mask(); }
+    void place(Slot slot) {
+        size_t at = home(slot.hash);
+        while (slots_[at].record != NONE) at = next(at);
+        slots_[at] = slot;
     }
-    template <class Hash>
-    void grow(Hash hash) {
-        std::vector<uint32_t> old(slots_.empty() ? 64 : slots_.size() * 2, NONE);
+    void grow() {
+        std::vector<Slot> old(slots_.empty() ? 64 : slots_.size() * 2);
         old.swap(slots_);
-        for (uint32_t record : old) {
-            if (record != NONE) place(record, hash(record));
+        for (const Slot& slot : old) {
+            if (slot.record != NONE) place(slot);
         }
     }
-    std::vector<uint32_t> slots_;
+    std::vector<Slot> slots_;
     size_t count_ = 0;
 };
 

@@ -1,10 +1,12 @@
 // Rows of a batch into records.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "call_answers.hpp"
 #include "call_buckets.hpp"
 #include "record_store.hpp"
 #include "revisions.hpp"
@@ -15,11 +17,18 @@ namespace spanmeter::billed {
 
 class Intake {
    public:
-    Intake(const Secret& secret, RecordStore& records, SeenTraces& seen, Revisions& revisions, CallBuckets& buckets)
-        : secret_(secret), records_(records), seen_(seen), revisions_(revisions), buckets_(buckets) {}
+    Intake(const Secret& secret, RecordStore& records, SeenTraces& seen, Revisions& revisions, CallAnswers& answers,
+           CallBuckets& buckets)
+        : secret_(secret),
+          records_(records),
+          seen_(seen),
+          revisions_(revisions),
+          answers_(answers),
+          buckets_(buckets) {}
 
     void take(const SeenBatch& rows) {
         records_.begin_turn();
+        answers_.begin_turn();
         buckets_.begin_turn();
         row_spans_.assign(rows.count, NONE);
         uint32_t trace = NONE;
@@ -71,12 +80,20 @@ class Intake {
         uint64_t parent = 0;
         const bool has_parent = read_span_id(rows.parent.text(row), parent);
         Span& span = records_.span(number);
+        const int64_t version = rows.version.number<int64_t>(row);
+        if (is_new) span.hour = hour_of(rows.start.number<int64_t>(row));
+        if (version < span.version) return number;
+        span.version = version, span.row = uint32_t(row);
         if (is_new || span.has_parent != has_parent || span.parent_id != parent) {
             span.has_parent = has_parent, span.parent_id = parent, span.parent = NONE;
             records_.trace(trace).changed = true;
         }
-        if (rows.reports.flag(row)) take_report(rows, row, number);
-        if (rows.billed.known(row)) revisions_.store(number, rows.billed.flag(row));
+        if (rows.reports.flag(row)) {
+            take_report(rows, row, number);
+            if (rows.billed.known(row)) revisions_.store(number, rows.billed.flag(row));
+        } else if (span.report != NONE) {
+            drop_report(number);
+        }
         return number;
     }
 
@@ -90,6 +107,7 @@ class Intake {
         if (number != NONE) {
             const Report& known = records_.report(number);
             if (known.same_values(sent) && known.bucket == bucket && known.scope == scope) return;
+            answers_.withdraw(number);
             buckets_.withdraw(number);
         } else {
             number = records_.add_report(span);
@@ -98,9 +116,19 @@ class Intake {
         report.start = sent.start, report.end = sent.end, report.detail = sent.detail;
         report.input = sent.input, report.output = sent.output;
         report.is_call = sent.is_call, report.root = sent.root;
-        report.has_id = sent.has_id, report.response = sent.response;
+        report.has_id = sent.has_id, report.proves = sent.proves, report.response = sent.response;
+        report.models = sent.models, report.provider = sent.provider;
         records_.move_report(number, scope, bucket);
         trace.changed = true;
+    }
+
+    void drop_report(uint32_t number) {
+        Span& span = records_.span(number);
+        answers_.withdraw(span.report);
+        buckets_.withdraw(span.report);
+        records_.remove_report(span.report);
+        span.report = NONE, span.is_stored = false;
+        records_.trace(span.trace).changed = true;
     }
 
     Report read_report(const SeenBatch& rows, size_t row) const {
@@ -112,13 +140,25 @@ class Intake {
         const std::string_view response = rows.response.text(row);
         sent.has_id = !response.empty();
         if (sent.has_id) sent.response = secret_.digest(response);
+        sent.proves = proves(response);
+        sent.models = {rows.request_model.number<int64_t>(row), rows.response_model.number<int64_t>(row)};
+        sent.provider = rows.provider.number<int32_t>(row);
         return sent;
+    }
+
+    // `Report.proving_id` of rules.py; of UTF-8 the characters count.
+    static bool proves(std::string_view id) {
+        const auto begins = [](char byte) { return (byte & 0xc0) != 0x80; };
+        const auto is_digit = [](char byte) { return byte >= '0' && byte <= '9'; };
+        return id.size() >= 16 && std::any_of(id.begin(), id.end(), is_digit) &&
+               std::count_if(id.begin(), id.end(), begins) >= 16;
     }
 
     const Secret& secret_;
     RecordStore& records_;
     SeenTraces& seen_;
     Revisions& revisions_;
+    CallAnswers& answers_;
     CallBuckets& buckets_;
     std::vector<uint32_t> row_spans_;
 };

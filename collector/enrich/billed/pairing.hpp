@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "containers.hpp"
+#include "evidence.hpp"
 #include "secret.hpp"
 
 namespace spanmeter::billed {
@@ -15,8 +16,10 @@ namespace spanmeter::billed {
 struct Interval {
     int64_t start, end;
     Wide response;
+    Models models;
     uint32_t scope;
-    bool has_id;
+    int32_t provider;
+    bool has_id, root;
 };
 
 // For every node of a tree over intervals in order: the latest end below it, and the latest of any other scope.
@@ -65,13 +68,15 @@ class LatestEnds {
     std::vector<Node> nodes_;
 };
 
-// Takes intervals in the order of (start, latest end first, span id), and pairs each once, as the inner or the outer.
+// Takes intervals in the order of (start, latest end first, span id), and pairs each once, as the earlier or the later.
 class Pairing {
    public:
     std::vector<Interval> intervals;
 
-    // To be called once `intervals` are complete.
-    void begin() {
+    // To be called once `intervals` are complete. `lost`: the later of a pair has to be a root, unless both start
+    // together.
+    void begin(bool lost) {
+        lost_ = lost;
         open_.assign(intervals.size(), 1);
         if (intervals.size() <= FEW) return;
         place_.resize(intervals.size());
@@ -80,33 +85,63 @@ class Pairing {
         by_response();
     }
 
-    // The interval that `inner` is a double of, which then is nobody else's; NONE where there is none.
-    uint32_t outer_of(uint32_t inner) {
-        const Interval& call = intervals[inner];
-        int64_t end = std::max(call.start, call.end);
-        if (end == std::numeric_limits<int64_t>::min()) return NONE;
-        uint32_t found = intervals.size() <= FEW ? scan(inner, end) : search(inner, end);
-        if (found != NONE) close(found), close(inner);
-        return found;
+    // The latest interval before `later` that may be one call with it and that `accepts(earlier, later)`; NONE where
+    // there is none. Both then are nobody else's.
+    template <class Accepts>
+    uint32_t outer_of(uint32_t later, Accepts accepts) {
+        const Interval& call = intervals[later];
+        uint32_t found = later;
+        for (int refused = 0; refused < MAX_REFUSED; ++refused) {
+            found = intervals.size() <= FEW ? scan(later, found) : search(later, found);
+            if (found == NONE) return NONE;
+            const Interval& earlier = intervals[found];
+            if (providers_differ(earlier.provider, call.provider) || earlier.models.differ(call.models)) continue;
+            if (!accepts(found, later)) continue;
+            close(found), close(later);
+            return found;
+        }
+        return NONE;
     }
 
    private:
     static constexpr size_t FEW = 24;
+    // A search through all would be quadratic.
+    static constexpr int MAX_REFUSED = 64;
 
-    uint32_t scan(uint32_t inner, int64_t end) const {
-        const Interval& call = intervals[inner];
-        for (uint32_t at = inner; at-- > 0;) {
+    // Whether the later of two has to start with the other one.
+    bool only_together(const Interval& call) const { return lost_ && !call.root; }
+
+    // The last before `limit` that encloses a call in time, is of another scope, and names no other response.
+    uint32_t scan(uint32_t later, uint32_t limit) const {
+        const Interval& call = intervals[later];
+        const int64_t start = earliest_start(call.start, call.end), end = earliest_end(call.start, call.end);
+        for (uint32_t at = limit; at-- > 0;) {
             const Interval& earlier = intervals[at];
-            bool distinct = earlier.has_id && call.has_id && earlier.response != call.response;
-            if (open_[at] && earlier.end >= end && earlier.scope != call.scope && !distinct) return at;
+            if (!open_[at] || earlier.scope == call.scope || earlier.end < call.start) continue;
+            if (earlier.has_id && call.has_id && earlier.response != call.response) continue;
+            if (earlier.start >= start || (earlier.end >= end && !only_together(call))) return at;
         }
         return NONE;
     }
-    uint32_t search(uint32_t inner, int64_t end) const {
-        const Interval& call = intervals[inner];
-        if (!call.has_id) return all_.last(0, inner, end, call.scope);
-        uint32_t without = alike_.last(0, unnamed_[inner], end, call.scope);
-        uint32_t same = alike_.last(group_[inner], place_[inner], end, call.scope);
+    uint32_t search(uint32_t later, uint32_t limit) const {
+        const Interval& call = intervals[later];
+        const int64_t start = earliest_start(call.start, call.end);
+        const auto starts_before = [](const Interval& interval, int64_t time) { return interval.start < time; };
+        const auto first = std::lower_bound(intervals.begin(), intervals.begin() + limit, start, starts_before);
+        const uint32_t together = uint32_t(first - intervals.begin());
+        const uint32_t found = last(later, together, limit, call.start);
+        if (found != NONE || only_together(call)) return found;
+        return last(later, 0, together, earliest_end(call.start, call.end));
+    }
+    // The last in [from, to) that ends at `end` or later, is of another scope than a call, and names no other response.
+    uint32_t last(uint32_t later, uint32_t from, uint32_t to, int64_t end) const {
+        const Interval& call = intervals[later];
+        end = std::max(end, std::numeric_limits<int64_t>::min() + 1);
+        if (!call.has_id) return all_.last(from, to, end, call.scope);
+        const uint32_t without = alike_.last(unnamed_[from], unnamed_[to], end, call.scope);
+        const auto begin = order_.begin() + group_[later], stop = order_.begin() + place_[later];
+        const uint32_t same = alike_.last(std::lower_bound(begin, stop, from) - order_.begin(),
+                                          std::lower_bound(begin, stop, to) - order_.begin(), end, call.scope);
         if (without == NONE || same == NONE)
             return without != NONE ? order_[without] : same != NONE ? order_[same] : NONE;
         return std::max(order_[without], order_[same]);
@@ -127,23 +162,21 @@ class Pairing {
             if (first.has_id && first.response != second.response) return first.response < second.response;
             return a < b;
         });
-        group_.resize(count), unnamed_.resize(count);
+        group_.resize(count), unnamed_.assign(count + 1, 0);
         for (uint32_t i = 0, begin = 0; i < count; ++i) {
             const Interval &here = intervals[order_[i]], &first = intervals[order_[begin]];
             if (here.has_id != first.has_id || (here.has_id && here.response != first.response)) begin = i;
             place_[order_[i]] = i;
             group_[order_[i]] = begin;
         }
-        for (uint32_t i = 0, unnamed = 0; i < count; ++i) {
-            unnamed_[i] = unnamed;
-            unnamed += !intervals[i].has_id;
-        }
+        for (uint32_t i = 0; i < count; ++i) unnamed_[i + 1] = unnamed_[i] + !intervals[i].has_id;
         alike_.build(intervals, order_);
     }
 
     std::vector<uint8_t> open_;
     std::vector<uint32_t> order_, place_, group_, unnamed_;
     LatestEnds all_, alike_;
+    bool lost_ = false;
 };
 
 }  // namespace spanmeter::billed

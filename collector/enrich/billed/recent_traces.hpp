@@ -2,6 +2,7 @@
 // rules.py, the contract in traces.py.
 //
 //   Intake -- RecordStore -- TraceRules: which reports of a trace stand
+//                         -- CallAnswers: which of those are doubles by their response ids
 //                         -- CallBuckets, CallPairs: which of those are doubles of calls of other traces
 //                         -- Revisions: which stored rows are wrong
 //                         -- Eviction
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "call_answers.hpp"
 #include "call_buckets.hpp"
 #include "eviction.hpp"
 #include "intake.hpp"
@@ -25,6 +27,12 @@
 
 namespace spanmeter::billed {
 
+// A row whose span has its first row in another hour, and the nearest start in that hour.
+struct Moved {
+    size_t row;
+    int64_t start;
+};
+
 class RecentTraces {
    public:
     RecentTraces(size_t max_spans, size_t max_known)
@@ -32,9 +40,10 @@ class RecentTraces {
           seen_(secret_, max_known),
           revisions_(records_),
           buckets_(records_, revisions_),
+          answers_(records_, revisions_, buckets_),
           rules_(records_),
-          intake_(secret_, records_, seen_, revisions_, buckets_),
-          eviction_(records_, buckets_, max_spans) {}
+          intake_(secret_, records_, seen_, revisions_, answers_, buckets_),
+          eviction_(records_, answers_, buckets_, max_spans) {}
     RecentTraces(const RecentTraces&) = delete;
     RecentTraces& operator=(const RecentTraces&) = delete;
 
@@ -65,25 +74,31 @@ class RecentTraces {
             const uint32_t report = report_of(row);
             if (report != NONE && records_.report(report).billed()) revisions_.pin(report);
         }
+        decide();
     }
 
-    void absorb(const SeenBatch& rows, uint8_t* billed) {
+    void absorb(const SeenBatch& rows, uint8_t* billed, uint8_t* superseded) {
         intake_.take(rows);
         decide();
+        moved_.clear();
         for (size_t row = 0; row < rows.count; ++row) {
             const uint32_t report = report_of(row);
             billed[row] = report != NONE && records_.report(report).billed();
+            superseded[row] = !place(rows, row);
         }
-        find_revisions();
+        revisions_.find();
     }
     const std::vector<Revision>& revisions() const { return revisions_.found(); }
+    // Of the last `absorb`.
+    const std::vector<Moved>& moved() const { return moved_; }
 
     // `same`: these are the rows of the last `absorb`, and nothing was forgotten since.
-    void confirm(const SeenBatch& rows, const uint8_t* billed, bool same) {
+    void confirm(const SeenBatch& rows, const uint8_t* billed, const uint8_t* superseded, bool same) {
         if (!same) intake_.find(rows);
         for (size_t row = 0; row < rows.count; ++row) {
             const uint32_t span = intake_.row_spans()[row];
-            if (span != NONE && rows.reports.flag(row)) revisions_.store(span, billed[row]);
+            if (span == NONE || superseded[row] || !rows.reports.flag(row)) continue;
+            if (records_.span(span).report != NONE && counts(rows, row)) revisions_.store(span, billed[row]);
         }
     }
     void revised(std::string_view project, std::string_view trace, std::string_view span, bool billed) {
@@ -92,7 +107,7 @@ class RecentTraces {
         if (!read_trace_id(trace, trace_id) || !read_span_id(span, id)) return;
         uint32_t found = records_.find_trace(project, trace_id);
         found = found == NONE ? NONE : records_.find_span(found, id);
-        if (found != NONE) revisions_.store(found, billed);
+        if (found != NONE && records_.span(found).report != NONE) revisions_.store(found, billed);
     }
     void forget() { eviction_.run(); }
 
@@ -102,25 +117,61 @@ class RecentTraces {
         return span == NONE ? NONE : records_.span(span).report;
     }
 
+    // Whether no row of a greater version was seen of the span that was taken or found.
+    bool counts(const SeenBatch& rows, size_t row) const {
+        return records_.span(intake_.row_spans()[row]).version == rows.version.number<int64_t>(row);
+    }
+
+    // Where a row is to be stored, in `moved_` when that is not where it started; false when it is superseded.
+    bool place(const SeenBatch& rows, size_t row) {
+        const uint32_t number = intake_.row_spans()[row];
+        if (number == NONE) return true;
+        const Span& span = records_.span(number);
+        if (span.row != row || !counts(rows, row)) return false;
+        const int64_t start = rows.start.number<int64_t>(row);
+        const int64_t first = span.hour * HOUR_NS;
+        if (uint64_t(start) - uint64_t(first) < uint64_t(HOUR_NS)) return true;
+        moved_.push_back({row, start < first ? first : first + HOUR_NS - 1});
+        return true;
+    }
+
     void decide() {
+        decided_.clear();
         for (uint32_t number : records_.touched_traces()) {
             Trace& trace = records_.trace(number);
-            if (!trace.changed) continue;
-            trace.changed = false;
-            rules_.decide(trace, [this](uint32_t report, bool billable) { buckets_.set_billable(report, billable); });
+            if (trace.changed) {
+                trace.changed = false;
+                rules_.decide(trace, [this](uint32_t report, bool billable) { set_billable(report, billable); });
+            } else {
+                list_unchanged(trace);
+            }
         }
+        answers_.decide();
+        for (uint32_t report : decided_) buckets_.settle(report);
         if (buckets_.any_stale() || revisions_.has_pinned_pairs()) buckets_.touch_all();
         buckets_.decide();
         revisions_.unpin_pairs();
     }
 
-    // What this batch concerns: reports in its traces, or in the buckets of their reports.
-    void find_revisions() {
-        revisions_.find([this](const Report& report) {
-            if (records_.trace(records_.span(report.span).trace).touched == records_.turn()) return true;
-            buckets_.touch_all();
-            return report.in_bucket && records_.bucket(report.bucket).touched == records_.turn();
-        });
+    // What the rules of its trace make of a report.
+    void set_billable(uint32_t number, bool billable) {
+        Report& report = records_.report(number);
+        if (report.billable != billable) {
+            report.billable = billable;
+            revisions_.note(number);
+        }
+        answers_.set_billable(number);
+        if (report.belongs_in_bucket() != report.in_bucket) decided_.push_back(number);
+    }
+    // What was forgotten may have left a report alone.
+    void list_unchanged(const Trace& trace) {
+        for (uint32_t at = trace.spans; at != NONE; at = records_.span(at).next) {
+            const uint32_t number = records_.span(at).report;
+            if (number == NONE) continue;
+            const Report& report = records_.report(number);
+            answers_.list(number);
+            if (report.belongs_in_bucket() != report.in_bucket) decided_.push_back(number);
+        }
     }
 
     Secret secret_;
@@ -128,9 +179,12 @@ class RecentTraces {
     SeenTraces seen_;
     Revisions revisions_;
     CallBuckets buckets_;
+    CallAnswers answers_;
     TraceRules rules_;
     Intake intake_;
     Eviction eviction_;
+    std::vector<uint32_t> decided_;  // reports that may enter or leave their buckets
+    std::vector<Moved> moved_;
 };
 
 }  // namespace spanmeter::billed

@@ -35,6 +35,10 @@ class RecordStore {
             return hash_bucket(bucket.project, bucket.service, bucket.input, bucket.output);
         };
     }
+    // A digest with our secret.
+    auto answer_hasher() const {
+        return [this](uint32_t at) { return reports_[at].response.low; };
+    }
 
    public:
     explicit RecordStore(const Secret& secret) : secret_(secret), texts_(secret) {}
@@ -169,8 +173,54 @@ class RecordStore {
     }
     Interval interval_of(uint32_t report_number) const {
         const Report& report = reports_[report_number];
-        return {report.start, report.end, report.response, report.scope, report.has_id};
+        return {report.start, report.end,      report.response, report.models,
+                report.scope, report.provider, report.has_id,   report.root};
     }
+
+    // -- reports with one response id, of one service ----------------------------------------------------------------
+
+    // The first of the list that a report belongs to; NONE where nobody has its id.
+    uint32_t first_answer(uint32_t number) const {
+        const Report& report = reports_[number];
+        return answer_table_.find(report.response.low, [&](uint32_t at) {
+            return reports_[at].response == report.response && has_owner_of(reports_[at], report);
+        });
+    }
+    // Its bucket has to last for as long as it is in the list.
+    void add_answer(uint32_t number) {
+        const uint32_t first = first_answer(number);
+        Report& report = reports_[number];
+        report.in_answers = true;
+        if (first == NONE) return answer_table_.add(number, answer_hasher());
+        const uint32_t next = reports_[first].next_answer;
+        report.answer_before = first, report.next_answer = next;
+        reports_[first].next_answer = number;
+        if (next != NONE) reports_[next].answer_before = number;
+    }
+    void remove_answer(uint32_t number) {
+        Report& report = reports_[number];
+        if (report.answer_before == NONE) {
+            answer_table_.remove(number, answer_hasher());
+            if (report.next_answer != NONE) answer_table_.add(report.next_answer, answer_hasher());
+        } else {
+            reports_[report.answer_before].next_answer = report.next_answer;
+        }
+        if (report.next_answer != NONE) reports_[report.next_answer].answer_before = report.answer_before;
+        report.in_answers = false;
+        report.next_answer = report.answer_before = NONE;
+    }
+
+    // -- what is read soon -------------------------------------------------------------------------------------------
+
+    void prefetch_answer(const Report& report) const {
+        if (report.proves) answer_table_.prefetch(report.response.low);
+    }
+    void prefetch_report(uint32_t number) const {
+        const char* record = reinterpret_cast<const char*>(&reports_[number]);
+        __builtin_prefetch(record), __builtin_prefetch(record + 64);
+    }
+    void prefetch_slot(const Span& span) const { span_table_.prefetch(hash_span(span.trace, span.id)); }
+    void prefetch_bucket(const Report& report) const { __builtin_prefetch(&buckets_[report.bucket]); }
 
     // -- what a batch touches ----------------------------------------------------------------------------------------
 
@@ -190,6 +240,11 @@ class RecordStore {
     const std::vector<uint32_t>& touched_traces() const { return touched_; }
 
    private:
+    bool has_owner_of(const Report& first, const Report& second) const {
+        const Bucket &mine = buckets_[first.bucket], &other = buckets_[second.bucket];
+        return mine.project == other.project && mine.service == other.service;
+    }
+
     // The number of a text, mostly that of the row before.
     uint32_t number(uint32_t& last, std::string_view text) {
         if (last == NONE || texts_[last] != text) {
@@ -230,7 +285,7 @@ class RecordStore {
     Pool<Report> reports_;
     Pool<Trace> traces_;
     Pool<Bucket> buckets_;
-    Table span_table_, trace_table_, bucket_table_;
+    Table span_table_, trace_table_, bucket_table_, answer_table_;
     uint32_t oldest_ = NONE, newest_ = NONE;
     size_t span_count_ = 0, trace_count_ = 0;
     uint32_t last_project_ = NONE, last_scope_ = NONE, last_service_ = NONE;

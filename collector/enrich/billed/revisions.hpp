@@ -20,11 +20,11 @@ class Revisions {
    public:
     explicit Revisions(RecordStore& records) : records_(records) {}
 
-    // The row of a span is stored, with this `billed`.
+    // The row of a span that reports is stored, with this `billed`.
     void store(uint32_t number, bool billed) {
         Span& span = records_.span(number);
         span.is_stored = true, span.stored = billed;
-        if (span.report != NONE) note(span.report);
+        note(span.report);
     }
     // To be called for a report whose `billed` may have changed. A row can only be wrong of what was stored.
     void note(uint32_t number) {
@@ -44,15 +44,24 @@ class Revisions {
         records_.report(number).pinned = false;
         note(number);
     }
+    // A call was paired. While both are pinned, the call that both are doubles of is not in memory.
+    void unpin_pair(uint32_t number) {
+        const uint32_t partner = records_.report(number).partner;
+        if (records_.report(number).pinned && records_.report(partner).pinned) {
+            pinned_pairs_.push_back(number), pinned_pairs_.push_back(partner);
+        } else {
+            unpin(number), unpin(partner);
+        }
+    }
     bool has_pinned_pairs() const { return !pinned_pairs_.empty(); }
-    // A pinned call that has its partner in memory again is decided with it, once its bucket is touched.
+    // A pinned call of which the partner is not pinned is decided with it, once its bucket is touched.
     void unpin_pairs() {
         size_t kept = 0;
         for (uint32_t number : pinned_pairs_) {
             const Report& report = records_.report(number);
             if (!report.pinned || report.partner == NONE) continue;
-            if (records_.bucket(report.bucket).touched == records_.turn()) {
-                unpin(number), unpin(report.partner);
+            if (records_.bucket(report.bucket).touched == records_.turn() && !records_.report(report.partner).pinned) {
+                unpin(number);
             } else {
                 pinned_pairs_[kept++] = number;
             }
@@ -60,9 +69,7 @@ class Revisions {
         pinned_pairs_.resize(kept);
     }
 
-    // Of the rows that are wrong, those whose reports `concerns` the batch at hand.
-    template <class Concerns>
-    void find(Concerns concerns) {
+    void find() {
         found_.clear();
         size_t kept = 0;
         for (uint32_t number : noted_) {
@@ -74,7 +81,6 @@ class Revisions {
                 continue;
             }
             noted_[kept++] = number;
-            if (!concerns(report)) continue;
             const Trace& trace = records_.trace(span.trace);
             found_.push_back({records_.texts()[trace.project], trace.id, span.id, report.billed()});
         }

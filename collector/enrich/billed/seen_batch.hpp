@@ -55,12 +55,16 @@ enum SeenColumn {
     RESPONSE_ID,
     START,
     END,
+    VERSION,
     REPORTS,
     IS_CALL,
     ROOT,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
     DETAIL,
+    REQUEST_MODEL,
+    RESPONSE_MODEL,
+    PROVIDER,
     BILLED,
     SEEN_COLUMNS
 };
@@ -79,12 +83,16 @@ inline constexpr SeenField SEEN_FIELDS[] = {
     {RESPONSE_ID, "ResponseId", "u"},
     {START, "Start", "l"},
     {END, "End", "l"},
+    {VERSION, "Version", "l"},
     {REPORTS, "Reports", "b"},
     {IS_CALL, "IsCall", "b"},
     {ROOT, "Root", "b"},
     {INPUT_TOKENS, "InputTokens", "l"},
     {OUTPUT_TOKENS, "OutputTokens", "l"},
     {DETAIL, "Detail", "c"},
+    {REQUEST_MODEL, "RequestModel", "l"},
+    {RESPONSE_MODEL, "ResponseModel", "l"},
+    {PROVIDER, "Provider", "i"},
     {BILLED, "Billed", "b"},
 };
 constexpr bool seen_fields_are_in_order() {
@@ -107,17 +115,26 @@ struct SeenBatch {
           response(batch, RESPONSE_ID),
           start(batch, START),
           end(batch, END),
+          version(batch, VERSION),
           reports(batch, REPORTS),
           is_call(batch, IS_CALL),
           root(batch, ROOT),
           input(batch, INPUT_TOKENS),
           output(batch, OUTPUT_TOKENS),
           detail(batch, DETAIL),
+          request_model(batch, REQUEST_MODEL),
+          response_model(batch, RESPONSE_MODEL),
+          provider(batch, PROVIDER),
           billed(batch, BILLED) {}
     size_t count;
-    ArrowColumn project, trace, span, parent, service, scope, response, start, end, reports, is_call, root, input,
-        output, detail, billed;
+    ArrowColumn project, trace, span, parent, service, scope, response, start, end, version, reports, is_call, root,
+        input, output, detail, request_model, response_model, provider, billed;
 };
+
+inline constexpr int64_t HOUR_NS = 3'600'000'000'000;
+
+// Rounded down, also of a time before 1970.
+inline int32_t hour_of(int64_t start) { return int32_t(start / HOUR_NS - (start % HOUR_NS < 0)); }
 
 // Sixteen lower-case hex digits; false for anything else.
 inline bool read_hex(const char* digits, uint64_t& value) {

@@ -26,6 +26,7 @@ class TraceTree {
             report.local = uint32_t(reports_.size());
             reports_.push_back(span.report);
             found_.push_back(&report);
+            records.prefetch_answer(report);  // where it is looked up, once the trace is decided
         }
         if (!reports_.empty()) find_uppers();
     }
@@ -35,6 +36,7 @@ class TraceTree {
     // Whether any report is above another.
     bool is_deep() const { return is_deep_; }
     const Report& report(uint32_t local) const { return *found_[local]; }
+    const std::vector<const Report*>& found() const { return found_; }
     uint64_t span_id(uint32_t local) const { return records_.span(report(local).span).id; }
     // The nearest report above, or NONE; and how many are above.
     uint32_t upper(uint32_t local) const { return upper_[local]; }

@@ -1,17 +1,18 @@
 """From facts and charges by column to the enriched columns of `model.columns`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.enrich.billed.names import model_number, provider_number
 from collector.enrich.billed.schema import SEEN_SCHEMA, ends
 from collector.enrich.columns import _columns as native
 from collector.enrich.columns.charges import STATUSES, Charges, Lines
 from collector.enrich.columns.reader import CALL, KINDS, FactColumns
-from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS, PARTS, SAME_COLUMNS, array_of
+from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS, PARTS, SAME_COLUMNS, array_of, versions
 from collector.model.columns import ENRICHED_COLUMNS, MAP, MONEY, TEXT
 
 Array = np.ndarray[Any, Any]
@@ -49,17 +50,27 @@ def seen_columns(batch: pa.RecordBatch, facts: FactColumns) -> pa.RecordBatch:
         "ResponseId": _text_array(facts, "response_id"),
         "Start": starts,
         "End": ends(starts, batch.column("Duration")),
+        "Version": versions(batch, _have_usage(facts)),
         "Reports": facts.has_usage,
         "IsCall": (facts.kind == CALL) & ~facts.aggregate,
         "Root": pc.equal(batch.column("ParentSpanId"), ""),
         "InputTokens": facts.counts["input_tokens"],
         "OutputTokens": facts.counts["output_tokens"],
         "Detail": detail,
+        "RequestModel": _numbered(facts, "request_model", model_number),
+        "ResponseModel": _numbered(facts, "response_model", model_number),
+        "Provider": _numbered(facts, "provider_id", provider_number),
         "Billed": pa.nulls(batch.num_rows, pa.bool_()),
     }
     return pa.RecordBatch.from_arrays(
         [array_of(values[field.name], field) for field in SEEN_SCHEMA], schema=SEEN_SCHEMA
     )
+
+
+def _have_usage(facts: FactColumns) -> Array:
+    have = (facts.counts["input_tokens"] > 0) | (facts.counts["output_tokens"] > 0)
+    have[list(facts.details)] = True
+    return have & facts.has_usage
 
 
 def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.RecordBatch:
@@ -92,6 +103,12 @@ def enriched(batch: pa.RecordBatch, facts: FactColumns, charges: Charges) -> pa.
 
 def _text_array(facts: FactColumns, name: str) -> pa.Array:
     return facts.slices.array(facts.begin[name], facts.size[name])
+
+
+def _numbered(facts: FactColumns, name: str, number: Callable[[str], int]) -> Array:
+    """The number of each text of a fact, asked for once for each different one."""
+    different, places = native.distinct(facts.codes[name])
+    return np.array([number(facts.texts.text(code)) for code in different.tolist()], np.int64)[places]
 
 
 def _named(numbers: Array, names: Sequence[str]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""What the rows of a batch cost, by column: calls of one model, provider and tier are multiplied together.
+"""What the rows of a batch cost, by column: calls of one model, provider, tier and region are multiplied together.
 
 Gives exactly what `price` says of each row. Rows that need more than multiplication (audio, other buckets, prices with
 fractions of a picodollar, amounts beyond 64 bits, models that few rows name) go through it.
@@ -12,6 +12,8 @@ import numpy as np
 from collector.enrich.columns import _columns as native
 from collector.enrich.columns.reader import CALL, FactColumns
 from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.prices.factors import region_factors
+from collector.enrich.prices.lifetimes import CACHE_WRITE, CACHE_WRITE_1H, PICODOLLARS_PER_MICRODOLLAR
 from collector.enrich.prices.pricing import charged, price
 from collector.enrich.prices.rates import BUCKETS, Rates
 from collector.model.money import MAX_PICODOLLARS, PICODOLLARS_PER_USD, PriceStatus
@@ -96,7 +98,8 @@ class _Charging:
         if not len(rows):
             return self._charges
         provider = np.where(codes["provider_id"] > 0, codes["provider_id"], codes["provider"])
-        named = (provider, codes["response_model"], codes["request_model"], codes["service_tier"])
+        region = self._regions(codes["region"])
+        named = (provider, codes["response_model"], codes["request_model"], codes["service_tier"], region)
         firsts, places = native.distinct_rows_of(np.column_stack([column[rows] for column in named]))
         by_place = np.argsort(places, kind="stable")
         counts = np.bincount(places, minlength=len(firsts))
@@ -114,6 +117,15 @@ class _Charging:
             self._price_one(row, provider)
         return self._charges
 
+    def _regions(self, sent: Array) -> Array:
+        """Codes of what `region_factors` says of each place, so that hosts that change no price are alike."""
+        if not sent.any():
+            return sent
+        texts = self._facts.texts
+        different, places = native.distinct(sent)
+        found = [texts.code(region_factors(texts.text(code))) for code in different.tolist()]
+        return np.array(found, np.int32)[places]
+
     def _rare(self, rows: Array) -> Array:
         """Rows whose parts only `quantities` can tell apart."""
         facts = self._facts
@@ -123,11 +135,11 @@ class _Charging:
         rare[list(facts.details)] = True
         return rare[rows]
 
-    def _price_alike(self, rows: Array, provider: str, response: str, request: str, tier: str) -> Array:
+    def _price_alike(self, rows: Array, provider: str, response: str, request: str, tier: str, region: str) -> Array:
         """Price calls that differ in time and amounts only; which of them need to be priced one by one."""
         left = np.zeros(len(rows), np.bool_)
         total = self._facts.counts["input_tokens"][rows]
-        which, found = self._catalogue.rates(provider, (response, request), self._starts[rows], tier, total)
+        which, found = self._catalogue.rates(provider, (response, request), self._starts[rows], tier, total, region)
         for number, rates in enumerate(found):
             chosen = which == number
             if chosen.any():
@@ -145,7 +157,7 @@ class _Charging:
     def _report(self, row: int) -> None:
         """A call without a known price costs what its instrumentation says, if it says so."""
         reported = self._facts.reported_cost.get(row)
-        if reported is not None:
+        if reported or (reported is not None and row in self._facts.free):
             self._charges.status[row] = _REPORTED
             self._charges.cost[row] = int(reported * PICODOLLARS_PER_USD)
             self._charges.priced[row] = True
@@ -166,10 +178,41 @@ class _Charging:
             _TIME: np.maximum(self._durations[rows], 0),
         }
 
+    def _hour_writes(self, rows: Array, amounts: dict[int, Array], rates: Rates) -> bool:
+        """What `hour_writes` says, where the reported cost may tell how long cache writes are kept.
+
+        False when they have to be priced one by one: overrides, where rates of two kinds come into question.
+        """
+        facts = self._facts
+        if not facts.reported_cost or rates.denominator != 1:  # the others are priced one by one
+            return True
+        reported = np.array([self._reported(row) for row in rows.tolist()], np.int64)
+        by_bucket = {index: rate for index, _, rate in rates.lines if index in amounts}
+        step = by_bucket.get(CACHE_WRITE_1H, 0) - by_bucket.get(CACHE_WRITE, 0)
+        unknown = (reported > 0) & (amounts[CACHE_WRITE] > 0) & ~facts.knows_cache_lifetime[rows]
+        if rates.overrides or step <= 0 or not unknown.any():
+            return not (rates.overrides and unknown.any())
+        missing = reported - sum(amounts[index] * rate for index, rate in by_bucket.items())
+        hour, rest = np.divmod(missing, step)
+        up = (2 * rest > step) | ((2 * rest == step) & (hour % 2 == 1))
+        hour, rest = hour + up, np.where(up, step - rest, rest)
+        tolerance = np.where(reported % PICODOLLARS_PER_MICRODOLLAR == 0, PICODOLLARS_PER_MICRODOLLAR // 2, 1)
+        found = unknown & (hour > 0) & (hour <= amounts[CACHE_WRITE]) & (rest <= tolerance)
+        moved = np.where(found, hour, 0)
+        amounts[CACHE_WRITE] = amounts[CACHE_WRITE] - moved
+        amounts[CACHE_WRITE_1H] = amounts[CACHE_WRITE_1H] + moved
+        return True
+
+    def _reported(self, row: int) -> int:
+        """The reported cost of a row in picodollars, 0 where there is none."""
+        reported = self._facts.reported_cost.get(row)
+        return int(reported * PICODOLLARS_PER_USD) if reported else 0
+
     def _apply(self, rows: Array, rates: Rates) -> Array:
         """Multiply; which rows could not be."""
         amounts = self._amounts(rows)
         odd = np.zeros(len(rows), np.bool_)
+        odd |= not self._hour_writes(rows, amounts, rates)
         for amount in amounts.values():
             odd |= amount < 0
         used = [(index, name, rate) for index, name, rate in rates.lines if index in amounts and amounts[index].any()]
@@ -203,7 +246,7 @@ class _Charging:
         def text(name: str) -> str:
             return facts.texts.text(int(facts.codes[name][row]))
 
-        usage = facts.usage(row)
+        usage, reported = facts.usage(row), facts.reported_cost.get(row)
         priced = price(
             self._catalogue,
             provider=facts.texts.text(int(provider[row])),
@@ -213,8 +256,11 @@ class _Charging:
             at=int(self._starts[row]),
             duration_ns=int(self._durations[row]),
             service_tier=text("service_tier"),
+            region=text("region"),
+            reported_cost=reported,
+            knows_cache_lifetime=bool(facts.knows_cache_lifetime[row]),
         )
-        priced = charged(priced, usage, facts.reported_cost.get(row))
+        priced = charged(priced, usage, reported, free=row in facts.free)
         charges.status[row] = STATUSES.index(priced.status)
         charges.ref[row] = facts.texts.code(priced.ref)
         if priced.cost is None:

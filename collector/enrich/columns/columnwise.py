@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from collector.enrich.columns.charges import charge
 from collector.enrich.columns.reader import ColumnReader, FactColumns
 from collector.enrich.conventions.reader import Conventions
 from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.rows import with_starts, with_versions
+from collector.enrich.starts import own_starts
 
 # A price per hour of 292 years is beyond any amount; a longer duration would not be a number here.
 _MAX_LENGTH = np.uint64(2**63 - 1)
@@ -27,6 +30,9 @@ class ColumnReading:
     spans: pa.RecordBatch
     # Of the tables that the facts share with other readings.
     lock: threading.Lock
+
+    def starting(self, starts: Mapping[int, int]) -> "ColumnReading":
+        return dataclasses.replace(self, batch=with_starts(self.batch, starts))
 
     def as_model(self, model: str) -> "ColumnReading":
         rows = self.batch.num_rows
@@ -52,8 +58,8 @@ class ColumnEnricher:
             return ColumnReading(batch, facts, seen_columns(batch, facts), self._lock)
 
     def finish(self, catalogue: Catalogue, reading: ColumnReading, billed: BilledMask) -> pa.RecordBatch:
-        starts = np.asarray(reading.batch.column("Timestamp").cast(pa.int64()))
+        starts = own_starts(reading.batch)
         durations = np.minimum(np.asarray(reading.batch.column("Duration")), _MAX_LENGTH).astype(np.int64)
         with self._lock:
             charges = charge(catalogue, reading.facts, starts, durations, billed, min_rows=self._min_rows)
-            return enriched(reading.batch, reading.facts, charges)
+            return enriched(with_versions(reading.batch, reading.spans), reading.facts, charges)

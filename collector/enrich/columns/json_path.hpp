@@ -1,8 +1,10 @@
 // One value of a JSON text, found without building the others. What is not plain is left to the full parser.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,23 +13,53 @@ namespace spanmeter::columns {
 
 enum class JsonResult { ABSENT, FOUND, HARD };
 
-// Follows a path of names and array positions; the whole text is checked, as a full parser would refuse it as a whole.
-// Found are strings without escapes and small whole numbers, as their text. Hard is everything that needs the full
-// parser to say what it means: other values, escapes in names, duplicates of them in any object that is searched,
-// numbers JSON does not have, deep nesting, texts that are no JSON.
+// Follows a path of names, array positions and `member=value`, which is the first element that has it; the whole text
+// is checked, as a full parser would refuse it as a whole. Found are strings without escapes and small whole numbers,
+// as their text. Hard is everything that needs the full parser to say what it means: other values, escapes in names,
+// duplicates of them in any object that is searched, numbers JSON does not have, deep nesting, texts that are no JSON.
 class JsonPath {
    public:
     explicit JsonPath(std::vector<std::string> steps) : steps_(std::move(steps)) {
-        for (const std::string& step : steps_) positions_.push_back(position_of(step));
+        for (const std::string& step : steps_) {
+            positions_.push_back(position_of(step));
+            const size_t equals = step.find('=');
+            const bool selects = equals != std::string::npos;
+            members_.push_back(selects ? step.substr(0, equals) : "");
+            values_.push_back(selects ? step.substr(equals + 1) : "");
+        }
+        names_ = needles();
+        std::reverse(names_.begin(), names_.end());
     }
 
     JsonResult find(std::string_view text, std::string_view* value) const {
+        if (!may_be_in(text)) return JsonResult::ABSENT;
         Parser parser{text.data(), text.data() + text.size(), this, value};
         parser.space();
         parser.value(0, 0);
         parser.space();
         if (parser.hard || parser.at != parser.end) return JsonResult::HARD;
         return parser.found ? JsonResult::FOUND : JsonResult::ABSENT;
+    }
+
+    // What a text has to contain for the path to lead anywhere in it, unless JSON writes it with escapes.
+    std::vector<std::string> needles() const {
+        std::vector<std::string> found;
+        for (size_t step = 0; step < steps_.size(); ++step) {
+            if (positions_[step] != NOT_A_POSITION) continue;
+            found.push_back(members_[step].empty() ? steps_[step] : values_[step]);
+        }
+        return found;
+    }
+
+    // Whether JSON text writes a character of ASCII as an escape: names may then be there without being seen.
+    static bool hides_names(std::string_view text) {
+        const char* at = text.data();
+        const char* const end = at + text.size();
+        while ((at = static_cast<const char*>(memmem(at, size_t(end - at), "\\u00", 4)))) {
+            at += 4;
+            if (at != end && *at >= '2' && *at <= '7') return true;
+        }
+        return false;
     }
 
     // The first member of an object, when it has the name of a one-step path and a string without escapes.
@@ -54,6 +86,18 @@ class JsonPath {
     }
 
    private:
+    // Whether every name of the path stands in the text, or might be there in escapes: most texts lack most names, and
+    // looking for one is many times faster than parsing.
+    bool may_be_in(std::string_view text) const {
+        for (const std::string& name : names_)
+            if (!contains(text, name)) return contains(text, "\\u00");
+        return true;
+    }
+
+    static bool contains(std::string_view text, std::string_view wanted) {
+        return memmem(text.data(), text.size(), wanted.data(), wanted.size()) != nullptr;
+    }
+
     static constexpr int MAX_DEPTH = 64;
     static constexpr int NOT_A_POSITION = -1;
     static constexpr int UNUSUAL = -2;
@@ -144,8 +188,53 @@ class JsonPath {
             }
         }
 
+        // Reads an object of an array; `chosen` when it is the one that the step selects by one of its members.
+        bool candidate(int depth, int step, bool* chosen) {
+            bool matched = false;
+            ++at;
+            space();
+            if (at != end && *at == '}') return ++at, true;
+            for (;;) {
+                std::string_view name, text;
+                bool escaped = false;
+                if (at == end || *at != '"' || !string(&name, &escaped) || escaped) return fail();
+                space();
+                if (at == end || *at++ != ':') return fail();
+                space();
+                if (name == path->members_[size_t(step)]) {
+                    if (matched) return fail();
+                    matched = true;
+                    if (at != end && *at == '"') {
+                        if (!string(&text, &escaped) || escaped) return fail();
+                        *chosen = text == path->values_[size_t(step)];
+                    } else if (!value(depth + 1, -1)) {
+                        return false;
+                    }
+                } else if (!value(depth + 1, -1)) {
+                    return false;
+                }
+                space();
+                if (at == end) return fail();
+                if (*at == '}') return ++at, true;
+                if (*at++ != ',') return fail();
+                space();
+            }
+        }
+
+        // Reads an element of an array of which a step selects the first that has a member of some value.
+        bool element(int depth, int step, bool* selected) {
+            if (*selected || at == end || *at != '{') return value(depth, -1);
+            const char* begin = at;
+            if (depth > MAX_DEPTH || !candidate(depth, step, selected)) return fail();
+            if (!*selected) return true;
+            at = begin;
+            return value(depth, step + 1);
+        }
+
         bool array(int depth, int step) {
             int wanted = NOT_A_POSITION;
+            bool selected = step < 0 || path->members_[size_t(step)].empty();
+            const bool selects = !selected;
             if (step >= 0) {
                 wanted = path->positions_[size_t(step)];
                 if (wanted == UNUSUAL) return fail();
@@ -154,7 +243,10 @@ class JsonPath {
             space();
             if (at != end && *at == ']') return ++at, true;
             for (int position = 0;; ++position) {
-                if (!value(depth + 1, step >= 0 && position == wanted ? step + 1 : -1)) return false;
+                if (selects ? !element(depth + 1, step, &selected)
+                            : !value(depth + 1, step >= 0 && position == wanted ? step + 1 : -1)) {
+                    return false;
+                }
                 space();
                 if (at == end) return fail();
                 if (*at == ']') return ++at, true;
@@ -243,7 +335,11 @@ class JsonPath {
     };
 
     std::vector<std::string> steps_;
+    std::vector<std::string> names_;  // of the steps, the last first
     std::vector<int> positions_;
+    // Of steps that select an element: the name of its member and the member's value; otherwise empty.
+    std::vector<std::string> members_;
+    std::vector<std::string> values_;
 };
 
 }  // namespace spanmeter::columns

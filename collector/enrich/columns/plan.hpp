@@ -1,7 +1,9 @@
 // The first of several places that holds a value, for the rows of one shape.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,7 +21,43 @@ struct Place {
     int32_t rank;     // of the key; for RESOURCE_KEY the number of the key
     bool in_content;  // counts on model calls only
     std::shared_ptr<JsonPath> path;
-    std::string event;  // a name, or with a dot at its end a prefix
+    std::string event;             // a name, or with a dot at its end a prefix
+    std::vector<size_t> searched;  // for JSON: what has to be in the text, by number
+};
+
+// What is looked for in texts of JSON before they are parsed: once for all the places that want the same.
+class Searches {
+   public:
+    size_t add(int32_t rank, const std::string& needle) {
+        for (size_t number = 0; number < wanted_.size(); ++number) {
+            if (wanted_[number].rank == rank && wanted_[number].needle == needle) return number;
+        }
+        wanted_.push_back({rank, needle});
+        return wanted_.size() - 1;
+    }
+
+    size_t size() const { return wanted_.size(); }
+
+    // Whether `text`, that of the attribute, has it; `known` keeps the answers for one row, 0 is not asked yet.
+    bool finds(size_t number, std::string_view text, std::vector<uint8_t>* known) const {
+        uint8_t& answer = (*known)[number];
+        if (!answer) {
+            const std::string& needle = wanted_[number].needle;
+            const bool found = needle.empty()
+                                   ? JsonPath::hides_names(text)
+                                   : memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
+            answer = found ? 1 : 2;
+        }
+        return answer == 1;
+    }
+
+   private:
+    struct Wanted {
+        int32_t rank;
+        std::string needle;  // empty: escapes that may hide names
+    };
+
+    std::vector<Wanted> wanted_;
 };
 
 // The fields of a shape in order, each with its places, most believed first.
@@ -30,8 +68,13 @@ class Plan {
     void add_place(int32_t kind, int32_t rank, bool in_content, const std::vector<std::string>& steps,
                    const std::string& event) {
         std::shared_ptr<JsonPath> path;
-        if (kind == Place::JSON) path = std::make_shared<JsonPath>(steps);
-        fields_.back().places.push_back({Place::Kind(kind), rank, in_content, path, event});
+        std::vector<size_t> searched;
+        if (kind == Place::JSON) {
+            path = std::make_shared<JsonPath>(steps);
+            searched.push_back(searches_.add(rank, ""));
+            for (const std::string& needle : path->needles()) searched.push_back(searches_.add(rank, needle));
+        }
+        fields_.back().places.push_back({Place::Kind(kind), rank, in_content, path, event, searched});
     }
 
     size_t size() const { return fields_.size(); }
@@ -52,14 +95,17 @@ class Plan {
     // `which` is its number, or -1. A row is `hard` when only the full parser can tell.
     void extract(const Input& input, const int64_t* rows, int64_t count, const uint8_t* is_call, int64_t* begin,
                  int32_t* size, int8_t* which, uint8_t* hard) const {
+        std::vector<uint8_t> known(searches_.size());
         for (int64_t i = 0; i < count; ++i) {
             const int64_t row = rows[i];
+            std::fill(known.begin(), known.end(), uint8_t(0));
             for (size_t f = 0; f < fields_.size(); ++f) {
                 const size_t cell = f * size_t(count) + size_t(i);
                 size[cell] = 0;
                 begin[cell] = 0;
                 which[cell] = -1;
-                read(fields_[f], input, row, is_call && is_call[i], begin + cell, size + cell, which + cell, hard + i);
+                read(fields_[f], input, row, is_call && is_call[i], begin + cell, size + cell, which + cell, hard + i,
+                     &known);
             }
         }
     }
@@ -82,8 +128,18 @@ class Plan {
         return false;
     }
 
-    static void read(const Field& field, const Input& input, int64_t row, bool is_call, int64_t* begin, int32_t* size,
-                     int8_t* which, uint8_t* hard) {
+    // Whether a text that names cannot hide in lacks one of the path's.
+    bool lacks_a_name(const Place& place, std::string_view text, std::vector<uint8_t>* known) const {
+        for (size_t number = 1; number < place.searched.size(); ++number) {
+            if (!searches_.finds(place.searched[number], text, known)) {
+                return !searches_.finds(place.searched[0], text, known);
+            }
+        }
+        return false;
+    }
+
+    void read(const Field& field, const Input& input, int64_t row, bool is_call, int64_t* begin, int32_t* size,
+              int8_t* which, uint8_t* hard, std::vector<uint8_t>* known) const {
         for (size_t number = 0; number < field.places.size(); ++number) {
             const Place& place = field.places[number];
             if (place.in_content && !is_call) continue;
@@ -94,7 +150,7 @@ class Plan {
                 case Place::PLAIN: found = input.values.at(input.positions[input.start[row] + place.rank]); break;
                 case Place::JSON: {
                     const std::string_view text = input.values.at(input.positions[input.start[row] + place.rank]);
-                    if (text.empty()) continue;
+                    if (text.empty() || lacks_a_name(place, text, known)) continue;
                     if (place.path->leading(text, &found)) {
                         if (found.empty() && field.values) *hard = 1;
                         break;
@@ -139,6 +195,7 @@ class Plan {
     }
 
     std::vector<Field> fields_;
+    Searches searches_;
 };
 
 }  // namespace spanmeter::columns

@@ -1,17 +1,17 @@
 """A recipe as the native module runs it: which places of each field the rows of one shape have, and in which order."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.enrich.columns import _columns as native
-from collector.enrich.conventions.families import Family, KindRule, Meaning
+from collector.enrich.conventions.families import Family, KindRule
 from collector.enrich.conventions.kinds import OPERATION
-from collector.enrich.conventions.recipes import Places, Recipe, meaning_of
-from collector.enrich.conventions.values import EVENT, RESOURCE, SPAN_NAME, Source
+from collector.enrich.conventions.recipes import PART_BUCKETS, Places, Recipe
+from collector.enrich.conventions.values import EVENT, RESOURCE, SPAN_NAME, Source, source
 
 # Facts of few different values, which are numbers while a batch is read, and those of many.
 FEW = ("request_model", "response_model", "model", "agent_name", "agent_span_name", "tool_name", "feature",
-       "finish_reason", "service_tier")  # fmt: skip
+       "finish_reason", "service_tier", "requested_tier", "speed", "region", "own_key", "output_type")  # fmt: skip
 MANY = ("response_id", "conversation_id", "user_id")
 SIDES = ("input", "output", "tool_input", "tool_output")
 
@@ -31,11 +31,10 @@ class ShapePlan:
     """What to read from rows of one shape. `fields` numbers the fields of `facts` by name; `sources` are their places.
 
     Names: the text fields; `provider.N` for each of its places; `usage.BUCKET`, `aggregate.BUCKET`, `details.NAME`;
-    `content.SIDE`.
+    `tier.NAME`; `content.SIDE`.
     """
 
     recipe: Recipe
-    present: frozenset[str]
     kinds: native.Plan
     facts: native.Plan
     fields: Mapping[str, int]
@@ -46,9 +45,17 @@ class ShapePlan:
         """The members of `group` (`usage`, `aggregate`, `details`, `provider`) that the shape has."""
         return [name.removeprefix(group + ".") for name in self.fields if name.startswith(group + ".")]
 
-    def meaning(self, input_key: str, provider: str) -> Meaning:
-        """The rule for counts, as `recipes.meaning_of` finds it."""
-        return meaning_of(self.recipe, input_key, provider, self.present)
+    def inclusive(self, providers: Collection[str]) -> bool:
+        """Whether no rule on these providers makes anything of the counts but totals that include their parts."""
+        return all(
+            rule.is_inclusive or (rule.providers and set(rule.providers).isdisjoint(providers))
+            for rule in self.recipe.meaning
+        )
+
+    def origins(self, group: str) -> dict[str, str]:
+        """The fields that rules of meaning ask after, by their buckets."""
+        names = {bucket: f"{group}.{bucket}" for bucket in ("input", *PART_BUCKETS)}
+        return {bucket: name for bucket, name in names.items() if name in self.fields}
 
     @property
     def kind_rules(self) -> list[KindRule]:
@@ -82,15 +89,22 @@ class _Compiler:
 
     def plan(self) -> ShapePlan:
         recipe = self._recipe
-        for name in (*FEW, *MANY, "reported_cost"):
+        for name in (*FEW, *MANY, "reported_cost", "input_cost", "output_cost", "upstream_cost"):
             if places := recipe.fields.get(name):
                 self._add(name, places)
+        if places := recipe.fields.get("cost_parts"):  # whether there is one: an object is read row by row
+            self._add("cost_parts", [source(place.attribute) for place in places])
         for number, place in enumerate(recipe.fields.get("provider", ())):
             self._add(f"provider.{number}", (place,))
-        for group, lists in (("usage", recipe.usage), ("aggregate", recipe.aggregate), ("details", recipe.details)):
+        for group, lists in (
+            ("usage", recipe.usage),
+            ("aggregate", recipe.aggregate),
+            ("details", recipe.details),
+            ("tier", recipe.tiers),
+        ):
             self._add_lists(group, lists)
         content = {side: self._add_content(side) for side in SIDES}
-        return ShapePlan(recipe, self._present, self._kinds(), self._facts, self._fields, self._sources, content)
+        return ShapePlan(recipe, self._kinds(), self._facts, self._fields, self._sources, content)
 
     def _kinds(self) -> native.Plan:
         """One field for each key among the kind rules, then the operation that was sent."""

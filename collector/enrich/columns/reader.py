@@ -15,11 +15,15 @@ import pyarrow as pa
 
 from collector.enrich.columns import _columns as native
 from collector.enrich.columns.plans import MANY, ShapePlan, prefixes, shape_plan
-from collector.enrich.columns.usage import Counts, normalise
+from collector.enrich.columns.usage import Counts, Includes, normalise
+from collector.enrich.conventions import costs
 from collector.enrich.conventions import usage as row_usage
+from collector.enrich.conventions.kinds import NO_CALL, KindTable
+from collector.enrich.conventions.parts import NO_OUTPUT, UNDIVIDED, UNDIVIDED_OUTPUT
 from collector.enrich.conventions.reader import MAX_SCOPE_LENGTH, Conventions
-from collector.enrich.conventions.recipes import recipe
-from collector.enrich.conventions.values import CONTENT, OPERATION_PREFIX, SPAN_NAME, unwrapped
+from collector.enrich.conventions.recipes import Origin, meaning_of, recipe
+from collector.enrich.conventions.tiers import is_own_speed
+from collector.enrich.conventions.values import OPERATION_PREFIX, SPAN_NAME, unwrapped
 from collector.enrich.rows import views
 from collector.model.facts import Facts, Kind
 from collector.model.usage import Usage
@@ -31,9 +35,12 @@ CALL, AGENT, TOOL = (KINDS.index(kind) for kind in (Kind.LLM, Kind.AGENT, Kind.T
 
 # The facts that are numbers of texts (`FactColumns.codes`).
 CODED = ("operation", "provider", "provider_id", "request_model", "response_model", "agent_name", "tool_name",
-         "feature", "finish_reason", "service_tier", "input_key", "output_key")  # fmt: skip
+         "feature", "finish_reason", "service_tier", "region", "input_key", "output_key")  # fmt: skip
 COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
            "reasoning_tokens", "input_audio_tokens", "cache_audio_read_tokens", "output_audio_tokens")  # fmt: skip
+
+# The texts of `recipes.Origin`.
+_CALLEE = 4
 
 # A plan costs as much to run as this many rows one by one.
 _MIN_ROWS = 16
@@ -49,7 +56,7 @@ class FactColumns:
 
     `codes` are numbers of texts in `texts`; `begin` and `size` say where in `slices` a text lies; `input_at` and
     `output_at` are the entries of SpanAttributes that hold content, -1 where none is moved. `reported_cost` and
-    `details` have the rows that have any.
+    `details` have the rows that have any, `free` those of a reported cost for which something states that it is none.
     """
 
     texts: native.Interner
@@ -64,7 +71,9 @@ class FactColumns:
     input_at: Array
     output_at: Array
     repeated: Array
+    knows_cache_lifetime: Array
     reported_cost: dict[int, Decimal] = field(default_factory=dict)
+    free: set[int] = field(default_factory=set)
     details: dict[int, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
@@ -85,6 +94,7 @@ class FactColumns:
             input_at=np.full(rows, -1, np.int32),
             output_at=np.full(rows, -1, np.int32),
             repeated=numbers(np.uint8),
+            knows_cache_lifetime=numbers(np.bool_),
         )
 
     def usage(self, row: int) -> Usage | None:
@@ -102,6 +112,8 @@ class FactColumns:
         for name in MANY:
             self.begin[name][row], self.size[name][row] = self.slices.put(getattr(fact, name))
         self.reported_cost.pop(row, None)
+        self.free.discard(row)
+        self.knows_cache_lifetime[row] = fact.knows_cache_lifetime
         for column in self.counts.values():
             column[row] = 0
         self.has_usage[row] = fact.usage is not None
@@ -113,6 +125,8 @@ class FactColumns:
                 self.details[row] = fact.usage.details
         if fact.reported_cost is not None:
             self.reported_cost[row] = fact.reported_cost
+            if fact.free:
+                self.free.add(row)
         for column, key in ((self.input_at, fact.input_key), (self.output_at, fact.output_key)):
             last = max((place for place, name in enumerate(attributes) if name == key), default=None)
             column[row] = -1 if last is None or not key else first_entry + last
@@ -126,6 +140,8 @@ class _Source:
     start: Array
     positions: Array
     names: Any
+    versions: Any
+    span_kinds: Any
     events: Any
     resource_values: Any
     resource: Array
@@ -158,6 +174,8 @@ class ColumnReader:
             start,
             positions,
             batch.column("SpanName"),
+            batch.column("ScopeVersion"),
+            batch.column("SpanKind"),
             batch.column("Events.Name"),
             resource.items,
             np.full(batch.num_rows * len(self._resource_keys), -1, np.int32) if entries is None else entries,
@@ -206,8 +224,8 @@ class ColumnReader:
 
 
 # The columns `views` reads.
-VIEWED = ["SpanName", "ScopeName", "SpanKind", "StatusCode", "SpanAttributes", "ResourceAttributes", "Events.Timestamp",
-          "Events.Name", "Events.Attributes"]  # fmt: skip
+VIEWED = ["SpanName", "ScopeName", "ScopeVersion", "SpanKind", "StatusCode", "SpanAttributes", "ResourceAttributes",
+          "Events.Timestamp", "Events.Name", "Events.Attributes"]  # fmt: skip
 
 
 class _Group:
@@ -247,7 +265,8 @@ class _Group:
                 known = kind == CALL if name == "response_id" else True
                 facts.begin[name][rows] = self._begin[number]
                 facts.size[name][rows] = np.where(known, self._size[number], 0)
-        self._usage(provider_id, rollup)
+        self._usage(provider_id, operation, rollup)
+        self._undivided(kind, operation)
         self._reported_cost()
         self._content(kind)
 
@@ -273,11 +292,21 @@ class _Group:
                 first_verdict += 1
             stated = np.where(stated < 0, found, stated)
         stated[stated < 0] = len(kind_rules) - 1
+        kind_rules.append(NO_CALL)
         kinds = np.array([KINDS.index(rule.kind) for rule in kind_rules], np.int8)
+        stated[(kinds[stated] == CALL) & self._never_calls(table)] = len(kind_rules) - 1
         own = np.array([self._facts.texts.code(rule.operation) for rule in kind_rules], np.int32)[stated]
         sent = self._facts.texts.codes(self._facts.slices, begin[-1], size[-1])
         rollup = np.array([rule.rollup for rule in kind_rules], np.bool_)
         return kinds[stated], np.where(own > 0, own, sent), rollup[stated]
+
+    def _never_calls(self, table: KindTable) -> Array | bool:
+        """Which of the rows are no calls, whatever states that they are."""
+        if table.never_calls or not table.never_served:
+            return table.never_calls
+        texts = self._facts.texts
+        served: Array = texts.codes_of(self._source.span_kinds, self._rows) == texts.code("Server")
+        return served
 
     def _names(self) -> Array:
         return self._facts.texts.codes_of(self._source.names, self._rows)
@@ -330,8 +359,21 @@ class _Group:
         if (kind == TOOL).any():
             codes["tool_name"][rows] = np.where(kind == TOOL, self._text("tool_name"), 0)
         codes["feature"][rows] = self._text("feature")
-        codes["service_tier"][rows] = self._text("service_tier")
+        codes["service_tier"][rows] = self._tier()
+        codes["region"][rows] = self._text("region")
         codes["finish_reason"][rows] = self._renamed(self._text("finish_reason"), unwrapped)
+
+    def _tier(self) -> Array:
+        """What `tiers.served_tier` says."""
+        tier = self._text("service_tier")
+        for name in self._plan.names("tier"):
+            stated = self._size[self._plan.fields[f"tier.{name}"]] > 0
+            tier = np.where((tier == 0) & stated, self._facts.texts.code(name), tier)
+        tier = np.where(tier == 0, self._text("requested_tier"), tier)
+        if "speed" not in self._plan.fields:
+            return tier
+        speed = self._renamed(self._text("speed"), lambda text: text if is_own_speed(text) else "")
+        return np.where(speed > 0, speed, tier)
 
     def _provider(self) -> Array:
         """The first provider that is no framework, as sent and canonical; else what was sent first."""
@@ -348,28 +390,43 @@ class _Group:
 
     # -- usage ----------------------------------------------------------------------------------------------------
 
-    def _usage(self, provider_id: Array, rollup: Array) -> None:
+    def _usage(self, provider_id: Array, operation: Array, rollup: Array) -> None:
         facts, rows = self._facts, self._rows
         missing = np.ones(len(rows), np.bool_)
+        has_output = self._memo(operation, NO_OUTPUT.__contains__) == 0
         for group in ("usage", "aggregate"):
             buckets = self._plan.names(group)
             if not buckets or not missing.any():
                 continue
             counts = self._counts(group, buckets)
-            includes_cache, includes_reasoning = self._meanings(group, provider_id)
-            normalised = normalise(
-                counts, len(rows), input_includes_cache=includes_cache, output_includes_reasoning=includes_reasoning
-            )
+            normalised = normalise(counts, len(rows), self._includes(group, provider_id), has_output)
             self.hard |= missing & normalised.odd
             taken = missing & normalised.known
             for name, column in normalised.counts.items():
                 facts.counts[name][rows] = np.where(taken, column, facts.counts[name][rows])
             facts.aggregate[rows] |= taken & (rollup | (group == "aggregate"))
             facts.has_usage[rows] |= taken
+            facts.knows_cache_lifetime[rows] |= taken & self._split(counts)
             missing &= ~taken
         for name in self._plan.names("details"):
+            if not self._size[self._plan.fields[f"details.{name}"]].any():
+                continue
             values, states = self._count(f"details.{name}")
             self.hard |= (states == 2) | (values > 0)
+
+    def _split(self, counts: Counts) -> Array:
+        sent = [counts[name][1] for name in row_usage.CACHE_LIFETIMES if name in counts]
+        return np.logical_or.reduce(sent) if sent else np.zeros(len(self._rows), np.bool_)
+
+    def _undivided(self, kind: Array, operation: Array) -> None:
+        """Calls whose tokens are of one modality are divided one by one."""
+        calls = (kind == CALL) & self._facts.has_usage[self._rows]
+        if not calls.any():
+            return
+        modal = self._memo(operation, UNDIVIDED.__contains__)
+        if "output_type" in self._plan.fields:
+            modal |= self._memo(self._text("output_type"), UNDIVIDED_OUTPUT.__contains__)
+        self.hard |= calls & (modal > 0)
 
     def _count(self, name: str) -> tuple[Array, Array]:
         number = self._plan.fields[name]
@@ -383,42 +440,60 @@ class _Group:
             counts[bucket] = values, states == 1
         return counts
 
-    def _meanings(self, group: str, provider_id: Array) -> tuple[Array, Array]:
-        """For each row whether its input includes the cache, and its output the reasoning."""
-        rows = len(self._rows)
-        if not self._plan.recipe.meaning:
-            return np.ones(rows, np.bool_), np.ones(rows, np.bool_)
-        number = self._plan.fields.get(f"{group}.input")
-        which = np.full(rows, -1, np.int8) if number is None else self._which[number]
-        places = self._plan.sources.get(f"{group}.input", ())
-        firsts, at = native.distinct_rows_of(np.column_stack((which.astype(np.int32), provider_id)))
-        rules = [
-            self._plan.meaning(
-                places[which[first]].spec if which[first] >= 0 else "",
-                self._facts.texts.text(int(provider_id[first])),
-            )
-            for first in firsts
-        ]
-        cache = np.array([rule.input_includes_cache for rule in rules], np.bool_)
-        reasoning = np.array([rule.output_includes_reasoning for rule in rules], np.bool_)
-        return cache[at], reasoning[at]
+    def _includes(self, group: str, provider_id: Array) -> Includes:
+        """What the input and output of each row include."""
+        different, _ = native.distinct(provider_id) if self._plan.recipe.meaning else ((), ())
+        if self._plan.inclusive({self._facts.texts.text(int(code)) for code in different}):
+            return Includes.everything(len(self._rows))
+        origins = self._plan.origins(group)
+        which = [self._which[self._plan.fields[name]].astype(np.int32) for name in origins.values()]
+        table = np.column_stack((*self._callee(provider_id), *which))
+        firsts, at = native.distinct_rows_of(table)
+        rules = [meaning_of(self._plan.recipe, self._origin(origins, row)) for row in table[firsts].tolist()]
+        return Includes.by(rules, at)
+
+    def _callee(self, provider_id: Array) -> tuple[Array, ...]:
+        """Codes of the texts of an `Origin`, in its order."""
+        codes, rows = self._facts.codes, self._rows
+        asked, answered = codes["request_model"][rows], codes["response_model"][rows]
+        version = self._facts.texts.codes_of(self._source.versions, rows)
+        return provider_id, codes["provider"][rows], np.where(asked > 0, asked, answered), version
+
+    def _origin(self, origins: Mapping[str, str], row: Sequence[int]) -> Origin:
+        """What `row` means: the codes of `_callee`, then the place of each of `origins`, -1 where none was found."""
+        callee, which = row[:_CALLEE], row[_CALLEE:]
+        found = zip(origins.items(), which, strict=True)
+        keys = {bucket: self._plan.sources[name][place].spec for (bucket, name), place in found if place >= 0}
+        provider, api, model, version = map(self._facts.texts.text, callee)
+        return Origin(provider, api, model, version, keys)
 
     def _reported_cost(self) -> None:
+        """What `costs.Reported` says; bills of gateways, sums, and zeros that may not be all of it, one by one."""
+        self.hard |= self._is_sent(("upstream_cost", "own_key"))
+        parts = self._is_sent(costs.PARTS)
         number = self._plan.fields.get("reported_cost")
         if number is None:
+            self.hard |= parts
             return
-        size, which = self._size[number], self._which[number]
-        last = len(self._plan.sources["reported_cost"]) - 1
-        if any(place.spec.startswith(CONTENT) for place in self._plan.sources["reported_cost"]):
-            self.hard |= size > 0
-            return
+        self.hard |= parts & (self._size[number] == 0)
+        size, which, places = self._size[number], self._which[number], self._plan.sources["reported_cost"]
         texts = self._facts.slices.array(self._begin[number], size)
-        for place in np.flatnonzero(size > 0).tolist():
-            cost = row_usage.cost(texts[place].as_py())
-            if cost is not None:
-                self._facts.reported_cost[int(self._rows[place])] = cost
-            elif which[place] != last:
+        for place in np.flatnonzero((size > 0) & ~self.hard).tolist():
+            cost, row = row_usage.cost(texts[place].as_py()), int(self._rows[place])
+            if places[which[place]].in_content or (not cost and (parts[place] or which[place] != len(places) - 1)):
                 self.hard[place] = True
+            elif cost is not None:
+                self._facts.reported_cost[row] = cost
+                if not cost and costs.free_model(self._model(row, "request_model"), self._model(row, "response_model")):
+                    self._facts.free.add(row)
+
+    def _is_sent(self, names: Sequence[str]) -> Array:
+        """The rows that have any of these fields."""
+        sent = [self._size[self._plan.fields[name]] > 0 for name in names if name in self._plan.fields]
+        return np.logical_or.reduce(sent) if sent else np.zeros(len(self._rows), np.bool_)
+
+    def _model(self, row: int, name: str) -> str:
+        return self._facts.texts.text(int(self._facts.codes[name][row]))
 
     # -- content --------------------------------------------------------------------------------------------------
 

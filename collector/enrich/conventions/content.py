@@ -5,33 +5,45 @@ spread over many attributes or sits in events, the key says so (see `model.facts
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from collector.enrich.conventions.values import EVENT
 from collector.model.facts import Kind, SpanView
 
 
-def content_key(span: SpanView, kind: Kind, content: Mapping[str, tuple[str, ...]], side: str) -> str:
-    """The key of `side` (`input` or `output`), empty when the span has none.
+@dataclass(frozen=True, slots=True)
+class ContentKeys:
+    """The keys of one side of the spans of a shape and kind, most believed first; those that are attributes apart."""
 
-    Of the keys in order the first that holds something; an attribute that is there and empty only when nothing else is.
-    """
-    specs = content.get(side, ())
-    if kind is Kind.TOOL:
-        specs = (*content.get(f"tool_{side}", ()), *specs)
-    empty = names = ""
-    for spec in specs:
-        if spec.startswith(EVENT):
-            if span.events and (found := _event(span, spec)):
-                return found
-        elif spec.endswith(".*"):
-            names = names or "\n" + "\n".join(span.attributes)
-            if "\n" + spec[:-1] in names and any(key.startswith(spec[:-1]) for key in span.attributes):
-                return spec[:-1]
-        elif span.attributes.get(spec):
-            return spec
-        else:
-            empty = empty or spec
-    return empty
+    specs: tuple[tuple[str, bool], ...]
+
+    @classmethod
+    def of(cls, content: Mapping[str, tuple[str, ...]], kind: Kind, side: str, *, events: bool) -> "ContentKeys":
+        """Those of `side` (`input` or `output`) among the lists of a recipe, for spans with events or without."""
+        specs = content.get(side, ())
+        if kind is Kind.TOOL:
+            specs = (*content.get(f"tool_{side}", ()), *specs)
+        possible = (spec for spec in specs if events or not spec.startswith(EVENT))
+        return cls(tuple((spec, not spec.startswith(EVENT) and not spec.endswith(".*")) for spec in possible))
+
+    def of_span(self, span: SpanView) -> str:
+        """The first key that holds something, an attribute that is there and empty only when nothing else is; else
+        the empty string."""
+        empty = names = ""
+        attributes = span.attributes
+        for spec, is_attribute in self.specs:
+            if is_attribute:
+                if attributes[spec]:
+                    return spec
+                empty = empty or spec
+            elif spec.startswith(EVENT):
+                if found := _event(span, spec):
+                    return found
+            else:
+                names = names or "\n" + "\n".join(attributes)
+                if "\n" + spec[:-1] in names and any(key.startswith(spec[:-1]) for key in attributes):
+                    return spec[:-1]
+        return empty
 
 
 def content_of(span: SpanView, key: str) -> str | None:

@@ -13,6 +13,7 @@ class ProviderNames:
         self._known = {
             alias.lower(): name for name, aliases in providers.canonical.items() for alias in (name, *aliases)
         }
+        self.complete_output = frozenset(providers.complete_output)
         self._known.update((framework.lower(), "") for framework in providers.frameworks)
         self._seen: dict[str, str] = {}
 

@@ -5,12 +5,21 @@ spans, so recognising families, merging their lists and dropping absent keys hap
 one set intersection and the reads that can succeed.
 """
 
-from collections.abc import Container, Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from collector.enrich.conventions.families import Family, Meaning
-from collector.enrich.conventions.kinds import OPERATION, SHAPE_KEYS, KindTable, kind_table
+from collector.enrich.conventions.kinds import NO_CALL_KEYS, OPERATION, OTHER_WORK, SHAPE_KEYS, KindTable, kind_table
+from collector.enrich.conventions.parts import MODALITIES
 from collector.enrich.conventions.values import EVENT, RESOURCE, Source, source
+
+# The buckets of tokens that an input or an output includes or does not.
+CACHE_BUCKETS = ("cache_read", "cache_write", "cache_write_5m", "cache_write_1h")
+PART_BUCKETS = (*CACHE_BUCKETS, "reasoning")
+
+_VERSION = re.compile(r"\d{1,9}(\.\d{1,9})*")
 
 Places = tuple[tuple[str, tuple[Source, ...]], ...]
 
@@ -19,8 +28,8 @@ Places = tuple[tuple[str, tuple[Source, ...]], ...]
 class Recipe:
     """For one shape: the places of each fact that are present, most believed first.
 
-    `foreign` marks spans of no family without a known attribute, such as those of web servers and databases: only
-    events and the resource can say something of them.
+    `foreign` marks spans of no family without a known attribute but those of web servers and databases: only events and
+    the resource can say something of them.
     """
 
     family: str
@@ -31,6 +40,7 @@ class Recipe:
     usage: Places
     aggregate: Places
     details: Places
+    tiers: Places
     meaning: tuple[Meaning, ...]
 
 
@@ -42,7 +52,7 @@ def known_keys(families: Iterable[Family]) -> frozenset[str]:
         keys.update(rule.key for rule in family.kinds)
         for meaning in family.meaning:
             keys.update(meaning.absent)
-        for lists in (family.fields, family.usage, family.aggregate, family.details):
+        for lists in family.lists:
             keys.update(source(spec).attribute for specs in lists.values() for spec in specs)
         keys.update(spec for specs in family.content.values() for spec in specs if not _stays(spec))
     return frozenset(keys - {""})
@@ -52,22 +62,32 @@ def recipe(families: tuple[Family, ...], scope: str, present: frozenset[str]) ->
     """The recipe of a shape: of `families` (most believed first) those that are recognised or always consulted."""
     recognised = [family for family in families if _is_of(family, scope, present)]
     consulted = tuple(family for family in families if family.always or family in recognised)
+    reporting = consulted if present.isdisjoint(OTHER_WORK) else ()
     named = next((family.family for family in recognised if family.family != "spanmeter"), "")
+    foreign = present <= _FOREIGN and not recognised
     fields = _places((family.fields for family in consulted), present)
     content: dict[str, list[str]] = {}
     for family in consulted:
         for name, specs in family.content.items():
-            content.setdefault(name, []).extend(spec for spec in specs if spec in present or _stays(spec))
+            content.setdefault(name, []).extend(
+                spec for spec in specs if spec in present or (spec.startswith(EVENT) if foreign else _stays(spec))
+            )
+    # What libraries count in words of their own comes before what a provider's usage object says beside them.
+    words, objects = [family.usage for family in reporting], [family.object_counts for family in reporting]
+    usage = _places((*words, *objects), present)
+    details = _places((family.details for family in consulted), present)
+    aggregate = _places((family.aggregate for family in reporting), present)
     return Recipe(
         family=named,
-        foreign=not present and not recognised,
+        foreign=foreign,
         kinds=kind_table(consulted, present),
         fields=dict(fields),
         content={name: tuple(dict.fromkeys(specs)) for name, specs in content.items() if specs},
-        usage=_places((family.usage for family in consulted), present),
-        aggregate=_places((family.aggregate for family in consulted), present),
-        details=_places((family.details for family in consulted), present),
-        meaning=tuple(rule for family in consulted for rule in family.meaning),
+        usage=usage,
+        aggregate=aggregate,
+        details=details,
+        tiers=_places((family.tiers for family in consulted), present),
+        meaning=_meanings(consulted, scope, present, (*usage, *aggregate), details),
     )
 
 
@@ -77,27 +97,85 @@ def resource_keys(families: Iterable[Family]) -> frozenset[str]:
     return frozenset(spec.removeprefix(RESOURCE) for spec in specs if spec.startswith(RESOURCE))
 
 
-def meaning_of(recipe: Recipe, input_key: str, provider: str, present: Container[str]) -> Meaning:
-    """The rule for counts whose input came from `input_key`, on a span with the attributes `present`.
+class Origin(NamedTuple):
+    """Where the counts of a span came from, as the conditions of `Meaning` ask for it.
 
-    Where none applies, totals include their parts.
+    `api` is the provider as sent, `version` that of the scope; `keys` has the key of each bucket.
     """
-    for rule in recipe.meaning:
-        if rule.input_keys and input_key not in rule.input_keys:
-            continue
-        if rule.providers and provider not in rule.providers:
-            continue
-        if any(key in present for key in rule.absent):
-            continue
-        return rule
-    return _INCLUSIVE
+
+    provider: str
+    api: str
+    model: str
+    version: str
+    keys: Mapping[str, str]
+
+    @property
+    def part_keys(self) -> set[str]:
+        """The keys of the counts of cached and reasoning tokens."""
+        return {self.keys[bucket] for bucket in PART_BUCKETS if bucket in self.keys}
 
 
-_INCLUSIVE = Meaning()
+def meaning_of(recipe: Recipe, origin: Origin) -> Meaning:
+    """The rule for counts of this origin. Where none applies, totals include their parts."""
+    return next((rule for rule in recipe.meaning if _holds(rule, origin)), INCLUSIVE)
+
+
+def _holds(rule: Meaning, origin: Origin) -> bool:
+    return (
+        (not rule.providers or origin.provider in rule.providers)
+        and (not rule.input_keys or origin.keys.get("input") in rule.input_keys)
+        and (not rule.part_keys or not origin.part_keys.isdisjoint(rule.part_keys))
+        and (not rule.apis or re.fullmatch(rule.apis, origin.api.lower()) is not None)
+        and (not rule.before or () < _numbers(origin.version) < _numbers(rule.before))
+        and (not rule.models or re.fullmatch(rule.models, origin.model.lower()) is not None)
+    )
+
+
+INCLUSIVE = Meaning(source="what OpenTelemetry's conventions ask for: totals include their parts")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`1.39.0rc1` as (1, 39, 0); nothing for what is no version."""
+    found = _VERSION.match(version)
+    return tuple(int(number) for number in found[0].split(".")) if found else ()
+
+
+# Clients of every protocol send these: alone they say nothing of a model call.
+_FOREIGN = NO_CALL_KEYS | {"server.address", "url.full"}
 
 
 def _is_of(family: Family, scope: str, present: frozenset[str]) -> bool:
     return scope.startswith(family.recognise.scopes) or not present.isdisjoint(family.recognise.keys)
+
+
+def _meanings(
+    consulted: Iterable[Family], scope: str, present: frozenset[str], counts: Places, details: Places
+) -> tuple[Meaning, ...]:
+    """The rules that may hold for spans of a shape, without those at the end that change nothing of its counts."""
+    keys = {place.spec for _, places in counts for place in places}
+    buckets = {name for name, _ in (*counts, *details)}
+    rules = [rule for family in consulted for rule in family.meaning if _may_hold(rule, scope, present, keys)]
+    while rules and not _matters(rules[-1], buckets):
+        rules.pop()
+    return tuple(rules)
+
+
+def _may_hold(rule: Meaning, scope: str, present: frozenset[str], keys: set[str]) -> bool:
+    return (
+        present.isdisjoint(rule.absent)
+        and (not rule.scopes or scope.startswith(rule.scopes))
+        and all(not wanted or not keys.isdisjoint(wanted) for wanted in (rule.input_keys, rule.part_keys))
+    )
+
+
+def _matters(rule: Meaning, buckets: set[str]) -> bool:
+    return (
+        (not rule.includes_modalities and not buckets.isdisjoint(MODALITIES))
+        or (not rule.input_includes_tool_use and "tool_use" in buckets)
+        or (not rule.input_includes_cache and not buckets.isdisjoint(CACHE_BUCKETS))
+        or (not rule.output_includes_reasoning and "reasoning" in buckets)
+        or (rule.output_is_complete and "total" in buckets)
+    )
 
 
 def _stays(spec: str) -> bool:

@@ -2,8 +2,10 @@
 
 key              the attribute's text
 key#             the attribute is JSON; its decoded value
-key#a.b.0.c      the attribute is JSON; follow names, and numbers into arrays (-1 is the last)
-@name            the span's name, without a leading operation (`execute_tool get_weather` is `get_weather`)
+key#a.b.0.c      the attribute is JSON; follow names, and numbers into arrays (-1 is the last); a name with dots is
+                 quoted: key#"a.b".c
+key#a.b=c.d      of an array, the first object whose member `b` is the text `c`
+@name            the span's name, without a leading operation (`execute_tool search`, `tools/call search`: `search`)
 resource:key     an attribute of the resource
 """
 
@@ -24,10 +26,14 @@ RESOURCE = "resource:"
 EVENT = "event:"
 CONTENT = "~"
 
-OPERATION_PREFIX = re.compile(r"^(?:invoke_agent|create_agent|execute_tool|invoke_workflow)\s+")
+OPERATION_PREFIX = re.compile(r"^(?:invoke_agent|create_agent|execute_tool|invoke_workflow|tools/call)\s+")
+# Most JSON objects start with the member that is asked for: found without parsing a long text.
+_LEADING = re.compile(r'\s*{\s*"([^"\\]*)"\s*:\s*"([^"\\]*)"')
+_STEP = re.compile(r'"([^"]+)"|([^.]+)')
+_DECODE = json.JSONDecoder().decode
 _JSON_WORDS = {"None": "null", "True": "true", "False": "false"}
-_PYTHON_WORD = re.compile(r"\b(?:None|True|False)\b")
 _UNPARSED = object()
+_PYTHON_WORD = re.compile(r"\b(?:None|True|False)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +44,18 @@ class Source:
     attribute: str
     is_json: bool
     path: tuple[str, ...]
-    # Most JSON responses start with the member that is asked for: found without parsing a long text.
-    leading: re.Pattern[str] | None = None
     # `~` before the key: the attribute is content, to be searched on model calls only.
     in_content: bool = False
     event: str = ""
     # The attribute's text is the value: nothing to work out.
     plain: bool = False
+    # The names of the path, the last first: a text without one of them, written plainly, has nothing there.
+    names: tuple[str, ...] = ()
+    # The spec without `~`: places of one key have one value.
+    key: str = ""
 
 
+@functools.cache  # the specs are those of the convention files
 def source(spec: str) -> Source:
     """The Source a key form means."""
     if spec == SPAN_NAME or spec.startswith(RESOURCE):
@@ -56,19 +65,60 @@ def source(spec: str) -> Source:
     if bare.startswith(EVENT):
         event, _, bare = bare.removeprefix(EVENT).partition("#")
     attribute, sharp, dotted = bare.partition("#")
-    path = tuple(dotted.split(".")) if dotted else ()
+    path = tuple(quoted or name for quoted, name in _STEP.findall(dotted))
     if event:
         return Source(spec, "", is_json=True, path=(attribute, *path), in_content=spec.startswith(CONTENT), event=event)
-    leading = re.compile(rf'\s*{{\s*"{re.escape(path[0])}"\s*:\s*"([^"\\]*)"') if len(path) == 1 else None
     return Source(
         spec,
         attribute,
         is_json=bool(sharp),
         path=path,
-        leading=leading,
         in_content=spec.startswith(CONTENT),
         plain=not sharp and not spec.startswith(CONTENT),
+        names=tuple(step.partition("=")[0] for step in reversed(path) if not step.lstrip("-").isdigit()),
+        key=bare,
     )
+
+
+@dataclass(slots=True)
+class Branch:
+    """What is looked for in one value of a JSON document: places it is the value of, by key, and steps that lead on."""
+
+    keys: list[str] = field(default_factory=list)
+    steps: dict[str, "Branch"] = field(default_factory=dict)
+
+    def add(self, place: Source) -> None:
+        branch = self
+        for step in place.path:
+            branch = branch.steps.setdefault(step, Branch())
+        if place.key not in branch.keys:
+            branch.keys.append(place.key)
+
+    def read(self, text: str, found: dict[str, Any]) -> None:
+        """Put into `found` what a document has of what is looked for, by key: the same as `Reader.value` says."""
+        if not self.keys and text.lstrip()[:1] not in _NESTED:
+            return
+        value = parsed(text)
+        self._collect(value, found)
+        # The first member counts where it is doubled, and where the text was cut.
+        starts_object = value is None or (isinstance(value, dict) and next(iter(value), "") in self.steps)
+        if starts_object and (first := _LEADING.match(text)) and (branch := self.steps.get(first[1])):
+            found.update(dict.fromkeys(branch.keys, first[2]))
+
+    def _collect(self, value: Any, found: dict[str, Any]) -> None:
+        if value is None:
+            return
+        for key in self.keys:
+            found[key] = value
+        if isinstance(value, dict):
+            for step in self.steps.keys() & value.keys():
+                self.steps[step]._collect(value[step], found)  # noqa: SLF001 - of the same class
+        elif isinstance(value, list):
+            for step, branch in self.steps.items():
+                branch._collect(_item(value, step), found)  # noqa: SLF001 - of the same class
+
+
+_NESTED = ("{", "[")
 
 
 @dataclass(slots=True)
@@ -79,15 +129,8 @@ class Reader:
     _documents: dict[str, Any] = field(default_factory=dict)
 
     def text(self, place: Source) -> str:
-        """The value as text, empty when absent: the first item of an array, the JSON text of anything else nested."""
-        if not place.is_json:
-            return self._plain(place)
-        value = self.value(place)
-        if isinstance(value, list):
-            value = next((item for item in value if item), "")
-        if value is None or isinstance(value, str):
-            return value or ""
-        return json.dumps(value, ensure_ascii=False)
+        """The value as text, as `as_text` has it; empty when absent."""
+        return as_text(self.value(place)) if place.is_json else self._plain(place)
 
     def value(self, place: Source) -> Any:
         """The value itself, None when absent: what JSON holds there, or the attribute's text."""
@@ -96,8 +139,10 @@ class Reader:
         if place.event:
             return self._in_event(place)
         text = self.span.attributes.get(place.attribute, "")
-        if place.leading and (found := place.leading.match(text)):
-            return found[1]
+        if len(place.path) == 1 and (first := _LEADING.match(text)) and first[1] == place.path[0]:
+            return first[2]
+        if place.names and place.attribute not in self._documents and not _may_be_in(text, place.names):
+            return None
         value = self._document(place.attribute, text)
         for step in place.path:
             value = _step(value, step)
@@ -127,12 +172,26 @@ class Reader:
         return document
 
 
+def as_text(value: Any) -> str:
+    """A value of JSON as text: the first item of an array, the JSON text of anything else nested."""
+    if isinstance(value, list):
+        value = next((item for item in value if item), "")
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _may_be_in(text: str, names: tuple[str, ...]) -> bool:
+    """Whether the names stand in a JSON text, or might be there in escapes; looking is cheaper than parsing."""
+    return all(name in text for name in names) or "\\u00" in text
+
+
 def parsed(text: str) -> Any:
     """JSON text as a value; None for anything else, truncated and oversized texts included."""
     if not text or len(text) > MAX_JSON:
         return None
     try:
-        return json.loads(text)
+        return _DECODE(text)
     except (ValueError, RecursionError):
         return _literal(text)
 
@@ -165,7 +224,14 @@ def _unwrapped(text: str) -> str:
 def _step(value: Any, step: str) -> Any:
     if isinstance(value, dict):
         return value.get(step)
-    if isinstance(value, list) and step.lstrip("-").isdigit():
+    return _item(value, step) if isinstance(value, list) else None
+
+
+def _item(items: list[Any], step: str) -> Any:
+    if step.lstrip("-").isdigit():
         position = int(step)
-        return value[position] if -len(value) <= position < len(value) else None
-    return None
+        return items[position] if -len(items) <= position < len(items) else None
+    name, equals, wanted = step.partition("=")
+    if not equals:
+        return None
+    return next((item for item in items if isinstance(item, dict) and item.get(name) == wanted), None)

@@ -7,6 +7,7 @@ from typing import Final
 import yaml
 
 from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.prices.entries import PriceEntry
 from collector.enrich.prices.rates import TOKENS, Rates
 from collector.model.money import PICODOLLARS_PER_USD
 
@@ -44,10 +45,21 @@ def show(catalogue: Catalogue, provider: str, model: str, at: int) -> list[str]:
         tariff = entry.tariff(at, tier)
         if tariff is None:
             lines.append(f"{entry.provider.id}/{entry.model.id} is listed in {entry.version}, without a price.")
-        elif not tier or f"+{tier}" in tariff.rates(0).ref:
+        elif not tier or (f"+{tier}" in tariff.rates(0).ref and f"+{tier}?" not in tariff.rates(0).ref):
             lines += [line for _, rates in reversed(tariff.bands) for line in _table(rates)]
+    lines += _factors(entry)
     if changes := entry.changes():
         lines.append("changes: " + ", ".join(map(str, changes)))
+    return lines
+
+
+def _factors(entry: PriceEntry) -> list[str]:
+    """What multiplies the price of a model, with the dates and the source of each."""
+    lines = ["factors:"] if entry.factors else []
+    for factor in entry.factors:
+        since = f" since {factor.since}" if factor.since else ""
+        until = f" until {factor.until}" if factor.until else ""
+        lines.append(f"  {factor.factor.normalize():f} {factor.name}: {factor.about}{since}{until} ({factor.source})")
     return lines
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from collector.enrich.prices.catalogue import Catalogue
+from collector.enrich.prices.factors import region_factors, tier_word
+from collector.enrich.prices.lifetimes import CACHE_WRITE, hour_writes
 from collector.enrich.prices.rates import MEASURED, Rates, quantities
 from collector.model.money import PICODOLLARS_PER_USD, PriceStatus, apportion, fits
 from collector.model.usage import Usage
@@ -41,20 +43,30 @@ def price(
     at: int,
     duration_ns: int = 0,
     service_tier: str = "",
+    region: str = "",
+    reported_cost: Decimal | None = None,
+    knows_cache_lifetime: bool = True,
 ) -> Priced:
     """What one model call costs; pure, and never raises on what a span may say.
 
     Overrides come before the library, and of each the response model before the request model. `at` is the start of
-    the span in Unix nanoseconds, `service_tier` the one word for flex, priority, fast or batch ("" is standard).
+    the span in Unix nanoseconds, `service_tier` the one word for flex, priority, fast or batch ("" is standard),
+    `region` the host, geography or location that served it, as far as it is known.
     Without usage the status is `no_usage`, unless the price does not depend on it (free, per request, per hour); the
     same holds when nothing that was used has a price, and for usage that would cost a million dollars or more.
     A part of the usage that nothing prices (output of an embedding model) costs nothing, as in the library.
+    When the usage does not tell what was cached for an hour, `reported_cost` (USD) may, which senders work out at
+    listed rates: see `hour_writes`.
     """
     counted = usage or _NO_USAGE
     amounts = quantities(counted, duration_ns)
-    rates = _find(catalogue, provider, (response_model, request_model), at, service_tier, counted.input_tokens)
+    asked = provider, (response_model, request_model), at, service_tier, region, counted.input_tokens
+    rates = _find(catalogue, *asked)
     if rates is None:
         return _UNKNOWN if any(amounts[: len(MEASURED)]) else _UNUSED
+    if reported_cost and not knows_cache_lifetime and amounts[CACHE_WRITE]:
+        listed = _find(catalogue, *asked, overrides=False) if rates.overrides else None
+        amounts = hour_writes(amounts, (listed, rates) if listed else (rates,), reported_cost)
     shares = {name: amounts[index] * rate for index, name, rate in rates.lines if amounts[index]}
     if rates.needs_usage and next(iter(shares), "request") in _UNMEASURED:  # these two come last
         return Priced(None, _NO_LINES, PriceStatus.NO_USAGE, rates.ref)
@@ -64,15 +76,16 @@ def price(
     return Priced(cost, details, PriceStatus.PRICED, rates.ref)
 
 
-def charged(priced: Priced, usage: Usage | None, reported_cost: Decimal | None) -> Priced:
+def charged(priced: Priced, usage: Usage | None, reported_cost: Decimal | None, *, free: bool = False) -> Priced:
     """What a call is charged, given what its price says: the rules that hold whichever way a call was priced.
 
     A price per request must not fall on every span that mentions the request: without usage only a price of 0 is
-    known. A call of an unknown model costs what its instrumentation reports, where it does.
+    known. A call of an unknown model costs what its instrumentation reports, where it does: 0 only when something
+    states that it is `free`, because libraries that know no price report 0 as well.
     """
     if usage is None and priced.cost != 0:
         return _UNUSED
-    if priced.status is PriceStatus.UNKNOWN_MODEL and reported_cost is not None:
+    if priced.status is PriceStatus.UNKNOWN_MODEL and (reported_cost or (reported_cost is not None and free)):
         return Priced(int(reported_cost * PICODOLLARS_PER_USD), _NO_LINES, PriceStatus.REPORTED, "")
     return priced
 
@@ -81,11 +94,20 @@ _UNMEASURED = frozenset({"request", "time"})
 
 
 def _find(
-    catalogue: Catalogue, provider: str, models: tuple[str, str], at: int, service_tier: str, input_tokens: int
+    catalogue: Catalogue,
+    provider: str,
+    models: tuple[str, str],
+    at: int,
+    service_tier: str,
+    region: str,
+    input_tokens: int,
+    *,
+    overrides: bool = True,
 ) -> Rates | None:
-    tier = service_tier.strip().lower() if service_tier else ""
-    for look in (catalogue.override, catalogue.listed) if catalogue.has_overrides else (catalogue.listed,):
+    tier, place = tier_word(service_tier), region_factors(region)
+    overridden = overrides and catalogue.has_overrides
+    for look in (catalogue.override, catalogue.listed) if overridden else (catalogue.listed,):
         for model in models:
-            if model and (rates := look(provider, model, at, tier, input_tokens)):
+            if model and (rates := look(provider, model, at, tier, input_tokens, place)):
                 return rates
     return None

@@ -1,7 +1,7 @@
 """What is billed, and the exact rate of each bucket: integers over a common denominator, compiled once per price."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -11,6 +11,7 @@ import numpy as np
 from genai_prices.data_units import unit_data
 from genai_prices.types import TieredPrices
 
+from collector.enrich.units import COUNTED, DIMENSIONS, PARTS, split, token_units
 from collector.model.money import PICODOLLARS_PER_USD
 from collector.model.usage import Usage
 
@@ -20,42 +21,21 @@ Array = np.ndarray[Any, Any]
 PER_REQUEST: Final = "per_request"
 PER_HOUR: Final = "per_hour"
 
-# Each bucket of a receipt and the library's unit with that meaning. The names up to `citation` are tokens.
-_TOKEN_UNITS: Final = {
-    "input": "input_tokens",
-    "cache_read": "cache_read_tokens",
-    "cache_write": "cache_write_tokens",
-    "cache_write_1h": "cache_write_1h_tokens",
-    "input_audio": "input_audio_tokens",
-    "cache_audio_read": "cache_audio_read_tokens",
-    "input_image": "input_image_tokens",
-    "cache_image_read": "cache_image_read_tokens",
-    "input_video": "input_video_tokens",
-    "output": "output_tokens",
-    "reasoning": "output_reasoning_tokens",
-    "output_audio": "output_audio_tokens",
-    "output_image": "output_image_tokens",
-    "output_video": "output_video_tokens",
-    "citation": "output_citation_tokens",
-}
-# Counted in Usage.details under the library's own names. Audio billed by its duration is not: spans do not carry it.
-_COUNTED: Final = tuple(
-    key
-    for key, unit in unit_data.items()
-    if unit["dimensions"]["family"] not in {"tokens", "durations", "requests"} and key != "input_document_pages"
-)
+# Each bucket of a receipt and the library's unit with that meaning.
+_TOKEN_UNITS: Final = token_units()
 _PAGES: Final = "input_document_pages"
-_ANNOTATED: Final = "input_annotated_document_pages"
-_UNITS: Final = {**_TOKEN_UNITS, _PAGES: _PAGES, **{key: key for key in _COUNTED}}
-
-_NO_AUDIO: Final = (0,) * 5
-_NOTHING: Final = (0,) * (len(_UNITS) - 11)
+_SECONDS: Final = "audio_seconds"
+# What is counted both as a whole and in parts.
+_WHOLES: Final = {
+    _PAGES: ("input_annotated_document_pages",),
+    _SECONDS: ("input_audio_seconds", "output_audio_seconds"),
+}
+_UNITS: Final = {**_TOKEN_UNITS, **{key: key for key in COUNTED}}
 
 TOKENS: Final = frozenset(_TOKEN_UNITS)
 MEASURED: Final = tuple(_UNITS)
 BUCKETS: Final = (*MEASURED, "request", "time")
 
-_DIMENSIONS: Final = {key: frozenset(unit["dimensions"].items()) for key, unit in unit_data.items()}
 _BY_PRICE_KEY: Final[Mapping[str, tuple[str, int]]] = {
     unit["price_key"]: (key, unit["per"]) for key, unit in unit_data.items()
 }
@@ -71,12 +51,26 @@ class Rates:
 
     `lines` holds (index into BUCKETS, name, rate) for every bucket that has a price of its own or of the unit that
     encloses it; a rate is in picodollars times `denominator`. `needs_usage`: without usage the cost is not known.
+    `overrides`: an override of the configuration says so, not the library.
     """
 
     ref: str
     lines: tuple[tuple[int, str, int], ...]
     denominator: int
     needs_usage: bool
+    overrides: bool = False
+
+    def scaled(self, factor: Decimal, label: str, *, only_tokens: bool = True) -> "Rates":
+        """These rates multiplied by `factor`, those of anything but tokens too unless `only_tokens`."""
+        exact = Fraction(factor)
+        other = exact.denominator if only_tokens else exact.numerator
+        lines = [
+            (index, name, rate * (exact.numerator if name in TOKENS else other)) for index, name, rate in self.lines
+        ]
+        denominator = self.denominator * exact.denominator
+        common = math.gcd(denominator, *(rate for _, _, rate in lines))
+        reduced = tuple((index, name, rate // common) for index, name, rate in lines)
+        return Rates(self.ref + label, reduced, denominator // common, self.needs_usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,82 +91,47 @@ class Tariff:
             left &= ~band
             yield band, rates
 
+    def scaled(self, factor: Decimal, label: str, *, only_tokens: bool = True) -> "Tariff":
+        """This price multiplied by `factor`; `label` goes to the reference."""
+        return Tariff(
+            tuple((above, rates.scaled(factor, label, only_tokens=only_tokens)) for above, rates in self.bands)
+        )
+
 
 def quantities(usage: Usage, duration_ns: int) -> tuple[int, ...]:
     """How much of each of BUCKETS a call used.
 
-    Buckets are disjoint: the parts of input (of output) add up to `input_tokens` (`output_tokens`) exactly. When parts
-    claim more than their total they are cut in the order cache writes, cache reads, audio, image, video (reasoning,
-    audio, image, video, citations for output), the last first.
+    Buckets are disjoint: the parts of input (of output) add up to `input_tokens` (`output_tokens`) exactly. Parts that
+    claim more than their total are cut (`units.split`).
     """
     if not usage.details and not usage.input_audio_tokens and not usage.output_audio_tokens:
         read, write, hour = usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
         plain, written = usage.input_tokens - read - write, usage.output_tokens - usage.reasoning_tokens
         if plain >= 0 and written >= 0 and hour <= write:  # nearly every call; what follows comes to the same
-            return (
-                plain,
-                read,
-                write - hour,
-                hour,
-                *_NO_AUDIO,
-                written,
-                usage.reasoning_tokens,
-                *_NOTHING,
-                1,
-                max(duration_ns, 0),
-            )
+            inside = plain, read, write - hour, hour, *_NO_OTHER_INPUT, written, usage.reasoning_tokens
+            return (*inside, *_NOTHING, 1, max(duration_ns, 0))
     return _quantities(usage, usage.details, duration_ns)
 
 
+_NO_OTHER_INPUT: Final = (0,) * (BUCKETS.index("output") - 4)
+_NOTHING: Final = (0,) * (len(_UNITS) - len(_NO_OTHER_INPUT) - 6)
+
+
 def _quantities(usage: Usage, details: Mapping[str, int], duration_ns: int) -> tuple[int, ...]:
-    def count(key: str) -> int:
-        return max(details.get(key, 0), 0)
-
-    reads, image = usage.cache_read_tokens, count("input_image_tokens")
-    audio_read = min(usage.cache_audio_read_tokens, reads, usage.input_audio_tokens)
-    image_read = min(count("cache_image_read_tokens"), reads - audio_read, image)
-    hour = min(usage.cache_write_1h_tokens, usage.cache_write_tokens)
-    plain, hour, write, audio_read, image_read, read, audio, image, video = _split(
-        usage.input_tokens,
-        (
-            hour,
-            usage.cache_write_tokens - hour,
-            audio_read,
-            image_read,
-            reads - audio_read - image_read,
-            usage.input_audio_tokens - audio_read,
-            image - image_read,
-            count("input_video_tokens"),
-        ),
-    )
-    output = _split(
-        usage.output_tokens,
-        (
-            usage.reasoning_tokens,
-            usage.output_audio_tokens,
-            count("output_image_tokens"),
-            count("output_video_tokens"),
-            count("output_citation_tokens"),
-        ),
-    )
-    return (
-        *(plain, read, write, hour, audio, audio_read, image, image_read, video),
-        *output,
-        max(count(_PAGES) - count(_ANNOTATED), 0),
-        *map(count, _COUNTED),
-        *(1, max(duration_ns, 0)),
-    )
-
-
-def _split(total: int, parts: Sequence[int]) -> list[int]:
-    """What no part claims, then the parts, cut where together they exceed `total`."""
-    left = max(total, 0)
-    taken = []
-    for part in parts:
-        own = min(max(part, 0), left)
-        taken.append(own)
-        left -= own
-    return [left, *taken]
+    counts = {key: max(details.get(key, 0), 0) for key in (*PARTS, *COUNTED)}
+    counts["cache_read_tokens"] = usage.cache_read_tokens
+    counts["cache_write_tokens"] = usage.cache_write_tokens
+    counts["cache_write_1h_tokens"] = usage.cache_write_1h_tokens
+    counts["output_reasoning_tokens"] = usage.reasoning_tokens
+    counts["input_audio_tokens"] = usage.input_audio_tokens
+    counts["cache_audio_read_tokens"] = usage.cache_audio_read_tokens
+    counts["output_audio_tokens"] = usage.output_audio_tokens
+    amounts = split(counts, {"input": usage.input_tokens, "output": usage.output_tokens})
+    for whole, parts in _WHOLES.items():
+        counts[whole] = max(counts[whole] - sum(counts[part] for part in parts), 0)
+    amounts |= {key: counts[key] for key in COUNTED}
+    requests = max(details.get("requests", 1), 1)
+    return (*(amounts[name] for name in MEASURED), requests, max(duration_ns, 0))
 
 
 def tariff(prices: Mapping[str, Any], ref: str) -> Tariff:
@@ -214,9 +173,9 @@ def _rates(prices: Mapping[str, Decimal], ref: str) -> Rates:
             units[unit] = _pico(price, per)
     exact: dict[str, Fraction] = {}
     for bucket, meaning in _UNITS.items():
-        enclosing = [unit for unit in units if _DIMENSIONS[unit] <= _DIMENSIONS[meaning]]
+        enclosing = [unit for unit in units if DIMENSIONS[unit] <= DIMENSIONS[meaning]]
         if enclosing:
-            exact[bucket] = units[max(enclosing, key=lambda unit: len(_DIMENSIONS[unit]))]
+            exact[bucket] = units[max(enclosing, key=lambda unit: len(DIMENSIONS[unit]))]
     needs_usage = any(exact.values()) or not exact
     if "requests" in units:
         exact["request"] = units["requests"]

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from collector.net.http1.guard import MAX_HEAD_BYTES, HeadGuard
+from collector.net.http1.guard import MAX_FIELDS, HeadGuard, head_mistake
 from collector.net.http1.upgrades import DeafToUpgrades
+
+_TOO_LARGE = "The request head is too large."
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -28,7 +30,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_open = False
         self._body_open = False
         self._guard = HeadGuard()
-        self._head_bytes = 0
+        self._mistake = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -39,9 +41,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._guard.moved = False
+        self._guard.before(len(data))
         super().data_received(data)
-        if self._guard.exceeded(len(data), inside=self._head_open or self._body_open):
+        if self._guard.exceeded(inside=self._head_open or self._body_open):
             self._refuse_long_head()
             return
         # uvicorn ends its idle timer at any byte, also at blank lines, which begin no request.
@@ -51,17 +53,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._arm(self.read_header_timeout)
 
     def on_message_begin(self) -> None:
-        self._head_open = self._guard.moved = True
-        self._head_bytes = 0
+        self._head_open = True
+        self._guard.begin()
         self._arm(self.read_header_timeout)
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
+        if len(self.headers) >= MAX_FIELDS:
+            self._refuse(_TOO_LARGE)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -69,10 +68,17 @@ class GuardedProtocol(HttpToolsProtocol):
         self._guard.moved = True
         if self.parser.offers_upgrade():
             return
+        if self._guard.too_large(self.url, self.headers):
+            self._refuse(_TOO_LARGE)
+        mistake = head_mistake(self.headers, dict(self.headers), self.parser.get_http_version())
+        if mistake:
+            self._refuse(mistake)
         self._body_open = True
         # The application answers a slow body itself; this ends the connection when nobody reads it any more.
         self._arm(self.read_timeout + 5)
         super().on_headers_complete()
+        # An answer cut short ends with its connection.
+        self.scope["extensions"] = {"abort": self.transport.close}  # type: ignore[dict-item] # ASGI has none for it
         names = [name for name, _ in self.headers]
         if b"content-length" in names and b"transfer-encoding" in names:
             self.cycle.keep_alive = False
@@ -88,14 +94,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm()
         super().on_message_complete()
 
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise ValueError("the request head is too large")  # the parser turns it into a 400
+    def _refuse(self, mistake: str) -> NoReturn:
+        """Have the parser give up and ask for a 400."""
+        self._mistake = mistake
+        raise ValueError(mistake)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP request in the shape of every other failure, and close."""
-        body = json.dumps({"error": {"reason": "malformed", "message": msg}}).encode()
+        body = json.dumps({"error": {"reason": "malformed", "message": self._mistake or msg}}).encode()
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
         self.transport.write(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)
         self.transport.close()
@@ -104,7 +110,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._head_open:
-            self.send_400_response("The request head is too large.")
+            self.send_400_response(_TOO_LARGE)
         else:  # the answer may be on its way
             self.transport.close()
 

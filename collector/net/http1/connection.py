@@ -11,7 +11,8 @@ from typing import Protocol
 import httptools
 import structlog
 
-from collector.net.http1.guard import HeadGuard
+from collector.errors import SpanmeterError
+from collector.net.http1.guard import MAX_FIELDS, HeadGuard
 from collector.net.http1.upgrades import DeafToUpgrades
 
 log = structlog.get_logger("spanmeter.http")
@@ -31,7 +32,7 @@ class Exchange(Protocol):
     expects_continue: bool
 
     def begin(self) -> None:
-        """The head is complete, in `connection`'s `method`, `url` and `headers`."""
+        """The head is complete, in `connection`'s `method`, `url` and `headers`; these two only until it returns."""
 
     def take(self, part: bytes) -> None:
         """A part of the body has come. Not called once there is an answer."""
@@ -47,6 +48,17 @@ class Exchange(Protocol):
 
     def abandon(self) -> None:
         """The client is gone before its request was whole."""
+
+
+class Reserved(Protocol):
+    """Memory that is counted."""
+
+    size: int
+
+    def resize(self, size: int) -> None:
+        """Hold so many bytes. Raises SpanmeterError where there is no room."""
+
+    def release(self) -> None: ...
 
 
 class HttpPort(Protocol):
@@ -66,6 +78,9 @@ class HttpPort(Protocol):
 
     def exchange(self, connection: "Connection") -> Exchange: ...
 
+    def reserve_head(self) -> Reserved:
+        """Room for a head of which the end has not come: nobody knows yet whose it is."""
+
 
 class Connection(asyncio.Protocol):
     """Drives the exchanges of one connection. `deadline` is when `expire` is to be called."""
@@ -76,7 +91,10 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Exchange] = deque()
         self._current: Exchange | None = None  # the request whose body is being read
         self._head_open = False
+        self._head_refused = False  # it is too large; what more comes of it is dropped
         self._guard = HeadGuard()
+        self._held_head = port.reserve_head()
+        self._resting_since = _NEVER
         self._deaf = False  # nothing more is taken from this client
         self._lingering = False
         self._paused = False  # no more is read for now
@@ -90,12 +108,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self.deadline = self._port.now() + self._port.read_header_timeout
+        self._resting_since = self._port.now()
+        self.deadline = self._resting_since + self._port.read_header_timeout
         self._port.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's call
         self._deaf, self._paused = True, False
         self._port.closed(self)
+        self._held_head.release()
         if self._current:
             self._current.abandon()
             self._current = None
@@ -106,16 +126,27 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
-        self._guard.moved = False
+        self._guard.before(len(data))
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self._fail(f"The request is not HTTP/1.1: {error}.")
         except httptools.HttpParserUpgrade:
             self._fail("This server changes to no other protocol.")
-        if self._guard.exceeded(len(data), inside=self._head_open or self._current is not None):
+        if self._guard.exceeded(inside=self._head_open or self._current is not None):
             what = "head is" if self._head_open else "trailers are"
             self._fail(f"The request {what} too large.")
+        if self._head_open or self._held_head.size:
+            self._hold_head()
+
+    def _hold_head(self) -> None:
+        """Reserve what has come of a head that goes on."""
+        try:
+            held = self._head_open and not self._deaf
+            self._held_head.resize(self._guard.held(self.url, self.headers) if held else 0)
+        except SpanmeterError:
+            log.warning("There is no room for a request head that comes in parts; its connection ends.")
+            self.abort()
 
     def eof_received(self) -> bool:
         """A client that has only finished sending still gets its answers, where the transport can do that."""
@@ -141,7 +172,9 @@ class Connection(asyncio.Protocol):
     # -- the parser -----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._head_open = self._guard.moved = True
+        self._head_open = True
+        self._guard.begin()
+        self._head_refused = False
         self.url = b""
         self.headers = []
         if not self._deaf:
@@ -151,12 +184,19 @@ class Connection(asyncio.Protocol):
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_open:  # else it is a trailer, which nobody asks for
+        if not self._head_open:  # it is a trailer, which nobody asks for
+            return
+        if len(self.headers) < MAX_FIELDS:
             self.headers.append((name.lower(), value))
+        else:
+            self._head_refused = True
 
     def on_headers_complete(self) -> None:
         self._head_open = False
         self._guard.moved = True
+        if self._head_refused or self._guard.too_large(self.url, self.headers):
+            self._fail("The request head is too large.")
+            return
         parser = self._parser
         if self._deaf or (parser.should_upgrade() and parser.offers_upgrade()):
             return
@@ -166,6 +206,7 @@ class Connection(asyncio.Protocol):
         self._waiting.append(exchange)
         self.deadline = self._port.now() + self._port.read_timeout
         exchange.begin()
+        self.url, self.headers = b"", []  # the connection may be idle for long
         if exchange.expects_continue and exchange.answer is None and self._waiting[0] is exchange:
             self._ask_for_body(exchange)
 
@@ -238,7 +279,8 @@ class Connection(asyncio.Protocol):
     def _rest(self) -> None:
         """Between two requests."""
         if not (self._waiting or self._current or self._head_open or self._deaf or self._unread):
-            self.deadline = self._port.now() + self._port.idle_timeout
+            self._resting_since = self._port.now()
+            self.deadline = self._resting_since + self._port.idle_timeout
 
     def _pause(self) -> None:
         if not self._paused and not self._transport.is_closing():
@@ -283,6 +325,17 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             self._transport.close()
+
+    @property
+    def idle_since(self) -> float:
+        """Since when nothing has come; infinity while a request has begun."""
+        busy = self._waiting or self._current or self._head_open or self._deaf or self._unread
+        return _NEVER if busy else self._resting_since
+
+    def evict(self) -> None:
+        """End now, to make room for another."""
+        self._deaf = True
+        self._transport.close()
 
     def shut_down(self) -> None:
         """End once the requests begun are answered."""

@@ -34,6 +34,7 @@ class Fault(IntEnum):
     CUT = 7
     SECOND_MESSAGE = 8
     BAD_FLAG = 9
+    TWICE = 10
 
 
 # Kind, stream, path, text, credentials, value: as `Codec.feed` says.

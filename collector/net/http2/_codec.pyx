@@ -39,6 +39,7 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         _CUT "spanmeter::http2::Fault::CUT"
         _SECOND_MESSAGE "spanmeter::http2::Fault::SECOND_MESSAGE"
         _BAD_FLAG "spanmeter::http2::Fault::BAD_FLAG"
+        _TWICE "spanmeter::http2::Fault::TWICE"
 
     cppclass BytesObject:
         PyObject* give()
@@ -79,8 +80,8 @@ cdef extern from "session.hpp" namespace "spanmeter::http2":
         bool ending()
         bool draining()
         bool greeted()
-        bool unfinished()
-        bool blocked()
+        double unfinished_since()
+        size_t blocked()
         Bytes why()
 
 
@@ -96,6 +97,7 @@ FAULTS = {
     "CUT": <int> _CUT,
     "SECOND_MESSAGE": <int> _SECOND_MESSAGE,
     "BAD_FLAG": <int> _BAD_FLAG,
+    "TWICE": <int> _TWICE,
 }
 
 
@@ -157,7 +159,7 @@ cdef class Codec:
         are the header fields `authorization` and `x-api-key`, and by kind
 
         - CALL: a whole call; `value` is its message, `text` its grpc-encoding if the message is compressed, else None.
-        - OPEN: a call has begun and more is to come; `value` is how many bytes of its message are held.
+        - OPEN: a call has begun and more is to come; `value` is how many bytes of memory its message has.
         - PART: more of its message has come; `value` as before.
         - FAULT: a call that cannot be taken; `value` is a Fault, `text` what it is about. It waits for `refuse`.
         - GONE: the client has given the call up.
@@ -245,13 +247,13 @@ cdef class Codec:
         return self._session.get().greeted()
 
     @property
-    def unfinished(self):
-        """Whether a frame or a header block has begun and not ended, DATA aside."""
-        return self._session.get().unfinished()
+    def unfinished_since(self):
+        """When the frame or header block began, DATA aside, that has not ended; infinity without one."""
+        return self._session.get().unfinished_since()
 
     @property
     def blocked(self):
-        """Whether there are answers that the client's windows do not take."""
+        """How many answers the client's windows do not take whole."""
         return self._session.get().blocked()
 
     @property

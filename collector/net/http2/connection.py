@@ -39,6 +39,9 @@ class Calls(Protocol):
     def cut(self) -> None:
         """The client has finished sending: give up the calls that are not whole."""
 
+    def unread(self, answers: int) -> None:
+        """So many answers the client's windows do not take."""
+
     def abandon(self) -> None:
         """The client is gone."""
 
@@ -74,6 +77,9 @@ class _Gone:
     def cut(self) -> None:
         """All is given up."""
 
+    def unread(self, answers: int) -> None:
+        """They are gone with it."""
+
     def abandon(self) -> None:
         """It was."""
 
@@ -95,7 +101,8 @@ class Connection(asyncio.BufferedProtocol):
         self._deaf = False  # nothing more is taken from this client
         self._mute = False  # nothing more is sent to it
         self._unread_until = _NEVER  # for so long the client may leave its answers unread
-        self._blocked_since = _NEVER  # from when on its windows have not taken all answers
+        self._blocked = 0  # answers that its windows do not take
+        self._blocked_since = _NEVER  # from when on they have not taken all
         self._pinged = _NEVER  # when the client was asked whether it is there
         self._deadline = _NEVER
         self._patient_until = _NEVER  # for so long calls are taken from a client that was asked to make no more
@@ -108,7 +115,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._opened = self._last_heard = self._idle_since = self._port.now()
+        self._opened = self._last_heard = self._idle_since = self._blocked_since = self._port.now()
         self._deadline = self._opened + self._port.read_timeout
         self._port.opened(self)
 
@@ -130,6 +137,7 @@ class Connection(asyncio.BufferedProtocol):
         codec = self.codec
         try:
             for event in codec.feed(self._port.buffer, nbytes, self._last_heard):
+                self._idle_since = self._last_heard
                 self._calls.take(event)
         except MemoryError:
             log.error("There is no memory for what a client sends; its connection ends.")
@@ -183,6 +191,9 @@ class Connection(asyncio.BufferedProtocol):
         # Nothing is sent before the client has shown which protocol it speaks.
         if codec.pending and self._greeted:
             transport.write(codec.out())
+        if codec.blocked != self._blocked:
+            self._blocked = codec.blocked
+            self._calls.unread(self._blocked)
         if codec.draining and not codec.calls:
             self._close(transport)
 
@@ -191,10 +202,10 @@ class Connection(asyncio.BufferedProtocol):
     def tick(self, now: float) -> None:
         """Look at every deadline."""
         timeout = self._port.read_timeout
-        stalled = self.codec.unfinished and now >= self._last_heard + timeout
         if not self.codec.blocked:
             self._blocked_since = now
-        if now >= min(self._deadline, self._unread_until, self._blocked_since + timeout) or stalled:
+        stalled_since = min(self._blocked_since, self.codec.unfinished_since)
+        if now >= min(self._deadline, self._unread_until, stalled_since + timeout):
             self.abort()
             return
         if now >= self._patient_until:
@@ -223,6 +234,19 @@ class Connection(asyncio.BufferedProtocol):
                 self._deadline = now + server.max_connection_age_grace
 
     # -- the end --------------------------------------------------------------------------------------------------
+
+    @property
+    def idle_since(self) -> float:
+        """Since when it has had no call; infinity while it has one, or is about to end."""
+        return _NEVER if self.codec.calls or self.codec.ending or self._deaf else self._idle_since
+
+    def evict(self) -> None:
+        """End now, and say so, to make room for another."""
+        self.codec.drain()
+        self._flush()
+        self._deaf = self._mute = True
+        if self._transport:
+            self._transport.close()
 
     def shut_down(self) -> None:
         """End once the calls are answered that the client sends before it hears that it should make no more."""

@@ -24,10 +24,12 @@ enum FrameType : uint8_t {
 enum Flag : uint8_t { ACK = 1, END_STREAM = 1, END_HEADERS = 4, PADDED = 8, HAS_PRIORITY = 32 };
 enum Setting : uint16_t {
     HEADER_TABLE_SIZE = 1,
+    ENABLE_PUSH = 2,
     MAX_CONCURRENT_STREAMS = 3,
     INITIAL_WINDOW_SIZE = 4,
     MAX_FRAME_SIZE = 5,
-    MAX_HEADER_LIST_SIZE = 6
+    MAX_HEADER_LIST_SIZE = 6,
+    NO_RFC7540_PRIORITIES = 9  // RFC 9218 section 2.1
 };
 enum ErrorCode : uint32_t {
     NO_ERROR = 0,

@@ -49,8 +49,10 @@ class BytesObject {
 };
 
 constexpr size_t PREFIX = 5;
-// A message gets this much room at once, however much it says is to come.
+// A message gets room for a few times as much as has come of it, however much it says is to come: for a first frame of
+// the usual 16 KiB this much at once.
 constexpr size_t FIRST_ROOM = 1 << 16;
+constexpr size_t ROOM_A_BYTE = 4;
 
 enum class Taken { SOME, TOO_LARGE, SECOND, BAD_FLAG };
 
@@ -71,7 +73,8 @@ class Message {
         if (part.size() > length_ - held_) return Taken::SECOND;
         if (part.empty()) return Taken::SOME;
         if (held_ + part.size() > content_.size()) {
-            content_.resize(std::min(length_, std::max({held_ + part.size(), 2 * content_.size(), FIRST_ROOM})));
+            const size_t first = std::min(FIRST_ROOM, ROOM_A_BYTE * part.size());
+            content_.resize(std::min(length_, std::max({held_ + part.size(), 2 * content_.size(), first})));
         }
         std::memcpy(content_.data() + held_, part.data(), part.size());
         held_ += part.size();
@@ -82,7 +85,8 @@ class Message {
     bool whole() const { return prefix_ == PREFIX && held_ == length_; }
     bool compressed() const { return head_[0] == 1; }
     size_t length() const { return length_; }
-    size_t held() const { return held_; }
+    // Bytes of memory that it has.
+    size_t room() const { return content_.size(); }
 
     // The whole message.
     BytesObject give() {

@@ -7,26 +7,29 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "budget.hpp"
 #include "frames.hpp"
 #include "grpc_message.hpp"
+#include "head.hpp"
 #include "hpack.hpp"
 
 namespace spanmeter::http2 {
 
 inline constexpr Bytes PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-constexpr uint32_t MAX_FRAME = 1 << 20;  // of DATA, which is taken as it comes
-constexpr size_t MAX_HEAD = 64 * 1024;   // of other frames, of header blocks, and of header lists
+constexpr uint32_t MAX_FRAME = 1 << 20;  // of DATA, which is taken as it comes; MAX_HEAD of other frames
 constexpr int64_t DEFAULT_WINDOW = 65535;
 constexpr int64_t MAX_WINDOW = 0x7FFFFFFF;
 constexpr int64_t STREAM_WINDOW = 4 << 20;
 constexpr int64_t CONNECTION_WINDOW = 16 << 20;
+constexpr double NEVER = std::numeric_limits<double>::infinity();
 constexpr int STRIKES = 2;                         // pings that may come too early
 constexpr double IDLE_PING_INTERVAL = 2 * 3600.0;  // gRPC's, where pings without a call are not permitted
 
@@ -56,40 +59,21 @@ enum class Fault {
     NO_MESSAGE,
     CUT,
     SECOND_MESSAGE,
-    BAD_FLAG
+    BAD_FLAG,
+    TWICE
 };
-
-using Fields = std::vector<std::pair<std::string, std::string>>;
 
 struct Event {
     EventKind kind;
     uint32_t stream;
     int path = -1;  // CALL, OPEN, FAULT: an index into Rules::paths
     Fault fault = Fault::NONE;
-    std::string detail;       // FAULT: the method, media type or path
+    std::string detail;       // FAULT: the method, media type, path, or name of the field
     Fields credentials;       // CALL, OPEN
     bool compressed = false;  // CALL
     std::string coding;       // CALL: grpc-encoding
     BytesObject message;      // CALL
-    size_t size = 0;          // OPEN, PART: bytes of the message held
-};
-
-// So many at once, and so many a second.
-class Budget {
-   public:
-    Budget(double max, double rate) : level_(max), max_(max), rate_(rate) {}
-
-    void earn(double amount) { level_ = std::min(max_, level_ + amount); }
-
-    bool spend(double now) {
-        if (now > since_) earn((now - since_) * rate_);
-        since_ = now;
-        level_ -= 1;
-        return level_ >= 0;
-    }
-
-   private:
-    double level_, max_, rate_, since_ = 0;
+    size_t size = 0;          // OPEN, PART: bytes of memory that the message has
 };
 
 class Session {
@@ -188,16 +172,11 @@ class Session {
     // The peer is asked to make no more calls, or none is taken any more.
     bool ending() const { return announced_ || draining_ || ended_; }
     bool draining() const { return draining_; }
-    // The peer's windows do not take all that is answered.
-    bool blocked() const {
-        return std::any_of(blocked_.begin(), blocked_.end(), [this](uint32_t id) {
-            const auto found = streams_.find(id);
-            return found != streams_.end() && !found->second.queued.empty();
-        });
-    }
+    // How many answers the peer's windows do not take whole.
+    size_t blocked() const { return blocked_.size(); }
     bool greeted() const { return greeted_; }
-    // A frame or a header block has begun and not ended, other than DATA.
-    bool unfinished() const { return in_frame_ || block_open_ || !partial_.empty(); }
+    // When the frame or the header block began that has not ended, other than DATA; NEVER without one.
+    double unfinished_since() const { return in_frame_ || block_open_ || !partial_.empty() ? began_ : NEVER; }
     Bytes why() const { return why_; }
 
    private:
@@ -217,21 +196,12 @@ class Session {
         bool ends = false;     // with `trailers`, behind what is queued
         int64_t window = 0;    // that the peer has for us
         int64_t granted = STREAM_WINDOW;
+        int64_t due = Head::NO_LENGTH;  // bytes of content that it announced and that have not come
         Message message;
         Fields credentials;
         std::string coding, queued, trailers;
     };
     using Streams = std::unordered_map<uint32_t, Stream>;
-
-    // What a header block said of a request.
-    struct Head {
-        bool method = false, path = false, scheme = false;
-        bool regular = false;  // a field that is no pseudo-header has come
-        bool malformed = false, post = false, grpc = false, media = false;
-        size_t size = 0;
-        std::string method_name, path_name, media_type, coding;
-        Fields credentials;
-    };
 
     enum class Await { GREETING, FRAME, DATA, SKIPPED };
 
@@ -246,10 +216,16 @@ class Session {
         }
     }
 
-    // Frames that ask for work and bring none.
-    void count_idle() {
-        if (!idle_.spend(now_)) broken(ENHANCE_YOUR_CALM, "too many frames without a call");
+    // Frames that ask for work and bring none. Those that concern every stream cost by their number.
+    void count_idle(size_t streams = 0) {
+        if (!idle_.spend(now_, 1 + double(streams) / STREAMS_A_FRAME)) {
+            broken(ENHANCE_YOUR_CALM, "too many frames without a call");
+        }
     }
+
+    // No stream of this number has been opened, nor passed over (RFC 9113 section 5.1.1). Clients open odd ones only;
+    // those beyond the last one that a draining server takes may be on their way.
+    bool idle(uint32_t id) const { return !id || !(id & 1) || (id > last_ && !draining_); }
 
     // -- frames -------------------------------------------------------------------------------------------------------
 
@@ -289,6 +265,7 @@ class Session {
 
     void frame(Bytes& data) {
         if (!in_frame_) {
+            if (partial_.empty() && !block_open_) began_ = now_;
             const Bytes head = whole(data, FRAME_HEAD);
             if (head.empty()) return;
             length_ = read24(head.data());
@@ -319,6 +296,7 @@ class Session {
         if (type_ == DATA) {
             begin_data();
         } else if (type_ > CONTINUATION || type_ == GOAWAY) {  // we open no streams that a client could refuse
+            if (type_ == GOAWAY) check_goaway();
             count_idle();
             left_ = length_;
             if (left_) await_ = Await::SKIPPED;
@@ -327,12 +305,18 @@ class Session {
         }
     }
 
+    void check_goaway() const {
+        if (id_) broken(PROTOCOL_ERROR, "GOAWAY on a stream");
+        if (length_ < 8) broken(FRAME_SIZE_ERROR, "a GOAWAY frame that is too small");
+    }
+
     void control(Bytes payload) {
         switch (type_) {
             case HEADERS: headers(payload); return;
             case CONTINUATION: continuation(payload); return;
             case PRIORITY:
                 count_idle();
+                if (!id_) broken(PROTOCOL_ERROR, "PRIORITY without a stream");
                 if (payload.size() != 5) broken(FRAME_SIZE_ERROR, "a PRIORITY frame of a wrong size");
                 return;
             case RST_STREAM: reset(payload); return;
@@ -347,7 +331,7 @@ class Session {
     // -- DATA ---------------------------------------------------------------------------------------------------------
 
     void begin_data() {
-        if (!id_ || (id_ > last_ && !draining_)) broken(PROTOCOL_ERROR, "DATA on a stream that is not open");
+        if (idle(id_)) broken(PROTOCOL_ERROR, "DATA on a stream that is not open");
         if (!length_ && !(flags_ & END_STREAM)) count_idle();
         granted_ -= length_;
         if (granted_ < 0) broken(FLOW_CONTROL_ERROR, "more than the connection's window");
@@ -366,6 +350,8 @@ class Session {
             reset_stream(found, STREAM_CLOSED);
         } else if (!grant(found->second)) {
             reset_stream(found, FLOW_CONTROL_ERROR);
+        } else if (!padding_due_) {
+            count_content(found, left_);
         }
         if (left_) {
             await_ = Await::DATA;
@@ -389,12 +375,20 @@ class Session {
         return true;
     }
 
+    // More than was announced is known from a frame's head, in whatever pieces the rest comes (RFC 9113 section 8.1.1).
+    void count_content(Streams::iterator found, size_t size) {
+        if (found == streams_.end() || found->second.dropping || found->second.due == Head::NO_LENGTH) return;
+        found->second.due -= int64_t(size);
+        if (found->second.due < 0) reset_stream(found, PROTOCOL_ERROR);
+    }
+
     void content(Bytes& data) {
         if (padding_due_) {
             padding_due_ = false;
             padding_ = uint8_t(take(data, 1)[0]);
             --left_;
             if (padding_ > left_) broken(PROTOCOL_ERROR, "more padding than frame");
+            count_content(streams_.find(id_), left_ - padding_);
         }
         if (left_ > padding_) {
             const Bytes part = take(data, left_ - padding_);
@@ -427,14 +421,19 @@ class Session {
     void end_data() {
         if (!(flags_ & END_STREAM)) return;
         const auto found = streams_.find(id_);
-        if (found != streams_.end()) half_close(id_, found->second);
+        if (found != streams_.end()) half_close(found);
     }
 
     // -- calls --------------------------------------------------------------------------------------------------------
 
-    void half_close(uint32_t id, Stream& stream) {
+    void half_close(Streams::iterator found) {
+        auto& [id, stream] = *found;
         stream.half_closed = true;
         if (stream.dropping) return;
+        if (stream.due > 0) {
+            reset_stream(found, PROTOCOL_ERROR);
+            return;
+        }
         if (!stream.message.whole()) {
             refuse_call(id, stream, stream.message.begun() ? Fault::CUT : Fault::NO_MESSAGE);
             return;
@@ -477,7 +476,7 @@ class Session {
             if (stream.dropping) continue;
             Event event{stream.reported ? EventKind::PART : EventKind::OPEN, id};
             event.path = stream.path;
-            event.size = stream.message.held();
+            event.size = stream.message.room();
             event.credentials = std::exchange(stream.credentials, {});
             stream.reported = true;
             events_.push_back(std::move(event));
@@ -499,6 +498,7 @@ class Session {
     }
 
     void gone(Streams::iterator found) {
+        forget_blocked(*found);
         if (found->second.reported) events_.push_back(Event{EventKind::GONE, found->first});
         streams_.erase(found);
     }
@@ -553,27 +553,32 @@ class Session {
             return;
         }
         // Trailers, which no call has, or what was on its way to a stream that is over. The table must know.
-        decoder_.decode(block, [](Bytes, Bytes) {});
+        bool sound = block_ends_;
+        size_t size = 0;
+        decoder_.decode(block, [&sound, &size](Bytes name, Bytes value) {
+            size += name.size() + value.size() + FIELD_OVERHEAD;
+            sound &= size > MAX_HEAD || is_trailer(name, value);
+        });
         count_idle();
         if (found == streams_.end()) return;
         if (found->second.half_closed) {
             reset_stream(found, STREAM_CLOSED);
-        } else if (!block_ends_) {
+        } else if (!sound) {
             reset_stream(found, PROTOCOL_ERROR);
         } else {
-            half_close(id, found->second);
+            half_close(found);
         }
     }
 
     void open(uint32_t id, Bytes block) {
-        Head& head = head_ = Head();
-        decoder_.decode(block, [this](Bytes name, Bytes value) { field(name, value); });
+        Head head;
+        decoder_.decode(block, [&head](Bytes name, Bytes value) { head.add(name, value); });
         if (draining_) {  // the peer knows that these are not taken
             count_idle();
             return;
         }
         last_ = id;
-        if (head.malformed || !head.method || !head.path || !head.scheme) {
+        if (!head.sound() || (block_ends_ && head.content_length > 0)) {
             count_reset();
             put_reset(id, PROTOCOL_ERROR);
             return;
@@ -583,21 +588,25 @@ class Session {
             put_reset(id, REFUSED_STREAM);
             return;
         }
-        Stream& stream = streams_[id];
+        const auto opened = streams_.try_emplace(id).first;
+        Stream& stream = opened->second;
         stream.window = initial_window_;
         stream.half_closed = block_ends_;
+        stream.due = head.content_length;
         stream.coding = std::move(head.coding);
         stream.credentials = std::move(head.credentials);
-        if (head.size > MAX_HEAD) {
+        if (head.too_large()) {
             refuse_call(id, stream, Fault::HEADERS_TOO_LARGE);
         } else if (!head.post) {
-            refuse_call(id, stream, Fault::METHOD, std::move(head.method_name));
+            refuse_call(id, stream, Fault::METHOD, std::move(head.method));
         } else if (!head.grpc) {
             refuse_call(id, stream, Fault::MEDIA_TYPE, std::move(head.media_type));
-        } else if ((stream.path = path_of(head.path_name)) < 0) {
-            refuse_call(id, stream, Fault::PATH, std::move(head.path_name));
+        } else if ((stream.path = path_of(head.path)) < 0) {
+            refuse_call(id, stream, Fault::PATH, std::move(head.path));
+        } else if (head.twice) {
+            refuse_call(id, stream, Fault::TWICE, head.twice);
         } else if (block_ends_) {
-            half_close(id, stream);
+            half_close(opened);
         } else {
             touch(id, stream);
         }
@@ -608,68 +617,11 @@ class Session {
         return found == rules_.paths.end() ? -1 : int(found - rules_.paths.begin());
     }
 
-    void field(Bytes name, Bytes value) {
-        Head& head = head_;
-        head.size += name.size() + value.size() + FIELD_OVERHEAD;
-        if (name.empty()) {
-            head.malformed = true;
-        } else if (name[0] == ':') {
-            pseudo(name, value);
-        } else {
-            head.regular = true;
-            if (head.size <= MAX_HEAD) regular(name, value);
-        }
-    }
-
-    void pseudo(Bytes name, Bytes value) {
-        Head& head = head_;
-        bool* seen = name == ":method"   ? &head.method
-                     : name == ":path"   ? &head.path
-                     : name == ":scheme" ? &head.scheme
-                                         : nullptr;
-        if (head.regular || (seen && *seen) || (!seen && name != ":authority")) {
-            head.malformed = true;
-            return;
-        }
-        if (seen) *seen = true;
-        if (name == ":method") {
-            head.post = value == "POST";
-            head.method_name = value.substr(0, MAX_DETAIL);
-        } else if (name == ":path") {
-            head.path_name = value.substr(0, MAX_DETAIL);
-            if (value.empty()) head.malformed = true;
-        }
-    }
-
-    void regular(Bytes name, Bytes value) {
-        Head& head = head_;
-        if (name == "content-type") {
-            const Bytes kind = value.substr(0, value.find(';'));
-            head.grpc = kind == "application/grpc" || kind == "application/grpc+proto";
-            head.media_type = value.substr(0, MAX_DETAIL);
-        } else if (name == "grpc-encoding") {
-            head.coding = value.substr(0, MAX_DETAIL);
-        } else if (name == "authorization" || name == "x-api-key") {
-            if (head.credentials.size() < MAX_CREDENTIALS) head.credentials.emplace_back(name, value);
-        } else if (name == "te") {
-            head.malformed |= value != "trailers";
-        } else if (name == "connection" || name == "transfer-encoding" || name == "upgrade" || name == "keep-alive" ||
-                   name == "proxy-connection") {
-            head.malformed = true;
-        } else {
-            head.malformed |= std::any_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-        }
-    }
-
     // -- the other frames ---------------------------------------------------------------------------------------------
 
     void reset(Bytes payload) {
         if (payload.size() != 4) broken(FRAME_SIZE_ERROR, "a RST_STREAM frame of a wrong size");
-        if (!id_ || id_ > last_) {
-            if (!draining_) broken(PROTOCOL_ERROR, "RST_STREAM on a stream that is not open");
-            count_idle();
-            return;
-        }
+        if (idle(id_)) broken(PROTOCOL_ERROR, "RST_STREAM on a stream that is not open");
         const auto found = streams_.find(id_);
         if (found == streams_.end()) {
             count_idle();
@@ -695,25 +647,34 @@ class Session {
         if (payload.size() > 6 * MAX_SETTINGS) broken(ENHANCE_YOUR_CALM, "too many settings");
         if (greeted_) count_idle();
         greeted_ = true;
+        int64_t initial_window = initial_window_;
         for (size_t at = 0; at < payload.size(); at += 6) {
-            setting(uint16_t(read16(payload.data() + at)), read32(payload.data() + at + 2));
+            setting(uint16_t(read16(payload.data() + at)), read32(payload.data() + at + 2), initial_window);
         }
         put_head(out_, 0, SETTINGS, ACK, 0);
-        unblock();
+        if (initial_window != initial_window_) resize_windows(initial_window);
     }
 
-    void setting(uint16_t name, uint32_t value) {
+    // Once a frame, however often it says another size.
+    void resize_windows(int64_t initial_window) {
+        count_idle(streams_.size());
+        const int64_t change = initial_window - std::exchange(initial_window_, initial_window);
+        for (auto& [id, stream] : streams_) {
+            stream.window += change;
+            if (stream.window > MAX_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
+        }
+        if (change > 0) unblock();
+    }
+
+    void setting(uint16_t name, uint32_t value, int64_t& initial_window) {
         if (name == HEADER_TABLE_SIZE) {
             // We keep no table, and have to say so once where the peer's becomes smaller.
             no_table_due_ |= value < TABLE_SIZE && !no_table_said_;
         } else if (name == INITIAL_WINDOW_SIZE) {
             if (value > MAX_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
-            const int64_t change = int64_t(value) - initial_window_;
-            initial_window_ = value;
-            for (auto& [id, stream] : streams_) {
-                stream.window += change;
-                if (stream.window > MAX_WINDOW) broken(FLOW_CONTROL_ERROR, "a window larger than allowed");
-            }
+            initial_window = value;
+        } else if (name == ENABLE_PUSH || name == NO_RFC7540_PRIORITIES) {
+            if (value > 1) broken(PROTOCOL_ERROR, "a setting that is neither 0 nor 1");
         } else if (name == MAX_FRAME_SIZE) {
             if (value < 16384 || value > 16777215) broken(PROTOCOL_ERROR, "a frame size that is not allowed");
             frame_size_ = value;
@@ -745,7 +706,7 @@ class Session {
 
     void window_update(Bytes payload) {
         if (payload.size() != 4) broken(FRAME_SIZE_ERROR, "a WINDOW_UPDATE frame of a wrong size");
-        count_idle();
+        count_idle(id_ ? 0 : blocked_.size());
         const uint32_t more = read32(payload.data()) & LAST_STREAM;
         if (!id_) {
             if (!more) broken(PROTOCOL_ERROR, "a WINDOW_UPDATE of 0");
@@ -754,7 +715,7 @@ class Session {
             unblock();
             return;
         }
-        if (id_ > last_ && !draining_) broken(PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that is not open");
+        if (idle(id_)) broken(PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that is not open");
         const auto found = streams_.find(id_);
         if (found == streams_.end()) return;
         found->second.window += more;
@@ -804,17 +765,24 @@ class Session {
         if (!stream.queued.empty()) {
             if (!stream.blocked) blocked_.push_back(id);
             stream.blocked = true;
-        } else if (stream.ends) {
+            return;
+        }
+        forget_blocked(*found);
+        if (stream.ends) {
             answered_ = true;
             put_headers(id, stream.trailers, true);
             close(found);
         }
     }
 
+    void forget_blocked(Streams::value_type& entry) {
+        if (!std::exchange(entry.second.blocked, false)) return;
+        blocked_.erase(std::find(blocked_.begin(), blocked_.end(), entry.first));
+    }
+
     void unblock() {
         for (uint32_t id : std::exchange(blocked_, {})) {
             const auto found = streams_.find(id);
-            if (found == streams_.end()) continue;
             found->second.blocked = false;
             pump(found);
         }
@@ -830,6 +798,9 @@ class Session {
         put_goaway(last_, code, why);
         ended_ = true;
         why_ = why;
+        in_frame_ = block_open_ = false;  // nothing is waited for any more
+        release(partial_);
+        release(block_);
     }
 
     void put_ping(Bytes payload) {
@@ -844,9 +815,8 @@ class Session {
         out_.append(why);
     }
 
-    static constexpr size_t MAX_DETAIL = 200;
-    static constexpr size_t MAX_CREDENTIALS = 4;
     static constexpr size_t MAX_SETTINGS = 64;
+    static constexpr double STREAMS_A_FRAME = 64;
     static constexpr size_t MAX_KEPT = 4096;
     static constexpr Bytes FAREWELL = "farewell";
 
@@ -869,7 +839,7 @@ class Session {
     bool block_open_ = false, block_ends_ = false;
     uint32_t block_stream_ = 0;
     std::string block_;
-    Head head_;
+    double began_ = 0;
 
     std::vector<uint32_t> touched_, blocked_;
     int64_t granted_ = CONNECTION_WINDOW;                                                     // to the peer

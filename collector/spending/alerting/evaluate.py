@@ -105,5 +105,7 @@ class Alerting:
 
     def _completed(self, event: BudgetEvent) -> BudgetEvent:
         """With where to look; and with nobody as those who spent most, as long as nobody has been asked."""
-        data = {**event.data, "url": f"{self._link}/api/v1/budgets/{quote(event.budget, safe='')}"}
+        data = {**event.data, "url": f"{self._link}/budgets/{quote(event.budget, safe='')}"}
+        if run := event.data.get("crossed_by"):
+            data["crossed_by"] = {**run, "url": f"{self._link}/runs/{run['trace_id']}"}
         return replace(event, data=data if event.has_contributors else {**data, "top": None})
