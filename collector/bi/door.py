@@ -16,13 +16,15 @@ from collector.bi.request import Asked, Message, Receive, head_of, read_request
 from collector.bi.sessions import Sessions
 from collector.bi.settings import Limits
 from collector.config import QueryConfig
-from collector.model.principal import Principal
+from collector.model.principal import Principal, Scope
 from collector.store import Store
 
 _AGAIN_SECONDS = 0.25
 _KILL_ATTEMPTS = 20
 # A client that takes nothing of its answer for so long has given up.
 _STALL_SECONDS = 60.0
+# The longest statement with its rows, of one who may write.
+_MAX_WRITE_BYTES = 256 << 20
 
 
 class Door:
@@ -68,15 +70,19 @@ class Door:
             await answer.plain(b"Only GET, POST and HEAD are answered.\n", 405)
             return
         principal = authenticate(self._gate, url, headers)
-        asked = await self._read(scope["method"], url, headers, receive)
+        writes = self._config.write_door and principal.may(Scope.QUERY_WRITE)
+        asked = await self._read(scope["method"], url, headers, receive, writes=writes)
         answer.query_id = asked.query_id
         async with self._turn():
-            await self._answer(asked, principal, receive, answer)
+            await self._answer(asked, principal, receive, answer, as_written=writes)
 
-    async def _read(self, method: str, url: dict[str, str], headers: dict[str, str], receive: Receive) -> Asked:
+    async def _read(
+        self, method: str, url: dict[str, str], headers: dict[str, str], receive: Receive, *, writes: bool
+    ) -> Asked:
+        limit = _MAX_WRITE_BYTES if writes else int(self._config.max_query_size)
         try:
             async with asyncio.timeout(self._body_seconds):
-                return await read_request(method, url, headers, receive, int(self._config.max_query_size))
+                return await read_request(method, url, headers, receive, limit, writes=writes)
         except TimeoutError:
             raise QueryError(209, "SOCKET_TIMEOUT", "The query did not arrive in time.") from None
 
@@ -93,14 +99,16 @@ class Door:
         finally:
             self._turns.release()
 
-    async def _answer(self, asked: Asked, principal: Principal, receive: Receive, answer: Answer) -> None:
+    async def _answer(
+        self, asked: Asked, principal: Principal, receive: Receive, answer: Answer, *, as_written: bool
+    ) -> None:
         url = asked.url
         session = self._sessions.session(
             principal, url.get("session_id", ""), url.get("session_timeout", ""), url.get("session_check", "")
         )
         loop = asyncio.get_running_loop()
         pipe = Pipe(self._readers)
-        job = Job(asked, principal, session, pipe.writes_to, new_tag())
+        job = Job(asked, principal, session, pipe.writes_to, new_tag(), as_written)
         self._running[job.tag] = principal, asked.query_id
         answer.begin(asked, job)
         work = loop.run_in_executor(self._queries, self._engine.run, job, self._kill_own)

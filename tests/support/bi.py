@@ -19,6 +19,7 @@ from tests.support.tokens import token_config
 from tests.support.waiting import wait_until
 
 ONE, TWO, ADMIN, NO_QUERIES = "spm_one-secret", "spm_two-secret", "spm_admin-secret", "spm_writer-secret"
+WRITER = "spm_store-writer-secret"
 SECRET = "service-of-project-two"
 HOUR_NS = 3_600_000_000_000
 
@@ -111,6 +112,7 @@ def bi_daemon(directory: Path, *settings: str) -> Iterator[Daemon]:
         (TWO, "two", ["traces:write", "query:read"]),
         (ADMIN, "one", ["admin"]),
         (NO_QUERIES, "one", ["traces:write", "traces:read"]),
+        (WRITER, "one", ["query:read", "query:write"]),
     )
     config = directory / "config.yaml"
     config.write_text(tokens + yaml.safe_dump({"pricing": {"overrides": OVERRIDES}}))
