@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from collector import __version__
 from collector.admit.auth import Gate
+from collector.backups import Backups, refuse_unfinished
 from collector.bi.port import BiPort
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
@@ -59,7 +60,7 @@ _CLOSING_SECONDS = 1.0
 
 _PORTS_FILE = "ports.json"
 # How the names begin of what the daemon keeps in its data directory.
-_OWN_NAMES = ("spool", "store", "leases.db", "webhooks.db", "prices.json", _PORTS_FILE)
+_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "prices.json", _PORTS_FILE)
 
 
 def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
@@ -106,13 +107,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
             prices=prices.enricher.catalogue.version,
         )
 
-    jobs = Jobs(clock)
+    jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
         query=Query(store.ready),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
         reprice=Repricer(store.ready, prices.enricher, budgets.spending.writing).reprice,
+        backup=Backups(config, store.ready, (drain.between_segments, summing.between_steps), clock).take,
         metrics_text=metrics_text,
         unready_reason=unready_reason,
         deliveries=budgets,
@@ -122,7 +124,6 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
     retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
     bi = BiPort(config, store.ready, gate)
-    summing = Summing(store.ready, clock)
     parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, retention, prices, store, budgets]
     return parts
 
@@ -143,6 +144,7 @@ class Daemon:
     def __init__(self, config: Config, reload: Callable[[], Config], clock: Clock | None = None) -> None:
         """`reload` reads the settings again, on SIGHUP. Raises StartError and ConfigError."""
         self._config = config
+        refuse_unfinished(config.directory)
         _keep_private(config)
         self._metrics = Metrics(CollectorRegistry())
         self._parts = parts_of(config, clock or SystemClock(), self._metrics)
@@ -240,7 +242,7 @@ class Daemon:
 
 def _keep_private(config: Config) -> None:
     """Prompts and completions are for the daemon's user only, also those that earlier versions have stored."""
-    directories = {config.directory: _OWN_NAMES}
+    directories: dict[Path, tuple[str, ...]] = {config.directory: _OWN_NAMES}
     if config.store.embedded:
         directories[embedded_path(config.store, config.directory)] = ENGINE_NAMES
     for directory, names in directories.items():
