@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from collector.billing.across_batches import Billing
-from collector.enrich.sessions import Event, Sources, batch_of, derived
-from collector.model.columns import TEXT
-from collector.model.keys import MAX_KEYS_IN_QUERY
+from collector.billing.across_batches import Billing, query_parameters
+from collector.enrich.sessions import Event, Row, Sources, batch_of, derived, withdrawn
+from collector.enrich.stored import VERDICT_STEP, decoded_again
+from collector.model.columns import DECODED_SCHEMA, TEXT
+from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey
 from collector.slices import slices
 from collector.spending.feed import Writing
 from collector.store.client import Store
@@ -49,11 +50,11 @@ class SessionWriter:
 
     def _write(self, store: Store, arrived: "_Arrived", sessions: Sequence[SessionKey]) -> None:
         events = self._events(store, arrived, sessions)
-        before = derived(event for event in events if event.key not in arrived.keys)
-        known = {row.key: row for row in before}
-        rows = [row for row in derived(events) if known.get(row.key) != row]
+        before = {row.key: row for row in derived(event for event in events if event.key not in arrived.keys)}
+        now = {row.key: row for row in derived(events)}
+        rows = [row for key, row in now.items() if before.get(key) != row]
         if rows:
-            self._insert(store, batch_of(rows))
+            self._insert(store, rows, [key for key in before if key not in now])
 
     def _events(self, store: Store, arrived: "_Arrived", sessions: Sequence[SessionKey]) -> list[Event]:
         parameters = {
@@ -65,14 +66,26 @@ class SessionWriter:
         }
         return list(self.sources.events(store.query(named_query("session_events"), parameters).to_pylist()))
 
-    def _insert(self, store: Store, batch: pa.RecordBatch) -> None:
-        enriched = self.billing.enrich(store, [batch])
+    def _insert(self, store: Store, rows: Sequence[Row], gone: Sequence[SpanKey]) -> None:
+        rivals = _again(self.billing.logged.rivals(store, rows))
+        made = [batch_of(rows), *(withdrawn(_again(stored)) for stored in self._stored(store, gone))]
+        enriched = self.billing.enrich_logged(store, pa.concat_batches(made), rivals)
         with self.writing(store, enriched.traces, True) as feed:
             for _, rows, _ in enriched.by_day():
                 for part in rows.to_batches():
                     insert_versions(store, part, "sessions", feed.insert)
             revised = self.billing.write_revisions(store, enriched, feed.insert)
         self.metrics.revised_spans.inc(revised)
+
+
+    def _stored(self, store: Store, keys: Sequence[SpanKey]) -> Iterator[pa.Table]:
+        for part in slices(keys, MAX_KEYS_IN_QUERY):
+            yield store.query(named_query("span_rows"), query_parameters(part))
+
+
+def _again(rows: pa.Table | None) -> pa.RecordBatch:
+    """Stored rows as a later version of themselves."""
+    return decoded_again(rows, VERDICT_STEP) if rows else pa.RecordBatch.from_pylist([], DECODED_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)

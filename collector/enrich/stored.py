@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from collector.enrich.billed.names import model_number, provider_number
 from collector.enrich.billed.schema import SEEN_SCHEMA
+from collector.enrich.sessions.rows import DERIVED_SCOPE
 from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS
 from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
 from collector.model.content import moved_content
@@ -23,6 +24,8 @@ _REPORTING = {
 }
 _SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName", "ResponseId")
 _PART_COLUMNS = ("CacheReadTokens", "CacheWriteTokens", "ReasoningTokens")
+# What a report made of logs tells beyond its parts.
+LOGGED_DETAIL = 100
 _INT64 = 2**63 - 1  # where its numbers end
 
 
@@ -46,7 +49,9 @@ def _known_span(row: Mapping[str, Any]) -> dict[str, Any]:
         "Root": not row["ParentSpanId"],
         "InputTokens": min(row["InputTokens"], _INT64),
         "OutputTokens": min(row["OutputTokens"], _INT64),
-        "Detail": sum(row[name] > 0 for name in _PART_COLUMNS) + sum(name in details for name in DETAIL_PARTS),
+        "Detail": sum(row[name] > 0 for name in _PART_COLUMNS)
+        + sum(name in details for name in DETAIL_PARTS)
+        + LOGGED_DETAIL * row["ScopeName"].startswith(DERIVED_SCOPE),
         "Billed": billed,
     }
 

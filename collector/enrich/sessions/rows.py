@@ -12,15 +12,20 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from collector.enrich.conventions.events import Role
 from collector.enrich.sessions.calls import Call, calls
 from collector.enrich.sessions.events import Event
 from collector.enrich.sessions.tools import Tool, callers, starters, tools
 from collector.enrich.sessions.turns import Turn, turns
 from collector.model.columns import DECODED_SCHEMA, EARLIEST_NS, LATEST_NS
+from collector.model.keys import SpanKey
 from collector.model.versions import version_of
 
 # The scope of every derived row begins so, and ends with its family.
 DERIVED_SCOPE: Final = "spanmeter.sessions."
+
+# What a row says that stands for nothing any more.
+WITHDRAWN: Final = "spanmeter.withdrawn"
 
 _DENIED = "The tool was not allowed to run."
 _FAILED = "The tool failed."
@@ -46,8 +51,13 @@ class Row:
     received: int = field(compare=False)
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        return self.event.project, self.trace_id, self.span_id
+    def is_answer(self) -> bool:
+        """Whether it is a call that was answered."""
+        return self.event.role is Role.CALL
+
+    @property
+    def key(self) -> SpanKey:
+        return (self.event.project, self.trace_id), self.span_id
 
 
 def derived(events: Iterable[Event]) -> list[Row]:
@@ -58,6 +68,25 @@ def derived(events: Iterable[Event]) -> list[Row]:
 def batch_of(rows: Sequence[Row]) -> pa.RecordBatch:
     """Rows as if they had been decoded."""
     return pa.RecordBatch.from_pylist([_decoded(row) for row in rows], schema=DECODED_SCHEMA)
+
+
+def withdrawn(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Decoded rows that events which came later moved to another trace: they say nothing any more."""
+    said: dict[str, Any] = {
+        "SpanName": "withdrawn",
+        "SpanAttributes": [(WITHDRAWN, "true")],
+        "Events.Timestamp": [],
+        "Events.Name": [],
+        "Events.Attributes": [],
+        "StatusCode": "Unset",
+        "StatusMessage": "",
+        "OtlpDetails": "",
+    }
+    columns = [
+        pa.array([said[field.name]] * batch.num_rows, field.type) if field.name in said else batch.column(field.name)
+        for field in batch.schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 class _Rows:
