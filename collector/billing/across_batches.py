@@ -161,9 +161,7 @@ class Billing:
         seen = [_telling_more(first.spans), without_usage(second.spans, range(rivals.num_rows))]
         return self._enriched(store, [first, second], seen)
 
-    def _enriched(
-        self, store: Store, readings: Sequence[ReadBatch], seen: Sequence[pa.RecordBatch]
-    ) -> EnrichedRows:
+    def _enriched(self, store: Store, readings: Sequence[ReadBatch], seen: Sequence[pa.RecordBatch]) -> EnrichedRows:
         self._on_first_use(store)
         spans = pa.concat_batches(seen)
         self._load(store, self._traces.forgotten(spans))

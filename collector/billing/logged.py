@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.enrich.billed.schema import BilledMask
 from collector.enrich.conventions.families import Family
-from collector.enrich.sessions import DERIVED_SCOPE, Row
+from collector.enrich.sessions import Row
 from collector.model.keys import MAX_KEYS_IN_QUERY
 from collector.model.log_columns import RESOURCE_SESSION_KEY, SESSION_KEYS
+from collector.model.sessions import DERIVED_SCOPE
 from collector.slices import slices
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -48,7 +48,12 @@ class LoggedCalls:
         }
         self._by_family = {family.family: rules.sole_source for family, rules in self._sources}
         self._calls = sorted(
-            {f"{rules.prefix}{name}" for _, rules in self._sources for name, role in rules.roles.items() if role == "call"}
+            {
+                f"{rules.prefix}{name}"
+                for _, rules in self._sources
+                for name, role in rules.roles.items()
+                if role == "call"
+            }
         )
         self._required = sorted({key for _, rules in self._sources for key in rules.required})
         self._logged: OrderedDict[_Place, bool] = OrderedDict()
@@ -65,7 +70,7 @@ class LoggedCalls:
         rows = np.flatnonzero(suspects)
         places = [self._place(row) for row in _named(batch.take(pa.array(rows)))]
         self._look_up(store, {place for place in places if place not in self._logged})
-        logged = [row for row, place in zip(rows, places, strict=True) if self._logged[place]]
+        logged = [row for row, place in zip(rows.tolist(), places, strict=True) if self._logged[place]]
         self._forget()
         return without_usage(spans, logged)
 
@@ -81,7 +86,9 @@ class LoggedCalls:
                     self._logged[place] = True
         if not fresh:
             return None
-        return _first_of([self._stored(store, part) for part in slices(sorted(fresh.items(), key=_place_of), MAX_KEYS_IN_QUERY)])
+        return _first_of(
+            [self._stored(store, part) for part in slices(sorted(fresh.items(), key=_place_of), MAX_KEYS_IN_QUERY)]
+        )
 
     def _stored(self, store: Store, fresh: Sequence[tuple[_Place, Row]]) -> pa.Table:
         traces = [place for place, _ in fresh if place.by == "trace"]
@@ -118,7 +125,7 @@ class LoggedCalls:
             self._logged.popitem(last=False)
 
 
-def without_usage(spans: pa.RecordBatch, rows: Sequence[int] | BilledMask) -> pa.RecordBatch:
+def without_usage(spans: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
     """`spans` of which these rows report no usage."""
     reports = spans.column("Reports").to_numpy(zero_copy_only=False).copy()
     reports[rows] = False
@@ -141,4 +148,4 @@ def _named(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 def _session(row: Mapping[str, Any]) -> str:
     own = dict(row["SpanAttributes"])
     named = (found for key in SESSION_KEYS if (found := own.get(key)))
-    return next(named, dict(row["ResourceAttributes"]).get(RESOURCE_SESSION_KEY, ""))
+    return str(next(named, "") or dict(row["ResourceAttributes"]).get(RESOURCE_SESSION_KEY, ""))

@@ -16,13 +16,14 @@ import structlog
 from collector.billing.across_batches import Billing, query_parameters
 from collector.enrich.sessions import Event, Row, Sources, batch_of, derived, withdrawn
 from collector.enrich.stored import VERDICT_STEP, decoded_again
+from collector.errors import Rejected
 from collector.model.columns import DECODED_SCHEMA, TEXT
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey
 from collector.slices import slices
 from collector.spending.feed import Writing
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import insert_versions
+from collector.store.writer import Insert, insert_versions
 from collector.telemetry import Metrics
 
 log = structlog.get_logger("spanmeter.sessions")
@@ -71,16 +72,25 @@ class SessionWriter:
         made = [batch_of(rows), *(withdrawn(_again(stored)) for stored in self._stored(store, gone))]
         enriched = self.billing.enrich_logged(store, pa.concat_batches(made), rivals)
         with self.writing(store, enriched.traces, True) as feed:
-            for _, rows, _ in enriched.by_day():
-                for part in rows.to_batches():
-                    insert_versions(store, part, "sessions", feed.insert)
+            for _, part, _ in enriched.by_day():
+                for batch in part.to_batches():
+                    _insert(store, batch, feed.insert)
             revised = self.billing.write_revisions(store, enriched, feed.insert)
         self.metrics.revised_spans.inc(revised)
-
 
     def _stored(self, store: Store, keys: Sequence[SpanKey]) -> Iterator[pa.Table]:
         for part in slices(keys, MAX_KEYS_IN_QUERY):
             yield store.query(named_query("span_rows"), query_parameters(part))
+
+
+def _insert(store: Store, batch: pa.RecordBatch, insert: Insert) -> None:
+    """Insert derived rows. Those that the store refuses are logged: their records are stored, and others go on."""
+    try:
+        insert_versions(store, batch, "sessions", insert)
+    except Rejected as error:
+        log.exception(
+            "Rows that were made of logs cannot be stored; the logs are.", rows=batch.num_rows, why=str(error)
+        )
 
 
 def _again(rows: pa.Table | None) -> pa.RecordBatch:
@@ -100,7 +110,9 @@ class _Arrived:
     @classmethod
     def among(cls, batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> "_Arrived":
         wanted = pa.array(names, TEXT)
-        chosen = [batch.filter(mask) for batch in batches if pc.any(mask := pc.is_in(batch.column("Event"), wanted)).as_py()]
+        chosen = [
+            batch.filter(mask) for batch in batches if pc.any(mask := pc.is_in(batch.column("Event"), wanted)).as_py()
+        ]
         rows = [row for batch in chosen for row in _named(batch)]
         times = [row["Timestamp"] for row in rows]
         return cls(

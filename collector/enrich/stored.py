@@ -8,12 +8,12 @@ import pyarrow.compute as pc
 
 from collector.enrich.billed.names import model_number, provider_number
 from collector.enrich.billed.schema import SEEN_SCHEMA
-from collector.enrich.sessions.rows import DERIVED_SCOPE
 from collector.enrich.rows import AGGREGATE_FLAG, DETAIL_PARTS
 from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
 from collector.model.content import moved_content
 from collector.model.facts import Kind
 from collector.model.money import PriceStatus
+from collector.model.sessions import DERIVED_SCOPE
 
 # Statuses of spans that report usage, by whether they are billed.
 _REPORTING = {

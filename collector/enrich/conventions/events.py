@@ -38,11 +38,15 @@ Patterns = Annotated[dict[str, str], AfterValidator(_compiled)]
 class EventRules(BaseModel):
     """The events of one family. Of lists of keys the first that an event has counts.
 
-    `prefix` begins every event's name; records of `scopes` may leave it out. `prompt_ids`: every event names its prompt,
-    so that a run is all of one; else a run lasts from a prompt to the next. `own_traces`: the trace that records name is
-    the run's. `required`: what an event of role `call` has to have. `sub_agent` tells events of sub-agents, `agent`
-    which one; `starts_agents` are the tools that start them. `sole_source`: spans may tell of the same calls, and nothing
-    they say tells which; within the session, or within the trace, the logs alone count. `redacted` are texts that stand for content not recorded.
+    - `prefix` begins the name of every event; records of `scopes` may leave it out.
+    - `prompt_ids`: every event names its prompt, and a run is all of one; else it lasts from a prompt to the next.
+    - `own_traces`: the trace that records name is that of the run.
+    - `required`: what an event of role `call` has to have.
+    - `sub_agent` tells events of sub-agents, `agent` which one; `starts_agents` are the tools that start them.
+    - `failed` tells failed attempts and tools, `denied` the tools that were not allowed to run.
+    - `sole_source`: spans tell of the same calls and nothing says which are which; within a session, or a trace, logs
+      alone are billed.
+    - `redacted` are texts that stand for content which is not recorded.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -8,7 +8,7 @@ a tool's run of its id, and what has none of the fingerprint of its record.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,13 +19,8 @@ from collector.enrich.sessions.tools import Tool, callers, starters, tools
 from collector.enrich.sessions.turns import Turn, turns
 from collector.model.columns import DECODED_SCHEMA, EARLIEST_NS, LATEST_NS
 from collector.model.keys import SpanKey
+from collector.model.sessions import DERIVED_SCOPE, WITHDRAWN
 from collector.model.versions import version_of
-
-# The scope of every derived row begins so, and ends with its family.
-DERIVED_SCOPE: Final = "spanmeter.sessions."
-
-# What a row says that stands for nothing any more.
-WITHDRAWN: Final = "spanmeter.withdrawn"
 
 _DENIED = "The tool was not allowed to run."
 _FAILED = "The tool failed."
@@ -127,7 +122,14 @@ class _Rows:
     def _root(self, prompt: Event, rows: Sequence[Row]) -> Row:
         end = max([prompt.at, *(row.end for row in rows)])
         return self._row(
-            prompt, self._root_id(), "", "invoke_agent", prompt.shared.service, prompt.at, end, attributes=[*_said(prompt), ("gen_ai.agent.name", prompt.shared.service)]
+            prompt,
+            self._root_id(),
+            "",
+            "invoke_agent",
+            prompt.shared.service,
+            prompt.at,
+            end,
+            attributes=[*_said(prompt), ("gen_ai.agent.name", prompt.shared.service)],
         )
 
     def _call(self, call: Call) -> Row:
@@ -224,7 +226,9 @@ def _id(digits: int, *parts: str) -> str:
 
 def _decoded(row: Row) -> dict[str, Any]:
     event, shared = row.event, row.event.shared
-    values: dict[str, Any] = {name: _default(kind) for name, kind in zip(DECODED_SCHEMA.names, DECODED_SCHEMA.types, strict=True)}
+    values: dict[str, Any] = {
+        name: _default(kind) for name, kind in zip(DECODED_SCHEMA.names, DECODED_SCHEMA.types, strict=True)
+    }
     return values | {
         "Timestamp": row.start,
         "TraceId": row.trace_id,

@@ -87,7 +87,9 @@ def starters(runs: Sequence[Tool], found: Sequence[Call], rules: EventRules) -> 
             times[call.agent] = [min(begin, call.start), max(end, call.end)]
     started: dict[str, Tool] = {}
     for agent, (begin, end) in sorted(times.items(), key=lambda entry: (entry[1], entry[0])):
-        may = [tool for tool in runs if tool.name in rules.starts_agents and tool.start <= begin and tool.agent != agent]
+        may = [
+            tool for tool in runs if tool.name in rules.starts_agents and tool.start <= begin and tool.agent != agent
+        ]
         if may:
             free = [tool for tool in may if tool not in started.values()] or may
             around = [tool for tool in free if tool.end >= end]
