@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
+import os
 import resource
 import sys
 import time
@@ -26,6 +27,16 @@ _SWITCH_SECONDS = 0.0005
 _FILES = 65_536
 
 
+def share_one_allocator() -> None:
+    """Let what one stage frees be what the next one uses. Call once, before Arrow is loaded and any thread is started.
+
+    Arenas that exist by then stay, and glibc gives them to every other thread: those consist of heaps of 64 MiB, each
+    given back to the kernel whenever it is empty.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    _set_allocator({_ARENA_MAX: 1})
+
+
 def configure_interpreter() -> None:
     """Call once, after the imports and before threads are started; then `collect_cycles` has to run."""
     gc.collect()
@@ -33,7 +44,6 @@ def configure_interpreter() -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.disable()
     _may_open_more_files()
-    _set_allocator({_ARENA_MAX: 1})
 
 
 def keep_freed_memory() -> None:

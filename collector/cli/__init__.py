@@ -1,10 +1,9 @@
 """The `spanmeter` command."""
 
-import os
+from collector.runtime import share_one_allocator
 
-# One allocator for all buffers, set before Arrow is loaded: what one stage frees, the next one uses.
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+share_one_allocator()
 
-from collector.cli.entry import main
+from collector.cli.entry import main  # noqa: E402 - loads Arrow
 
 __all__ = ["main"]

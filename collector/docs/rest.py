@@ -14,10 +14,18 @@ _LINKS = "`GET /api/v1/openapi.json` is the same as OpenAPI 3.1, `GET /api/v1/do
 def render_rest() -> str:
     """The text of docs/rest.md."""
     schemas = Schemas(OPERATIONS)
-    blocks = ["# REST", INTRODUCTION, _LINKS]
+    blocks = ["# REST", INTRODUCTION, _LINKS, "## Every operation with its scope", _overview()]
     for tag, rows in by_tag(OPERATIONS):
         blocks += [f"## {tag}", *(block for row in rows for block in _blocks(row, schemas))]
     return page(*blocks)
+
+
+def _overview() -> str:
+    rows = [
+        (f"`{row.method} {row.path}`", row.summary, f"`{row.scope.value}`" if row.scope else "none is needed")
+        for row in OPERATIONS
+    ]
+    return table(("Operation", "What it does", "Scope"), rows)
 
 
 def _blocks(row: AnyOperation, schemas: Schemas) -> Iterable[str]:

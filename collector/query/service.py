@@ -1,7 +1,7 @@
 """The only door to reads."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 
 import pyarrow as pa
@@ -31,6 +31,14 @@ class Dimension(StrEnum):
     FEATURE = "feature"
     USER = "user"
     DAY = "day"
+
+
+class Split(StrEnum):
+    """What spend by a dimension can be split by."""
+
+    MODEL = "model"
+    DAY = "day"
+    PRICE_ENTRY = "price_entry"
 
 
 # What a span may name for its whole run.
@@ -135,12 +143,21 @@ class Query:
         parameters = {"project": principal.project, "by": by.value, "since": since, "until": until}
         return self._store().query(named_query("spend_of_runs" if by in _OF_RUNS else "spend"), parameters)
 
-    def spend_matrix(self, principal: Principal, by: Dimension, since: int, until: int, zone: str) -> pa.Table:
-        """As `spend`, of a dimension that is not model, provider or day, by model, day of a time zone and price entry.
+    def spend_matrix(
+        self, principal: Principal, by: Dimension, since: int, until: int, zone: str, split: Collection[Split]
+    ) -> pa.Table:
+        """As `spend`, of a dimension that is not model, provider or day, split further; days are those of a time zone.
 
         At most MAX_CELLS rows, dearest first.
         """
-        parameters = {"project": principal.project, "by": by.value, "since": since, "until": until, "zone": zone}
+        parameters = {
+            "project": principal.project,
+            "by": by.value,
+            "since": since,
+            "until": until,
+            "zone": zone,
+            "split": [each.value for each in split],
+        }
         return self._store().query(named_query("spend_matrix"), {**parameters, "limit": MAX_CELLS})
 
     def unpriced(self, principal: Principal) -> pa.Table:

@@ -57,6 +57,12 @@ class Span(NamedTuple):
     events: Events = ()
 
     @property
+    def label(self) -> str:
+        """What it is called for people: a tool and an agent by their own names."""
+        own = {Kind.TOOL.value: self.tool_name, Kind.AGENT.value: self.agent_name}.get(self.kind, "")
+        return own or self.name or "(no name)"
+
+    @property
     def converses(self) -> bool:
         """Whether this tells of a model call with messages: a chat, not an embedding."""
         return self.kind == Kind.LLM and self.operation not in _NO_CONVERSATION

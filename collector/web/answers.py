@@ -107,6 +107,26 @@ class SpendAnswer(TypedDict):
     spend: Sequence[SpendRow]
 
 
+class SpendCell(TypedDict):
+    value: Annotated[str, Field(description="A value of the dimension; empty where spans do not state it.")]
+    model: Annotated[str | None, Field(description="Null where spend is not split by model.")]
+    day: Annotated[str | None, Field(description="Null where spend is not split by day.")]
+    cost: str | None
+    priced_calls: int
+    unpriced_calls: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+
+
+class SpendTable(TypedDict):
+    by: str
+    split: str
+    zone: str
+    cells: Sequence[SpendCell]
+    truncated: Annotated[bool, Field(description="Whether there are more cells than an answer has.")]
+
+
 class UnpricedModel(TypedDict):
     provider: str
     model: str

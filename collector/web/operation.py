@@ -1,6 +1,6 @@
 """What an operation of the API is: a row that routes, OpenAPI, its pages, and other faces are derived from."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -80,12 +80,13 @@ class Call(Generic[P, Q, B]):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An answer, whatever carries it."""
+    """An answer, whatever carries it. One with `events` goes on with them after its body, which is empty."""
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = JSON
+    events: AsyncIterator[bytes] | None = None
 
 
 def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Result:

@@ -9,7 +9,19 @@ from typing import Any, Final
 
 from collector.exports.shapes import RunExport
 from collector.model.principal import Scope
-from collector.web import budgets, daemon, documents, jobs, openapi, run_lists, run_spans, runs
+from collector.web import (
+    budgets,
+    compare,
+    daemon,
+    documents,
+    jobs,
+    live,
+    openapi,
+    run_lists,
+    run_parts,
+    run_spans,
+    runs,
+)
 from collector.web.answers import (
     BudgetsPage,
     DecisionAnswer,
@@ -23,6 +35,7 @@ from collector.web.answers import (
     Ready,
     RunDocument,
     SpendAnswer,
+    SpendTable,
     StoredTrace,
     UnpricedModels,
 )
@@ -38,21 +51,28 @@ from collector.web.budget_inputs import (
     RunInput,
     SettleInput,
 )
+from collector.web.compare import TwoRuns
+from collector.web.compare_answers import ComparedRuns, ComparedWindows
 from collector.web.exports import handlers
 from collector.web.exports.handlers import ExportQuery, OtlpTraces
 from collector.web.inputs import Page
 from collector.web.jobs import JobPath, RepriceInput
 from collector.web.operation import Answer, AnyOperation, Call, Operation, Result, Services, answer
+from collector.web.part_answers import ConversationOfRun, PromptsOfRun, RoundsPage, ToolsOfRun
 from collector.web.run_answers import ConversationsPage, FacetsAnswer, KpisAnswer, OneConversation, RunsPage
 from collector.web.run_inputs import (
     ConversationPath,
     ConversationRunsQuery,
     ConversationsQuery,
     KpisQuery,
+    Matching,
     RunFilters,
     RunsQuery,
     SpendQuery,
+    SpendTableQuery,
+    WindowsQuery,
 )
+from collector.web.run_parts import RoundsQuery
 from collector.web.run_spans import BYTES, AttributePath, RangeHeader, SpanPath
 from collector.web.runs import TracePath
 from collector.web.span_answers import ANY_BYTES, RunSpans, SpanAnswer
@@ -284,6 +304,61 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         errors=(404,),
     ),
     Operation(
+        name="list_rounds",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/rounds",
+        scope=Scope.TRACES_READ,
+        summary="A run's rounds, page by page.",
+        description="Each model call with its actions, how long it took, and what the run had cost by then.",
+        handler=run_parts.rounds,
+        path_input=TracePath,
+        query_input=RoundsQuery,
+        answers={200: Answer("A page of rounds.", RoundsPage)},
+        errors=(404,),
+    ),
+    Operation(
+        name="get_run_conversation",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/conversation",
+        scope=Scope.TRACES_READ,
+        summary="What was said in a run: every message once, in order of sending.",
+        description="A turn a round: the messages that it sent for the first time, the answer, and what became of the "
+        "calls of tools in it.",
+        handler=run_parts.turns,
+        path_input=TracePath,
+        query_input=RoundsQuery,
+        answers={200: Answer("A page of turns.", ConversationOfRun)},
+        errors=(404,),
+    ),
+    Operation(
+        name="list_system_prompts",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/system-prompts",
+        scope=Scope.TRACES_READ,
+        summary="The system prompts of a run, as they change.",
+        description="Each with the round from which on its agent sends it.",
+        handler=run_parts.prompts,
+        path_input=TracePath,
+        answers={200: Answer("The prompts.", PromptsOfRun)},
+        errors=(404,),
+    ),
+    Operation(
+        name="list_tools",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/runs/{trace_id}/tools",
+        scope=Scope.TRACES_READ,
+        summary="The tools of a run: offered, called, never called.",
+        description="With their schemas, how often each failed, and how long it took.",
+        handler=run_parts.tools,
+        path_input=TracePath,
+        answers={200: Answer("The tools.", ToolsOfRun)},
+        errors=(404,),
+    ),
+    Operation(
         name="export_run",
         tag="Runs",
         method="GET",
@@ -300,6 +375,47 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
             200: Answer("The file.", RunExport | OtlpTraces, _FILE_HEADERS, others=handlers.OTHERS),
         },
         errors=(404, 413),
+    ),
+    Operation(
+        name="watch_runs",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/live",
+        scope=Scope.TRACES_READ,
+        summary="Runs as they happen, as server-sent events.",
+        description="Of the newest 50 runs of the last 30 minutes that match, those that are new or differ, every "
+        "second: events `runs`, a JSON array of runs as in `GET /api/v1/runs`, without titles. `trouble` is a sentence "
+        "while the store does not answer. At most 32 streams are open at once; one ends when the daemon does.",
+        handler=live.live,
+        query_input=Matching,
+        answers={200: Answer("Events, for as long as the client listens.", str, media_type=live.EVENTS)},
+    ),
+    Operation(
+        name="compare_runs",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/compare/runs",
+        scope=Scope.TRACES_READ,
+        summary="Two runs side by side.",
+        description="What they cost, took and did, their spans aligned by name and order (10,000 pairs at most), and "
+        "the lines in which their system prompts differ.",
+        handler=compare.two_runs,
+        query_input=TwoRuns,
+        answers={200: Answer("Both runs.", ComparedRuns)},
+        errors=(404,),
+    ),
+    Operation(
+        name="compare_windows",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/compare/windows",
+        scope=Scope.TRACES_READ,
+        summary="The runs of two windows side by side: this week against the last.",
+        description="`b` is the window asked for, `a` the one that it is compared with: by default as long, and just "
+        "before. Filters are for both.",
+        handler=compare.two_windows,
+        query_input=WindowsQuery,
+        answers={200: Answer("Both windows.", ComparedWindows)},
     ),
     Operation(
         name="get_trace",
@@ -325,6 +441,18 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         handler=runs.spend,
         query_input=SpendQuery,
         answers={200: Answer("One row a value of the dimension.", SpendAnswer)},
+    ),
+    Operation(
+        name="get_spend_table",
+        tag="Spend",
+        method="GET",
+        path="/api/v1/spend/table",
+        scope=Scope.TRACES_READ,
+        summary="What was spent, by a dimension and by model, day, or both.",
+        description="Of the calls that started in a period, dearest first: at most 20,000 cells.",
+        handler=runs.spend_table,
+        query_input=SpendTableQuery,
+        answers={200: Answer("One row a cell.", SpendTable)},
     ),
     Operation(
         name="list_unpriced_models",

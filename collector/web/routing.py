@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Send
 from starlette.types import Scope as AsgiScope
@@ -140,6 +140,8 @@ def _reader(model: type[_Model] | None, what: str) -> Callable[[Mapping[str, obj
 
 
 async def _response(result: Result, request: Request) -> Response:
+    if result.events is not None and request.method != "HEAD":
+        return StreamingResponse(result.events, result.status, result.headers, result.media_type)
     # A range counts bytes of what is stored, which a compressed answer has not.
     if len(result.body) < MIN_BYTES or "accept-ranges" in result.headers:
         return Response(result.body, result.status, result.headers, result.media_type)

@@ -4,6 +4,7 @@ from typing import Any
 
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, SystemPrompt, Tool
+from collector.web.answers import RunAction, RunRound
 
 
 def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[
         "cost": decimal_text(run.cost),
         "system_prompt": _prompt(run.system_prompt) if run.system_prompt else None,
         "tools": [_tool(tool) for tool in run.tools],
-        "rounds": [_round(entry) for entry in run.rounds],
+        "rounds": [round_json(entry) for entry in run.rounds],
         "content_expired": content_expired,
     }
 
@@ -27,7 +28,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "schema": tool.schema, "calls": tool.count}
 
 
-def _round(entry: Round) -> dict[str, Any]:
+def round_json(entry: Round) -> RunRound:
     return {
         "number": entry.number,
         "span_id": entry.call.span.span_id if entry.call else None,
@@ -37,11 +38,11 @@ def _round(entry: Round) -> dict[str, Any]:
         "input_tokens": entry.input_tokens,
         "output_tokens": entry.output_tokens,
         "cost": None if entry.cost is None else decimal_text(entry.cost),
-        "actions": [_action(action) for action in entry.actions],
+        "actions": [action_json(action) for action in entry.actions],
     }
 
 
-def _action(action: Action) -> dict[str, Any]:
+def action_json(action: Action) -> RunAction:
     return {
         "span_id": action.span.span_id,
         "kind": action.span.kind,

@@ -2,8 +2,10 @@
 
 import re
 import time
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -69,6 +71,14 @@ def _steps(value: object) -> int:
     return int(written)
 
 
+def _zone(value: object) -> str:
+    name = str(value)
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Rejected(Reason.MALFORMED, f"There is no time zone {name[:60]!r}; Europe/Berlin is one.") from None
+
+
 class Period(Input):
     """A period; by default the last seven days."""
 
@@ -81,8 +91,8 @@ class Period(Input):
         return until - _DEFAULT_PERIOD_NS if self.since is None else self.since, until
 
 
-class RunFilters(Period):
-    """Which runs: those that began in the period and match all that is given."""
+class Matching(Input):
+    """What runs have to match."""
 
     service: Text = Field(None, description="Only runs with a span of this service.")
     agent: Text = Field(None, description="Only runs with a span of this agent.")
@@ -108,11 +118,10 @@ class RunFilters(Period):
         Attribute | None, BeforeValidator(_attribute), WithJsonSchema({"type": "string", "pattern": "^[^=]+="})
     ] = Field(None, description="Only runs with a span or resource that has this attribute: `name=value`.")
 
-    def asked(self) -> RunFilter:
-        since, until = self.bounds()
-        return RunFilter(
-            since,
-            until,
+    def narrowed(self, period: RunFilter) -> RunFilter:
+        """The runs of a period that match."""
+        return replace(
+            period,
             service=self.service or "",
             agent=self.agent or "",
             model=self.model or "",
@@ -131,6 +140,13 @@ class RunFilters(Period):
         )
 
 
+class RunFilters(Matching, Period):
+    """Which runs: those that began in the period and match all that is given."""
+
+    def asked(self) -> RunFilter:
+        return self.narrowed(RunFilter(*self.bounds()))
+
+
 class _RunPage(Page):
     after: Annotated[RunKey | None, BeforeValidator(_run_key), WithJsonSchema({"type": "string"})] = Field(  # type: ignore[assignment]
         None, description="The `next` of the page before."
@@ -146,10 +162,9 @@ class RunsQuery(RunFilters, _RunPage):
         return wanted_of(self.asked(), self.limit, self.after, self.sort, ascending=self.order is Order.ASCENDING)
 
 
-class KpisQuery(RunFilters):
-    steps: Annotated[
-        int, BeforeValidator(_steps), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _MAX_STEPS})
-    ] = Field(0, description="Also the figures of so many equal steps of the period, for a sparkline.")
+class WindowsQuery(RunFilters):
+    """A window, and the one that it is compared with."""
+
     other_since: Instant | None = Field(
         None, description="The period to compare with begins here; default: as long before `since` as `until` is after."
     )
@@ -161,6 +176,12 @@ class KpisQuery(RunFilters):
             return self.other_since, self.other_since + length if self.other_until is None else self.other_until
         until = asked.since if self.other_until is None else self.other_until
         return until - length, until
+
+
+class KpisQuery(WindowsQuery):
+    steps: Annotated[
+        int, BeforeValidator(_steps), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": _MAX_STEPS})
+    ] = Field(0, description="Also the figures of so many equal steps of the period, for a sparkline.")
 
 
 class ConversationsQuery(RunFilters, Page):
@@ -179,6 +200,33 @@ class ConversationPath(Input):
 
 class SpendQuery(Period):
     by: Annotated[Dimension, one_of(Dimension)] = Field(Dimension.MODEL, description="The dimension.")
+
+
+class TableDimension(StrEnum):
+    """What a table of spend has a row for."""
+
+    AGENT = "agent"
+    FEATURE = "feature"
+    SERVICE = "service"
+    USER = "user"
+
+
+class SpendSplit(StrEnum):
+    """What each row of a table of spend is split by."""
+
+    MODEL = "model"
+    DAY = "day"
+    MODEL_AND_DAY = "model,day"
+
+
+class SpendTableQuery(Period):
+    by: Annotated[TableDimension, one_of(TableDimension)] = Field(
+        TableDimension.FEATURE, description="The first dimension."
+    )
+    split: Annotated[SpendSplit, one_of(SpendSplit)] = Field(SpendSplit.MODEL, description="The second, or both.")
+    zone: Annotated[str, BeforeValidator(_zone)] = Field(
+        "UTC", description="The time zone of days, as in the IANA database."
+    )
 
 
 def wanted_of(

@@ -1,7 +1,7 @@
 """Handlers of one run or trace, spend, and models without a price."""
 
 import asyncio
-from collections.abc import Mapping, Sized
+from collections.abc import Collection, Mapping, Sized
 from typing import Any, TypeVar
 
 import pyarrow.compute as pc
@@ -9,18 +9,20 @@ from pydantic import Field
 
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
-from collector.query.service import Query
+from collector.query.service import MAX_CELLS, Dimension, Query, Split
 from collector.runs import read_spans, run_of
 from collector.web.answers import (
     SpendAnswer,
+    SpendCell,
     SpendRow,
+    SpendTable,
     StoredTrace,
     UnpricedModel,
     UnpricedModels,
 )
 from collector.web.operation import Call, Input, Result, Services, answer
 from collector.web.run import run_json
-from collector.web.run_inputs import SpendQuery
+from collector.web.run_inputs import SpendQuery, SpendTableQuery
 from collector.web.spans import rows_json, spans_json
 
 _Rows = TypeVar("_Rows", bound=Sized)
@@ -43,6 +45,17 @@ async def spend(services: Services, call: Call[None, SpendQuery, None]) -> Resul
     by = call.query.by
     rows = rows_json(await asyncio.to_thread(services.query.spend, call.principal, by, since, until))
     return answer(SpendAnswer(by=by.value, spend=[_spend(row) for row in rows]))
+
+
+async def spend_table(services: Services, call: Call[None, SpendTableQuery, None]) -> Result:
+    since, until = call.query.bounds()
+    by, zone, split = call.query.by, call.query.zone, call.query.split.value
+    parts = [Split(part) for part in split.split(",")]
+    table = await asyncio.to_thread(
+        services.query.spend_matrix, call.principal, Dimension(by.value), since, until, zone, parts
+    )
+    cells = [_cell(row, parts) for row in rows_json(table)]
+    return answer(SpendTable(by=by.value, split=split, zone=zone, cells=cells, truncated=len(cells) == MAX_CELLS))
 
 
 async def unpriced(services: Services, call: Call[None, None, None]) -> Result:
@@ -73,6 +86,20 @@ def found(spans: _Rows, principal: Principal, trace_id: str) -> _Rows:
 def _spend(row: Mapping[str, Any]) -> SpendRow:
     return SpendRow(
         value=row["Value"],
+        cost=row["Cost"],
+        priced_calls=row["PricedCalls"],
+        unpriced_calls=row["UnpricedCalls"],
+        input_tokens=row["InputTokens"],
+        output_tokens=row["OutputTokens"],
+        cache_read_tokens=row["CacheReadTokens"],
+    )
+
+
+def _cell(row: Mapping[str, Any], split: Collection[Split]) -> SpendCell:
+    return SpendCell(
+        value=row["Value"],
+        model=row["Model"] if Split.MODEL in split else None,
+        day=row["Day"] if Split.DAY in split else None,
         cost=row["Cost"],
         priced_calls=row["PricedCalls"],
         unpriced_calls=row["UnpricedCalls"],

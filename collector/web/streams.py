@@ -22,11 +22,15 @@ class Streams:
         """Every stream ends, and none begins any more."""
         self._ended.set()
 
+    def check(self) -> None:
+        """Raises Unavailable(BUSY) when there are as many as may be."""
+        if self._open >= _MAX_STREAMS or self._ended.is_set():
+            raise Unavailable(Reason.BUSY, f"{_MAX_STREAMS} streams are watched already: close one of them.")
+
     @contextmanager
     def one(self) -> Iterator[None]:
-        """The time of one stream. Raises Unavailable(BUSY) when there are as many as may be."""
-        if self._open >= _MAX_STREAMS or self._ended.is_set():
-            raise Unavailable(Reason.BUSY, f"{_MAX_STREAMS} pages are watched already: close one of them.")
+        """The time of one stream. Raises as `check`."""
+        self.check()
         self._open += 1
         try:
             yield

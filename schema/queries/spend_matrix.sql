@@ -1,5 +1,5 @@
--- What a project spent in a period by a dimension (`by`: agent, feature, user or service), model, day of `zone` and price
--- entry. Whose a call is: as spend_of_runs.sql. `InputAmount` was charged for the input tokens that no cache had.
+-- What a project spent in a period by a dimension (`by`: agent, feature, user or service), and by what `split` names:
+-- model, day of `zone`, price_entry. Whose a call is: as spend_of_runs.sql. `InputAmount` was charged for the input tokens that no cache had.
 WITH
     fromUnixTimestamp64Nano({since:Int64}, 'UTC') AS since,
     fromUnixTimestamp64Nano({until:Int64}, 'UTC') AS until,
@@ -14,13 +14,14 @@ WITH
     ) AS hours
 SELECT
     if(call.Named = '', run.RunNamed, call.Named) AS Value,
-    call.Model AS Model,
-    toString(toDate(call.Timestamp, {zone:String})) AS Day,
-    call.PriceRef AS PriceRef,
+    if(has({split:Array(String)}, 'model'), call.CallModel, '') AS Model,
+    if(has({split:Array(String)}, 'day'), toString(toDate(call.Timestamp, {zone:String})), '') AS Day,
+    if(has({split:Array(String)}, 'price_entry'), toString(call.PriceRef), '') AS PriceEntry,
     sum(call.Cost) AS Cost,
-    count() AS Calls,
+    countIf(NOT call.UnpricedCall) AS PricedCalls,
     countIf(call.UnpricedCall) AS UnpricedCalls,
     sum(call.InputTokens) AS InputTokens,
+    sum(call.OutputTokens) AS OutputTokens,
     sum(call.CacheReadTokens) AS CacheReadTokens,
     sum(call.CacheWriteTokens) AS CacheWriteTokens,
     sum(call.CostDetails['input']) AS InputAmount,
@@ -29,8 +30,8 @@ SELECT
 FROM
 (
     SELECT
-        TraceId, Timestamp, Named, PriceRef, UnpricedCall, Cost, InputTokens, CacheReadTokens, CacheWriteTokens, CostDetails,
-        toString(if(ResponseModel = '', RequestModel, ResponseModel)) AS Model
+        TraceId, Timestamp, Named, PriceRef, UnpricedCall, Cost, InputTokens, OutputTokens, CacheReadTokens,
+        CacheWriteTokens, CostDetails, toString(if(ResponseModel = '', RequestModel, ResponseModel)) AS CallModel
     FROM otel_traces FINAL
     WHERE Project = {project:String} AND Timestamp >= since AND Timestamp < until AND Counted
 ) AS call
@@ -38,6 +39,6 @@ LEFT JOIN
 (
     -- include names_of_runs
 ) AS run ON call.TraceId = run.TraceId
-GROUP BY Value, Model, Day, PriceRef
-ORDER BY Cost DESC NULLS LAST, Value, Model, Day, PriceRef
+GROUP BY Value, Model, Day, PriceEntry
+ORDER BY Cost DESC NULLS LAST, Value, Model, Day, PriceEntry
 LIMIT {limit:UInt64}

@@ -76,6 +76,8 @@ def test_schemathesis_finds_nothing(web: Web, tmp_path: Path, say: Any) -> None:
         str(SECONDS),
         "--seed",
         "1",
+        "--exclude-operation-id",  # its answer does not end
+        "watch_runs",
     ]
     ended = subprocess.run(
         [*command, *options, "--no-color"], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
@@ -99,12 +101,19 @@ def test_what_there_is_has_the_documented_shape(web: Web) -> None:
     for run in runs:
         ask("GET", "/api/v1/runs/{trace_id}", path_parameters={"trace_id": run["trace_id"]})
         ask("GET", "/api/v1/traces/{trace_id}", path_parameters={"trace_id": run["trace_id"]})
+        for part in ("rounds", "conversation", "system-prompts", "tools", "spans"):
+            found = ask("GET", f"/api/v1/runs/{{trace_id}}/{part}", path_parameters={"trace_id": run["trace_id"]})
+            assert any(found.values())
+        both = {"a": runs[0]["trace_id"], "b": run["trace_id"]}
+        assert ask("GET", "/api/v1/compare/runs", query=both)["spans"]
     since = {"since": "2026-01-01"}
     found = {"titles": "true", "sort": "cost", "status": runs[0]["status"], "min_cost": "0", "max_seconds": "86400.5"}
     assert ask("GET", "/api/v1/runs", query={**since, **found})["runs"]
     assert ask("GET", "/api/v1/facets", query=since)["facets"]["model"]
     assert ask("GET", "/api/v1/kpis", query={**since, "steps": 4})["window"]["kpis"]["runs"] == len(runs)
     ask("GET", "/api/v1/conversations", query=since)
+    assert ask("GET", "/api/v1/compare/windows", query=since)["figures"]
+    assert ask("GET", "/api/v1/spend/table", query={**since, "split": "model,day"})["cells"]
     assert ask("GET", "/api/v1/spend", query={"since": "2026-01-01", "by": "feature"})["spend"]
     ask("GET", "/api/v1/budgets/{name}", path_parameters={"name": "features/day"}, query={"feature": "a"})
     lease = ask("POST", "/api/v1/leases", body={"estimate_usd": "1", "feature": "a"}, media_type=JSON)["lease"]

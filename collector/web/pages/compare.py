@@ -2,25 +2,22 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from collector.errors import Reason, Rejected
-from collector.model.facts import Kind
-from collector.model.money import usd
 from collector.query.listing import RunsWanted
 from collector.query.run_filter import RunFilter
-from collector.query.run_rows import Kpis
-from collector.runs import prompts_of, read_spans, run_of
 from collector.runs.comparison import Pair, compared
 from collector.runs.span import Span
+from collector.runs.text_difference import difference
 from collector.runs.waterfall import Waterfall
+from collector.web.compare import first_prompts, name_of
+from collector.web.figures import Figure, Unit, of_runs, of_windows
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
-from collector.web.pages.rows import title
-from collector.web.pages.run_views import difference
 from collector.web.pages.runs import rows_of
 from collector.web.run_spans import waterfall_of
 
@@ -32,7 +29,7 @@ _CANDIDATES: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Line:
     """One line of the table: both values, the difference, and whether it is for the better."""
 
     label: str
@@ -76,7 +73,7 @@ def _two(asked: Asked, first_id: str, second_id: str) -> Shown:
     context = {
         "a": _head(asked, first, first_id),
         "b": _head(asked, second, second_id),
-        "figures": _figures(first, second),
+        "figures": _lines(of_runs(first, second)),
         "prompt": _prompts(asked, first_id, second_id),
         "rows": shown[:_MAX_ROWS],
         "cut": len(shown) > _MAX_ROWS,
@@ -96,8 +93,7 @@ def _load(asked: Asked, trace_id: str) -> Waterfall:
 
 
 def _head(asked: Asked, run: Waterfall, trace_id: str) -> dict[str, str]:
-    name = run.root.agent_name or run.root.name
-    return {"name": name, "start": formats.full_time(run.start, asked.zone), "base": f"/runs/{trace_id}"}
+    return {"name": name_of(run), "start": formats.full_time(run.start, asked.zone), "base": f"/runs/{trace_id}"}
 
 
 def _row(pair: Pair, first: Waterfall, second: Waterfall, longest: int, decimals: int) -> dict[str, Any]:
@@ -111,7 +107,7 @@ def _row(pair: Pair, first: Waterfall, second: Waterfall, longest: int, decimals
     return {
         "level": min(pair.depth + 1, 12),
         "kind": span.kind,
-        "name": title(span),
+        "name": span.label,
         "mark": "" if pair.first and pair.second else "−" if pair.first else "+",
         "only": "" if pair.first and pair.second else "only in A" if pair.first else "only in B",
         "sides": sides,
@@ -141,58 +137,8 @@ def _side(span: Span | None, run: Waterfall, longest: int, decimals: int) -> dic
     }
 
 
-def _figures(first: Waterfall, second: Waterfall) -> list[Figure]:
-    tools = [len(run.of_kind(Kind.TOOL)) for run in (first, second)]
-    tokens = [run.counted("input_tokens") for run in (first, second)]
-    cached = [
-        run.counted("cache_read_tokens") / max(total, 1) for run, total in zip((first, second), tokens, strict=True)
-    ]
-    costs = [run.cost for run in (first, second)]
-    known = costs[0] is not None and costs[1] is not None
-    counts = (
-        ("Errors", [len(first.errors), len(second.errors)]),
-        ("Rounds", [len(first.rounds), len(second.rounds)]),
-        ("Tool calls", tools),
-        ("Tokens in", tokens),
-        ("Tokens out", [run.counted("output_tokens") for run in (first, second)]),
-        ("Spans", [len(first.rows), len(second.rows)]),
-    )
-    shares = [formats.percent(one) for one in cached]
-    prices = [formats.money(cost) or "unpriced" for cost in costs]
-    return [
-        _figure("Cost", [float(cost or 0) for cost in costs], lambda one: formats.money(Decimal(repr(one))))
-        if known
-        else Figure("Cost", prices[0], prices[1], "", "", ""),
-        _figure("Duration", [float(run.end - run.start) for run in (first, second)], formats.duration),
-        *(_figure(label, [float(one) for one in values], formats.count) for label, values in counts),
-        Figure(
-            "of which cached",
-            shares[0],
-            shares[1],
-            formats.signed(f"{100 * (cached[1] - cached[0]):.1f} pt".replace("-", "−")),
-            "",
-            "" if cached[0] == cached[1] else "better" if cached[1] > cached[0] else "worse",
-        ),
-    ]
-
-
-def _figure(label: str, values: Sequence[float], text: Callable[[float], str]) -> Figure:
-    """For all of them less is better."""
-    first, second = values
-    gap = second - first
-    shown = f"{'+' if gap > 0 else '−'}{text(abs(gap))}" if gap else "the same"
-    change = 100 * abs(gap) / first if first else 0
-    part = f"{'+' if gap > 0 else '−'}{change:,.{0 if change >= 100 else 1}f} %" if change else ""
-    verdict = "" if not gap else "worse" if gap > 0 else "better"
-    return Figure(label, text(first), text(second), shown, part, verdict)
-
-
 def _prompts(asked: Asked, first_id: str, second_id: str) -> dict[str, Any] | None:
-    texts = []
-    for trace_id in (first_id, second_id):
-        run = run_of(read_spans(asked.services.query.run_spans(asked.principal, trace_id)))
-        changes = prompts_of(run.rounds)
-        texts.append(changes[0][1].text if changes else "")
+    texts = first_prompts(asked.services.query, asked.principal, (first_id, second_id))
     if not any(texts):
         return None
     lines = difference(*texts)
@@ -211,7 +157,7 @@ def _choose(asked: Asked, chosen: str) -> Shown:
     agent, name = asked.query.get("agent", ""), ""
     if chosen:
         run = _load(asked, chosen)
-        name = run.root.agent_name or run.root.name
+        name = name_of(run)
         agent = agent or run.root.agent_name
     query, who = asked.services.query, asked.principal
     week = RunFilter(asked.now - _WEEK_NS, asked.now, agent=agent)
@@ -228,31 +174,60 @@ def _choose(asked: Asked, chosen: str) -> Shown:
             (one.value, asked.without("agent", agent=one.value), one.value == agent) for one in agents if one.value
         ],
         "all_agents": asked.without("agent"),
-        "figures": _weeks(found.other, found.window),
+        "figures": _lines(of_windows(found.other, found.window)),
         "runs": (found.other.runs, found.window.runs),
         "rows": rows_of(asked, candidates, titles),
     }
     return Shown("compare_choose.html", "Compare", "Compare", context, ("views",))
 
 
-def _weeks(before: Kpis, now: Kpis) -> list[Figure]:
-    def dollars(pico: float) -> str:
-        return formats.money(usd(int(pico)))
+# -- figures ----------------------------------------------------------------------------------------------------------
 
-    def per_run(one: Kpis, what: float) -> float:
-        return what / one.runs if one.runs else 0.0
+_LABELS: Final = {
+    "cached_part_of_input": "of which cached",
+    "input_tokens": "Tokens in",
+    "output_tokens": "Tokens out",
+    "cost_of_a_run_p50": "Cost of a run, p50",
+    "cost_of_a_run_p5": "Cost of a run, p5",
+    "cost_of_a_run_p95": "Cost of a run, p95",
+    "input_tokens_a_run": "Tokens in, a run",
+    "output_tokens_a_run": "Tokens out, a run",
+    "model_calls_a_run": "Model calls, a run",
+}
 
-    rows: list[tuple[str, Callable[[Kpis], float], Callable[[float], str]]] = [
-        ("Cost", lambda one: one.cost or 0, dollars),
-        ("Cost of a run, p50", lambda one: one.run_cost.p50, dollars),
-        ("Cost of a run, p5", lambda one: one.run_cost.p5, dollars),
-        ("Cost of a run, p95", lambda one: one.run_cost.p95, dollars),
-        ("Duration p50", lambda one: one.duration.p50, formats.duration),
-        ("Duration p95", lambda one: one.duration.p95, formats.duration),
-        ("Failed runs", lambda one: per_run(one, one.failed_runs), formats.percent),
-        ("Tokens in, a run", lambda one: per_run(one, one.input_tokens), formats.count),
-        ("Tokens out, a run", lambda one: per_run(one, one.output_tokens), formats.count),
-        ("Model calls, a run", lambda one: per_run(one, one.llm_calls), lambda value: f"{value:.1f}"),
-        ("Unpriced calls", lambda one: one.unpriced_calls, formats.count),
-    ]
-    return [_figure(label, [float(read(before)), float(read(now))], text) for label, read, text in rows]
+
+def _lines(figures: Sequence[Figure]) -> list[Line]:
+    return [_line(one) for one in figures]
+
+
+def _line(one: Figure) -> Line:
+    label = _LABELS.get(one.name) or one.name[0].upper() + one.name[1:].replace("_", " ")
+    first, second = (_shown(one, value) for value in (one.first, one.second))
+    gap = one.difference
+    if gap is None:
+        return Line(label, first, second, "", "", "")
+    sign = "+" if gap > 0 else "−"
+    if one.unit is Unit.FRACTION:
+        difference_text, part = f"{sign}{abs(100 * gap):.1f} pt", ""
+    else:
+        difference_text, part = sign + _shown(one, abs(gap)), _part(gap, one.first or Decimal(0))
+    return Line(label, first, second, difference_text if gap else "the same", part, one.verdict or "")
+
+
+def _part(gap: Decimal, first: Decimal) -> str:
+    change = 100 * abs(gap) / first if first else Decimal(0)
+    return f"{'+' if gap > 0 else '−'}{change:,.{0 if change >= 100 else 1}f} %" if change else ""
+
+
+def _shown(one: Figure, value: Decimal | None) -> str:
+    if value is None:
+        return "unpriced"
+    match one.unit:
+        case Unit.USD:
+            return formats.money(value)
+        case Unit.NANOSECONDS:
+            return formats.duration(float(value))
+        case Unit.FRACTION:
+            return formats.percent(float(value))
+        case Unit.COUNT:
+            return f"{value:.1f}" if one.name == "model_calls_a_run" else formats.count(float(value))

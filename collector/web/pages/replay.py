@@ -9,7 +9,6 @@ from collector.runs.span import by_time
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
-from collector.web.pages.rows import title
 from collector.web.pages.run import VIEWS, head, load
 from collector.web.pages.span import about
 
@@ -48,7 +47,7 @@ def _page(asked: Asked) -> Shown:
         },
         "bars": _bars(run),
         "position": f"{100 * (span.start - run.start) / max(run.end - run.start, 1):.3f}%",
-        "name_of_step": title(span),
+        "name_of_step": span.label,
         "place": "",
         "peer": "",
     }

@@ -107,7 +107,7 @@ class _Events:
         try:
             principal = self._callers.reader(request.headers)
             question = asked(request, self._services, principal, time.time_ns())
-            response: Response = live.stream(question, request)
+            response: Response = live.stream(question)
         except SpanmeterError as error:
             result = failed(error)
             response = Response(result.body, result.status, result.headers, result.media_type)

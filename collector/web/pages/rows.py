@@ -52,7 +52,7 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
                 span_id=span.span_id,
                 level=row.depth + 1,
                 kind=span.kind,
-                name=title(span),
+                name=span.label,
                 detail=_detail(span, rounds.get(at), orphan=row.parent < 0 and bool(span.parent_id)),
                 error=(run.messages.get(span.span_id, "") or "error")[:_MAX_DETAIL] if span.error else "",
                 duration=formats.duration(span.end - span.start),
@@ -74,12 +74,6 @@ def legend(run: Waterfall) -> list[tuple[str, int]]:
     """Each kind there is, and how many spans are of it."""
     counts = {kind: len(run.of_kind(Kind(kind))) for kind in KINDS}
     return [(kind, number) for kind, number in counts.items() if number]
-
-
-def title(span: Span) -> str:
-    """What a row is called: a tool and an agent by their own names."""
-    own = {Kind.TOOL.value: span.tool_name, Kind.AGENT.value: span.agent_name}.get(span.kind, "")
-    return own or span.name or "(no name)"
 
 
 def _detail(span: Span, number: int | None, *, orphan: bool) -> str:

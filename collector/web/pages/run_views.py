@@ -1,15 +1,14 @@
 """The views of a run beside its waterfall: conversation, rounds, prompt, tools, JSON."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
-from statistics import median
 from typing import Any, Final
 
-from collector.model.facts import Kind
 from collector.runs import Action, Round, Run, SystemPrompt, prompts_of, read_spans, run_of
 from collector.runs.conversation import Turn, conversation
+from collector.runs.text_difference import difference
+from collector.runs.tool_use import tool_uses
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
 from collector.web.pages.page import Asked
@@ -17,7 +16,6 @@ from collector.web.pages.page import Asked
 _PAGE: Final = 200  # rounds
 _MAX_PART: Final = 4000
 _MAX_LINE: Final = 160
-_MAX_DIFF_LINES: Final = 20_000
 
 
 def run_view(asked: Asked, run: Waterfall, view: str) -> Mapping[str, Any]:
@@ -175,51 +173,25 @@ def _difference(before: SystemPrompt, after: SystemPrompt) -> list[tuple[str, st
     return difference(before.text, after.text)
 
 
-def difference(before: str, after: str) -> list[tuple[str, str]]:
-    """Lines as `-`, `+` and ` `, `…` for equal ones that are left out; one sentence for texts that are too long."""
-    old, new = before.splitlines(), after.splitlines()
-    if len(old) + len(new) > _MAX_DIFF_LINES:
-        return [("!", f"More than {_MAX_DIFF_LINES:,} lines: they are not compared here.")]
-    found: list[tuple[str, str]] = []
-    for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(2):
-        if found:
-            found.append(("…", ""))
-        for kind, begin, end, new_begin, new_end in group:
-            if kind == "equal":
-                found += [(" ", line) for line in old[begin:end]]
-            else:
-                found += [("-", line) for line in old[begin:end]] + [("+", line) for line in new[new_begin:new_end]]
-    return found
-
-
 # -- tools, JSON ------------------------------------------------------------------------------------------------------
 
 
 def _tools(_: Asked, __: Waterfall, whole: Run) -> dict[str, Any]:
-    spans: dict[str, list[Action]] = {}
-    for each in whole.rounds:
-        for action in each.actions:
-            if action.span.kind == Kind.TOOL:
-                for name in {action.name, action.asked.name if action.asked else action.name}:
-                    spans.setdefault(name, []).append(action)
-    rows = []
-    for tool in sorted(whole.tools, key=lambda tool: -tool.count):
-        ran = spans.get(tool.name, [])
-        lengths = [action.span.end - action.span.start for action in ran]
-        rows.append(
-            {
-                "name": tool.name,
-                "description": tool.description,
-                "schema": tool.schema[:_MAX_PART],
-                "schema_cut": len(tool.schema) > _MAX_PART,
-                "calls": tool.count,
-                "errors": sum(action.error for action in ran),
-                "p50": formats.duration(median(lengths)) if lengths else "",
-                "longest": formats.duration(max(lengths)) if lengths else "",
-                "span_id": ran[0].span.span_id if ran else "",
-            }
-        )
-    return {"tools": rows, "offered": len(rows), "called_tools": sum(tool.count > 0 for tool in whole.tools)}
+    rows = [
+        {
+            "name": use.tool.name,
+            "description": use.tool.description,
+            "schema": use.tool.schema[:_MAX_PART],
+            "schema_cut": len(use.tool.schema) > _MAX_PART,
+            "calls": use.tool.count,
+            "errors": use.errors,
+            "p50": "" if use.p50 is None else formats.duration(use.p50),
+            "longest": "" if use.longest is None else formats.duration(use.longest),
+            "span_id": use.span_id,
+        }
+        for use in tool_uses(whole)
+    ]
+    return {"tools": rows, "offered": len(rows), "called_tools": sum(tool.called for tool in whole.tools)}
 
 
 def _json(asked: Asked, _: Waterfall, __: Run) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from collector.runs import Messages, messages, read_spans
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
-from collector.web.pages.rows import title
 from collector.web.pages.run import VIEWS, head, load
 from collector.web.run_spans import SpanPath, no_span, span_json
 from collector.web.span_answers import SpanAnswer
@@ -79,8 +78,8 @@ def _place(run: Waterfall, span_id: str) -> dict[str, Any]:
     share = formats.percent(float(span.cost / total)) + " of the run" if span.cost and total else ""
     if share and span.cost == max(row.span.cost or 0 for row in run.rows):
         share += ", dearest"
-    name = title(span)
-    peers = [row.span.span_id for row in run.rows if row.span.kind == span.kind and title(row.span) == name]
+    name = span.label
+    peers = [row.span.span_id for row in run.rows if row.span.kind == span.kind and row.span.label == name]
     peer = peers[(peers.index(span.span_id) + 1) % len(peers)] if len(peers) > 1 else ""
     place = f"round {number} of {len(run.rounds)} · " if number else ""
     return {"place": f"{place}{begins} to {ends}", "share": share, "peer": peer}

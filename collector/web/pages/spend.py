@@ -13,7 +13,7 @@ from collector.errors import Reason, Rejected
 from collector.model.money import usd
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import RunFilter
-from collector.query.service import MAX_CELLS, Dimension
+from collector.query.service import MAX_CELLS, Dimension, Split
 from collector.query.titles import title_of
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
@@ -45,7 +45,7 @@ async def page(asked: Asked) -> Shown:
 def _page(asked: Asked) -> Shown:
     period, by = period_of(asked, "month"), _by(asked)
     query, who = asked.services.query, asked.principal
-    rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name).to_pylist()
+    rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name, tuple(Split)).to_pylist()
     cells = [
         _Cell(
             row["Value"], row["Model"], row["Day"], row["Cost"] or _NONE, row["Cost"] is not None, row["UnpricedCalls"]
@@ -262,7 +262,7 @@ def _cache(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     by_ref: dict[str, list[Decimal]] = defaultdict(lambda: [_NONE] * 6)
     names = ("InputAmount", "CacheReadAmount", "CacheWriteAmount")
     for row in rows:
-        found = by_ref[row["PriceRef"]]
+        found = by_ref[row["PriceEntry"]]
         uncached = row["InputTokens"] - row["CacheReadTokens"] - row["CacheWriteTokens"]
         counts = (uncached, row["CacheReadTokens"], row["CacheWriteTokens"])
         for at, amount in enumerate((*counts, *(row[name] or 0 for name in names))):
