@@ -78,7 +78,7 @@ def answered(case: str) -> list[dict[str, Any]]:
 
 def tokens(call: dict[str, Any]) -> Tokens:
     parts = ("input_tokens_all", "output_tokens_all", "cached_tokens", "cache_creation_tokens", "reasoning_tokens")
-    return tuple(call[part] for part in parts)  # type: ignore[return-value]
+    return tuple(call[part] for part in parts)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -132,7 +132,8 @@ def _orders(wanted: Sequence[Envelope], chance: random.Random) -> list[Sequence[
 
 def _split(order: Sequence[Envelope], chance: random.Random) -> list[Sequence[Envelope]]:
     """Requests in segments of one or two."""
-    parts, rest = [], list(order)
+    parts: list[Sequence[Envelope]] = []
+    rest = list(order)
     while rest:
         size = chance.randint(1, 2)
         parts.append(rest[:size])
