@@ -19,10 +19,12 @@ from collector.bi.port import BiPort
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
+from collector.billing.sessions import SessionWriter
 from collector.config import Config, split_endpoint
 from collector.drain import Drain
 from collector.enrich import RecentTraces
 from collector.enrich.conventions.expiring import content_rules
+from collector.enrich.sessions import sources
 from collector.errors import SpanmeterError, StartError
 from collector.files import make_private
 from collector.jobs import Jobs
@@ -76,13 +78,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
+    sessions = SessionWriter(sources(prices.enricher.families), billing, budgets.spending.writing, metrics)
     drain = Drain(
         queue.spool,
         queue.deadletter,
         store.ready,
         {
             Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits),
-            Signal.LOGS: log_path(metrics, limits),
+            Signal.LOGS: log_path(metrics, limits, sessions.write),
             Signal.METRICS: metric_path(metrics, limits),
         },
         clock,

@@ -29,6 +29,8 @@ _TRANSPORT: Final = frozenset(
     }
 )  # fmt: skip
 _PARAM = "param_"
+_MIN_PROGRESS_SECONDS = 0.1
+_MAX_DIGITS = 10
 # The statement that rows follow, and how long it is at most.
 _INSERT = re.compile(rb"\s*INSERT\s+INTO\s[^;]*?\sFORMAT\s+\w+[ \t]*\r?\n", re.IGNORECASE)
 _MAX_INSERT_BYTES = 65_536
@@ -63,6 +65,14 @@ class Asked:
     @property
     def waits_for_end(self) -> bool:
         return self.url.get("wait_end_of_query", "0") in ("1", "true")
+
+    @property
+    def progress_seconds(self) -> float:
+        """How often a header is to say, before the answer, that the query runs; 0 is never."""
+        if self.url.get("send_progress_in_http_headers", "0") not in ("1", "true"):
+            return 0.0
+        given = self.url.get("http_headers_progress_interval_ms", "")
+        return max(_MIN_PROGRESS_SECONDS, int(given) / 1000 if given.isdecimal() and len(given) < _MAX_DIGITS else 0.0)
 
 
 def head_of(scope: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
