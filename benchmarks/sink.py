@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.clickhouse_http import DECODERS, ClickHouseHandler, ClickHouseServer
 from benchmarks.processes import until
-from tests.support.clickhouse_http import DECODERS, ClickHouseHandler, ClickHouseServer
 from tests.support.ports import answers, free_ports
 
 MANIFEST = "manifest.json"

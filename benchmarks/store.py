@@ -29,7 +29,7 @@ from collector.store import Store, migrate, open_store
 from collector.store.client import arrow_stream
 from collector.store.tables import SPANS
 from collector.store.writer import insert_spans, with_dictionaries
-from tests.support.clickhouse_http import ClickHouseProcess
+from tests.support.clickhouse_server import ClickHouseProcess
 
 _TRACE_SPANS = 10
 _MERGES = "SELECT count() FROM system.merges"

@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import IO, Final
 
+from collector.bi import policy
 from collector.bi.compression import Packer, Plain, packing
 from collector.bi.errors import QueryError
 from collector.bi.queries import Engine, Job
 from collector.bi.request import Asked, Message
+from collector.net.asgi.early_headers import EarlyHeaders
 
 Send = Callable[[Message], Awaitable[None]]
 
@@ -56,6 +58,7 @@ class Answer:
 
     def __init__(self, send: Send, scope: Message, engine: Engine) -> None:
         self._send = send
+        self._early: EarlyHeaders | None = scope.get("extensions", {}).get("early_headers")
         self._end_abruptly: Callable[[], None] = scope.get("extensions", {}).get("abort", lambda: None)
         self._engine = engine
         self._tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
@@ -79,6 +82,11 @@ class Answer:
         """A short text that is no result."""
         await self._head(status, {"content-type": _TEXT, "content-length": str(len(body))})
         await self._send({"type": "http.response.body", "body": body})
+
+    def progress(self, seconds: float) -> None:
+        """Say, in a header ahead of the answer, for how long its query has been running."""
+        if self._early and not self._started:
+            self._early([(b"X-ClickHouse-Progress", _running(seconds).encode())])
 
     async def add(self, data: bytes) -> None:
         """More of the result. May wait for the client to take what came before."""
@@ -168,13 +176,19 @@ class Answer:
     async def _head(self, status: int, headers: Mapping[str, str]) -> None:
         every = {
             **headers,
-            "x-clickhouse-server-display-name": "spanmeter",
+            "x-clickhouse-server-display-name": policy.DISPLAY_NAME,
             "x-clickhouse-query-id": self.query_id,
             "x-clickhouse-timezone": "UTC",
             "x-content-type-options": "nosniff",
         }
         encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in every.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+def _running(seconds: float) -> str:
+    """As ClickHouse words it. Rows it had to look at are nobody's business."""
+    counts = dict.fromkeys(("read_rows", "read_bytes", "total_rows_to_read", "result_rows", "result_bytes"), "0")
+    return json.dumps({**counts, "elapsed_ns": str(int(seconds * 1e9))})
 
 
 def _summary(job: Job, size: int) -> str:

@@ -15,14 +15,19 @@ from collector.bi.queries import Engine, Job, new_tag
 from collector.bi.request import Asked, Message, Receive, head_of, read_request
 from collector.bi.sessions import Sessions
 from collector.bi.settings import Limits
+from collector.bi.statements import is_kill
 from collector.config import QueryConfig
-from collector.model.principal import Principal
+from collector.model.principal import Principal, Scope
 from collector.store import Store
 
 _AGAIN_SECONDS = 0.25
 _KILL_ATTEMPTS = 20
+# Statements that end queries run beside those, so many at once.
+_KILLS = 2
 # A client that takes nothing of its answer for so long has given up.
 _STALL_SECONDS = 60.0
+# The longest statement with its rows, of one who may write.
+_MAX_WRITE_BYTES = 256 << 20
 
 
 class Door:
@@ -35,8 +40,9 @@ class Door:
         self._engine = Engine(store, Limits.of(config))
         self._sessions = Sessions()
         self._turns = asyncio.Semaphore(config.concurrent)
-        self._queries = ThreadPoolExecutor(config.concurrent, "bi-query")
-        self._readers = ThreadPoolExecutor(config.concurrent, "bi-read")
+        self._kill_turns = asyncio.Semaphore(_KILLS)
+        self._queries = ThreadPoolExecutor(config.concurrent + _KILLS, "bi-query")
+        self._readers = ThreadPoolExecutor(config.concurrent + _KILLS, "bi-read")
         self._running: dict[str, tuple[Principal, str]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -68,47 +74,55 @@ class Door:
             await answer.plain(b"Only GET, POST and HEAD are answered.\n", 405)
             return
         principal = authenticate(self._gate, url, headers)
-        asked = await self._read(scope["method"], url, headers, receive)
+        writes = self._config.write_door and principal.may(Scope.QUERY_WRITE)
+        asked = await self._read(scope["method"], url, headers, receive, writes=writes)
         answer.query_id = asked.query_id
-        async with self._turn():
-            await self._answer(asked, principal, receive, answer)
+        async with self._turn(self._kill_turns if is_kill(asked.query) else self._turns):
+            await self._answer(asked, principal, receive, answer, as_written=writes)
 
-    async def _read(self, method: str, url: dict[str, str], headers: dict[str, str], receive: Receive) -> Asked:
+    async def _read(
+        self, method: str, url: dict[str, str], headers: dict[str, str], receive: Receive, *, writes: bool
+    ) -> Asked:
+        limit = _MAX_WRITE_BYTES if writes else int(self._config.max_query_size)
         try:
             async with asyncio.timeout(self._body_seconds):
-                return await read_request(method, url, headers, receive, int(self._config.max_query_size))
+                return await read_request(method, url, headers, receive, limit, writes=writes)
         except TimeoutError:
             raise QueryError(209, "SOCKET_TIMEOUT", "The query did not arrive in time.") from None
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._config.queue_timeout):
-                await self._turns.acquire()
+                await turns.acquire()
         except TimeoutError:
             text = f"Too many simultaneous queries. Maximum: {self._config.concurrent}."
             raise QueryError(202, "TOO_MANY_SIMULTANEOUS_QUERIES", text) from None
         try:
             yield
         finally:
-            self._turns.release()
+            turns.release()
 
-    async def _answer(self, asked: Asked, principal: Principal, receive: Receive, answer: Answer) -> None:
+    async def _answer(
+        self, asked: Asked, principal: Principal, receive: Receive, answer: Answer, *, as_written: bool
+    ) -> None:
         url = asked.url
         session = self._sessions.session(
             principal, url.get("session_id", ""), url.get("session_timeout", ""), url.get("session_check", "")
         )
         loop = asyncio.get_running_loop()
         pipe = Pipe(self._readers)
-        job = Job(asked, principal, session, pipe.writes_to, new_tag())
+        job = Job(asked, principal, session, pipe.writes_to, new_tag(), as_written)
         self._running[job.tag] = principal, asked.query_id
         answer.begin(asked, job)
         work = loop.run_in_executor(self._queries, self._engine.run, job, self._kill_own)
         watch = asyncio.create_task(_disconnected(receive))
+        progress = asyncio.create_task(_tell_progress(asked.progress_seconds, answer))
         try:
             await self._pass_on(pipe, work, watch, answer)
         finally:
             watch.cancel()
+            progress.cancel()
             end = asyncio.create_task(self._end(job, work, pipe))
             self._ending.add(end)
             end.add_done_callback(self._ending.discard)
@@ -164,6 +178,17 @@ class Door:
 
 def _asks_nothing(scope: Message, url: Mapping[str, str]) -> bool:
     return scope["method"] in ("GET", "HEAD") and "query" not in url
+
+
+async def _tell_progress(pause: float, answer: Answer) -> None:
+    """Say every so often that the query runs, less and less often: clients take a hundred headers and no more."""
+    if not pause:
+        return
+    begun = time.monotonic()
+    while True:
+        elapsed = time.monotonic() - begun
+        await asyncio.sleep(max(pause, elapsed / 10))
+        answer.progress(time.monotonic() - begun)
 
 
 async def _disconnected(receive: Receive) -> None:

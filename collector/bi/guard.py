@@ -228,6 +228,9 @@ class Guard:
         if name.lower() in _DATABASE_FUNCTIONS:
             _to_text(node, name, self._context.database)
             return
+        if name == "displayName":
+            _to_text(node, name, policy.DISPLAY_NAME)
+            return
         if name in _IN:
             self._in(node, scope)
         self._arguments(node, scope, depth)

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+# What this server calls itself. The engine's own name is that of the host.
+DISPLAY_NAME: Final = "spanmeter"
+
 # Categories of system.functions all of whose members look at nothing but their arguments.
 FUNCTION_CATEGORIES: Final = frozenset(
     {
@@ -47,6 +50,7 @@ FUNCTIONS: Final = frozenset(
         "defaultValueOfArgumentType",
         "defaultValueOfTypeName",
         "digits",
+        "displayName",
         "finalizeAggregation",
         "formatReadableDecimalSize",
         "formatReadableQuantity",
@@ -67,6 +71,7 @@ FUNCTIONS: Final = frozenset(
         "parseReadableSizeOrNull",
         "parseReadableSizeOrZero",
         "parseTimeDelta",
+        "revision",
         "rowNumberInAllBlocks",
         "rowNumberInBlock",
         "runningAccumulate",
@@ -274,6 +279,7 @@ IGNORED_SETTINGS: Final = frozenset(
         "readonly",
         "receive_timeout",
         "replication_alter_partitions_sync",
+        "select_sequential_consistency",
         "send_progress_in_http_headers",
         "send_timeout",
         "wait_end_of_query",

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 import secrets
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
@@ -28,17 +29,23 @@ _TRANSPORT: Final = frozenset(
     }
 )  # fmt: skip
 _PARAM = "param_"
+_MIN_PROGRESS_SECONDS = 0.1
+_MAX_DIGITS = 10
+# The statement that rows follow, and how long it is at most.
+_INSERT = re.compile(rb"\s*INSERT\s+INTO\s[^;]*?\sFORMAT\s+\w+[ \t]*\r?\n", re.IGNORECASE)
+_MAX_INSERT_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, before anything is known of who asks. Names of headers are in lower case."""
+    """One request. Names of headers are in lower case; `rows` are those that follow an INSERT."""
 
     query: str
     url: Mapping[str, str]
     headers: Mapping[str, str]
     parameters: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    rows: bytes = b""
 
     @property
     def query_id(self) -> str:
@@ -59,6 +66,14 @@ class Asked:
     def waits_for_end(self) -> bool:
         return self.url.get("wait_end_of_query", "0") in ("1", "true")
 
+    @property
+    def progress_seconds(self) -> float:
+        """How often a header is to say, before the answer, that the query runs; 0 is never."""
+        if self.url.get("send_progress_in_http_headers", "0") not in ("1", "true"):
+            return 0.0
+        given = self.url.get("http_headers_progress_interval_ms", "")
+        return max(_MIN_PROGRESS_SECONDS, int(given) / 1000 if given.isdecimal() and len(given) < _MAX_DIGITS else 0.0)
+
 
 def head_of(scope: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """The parameters of the URL, of each the last value, and the headers."""
@@ -72,9 +87,9 @@ def head_of(scope: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 async def read_request(
-    method: str, url: dict[str, str], headers: dict[str, str], receive: Receive, limit: int
+    method: str, url: dict[str, str], headers: dict[str, str], receive: Receive, limit: int, *, writes: bool = False
 ) -> Asked:
-    """Read the body, at most `limit` bytes of it unpacked. Raises QueryError."""
+    """Read the body, at most `limit` bytes of it unpacked; `writes` has rows after an INSERT. Raises QueryError."""
     body = await _body(receive, limit)
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding and body:
@@ -89,10 +104,17 @@ async def read_request(
     values = {**url, **fields}
     settings = {name: value for name, value in values.items() if name not in _TRANSPORT and _is_setting(name)}
     parameters = {name.removeprefix(_PARAM): value for name, value in values.items() if name.startswith(_PARAM)}
-    query = "\n".join(part for part in (url.get("query", ""), _text(body)) if part)
+    statement = b"\n".join(part for part in (url.get("query", "").encode(), body) if part)
+    statement, rows = _insert_and_rows(statement) if writes else (statement, b"")
+    query = _text(statement)
     if len(query) + sum(map(len, parameters.values())) > limit:
         raise _too_large(limit)
-    return Asked(query, values, headers, parameters, settings)
+    return Asked(query, values, headers, parameters, settings, rows)
+
+
+def _insert_and_rows(statement: bytes) -> tuple[bytes, bytes]:
+    insert = _INSERT.match(statement, 0, _MAX_INSERT_BYTES)
+    return (statement[: insert.end()], statement[insert.end() :]) if insert else (statement, b"")
 
 
 def _is_setting(name: str) -> bool:

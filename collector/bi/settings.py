@@ -62,7 +62,7 @@ def checked_setting(name: str, value: str, limits: Limits, catalog: Catalog) -> 
 def row_filters(database: str, project: str, tables: Mapping[str, bool], *, admin: bool) -> dict[str, str]:
     """By full name of a table, the rows that one who asks for `project` sees; of one without projects, none.
 
-    `tables` says which are of projects. What budgets told is shown to administrators only: a budget may be shared.
+    `tables` says which are of projects. Administrators see what all budgets told, those that projects share among them.
     """
     own = f"Project = {literal(project)}"
     filters = {f"{database}.{name}": own if of_projects else "0" for name, of_projects in tables.items()}

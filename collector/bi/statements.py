@@ -30,6 +30,12 @@ _KILL = re.compile(
 )
 _UNPARSED = re.compile(r": In scope SELECT (?:parseQueryToJSON|formatQueryFromJSON)\(.*\Z", re.DOTALL)
 _DOES_NOT_FIT = "does not support JSON serialization"
+# What may be explained, with the settings that may be asked for.
+_EXPLAINED: Final[Mapping[str, frozenset[str]]] = {
+    "EXPLAIN": frozenset({"json", "description", "header"}),
+    "EXPLAIN SYNTAX": frozenset({"oneline", "run_query_tree_passes"}),
+    "EXPLAIN QUERY TREE": frozenset({"run_passes", "dump_tree", "dump_ast", "dump_passes"}),
+}
 _SHOWN: Final = {"databases": "bi_show_databases", "settings": "bi_show_settings"}
 
 
@@ -70,6 +76,11 @@ Admitted = Statement | Use | Set | Kill
 def admit(text: str, handle: EngineHandle, catalog: Catalog, context: Context) -> Admitted:
     """Check the statement `text`, and say what is run in its place. Raises QueryError."""
     return _Reader(handle, catalog, context).admit(text[_end_of_blank(text) :])
+
+
+def is_kill(text: str) -> bool:
+    """Whether it ends a query, which need not wait until others have ended."""
+    return bool(_KILL.match(text, _end_of_blank(text)))
 
 
 def _end_of_blank(text: str) -> int:
@@ -159,14 +170,21 @@ class _Reader:
         return Statement(text, chosen, self._own(text), guard.asked)
 
     def _explain(self, tree: Node) -> Statement:
-        """The plan as JSON, by which clients learn the types of a result; others tell of what was read."""
+        """What is read of a query, and its plan as JSON, by which clients learn the types of a result.
+
+        Other plans and pipelines tell of parts and granules, which hold rows of other projects too.
+        """
+        kind = str(tree.get("kind"))
         changes = tree.get("settings", {}).get("changes", [])
         asked = {change["name"]: change["value"].get("value") for change in changes}
-        if tree.get("kind") != "EXPLAIN" or asked.get("json") != 1 or asked.keys() - {"json", "description", "header"}:
-            raise refused("EXPLAIN takes `json = 1`, `description` and `header`.")
+        if kind not in _EXPLAINED or asked.keys() - _EXPLAINED[kind] or not set(asked.values()) <= {0, 1}:
+            raise refused(f"{kind} is not answered with these settings; ask for SYNTAX, QUERY TREE or json = 1.")
+        if kind == "EXPLAIN" and not asked.get("json"):
+            raise refused("A plan is answered as JSON only: EXPLAIN json = 1.")
+        options = {"json": 1, "description": 0, "header": 1} if kind == "EXPLAIN" else asked
         chosen = tree.get("format_ast")
         inner = self._checked(tree["query"])
-        text = f"EXPLAIN json = 1, description = 0, header = 1 {inner.text}"
+        text = f"{kind} {', '.join(f'{name} = {value}' for name, value in options.items())} {inner.text}"
         return Statement(text, chosen["name"] if chosen else inner.format, inner.parameters, inner.settings)
 
     def _parsed(self, text: str) -> Node:

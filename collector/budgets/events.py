@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from collector.budgets.forecast import forecast
 from collector.budgets.ledger import Posted
+from collector.budgets.ledger.account import OTHER
 from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit, Unpriced
 from collector.budgets.span_facts import Amount, SpanFact
@@ -106,7 +107,13 @@ def _event(state: State, period: Period, kind: EventType, fraction: str, more: d
         period_end=period.end,
         threshold=fraction,
         has_contributors=kind is EventType.RESET,
+        project=_only_project(state),
     )
+
+
+def _only_project(state: State) -> str:
+    project = state.rule.project_of(state.scope)
+    return "" if project == OTHER else project
 
 
 def state_json(state: State) -> dict[str, Any]:

@@ -98,6 +98,13 @@ class Rule:
         projects = self.match.get("project")
         return "project" not in self.per and (projects is None or len(projects) > 1)
 
+    def project_of(self, scope: Scope) -> str:
+        """The only project whose calls count in a scope; "" when it may be shared."""
+        if "project" in self.per:
+            return scope[self.per.index("project")]
+        projects = self.match.get("project", ())
+        return projects[0] if len(projects) == 1 else ""
+
     def sql_parameters(self, where: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
         """What a query matches by: lists of exact values (empty: any), and pairs of attributes, as parallel lists.
 

@@ -2,10 +2,10 @@
 
 import os
 
-from pydantic import ByteSize
+from pydantic import ByteSize, model_validator
 
 from collector.config.receivers import TlsConfig, max_connections
-from collector.config.settings import Duration, Endpoint, Section, section, setting
+from collector.config.settings import Duration, Endpoint, Section, is_loopback, section, setting
 
 
 class QueryConfig(Section):
@@ -26,6 +26,21 @@ class QueryConfig(Section):
     max_result_rows: int = setting(10_000_000, "Rows of one result.", ge=1)
     max_query_size: ByteSize = setting("256KiB", "Longest query, with its parameters, once unpacked.", ge=1024)
     max_threads: int | None = setting(None, "Threads of one query; default: half of the cores.", ge=1, le=64)
+
+    write_door: bool = setting(
+        False,
+        "For tests of server mode: tokens with the scope query:write run any statement, as on a ClickHouse server, and "
+        "so read and write all that this process may.",
+    )
+
+    @model_validator(mode="after")
+    def _writes_stay_here(self) -> "QueryConfig":
+        if self.write_door and not is_loopback(self.endpoint):
+            raise ValueError(
+                f"write_door is for tests, and endpoint is {self.endpoint}, which other machines can reach. "
+                "Bind 127.0.0.1, or use a ClickHouse server"
+            )
+        return self
 
     @property
     def concurrent(self) -> int:

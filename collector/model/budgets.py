@@ -44,7 +44,7 @@ class BudgetEvent:
 
     `scope`, `period_start`, `period_end` (Unix ns) and `threshold` are what its id was made of: by them a later
     decision asks what has fired. 0 is "no period", as for a test. `has_contributors` is False while `data` lacks what
-    only the store knows.
+    only the store knows. `project` is the only one whose calls counted, "" where several may have.
     """
 
     id: str
@@ -58,6 +58,7 @@ class BudgetEvent:
     period_end: int = 0
     threshold: str = ""
     has_contributors: bool = True
+    project: str = ""
 
 
 class Line(NamedTuple):

@@ -12,19 +12,20 @@ class Scope(StrEnum):
     BUDGETS_CHECK = "budgets:check"
     EVALS_WRITE = "evals:write"
     QUERY_READ = "query:read"
+    QUERY_WRITE = "query:write"
     ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An authenticated (or anonymous) caller. `admin` implies every scope."""
+    """An authenticated (or anonymous) caller. `admin` implies every scope but `query:write`, a door for tests."""
 
     name: str
     project: str
     scopes: frozenset[Scope]
 
     def may(self, scope: Scope) -> bool:
-        return scope in self.scopes or Scope.ADMIN in self.scopes
+        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.QUERY_WRITE)
 
 
-ANONYMOUS = Principal(name="anonymous", project="default", scopes=frozenset(Scope))
+ANONYMOUS = Principal(name="anonymous", project="default", scopes=frozenset(Scope) - {Scope.QUERY_WRITE})

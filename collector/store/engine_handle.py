@@ -40,17 +40,25 @@ class EngineHandle:
 
     def run(self, statement: str, parameters: Mapping[str, str] | None = None) -> Counts:
         """Run a statement whose result goes elsewhere."""
-        result = self._run(statement, parameters)
-        return Counts(result.rows_read(), result.bytes_read(), result.elapsed())
+        return _counts(self._run(statement, parameters))
 
-    def _run(self, statement: str, parameters: Mapping[str, str] | None) -> Any:
+    def result(self, statement: str, form: str, parameters: Mapping[str, str] | None = None) -> tuple[bytes, Counts]:
+        """The result of a statement in the format `form`, unless it names one itself, and what it read or wrote."""
+        result = self._run(statement, parameters, form)
+        return bytes(result.bytes() or b""), _counts(result)
+
+    def _run(self, statement: str, parameters: Mapping[str, str] | None, form: str = "CSV") -> Any:
         try:
-            return self._connection.query(statement, params=dict(parameters or {}))
+            return self._connection.query(statement, form, params=dict(parameters or {}))
         except (RuntimeError, ValueError) as error:
             raise _engine_error(str(error)) from None
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _counts(result: Any) -> Counts:
+    return Counts(result.rows_read(), result.bytes_read(), result.elapsed())
 
 
 def _engine_error(message: str) -> EngineError:

@@ -5,12 +5,14 @@ differs from the column catalogue, stops the start.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
 from collector import schema
-from collector.errors import Rejected, StartError
+from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.model.envelope import Signal
 from collector.schema import Migration
 from collector.store.client import Store
@@ -32,6 +34,15 @@ ORDER BY Version
 SETTINGS fsync_after_insert = 1
 """
 
+_LOCK = "CREATE TABLE schema_migrating (Held UInt8) ENGINE = MergeTree ORDER BY ()"
+_LOCKED_SECONDS = """
+SELECT if(count() = 0, 0, dateDiff('second', min(metadata_modification_time), now()))
+FROM system.tables
+WHERE database = currentDatabase() AND name = 'schema_migrating'
+"""
+_MAX_LOCKED_SECONDS = 900
+_EXISTS_ALREADY = 57  # ClickHouse's TABLE_ALREADY_EXISTS
+
 
 def migrations() -> tuple[Migration, ...]:
     """Every migration in order."""
@@ -46,10 +57,12 @@ def migrate(store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: i
     try:
         store.use_database()
         store.command(_RECORD)
-        applied = _applied(store)
-        pending = [migration for migration in migrations() if not _is_applied(migration, applied)]
-        for migration in pending:
-            _apply(store, migration)
+        pending = _pending(store)
+        if pending:
+            with _alone(store):
+                pending = _pending(store)
+                for migration in pending:
+                    _apply(store, migration)
         ttls = {Signal.TRACES: ttl_seconds, Signal.LOGS: logs_ttl, Signal.METRICS: metrics_ttl}
         for signal, tables in TABLES.items():
             for table in tables:
@@ -58,6 +71,45 @@ def migrate(store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: i
     except Rejected as error:
         raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
     return pending
+
+
+def _pending(store: Store) -> list[Migration]:
+    applied = _applied(store)
+    known = {migration.version for migration in migrations()}
+    if newer := sorted(set(applied) - known):
+        raise StartError(
+            f"The database {store.database} is of a newer version of spanmeter: it has migration {newer[-1]:04}, and "
+            f"this version knows none after {max(known):04}. Run that version or a later one; to go back, restore a "
+            "backup made before the upgrade."
+        )
+    return [migration for migration in migrations() if not _is_applied(migration, applied)]
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Keep other daemons of a server from migrating meanwhile: of those that make a table, one succeeds.
+
+    Raises Unavailable while another has it. One that died with it stops the others for a while only.
+    """
+    if store.embedded:
+        yield
+        return
+    try:
+        store.command(_LOCK)
+    except Refused as error:
+        if error.code != _EXISTS_ALREADY:
+            raise
+        if store.command(_LOCKED_SECONDS) > _MAX_LOCKED_SECONDS:
+            store.command("DROP TABLE IF EXISTS schema_migrating")
+        raise Unavailable(
+            Reason.STORE,
+            f"Another spanmeter is migrating the database {store.database}. If none is, it died with the table "
+            f"schema_migrating: drop it, or wait {_MAX_LOCKED_SECONDS // 60} minutes.",
+        ) from None
+    try:
+        yield
+    finally:
+        store.command("DROP TABLE IF EXISTS schema_migrating")
 
 
 def _applied(store: Store) -> dict[int, str]:

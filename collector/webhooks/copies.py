@@ -13,10 +13,11 @@ import pyarrow as pa
 from collector.model.columns import NANOSECONDS, TEXT
 from collector.sqlite import Database, Row, storable
 
-# As in schema/clickhouse/0007_budget_events.sql.
+# As in schema/clickhouse, 0007_budget_events.sql and 0031_budget_history_of_projects.sql.
 EVENTS = pa.schema(
     {
         "Id": TEXT,
+        "Project": TEXT,
         "Type": TEXT,
         "Budget": TEXT,
         "Scope": pa.list_(TEXT),

@@ -171,7 +171,7 @@ def _event_row(event: BudgetEvent, now_ns: int) -> tuple[Value, ...]:
     period = (event.period_start, event.period_end)
     webhooks = json.dumps(event.webhooks)
     head = (event.id, event.type.value, storable(event.budget), scope, *period, event.threshold)
-    return (*head, event.created_ns, data, webhooks, keep_from, int(event.has_contributors))
+    return (*head, event.created_ns, data, webhooks, keep_from, int(event.has_contributors), storable(event.project))
 
 
 def _line_row(line: Line) -> tuple[str, ...]:
@@ -191,6 +191,7 @@ def _event(row: Row) -> BudgetEvent:
         period_end=row["period_end"],
         threshold=row["threshold"],
         has_contributors=bool(row["described"]),
+        project=row["project"],
     )
 
 

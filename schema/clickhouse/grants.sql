@@ -21,6 +21,8 @@ GRANT SELECT ON {database:Identifier}.rounds TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.tool_calls TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.spend_daily TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.spend_hourly TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.budget_history TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.budget_events TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.otel_traces TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.otel_traces_trace_id_ts TO {role:Identifier};
 
@@ -28,9 +30,13 @@ CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_tra
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_traces_trace_id_ts
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.budget_events
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_traces
     FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
 CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_traces_trace_id_ts
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.budget_events
     FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
 
 CREATE QUOTA OR REPLACE {role:Identifier} KEYED BY user_name

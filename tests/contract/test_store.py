@@ -1,4 +1,7 @@
-"""The store's contract, kept by the embedded engine and by a server over HTTP alike."""
+"""The store's contract, kept by the embedded engine and by a server over HTTP alike.
+
+The server is another daemon's write door; where Docker runs, also a real one.
+"""
 
 import importlib
 import itertools
@@ -26,7 +29,7 @@ from collector.store import Store, migrate, open_store, writer
 from collector.store.migrate import migrations
 from collector.store.tables import SPANS, TABLES
 from collector.store.writer import as_sent, with_dictionaries
-from tests.support.clickhouse_http import ClickHouseProcess
+from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.spans import START_NS, envelope
 from tests.support.waiting import wait_until
 
@@ -391,6 +394,20 @@ def test_each_signal_has_a_retention_of_its_own(opener: Opener) -> None:
 
 
 # -- servers only -------------------------------------------------------------------------------------------------
+
+
+def test_daemons_migrate_in_turns(http_server: ClickHouseProcess) -> None:
+    settings = {"url": http_server.url, "database": "turns", "ttl": 0}
+    store = open_store(StoreConfig.model_validate(settings), Path("unused"))
+    store.use_database()
+    store.command("CREATE TABLE schema_migrating (Held UInt8) ENGINE = MergeTree ORDER BY ()")
+    with pytest.raises(Unavailable, match="Another spanmeter is migrating the database turns"):
+        migrate(store, 0)
+    store.command("DROP TABLE schema_migrating")
+    assert migrate(store, 0)
+    assert store.command("EXISTS TABLE schema_migrating") == 0
+    store.command("DROP DATABASE turns")
+    store.close()
 
 
 def test_a_wrong_password_is_unavailable(http_server: ClickHouseProcess) -> None:

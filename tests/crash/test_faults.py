@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.clickhouse_http import ClickHouseProcess
+from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.daemon import Daemon
 from tests.support.engine import prepare_store, stored_by_trace
 from tests.support.exporters import Exporter, acknowledged_by, finish, retries, sending

@@ -7,12 +7,14 @@ an expression or a table.
 import itertools
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.bi import SECRET, TWO, ask, bi_daemon, rows, value
+from tests.support.bi import ADMIN, SECRET, TWO, ask, bi_daemon, rows, value
 from tests.support.daemon import Daemon
+from tests.support.waiting import wait_until
 
 CANARY = "a line of a file on this machine"
 
@@ -67,6 +69,16 @@ HOLES = [
     "EXPLAIN SELECT * FROM otel_traces",
     "EXPLAIN json = 1 SELECT file('{file}')",
     "EXPLAIN PIPELINE SELECT 1",
+    "EXPLAIN PLAN description = 1, json = 1, actions = 1 SELECT * FROM otel_traces",
+    "EXPLAIN json = '1' SELECT 1",
+    "EXPLAIN SYNTAX SELECT file('{file}')",
+    "EXPLAIN SYNTAX run_query_tree_passes = 1 SELECT file('{file}')",
+    "EXPLAIN SYNTAX SELECT * FROM otel.schema_migrations",
+    "EXPLAIN SYNTAX optimize = 1 SELECT 1",
+    "EXPLAIN QUERY TREE passes = 9 SELECT 1",
+    "EXPLAIN QUERY TREE SELECT * FROM (EXPLAIN ESTIMATE SELECT * FROM otel_traces)",
+    "EXPLAIN SYNTAX INSERT INTO otel.otel_traces SELECT 1",
+    "SELECT * FROM (EXPLAIN SELECT * FROM otel_traces)",
     "EXPLAIN AST SELECT file('{file}')",
     "SELECT 1 FORMAT Protobuf SETTINGS output_format_schema = '{file}'",
     "SELECT 1 SETTINGS output_format_schema = '{file}'",
@@ -88,7 +100,6 @@ HOLES = [
     "SELECT serverUUID()",
     "SELECT tcpPort()",
     "SELECT getOSKernelVersion()",
-    "SELECT displayName()",
     "SELECT sleep(1)",
     "SELECT sleepEachRow(1) FROM numbers(3)",
     "SELECT * FROM system.stack_trace",
@@ -349,6 +360,22 @@ def test_the_row_filter_holds_in_every_view(daemon: Daemon) -> None:
         assert value(daemon, f"SELECT count() FROM {view} WHERE Project = 'two'") == "0"
         assert not leaks(daemon, value(daemon, f"SELECT * FROM {view} FORMAT JSONEachRow"))
     assert value(daemon, "SELECT count() FROM otel_traces_trace_id_ts WHERE Project = 'two'") == "0"
+
+
+def test_a_project_sees_what_its_own_budgets_told(tmp_path: Path) -> None:
+    line = {"limit_usd": 0.01, "period": "month", "warn_at": []}
+    budgets = [
+        {"name": "each", **line, "per": ["service", "project"]},
+        {"name": "theirs", **line, "match": {"project": "two"}},
+        {"name": "shared", **line, "match": {"project": ["one", "two"]}},
+    ]
+    told = "SELECT DISTINCT Budget, Project FROM budget_history ORDER BY ALL"
+    with bi_daemon(tmp_path, budgets=budgets) as daemon:
+        wait_until(lambda: value(daemon, "SELECT uniqExact(Budget) FROM budget_history", ADMIN) == "3", 30, "events")
+        assert value(daemon, told) == "each\tone"
+        assert value(daemon, told, TWO) == "each\ttwo\ntheirs\ttwo"
+        assert value(daemon, told, ADMIN) == "each\tone\neach\ttwo\nshared\t\ntheirs\ttwo"
+        refused(daemon, "SELECT * FROM budget_events")
 
 
 def test_system_tables_have_the_columns_that_a_server_s_have(daemon: Daemon) -> None:

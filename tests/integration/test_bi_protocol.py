@@ -7,6 +7,7 @@ import json
 import socket
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,26 @@ def test_a_plan_as_json_tells_the_types_of_a_result(daemon: Daemon) -> None:
     assert json.loads(plan.text)[0]["Plan"]["Header"] == [{"Name": "c", "Type": "Nullable(Decimal(38, 12))"}]
 
 
+@pytest.mark.parametrize("kind", ["SYNTAX", "SYNTAX oneline = 1", "QUERY TREE", "QUERY TREE run_passes = 0"])
+def test_how_a_query_is_read_is_explained(daemon: Daemon, kind: str) -> None:
+    assert "calls" in value(daemon, f"EXPLAIN {kind} SELECT count() FROM calls WHERE Model = 'small-model'")
+
+
+def test_progress_is_told_while_a_query_runs(daemon: Daemon) -> None:
+    query = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(cityHash64(number))"
+    url: dict[str, Any] = {"send_progress_in_http_headers": "1", "http_headers_progress_interval_ms": "1"}
+    failed = ask(daemon, query, max_execution_time="0.7", **url)
+    assert (failed.status, failed.code) == (200, 159), "the status was sent before"
+    assert failed.text.startswith("Code: 159")
+    progress = json.loads(failed.headers["x-clickhouse-progress"])
+    assert 0.1e9 < int(progress["elapsed_ns"]) < 2e9
+    assert progress["read_rows"] == "0"
+    answer = ask(daemon, "SELECT sum(cityHash64(number)) > 0 FROM numbers(200000000)", **url)
+    assert (answer.status, answer.text) == (200, "1\n")
+    assert "x-clickhouse-progress" in answer.headers
+    assert "x-clickhouse-progress" not in ask(daemon, "SELECT 1", **url).headers
+
+
 def test_parameters_are_bound(daemon: Daemon) -> None:
     query = "SELECT {n:UInt8} + 1, {s:String}, {a:Array(String)}"
     url: dict[str, Any] = {"param_n": "41", "param_s": "it's a \\t tab\n", "param_a": "['x','y']"}
@@ -267,7 +288,7 @@ def test_statements_about_the_catalogue(daemon: Daemon) -> None:
     assert value(daemon, "DESC (SELECT 1 AS x)").startswith("x\tUInt8")
     assert value(daemon, "SHOW CREATE TABLE calls").startswith("CREATE VIEW otel.calls")
     assert "Cost\tNullable(Decimal(18, 12))" in value(daemon, "SHOW COLUMNS FROM calls")
-    assert value(daemon, "SELECT currentDatabase(), database()") == "otel\totel"
+    assert value(daemon, "SELECT currentDatabase(), database(), displayName()") == "otel\totel\tspanmeter"
     assert value(daemon, "SELECT count() FROM system.tables WHERE database = 'otel'") == str(len(tables))
 
 
@@ -307,6 +328,17 @@ def test_a_query_is_killed_by_its_id_and_its_owner(daemon: Daemon) -> None:
         assert value(daemon, "KILL QUERY WHERE query_id = 'long'", TWO) == "", "it is not theirs"
         assert value(daemon, "KILL QUERY WHERE query_id = 'long'").startswith("waiting\tlong")
         assert b"Code: 394" in raw.recv(65536)
+
+
+def test_a_kill_waits_for_no_other_query(tmp_path: Path) -> None:
+    settings = ["query.max_concurrent_queries=1", "query.queue_timeout=0s"]
+    query = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(cityHash64(number))"
+    with running(tmp_path / "data", settings) as daemon, ThreadPoolExecutor(1) as threads:
+        long = threads.submit(ask, daemon, query, None, query_id="long")
+        wait_until(lambda: daemon.metric("spanmeter_query_running") == 1, 10, "the query")
+        assert ask(daemon, "SELECT 1", None).code == 202
+        assert value(daemon, "KILL QUERY WHERE query_id = 'long'", None).startswith("waiting\tlong")
+        assert long.result().code == 394
 
 
 def test_a_query_has_so_long(tmp_path: Path) -> None:

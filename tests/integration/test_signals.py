@@ -21,7 +21,7 @@ from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.resources import Resource
 
 from collector.model.metric_columns import MetricKind
-from tests.support.clickhouse_http import ClickHouseProcess
+from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.daemon import Daemon, running
 from tests.support.otlp import json_of
 from tests.support.signals import (

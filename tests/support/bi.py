@@ -19,6 +19,7 @@ from tests.support.tokens import token_config
 from tests.support.waiting import wait_until
 
 ONE, TWO, ADMIN, NO_QUERIES = "spm_one-secret", "spm_two-secret", "spm_admin-secret", "spm_writer-secret"
+WRITER = "spm_store-writer-secret"
 SECRET = "service-of-project-two"
 HOUR_NS = 3_600_000_000_000
 
@@ -104,16 +105,17 @@ def send(daemon: Daemon, calls: list[Call], token: str) -> None:
 
 
 @contextmanager
-def bi_daemon(directory: Path, *settings: str) -> Iterator[Daemon]:
-    """Projects `one` and `two` with 24 runs each, stored."""
+def bi_daemon(directory: Path, *settings: str, **sections: Any) -> Iterator[Daemon]:
+    """Projects `one` and `two` with 24 runs each, stored; `sections` are of the configuration."""
     tokens = token_config(
         (ONE, "one", ["traces:write", "traces:read", "query:read"]),
         (TWO, "two", ["traces:write", "query:read"]),
         (ADMIN, "one", ["admin"]),
         (NO_QUERIES, "one", ["traces:write", "traces:read"]),
+        (WRITER, "one", ["query:read", "query:write"]),
     )
     config = directory / "config.yaml"
-    config.write_text(tokens + yaml.safe_dump({"pricing": {"overrides": OVERRIDES}}))
+    config.write_text(tokens + yaml.safe_dump({"pricing": {"overrides": OVERRIDES}, **sections}))
     with running(directory / "data", settings, config=config, token=ONE) as daemon:
         send(daemon, calls_of("shop", 1), ONE)
         send(daemon, calls_of(SECRET, 1000), TWO)

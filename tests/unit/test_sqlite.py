@@ -110,7 +110,7 @@ def test_an_outbox_of_version_1_is_brought_up(tmp_path: Path) -> None:
     (event,) = outbox.events()
     assert (event.id, event.has_contributors) == ("evt_1", True)
     outbox.close()
-    assert version(path) == 2
+    assert version(path) == 3
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from collector.net.asgi.early_headers import EarlyHeaders
 from collector.net.http1.guard import MAX_FIELDS, HeadGuard, head_mistake
 from collector.net.http1.upgrades import DeafToUpgrades
 
@@ -77,8 +78,9 @@ class GuardedProtocol(HttpToolsProtocol):
         # The application answers a slow body itself; this ends the connection when nobody reads it any more.
         self._arm(self.read_timeout + 5)
         super().on_headers_complete()
-        # An answer cut short ends with its connection.
-        self.scope["extensions"] = {"abort": self.transport.close}  # type: ignore[dict-item] # ASGI has none for it
+        # What ASGI has no messages for: an answer cut short, which ends with its connection, and headers ahead of one.
+        extensions: Any = {"abort": self.transport.close, "early_headers": EarlyHeaders(self.cycle)}
+        self.scope["extensions"] = extensions
         names = [name for name, _ in self.headers]
         if b"content-length" in names and b"transfer-encoding" in names:
             self.cycle.keep_alive = False

@@ -1,6 +1,7 @@
 SELECT
     seq,
     id AS Id,
+    project AS Project,
     type AS Type,
     budget AS Budget,
     scope AS Scope,

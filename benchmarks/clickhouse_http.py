@@ -1,33 +1,23 @@
-"""A ClickHouse server in small: its HTTP interface in front of the chDB engine, in a process of its own.
+"""ClickHouse's HTTP interface in front of the chDB engine, as little of it as collectors ask a sink for.
 
-It serves what clickhouse-connect's HTTP client asks: statements in the URL or the body, settings and `param_` values
-in the URL, inserts with a body in any format, compressed or not, Basic authentication, and errors as ClickHouse sends
-them. The store's contract tests run against it and against the embedded engine.
-
-    python -m tests.support.clickhouse_http DIRECTORY PORT USER PASSWORD
+Statements in the URL or the body, settings and `param_` values in the URL, inserts with a body in any format,
+compressed or not, Basic authentication, and errors as ClickHouse sends them.
 """
 
 import base64
 import gzip
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 import urllib.parse
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import chdb
 import lz4.frame
 
 from collector.net.zstd import zstd
-from tests.support.ports import answers, free_ports
-from tests.support.waiting import wait_until
 
 # What the HTTP interface itself understands; everything else in the URL is a setting of the query.
 _TRANSPORT = frozenset(
@@ -192,52 +182,3 @@ def _identifier(name: str) -> str:
 
 def _literal(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-class ClickHouseProcess:
-    """The server as a process that can be killed, started again, or not be there at all."""
-
-    user, password = "writer", "s3cret"
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        (self.port,) = free_ports(1)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.user}:{self.password}@127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        arguments = [str(self.directory), str(self.port), self.user, self.password]
-        self._process = subprocess.Popen([sys.executable, "-m", "tests.support.clickhouse_http", *arguments])
-        wait_until(lambda: answers(self.port), 30, "the ClickHouse server's start")
-
-    def signal(self, number: int) -> None:
-        assert self._process, "the server is not running"
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.terminate()
-            self._process.wait(30)
-            self._process = None
-
-
-def main(arguments: list[str]) -> NoReturn:
-    path, port, user, password = arguments
-    Path(path).mkdir(parents=True, exist_ok=True)
-    server = ClickHouseServer(path, int(port), (user, password))
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    server.serve_forever()
-    raise SystemExit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
