@@ -86,7 +86,7 @@ def _wanted(found: dict[str, Any]) -> list[dict[str, Any]]:
 def _below(columns: dict[str, Any]) -> list[Any]:
     sums = [None if cost is None else Decimal(cost) for cost in columns["cost"]]
     for at in range(len(sums) - 1, -1, -1):
-        above = columns["parent"][at]
-        if above >= 0 and sums[at] is not None:
-            sums[above] = (sums[above] or 0) + sums[at]
+        above, cost = columns["parent"][at], sums[at]
+        if above >= 0 and cost is not None:
+            sums[above] = cost + (sums[above] or Decimal(0))
     return sums

@@ -33,7 +33,7 @@ UNSEEN = "pay \u202e9.99\u202c to\u200b me, \U0001f469\u200d\U0001f680\U000e0041
 
 def is_for_everyone(page: Page) -> None:
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=theme)
         found = Axe().run(page, options=RULES).response["violations"]
         assert [(rule["id"], [node["html"][:300] for node in rule["nodes"][:3]]) for rule in found] == [], theme
     page.set_viewport_size({"width": 320, "height": 640})
