@@ -37,13 +37,19 @@ GO = [
     'DESC TABLE "otel"."calls"',
     "SELECT database, name FROM system.tables ORDER BY database, name",
     "SELECT database, table, name, type, comment FROM system.columns WHERE (database, table) IN (('otel', 'calls'))",
-    "SELECT name, is_aggregate, case_insensitive, alias_to, origin, description, syntax, arguments, returned_value, "
-    "examples, categories FROM system.functions LIMIT 10000",
+    (
+        "SELECT name, is_aggregate, case_insensitive, alias_to, origin, description, syntax, arguments, returned_value, "
+        "examples, categories FROM system.functions LIMIT 10000"
+    ),
     "SELECT DISTINCT Model FROM otel.calls SETTINGS max_execution_time = 10",
-    'SELECT "Timestamp" AS "timestamp", "SpanName" AS "body" FROM "otel"."otel_traces" '
-    "WHERE (timestamp >= fromUnixTimestamp64Milli(1700000000000)) ORDER BY timestamp DESC LIMIT 100",
-    "SELECT arrayMap(key -> map('key', key, 'value', SpanAttributes[key]), mapKeys(SpanAttributes)) AS tags, "
-    "multiply(toUnixTimestamp64Nano(Timestamp), 0.000001) AS startTime FROM otel_traces ORDER BY startTime LIMIT 10",
+    (
+        'SELECT "Timestamp" AS "timestamp", "SpanName" AS "body" FROM "otel"."otel_traces" '
+        "WHERE (timestamp >= fromUnixTimestamp64Milli(1700000000000)) ORDER BY timestamp DESC LIMIT 100"
+    ),
+    (
+        "SELECT arrayMap(key -> map('key', key, 'value', SpanAttributes[key]), mapKeys(SpanAttributes)) AS tags, "
+        "multiply(toUnixTimestamp64Nano(Timestamp), 0.000001) AS startTime FROM otel_traces ORDER BY startTime LIMIT 10"
+    ),
 ]
 
 
