@@ -14,14 +14,17 @@ from prometheus_client import CollectorRegistry
 
 from collector import __version__
 from collector.admit.auth import Gate
+from collector.backups import Backups, refuse_unfinished
 from collector.bi.port import BiPort
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
+from collector.billing.sessions import SessionWriter
 from collector.config import Config, split_endpoint
 from collector.drain import Drain
 from collector.enrich import RecentTraces
 from collector.enrich.conventions.expiring import content_rules
+from collector.enrich.sessions import sources
 from collector.errors import SpanmeterError, StartError
 from collector.files import make_private
 from collector.jobs import Jobs
@@ -59,7 +62,7 @@ _CLOSING_SECONDS = 1.0
 
 _PORTS_FILE = "ports.json"
 # How the names begin of what the daemon keeps in its data directory.
-_OWN_NAMES = ("spool", "store", "leases.db", "webhooks.db", "prices.json", _PORTS_FILE)
+_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "prices.json", _PORTS_FILE)
 
 
 def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
@@ -75,13 +78,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
+    sessions = SessionWriter(sources(prices.enricher.families), billing, budgets.spending.writing, metrics)
     drain = Drain(
         queue.spool,
         queue.deadletter,
         store.ready,
         {
             Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits),
-            Signal.LOGS: log_path(metrics, limits),
+            Signal.LOGS: log_path(metrics, limits, sessions.write),
             Signal.METRICS: metric_path(metrics, limits),
         },
         clock,
@@ -106,13 +110,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
             prices=prices.enricher.catalogue.version,
         )
 
-    jobs = Jobs(clock)
+    jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
         query=Query(store.ready),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
         reprice=Repricer(store.ready, prices.enricher, budgets.spending.writing).reprice,
+        backup=Backups(config, store.ready, (drain.between_segments, summing.between_steps), clock).take,
         metrics_text=metrics_text,
         unready_reason=unready_reason,
         deliveries=budgets,
@@ -122,7 +127,6 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
     retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
     bi = BiPort(config, store.ready, gate)
-    summing = Summing(store.ready, clock)
     parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, retention, prices, store, budgets]
     return parts
 
@@ -143,6 +147,7 @@ class Daemon:
     def __init__(self, config: Config, reload: Callable[[], Config], clock: Clock | None = None) -> None:
         """`reload` reads the settings again, on SIGHUP. Raises StartError and ConfigError."""
         self._config = config
+        refuse_unfinished(config.directory)
         _keep_private(config)
         self._metrics = Metrics(CollectorRegistry())
         self._parts = parts_of(config, clock or SystemClock(), self._metrics)
@@ -240,7 +245,7 @@ class Daemon:
 
 def _keep_private(config: Config) -> None:
     """Prompts and completions are for the daemon's user only, also those that earlier versions have stored."""
-    directories = {config.directory: _OWN_NAMES}
+    directories: dict[Path, tuple[str, ...]] = {config.directory: _OWN_NAMES}
     if config.store.embedded:
         directories[embedded_path(config.store, config.directory)] = ENGINE_NAMES
     for directory, names in directories.items():

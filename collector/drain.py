@@ -6,6 +6,7 @@ bytes; everything else is tried again for ever.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class Drain(Part):
         self._reclaimed = clock.monotonic()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
+        # Whoever holds it finds each segment either stored and gone, or not begun by this process.
+        self.between_segments = threading.Lock()
 
     async def run(self) -> None:
         """Drain until `finish`, then what is left, as fast as the store takes it."""
@@ -183,7 +186,7 @@ class Drain(Part):
         pause = _FIRST_PAUSE
         while True:
             try:
-                await self._in_thread(self.delivery.deliver, segment, self._stopping.is_set())
+                await self._in_thread(self._store_segment, segment, self._stopping.is_set())
             except Unreadable as error:
                 self._pass_over(segment, error)
                 return
@@ -206,10 +209,14 @@ class Drain(Part):
                 pause = min(pause * 2, self._retry_max_interval)
             else:
                 self._failing = 0
-                self.delivery.done(segment)
                 self._later.forget(segment.id)
-                await self._in_thread(self._spool.commit, segment)
                 return
+
+    def _store_segment(self, segment: Segment, last: bool) -> None:
+        with self.between_segments:
+            self.delivery.deliver(segment, last)
+            self.delivery.done(segment)
+            self._spool.commit(segment)
 
     def _pass_over(self, segment: Segment, error: Unreadable) -> None:
         """Go on with the next segment, and look at this one again later."""

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -185,6 +185,15 @@ class Database:
                 f"{self._kind.loss}"
             )
         return f"{error}. {advice}".rstrip()
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Write all that is committed in a file to a new one, also while others use it. Raises Unavailable(DISK)."""
+    try:
+        with closing(sqlite3.connect(source)) as reading, closing(sqlite3.connect(target)) as writing:
+            reading.backup(writing)
+    except sqlite3.Error as error:
+        raise Unavailable(Reason.DISK, f"{source} cannot be copied to {target}: {error}.") from error
 
 
 @contextmanager

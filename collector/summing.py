@@ -4,6 +4,7 @@ What it has not come to yet, readers make from spans.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,8 @@ class Summing(Part):
         self._clock = clock
         self._stopping = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="summing")
+        # Whoever holds it finds no runs marked as summed whose sums are not stored before.
+        self.between_steps = threading.Lock()
         self._connection: Store | None = None
         self._batches: Sequence[Batch] = ()
         self._parts: deque[Mapping[str, object]] = deque()
@@ -67,8 +70,8 @@ class Summing(Part):
         """Sum a few runs; the seconds to wait before the next step."""
         begun = self._clock.monotonic()
         try:
-            if not self._step():
-                return _IDLE_SECONDS
+            with self.between_steps:
+                worked = self._step()
         except Unavailable:
             self._disconnect()
             return _FAILED_SECONDS
@@ -76,6 +79,8 @@ class Summing(Part):
             log.warning("Runs could not be summed; lists of runs take longer until they are.", why=str(error))
             self._disconnect()
             return _FAILED_SECONDS
+        if not worked:
+            return _IDLE_SECONDS
         share = _SHARE_BEHIND if self._waiting > _MANY_RUNS else _SHARE
         return (self._clock.monotonic() - begun) * (1 / share - 1)
 

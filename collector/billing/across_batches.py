@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
+from collector.billing.logged import LoggedCalls, without_usage
 from collector.billing.unread import unread_usage
 from collector.enrich import Billed, Enricher, ReadBatch, RecentTraces
 from collector.enrich.billed.schema import BilledMask
-from collector.enrich.stored import VERDICT_STEP, decoded_again, known_spans
+from collector.enrich.stored import LOGGED_DETAIL, VERDICT_STEP, decoded_again, known_spans
 from collector.model.columns import NANOSECONDS, TEXT
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey, trace_keys
 from collector.model.money import PriceStatus
@@ -139,6 +140,7 @@ class Billing:
     def __init__(self, enricher: Enricher, traces: RecentTraces) -> None:
         self._enricher = enricher
         self._traces = traces
+        self.logged = LoggedCalls(enricher.families)
         self._met: Store | None = None
 
     def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> EnrichedRows:
@@ -146,9 +148,22 @@ class Billing:
 
         The batches are decided on together: what is in the last may decide on a row of the first.
         """
-        self._on_first_use(store)
         readings = [self._enricher.read(batch) for batch in batches]
-        spans = pa.concat_batches([reading.spans for reading in readings])
+        seen = [self.logged.without_rivals(store, reading.batch, reading.spans) for reading in readings]
+        return self._enriched(store, readings, seen)
+
+    def enrich_logged(self, store: Store, derived: pa.RecordBatch, rivals: pa.RecordBatch) -> EnrichedRows:
+        """`enrich` of rows that logs make, and of stored rows that tell of the same calls and are billed no longer.
+
+        Of reports that tell as much as each other, those of logs are billed: they are as complete as the sender has it.
+        """
+        first, second = self._enricher.read(derived), self._enricher.read(rivals)
+        seen = [_telling_more(first.spans), without_usage(second.spans, range(rivals.num_rows))]
+        return self._enriched(store, [first, second], seen)
+
+    def _enriched(self, store: Store, readings: Sequence[ReadBatch], seen: Sequence[pa.RecordBatch]) -> EnrichedRows:
+        self._on_first_use(store)
+        spans = pa.concat_batches(seen)
         self._load(store, self._traces.forgotten(spans))
         return EnrichedRows(self._enricher, readings, spans, self._traces.absorb(spans))
 
@@ -179,7 +194,7 @@ class Billing:
             self._traces.load(pa.concat_batches(loaded))
 
     def _revise(self, store: Store, changes: Mapping[SpanKey, bool], insert: Insert) -> int:
-        table = store.query(named_query("span_rows"), _parameters(changes))
+        table = store.query(named_query("span_rows"), query_parameters(changes))
         billed_now = _billed_now(changes, table)
         stored = [status != PriceStatus.ROLLED_UP.value for status in table.column("PriceStatus").to_pylist()]
         wrong = billed_now != np.array(stored, np.bool_)
@@ -192,7 +207,14 @@ class Billing:
         return int(batch.num_rows)
 
 
-def _parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
+def _telling_more(spans: pa.RecordBatch) -> pa.RecordBatch:
+    position = spans.schema.get_field_index("Detail")
+    field = spans.schema.field(position)
+    return spans.set_column(position, field, pc.add(spans.column(position), LOGGED_DETAIL).cast(field.type))
+
+
+def query_parameters(keys: Iterable[SpanKey]) -> dict[str, list[str]]:
+    """The parameters of the query `span_rows`."""
     listed = list(keys)
     return {
         "projects": [trace[0] for trace, _ in listed],

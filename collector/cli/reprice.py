@@ -5,35 +5,32 @@ the store.
 """
 
 import argparse
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from tqdm import tqdm
-
 from collector.billing.price_refresh import enricher
 from collector.billing.reprice import LATER, Selection, apply, compare, outcome_json
-from collector.cli.daemon import TOKEN_VARIABLE, ask, web_address
+from collector.cli.jobs import (
+    Interrupted,
+    Remote,
+    add_daemon_options,
+    interrupts,
+    progress_bar,
+    result_of_job,
+    until_interrupted,
+    workplace,
+)
 from collector.cli.options import config_of
-from collector.cli.store import own_store
 from collector.cli.times import moment
 from collector.config import Config
-from collector.errors import Cancelled, ConfigError, Reason, Unavailable
+from collector.errors import ConfigError
 from collector.model.progress import Progress
 from collector.store import Store
 from collector.web.times import rfc3339
 
 _COLUMNS: Final = ("model", "calls", "changed", "before USD", "after USD", "difference")
-_POLL_SECONDS: Final = 0.25
 _CANCELLED: Final = "Cancelled; calls that were written until then keep their new version."
-
-Interrupted = Callable[[], bool]
 
 
 def add_command(
@@ -46,8 +43,7 @@ def add_command(
     again.add_argument("--model", default="", help="only calls of this model")
     again.add_argument("--as-model", default="", help="what they would have cost on this model; needs --dry-run")
     again.add_argument("--dry-run", action="store_true", help="print the difference and change nothing")
-    again.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
-    again.add_argument("--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token")
+    add_daemon_options(again)
     again.set_defaults(command=_reprice)
 
 
@@ -58,7 +54,7 @@ def _reprice(options: argparse.Namespace) -> int:
     selection = Selection(
         options.since, LATER if options.until is None else options.until, options.model, options.as_model
     )
-    with _workplace(config, options) as place:
+    with workplace(config, options) as place:
         before = _outcome(config, place, selection, dry_run=True)
         print(_table(before["models"]))
         if options.dry_run:
@@ -68,31 +64,11 @@ def _reprice(options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A daemon to ask."""
-
-    url: str
-    token_variable: str
-
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        return ask(self.url, path, body, token_variable=self.token_variable)
-
-
-@contextmanager
-def _workplace(config: Config, options: argparse.Namespace) -> Iterator[Store | _Remote]:
-    """The daemon that has the store or is named; the store itself where none does. Raises StartError without either."""
-    if options.url:
-        yield _Remote(options.url, options.token_env)
-        return
-    with own_store(config) as store:
-        yield _Remote(web_address(config), options.token_env) if store is None else store
-
-
-def _outcome(config: Config, place: Store | _Remote, selection: Selection, *, dry_run: bool) -> Mapping[str, Any]:
-    with _progress_bar("Comparing" if dry_run else "Pricing") as progress, _interrupts() as interrupted:
-        if isinstance(place, _Remote):
-            return _job(place, selection, progress, interrupted, dry_run=dry_run)
+def _outcome(config: Config, place: Store | Remote, selection: Selection, *, dry_run: bool) -> Mapping[str, Any]:
+    with progress_bar("Comparing" if dry_run else "Pricing", "call") as progress, interrupts() as interrupted:
+        if isinstance(place, Remote):
+            body = _body(selection, dry_run=dry_run)
+            return result_of_job(place, "/api/v1/reprice", body, progress, interrupted, _CANCELLED)
         return _here(config, place, selection, progress, interrupted, dry_run=dry_run)
 
 
@@ -100,76 +76,21 @@ def _here(
     config: Config, store: Store, selection: Selection, progress: Progress, interrupted: Interrupted, *, dry_run: bool
 ) -> Mapping[str, Any]:
     """Work in this process. Raises Cancelled between steps: the audit row has what was written until then."""
-
-    def step(done: int, total: int) -> None:
-        if interrupted():
-            raise Cancelled(_CANCELLED)
-        progress(done, total)
-
+    step = until_interrupted(progress, interrupted, _CANCELLED)
     prices = enricher(config.pricing, config.directory)
     if dry_run:
         return outcome_json(compare(store, prices, selection, step))
     return outcome_json(apply(store, prices, selection, progress=step))
 
 
-def _job(
-    daemon: _Remote, selection: Selection, progress: Progress, interrupted: Interrupted, *, dry_run: bool
-) -> Mapping[str, Any]:
-    """Have the daemon do it, and wait. Raises Cancelled once the job has ended so, Unavailable when it has failed."""
-    body = {
+def _body(selection: Selection, *, dry_run: bool) -> dict[str, Any]:
+    return {
         "since": rfc3339(selection.since),
         "until": None if selection.until == LATER else rfc3339(selection.until),
         "model": selection.model,
         "as_model": selection.as_model,
         "dry_run": dry_run,
     }
-    job = daemon.ask("/api/v1/reprice", body)["job"]
-    path, cancelling = f"/api/v1/jobs/{job['id']}", False
-    while not job["finished_at"]:
-        if interrupted() and not cancelling:
-            cancelling = True
-            daemon.ask(f"{path}/cancel", {})
-        time.sleep(_POLL_SECONDS)
-        job = daemon.ask(path)["job"]
-        progress(job["done"], job["total"])
-    return _result(daemon.url, job)
-
-
-def _result(url: str, job: Mapping[str, Any]) -> Mapping[str, Any]:
-    if job["state"] == "cancelled":
-        raise Cancelled(_CANCELLED)
-    if job["state"] == "failed":
-        raise Unavailable(Reason.STORE, f"{url} could not do it: {job['error']['message']}")
-    result: Mapping[str, Any] = job["result"]
-    return result
-
-
-@contextmanager
-def _progress_bar(what: str) -> Iterator[Progress]:
-    """A bar on a terminal, on stderr; elsewhere nothing is written."""
-    with tqdm(desc=what, unit="call", disable=None, leave=False, file=sys.stderr) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield progress
-
-
-@contextmanager
-def _interrupts() -> Iterator[Interrupted]:
-    """Whether Ctrl-C was pressed. It does nothing else the first time; the second time it interrupts as ever."""
-    interrupted = threading.Event()
-
-    def on_interrupt(_number: int, _frame: object) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield interrupted.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _table(models: Mapping[str, Mapping[str, Any]]) -> str:

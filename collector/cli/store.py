@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
+from collector.backups import refuse_unfinished
 from collector.config import Config
 from collector.errors import StartError
 from collector.files import lock_directory
@@ -16,6 +17,7 @@ def store_lock(config: Config) -> Iterator[None]:
     if not config.store.embedded:
         yield
         return
+    refuse_unfinished(config.directory)
     lock = lock_directory(config.directory / "spool")
     try:
         yield

@@ -1,5 +1,6 @@
 """Settings of ClickHouse."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import ByteSize, model_validator
@@ -42,6 +43,9 @@ class StoreConfig(Section):
     insert_timeout: Duration = setting("60s", "An insert or query that takes longer is retried.", gt=0)
     retry_max_interval: Duration = setting("30s", "Longest pause between attempts while the store is unavailable.")
     compression: Literal["lz4", "zstd", "none"] = setting("lz4", "How inserts to a server are compressed on the way.")
+    backup_dir: Path | None = setting(
+        None, "Where backups of the embedded store go, better on another disk; default: DATA_DIR/backups."
+    )
     max_memory: ByteSize = setting("1GiB", "Memory the embedded engine may use.", ge=64 * 1024 * 1024)
 
     @model_validator(mode="after")
@@ -70,6 +74,10 @@ class StoreConfig(Section):
     def oldest(self) -> float:
         """`max_age`, or its default, in seconds."""
         return min(self.ttl or _MAX_DAYS, _MAX_DAYS) if self.max_age is None else self.max_age
+
+    def backups_in(self, directory: Path) -> Path:
+        """`backup_dir`, or its default in the data directory `directory`."""
+        return (self.backup_dir or directory / "backups").resolve()
 
     @property
     def embedded(self) -> bool:

@@ -13,6 +13,7 @@ from collector.model.columns import DECODED_SCHEMA, MAP, TEXT
 from collector.model.content import moved_content
 from collector.model.facts import Kind
 from collector.model.money import PriceStatus
+from collector.model.sessions import DERIVED_SCOPE
 
 # Statuses of spans that report usage, by whether they are billed.
 _REPORTING = {
@@ -23,6 +24,8 @@ _REPORTING = {
 }
 _SAME_COLUMNS = ("Project", "TraceId", "SpanId", "ParentSpanId", "ServiceName", "ScopeName", "ResponseId")
 _PART_COLUMNS = ("CacheReadTokens", "CacheWriteTokens", "ReasoningTokens")
+# What a report made of logs tells beyond its parts.
+LOGGED_DETAIL = 100
 _INT64 = 2**63 - 1  # where its numbers end
 
 
@@ -46,7 +49,9 @@ def _known_span(row: Mapping[str, Any]) -> dict[str, Any]:
         "Root": not row["ParentSpanId"],
         "InputTokens": min(row["InputTokens"], _INT64),
         "OutputTokens": min(row["OutputTokens"], _INT64),
-        "Detail": sum(row[name] > 0 for name in _PART_COLUMNS) + sum(name in details for name in DETAIL_PARTS),
+        "Detail": sum(row[name] > 0 for name in _PART_COLUMNS)
+        + sum(name in details for name in DETAIL_PARTS)
+        + LOGGED_DETAIL * row["ScopeName"].startswith(DERIVED_SCOPE),
         "Billed": billed,
     }
 

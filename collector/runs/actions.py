@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from collector.model.facts import Kind
+from collector.model.sessions import DERIVED_SCOPE
 from collector.runs.messages import ToolCall
 from collector.runs.names import agree, tail
 from collector.runs.span import Span, by_time
@@ -113,12 +114,13 @@ def _is_one_run(outer: Span, inner: Span) -> bool:
 def _join_siblings(tools: Sequence[Span], above: dict[str, str]) -> None:
     """Add to `above` the runs that two instrumentations record beside each other, one within the time of the other.
 
-    They have one call id, or where one has none, one parent and equal arguments.
+    They have one call id, or where one has none, one parent and equal arguments. Those made of logs need the id alone.
     """
     if len({span.scope for span in tools}) < 2:
         return
+    _join_logged(tools, above)
     named: dict[str, list[Span]] = defaultdict(list)
-    for span in sorted(tools, key=by_time):
+    for span in sorted((span for span in tools if span.span_id not in above), key=by_time):
         alike = named[tail(span.tool_name)]
         alike[:] = [other for other in alike[-_MAX_OPEN:] if other.end + _OVERHANG_NS >= span.start]
         outer = next((other for other in alike if _are_doubles(other, span)), None)
@@ -126,6 +128,17 @@ def _join_siblings(tools: Sequence[Span], above: dict[str, str]) -> None:
             above[span.span_id] = outer.span_id
         else:
             alike.append(span)
+
+
+def _join_logged(tools: Sequence[Span], above: dict[str, str]) -> None:
+    """Add to `above` the runs made of logs that a span was sent of too: by call id, as the clocks of the two differ."""
+    sent: dict[str, list[Span]] = defaultdict(list)
+    for span in tools:
+        if not span.scope.startswith(DERIVED_SCOPE) and (identity := call_id(span)):
+            sent[identity].append(span)
+    for span in tools:
+        if span.scope.startswith(DERIVED_SCOPE) and (alike := sent.get(call_id(span))):
+            above[span.span_id] = min(alike, key=lambda other: abs(other.start - span.start)).span_id
 
 
 def _are_doubles(outer: Span, inner: Span) -> bool:

@@ -76,12 +76,14 @@ def calls(spans: Iterable[Span], tree: Tree) -> list[Call]:
     - A rolled-up span is one call with the billed span that has its response id; else with one that has its tokens,
       encloses it in time or is enclosed (but for what clocks differ by), and is of another instrumentation. Of
       several one that names its model is taken before others.
+    - Spans of two instrumentations without usage are one failed call when their response ids are equal.
     - A rolled-up span that is one call with none (its double is in another trace, or it is a sum) is no call.
     """
     recorded = sorted((span for span in spans if span.converses), key=by_time)
     joined = {span.span_id: {span.span_id: span} for span in recorded}
     enclosing = _join_nested(recorded, tree, joined)
     _join_twins(recorded, joined)
+    _join_unanswered(recorded, joined)
     groups = {min(group): list(group.values()) for group in joined.values()}
     found = [_call(group) for group in groups.values() if _is_call(group, enclosing)]
     return sorted(found, key=lambda call: by_time(call.outermost))
@@ -124,6 +126,18 @@ def _join_twins(recorded: Sequence[Span], joined: _Joined) -> None:
         twin = twin or _best_twin(span, [other for other in others if _enclose(span, other)])
         if twin:
             _join(joined, span, twin)
+
+
+def _join_unanswered(recorded: Sequence[Span], joined: _Joined) -> None:
+    """Bring together what tells of one failed request: it has an id, and no usage to be known by."""
+    by_id: dict[str, list[Span]] = defaultdict(list)
+    for span in recorded:
+        if span.response_id and not span.stands and not span.rolled_up:
+            by_id[span.response_id].append(span)
+    for first, *others in by_id.values():
+        for other in others:
+            if other.scope != first.scope:
+                _join(joined, first, other)
 
 
 def _best_twin(span: Span, candidates: Iterable[Span]) -> Span | None:

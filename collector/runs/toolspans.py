@@ -9,7 +9,7 @@ from collector.runs.span import Span
 
 _CALL_IDS = (
     *("gen_ai.tool.call.id", "ai.toolCall.id", "tool_call.id", "tool.call.id", "tool_call_id"),
-    "tool_use_id",  # Claude Code
+    *("tool_use_id", "call_id"),  # Claude Code, Codex
 )
 # Claude Code's span of a tool at work, below that of the tool.
 _EXECUTION, _SPAN_TYPE = "tool.execution", "span.type"

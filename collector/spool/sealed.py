@@ -16,6 +16,8 @@ from collector.spool.segment import HEADER, Damage, encode_frame, read_frames
 SUFFIX = ".seg"
 SPLIT_SUFFIX = ".halved"
 ATTEMPTS_SUFFIX = ".attempts"
+# Of the files that a segment may have.
+SEGMENT_SUFFIXES = frozenset({SUFFIX, SPLIT_SUFFIX, ATTEMPTS_SUFFIX})
 _RECENT_BYTES = 256 * 1024 * 1024
 _ATTEMPT = re.compile(r"([+-])([0-9]{1,19}):([0-9]{1,19})")
 

@@ -29,6 +29,11 @@ def share(directory: Path, number: int) -> Path:
     return directory / f"worker-{number}"
 
 
+def shares_in(directory: Path) -> list[Path]:
+    """The folders of receiver processes, however many there were."""
+    return sorted(directory.glob(_SHARES))
+
+
 def collect(folder: Path, directory: Path) -> None:
     """Move what a process that has ended left in its folder to the segments to drain.
 
@@ -48,7 +53,7 @@ def collect_all(directory: Path, patience: float) -> None:
     Processes whose parent has died end by themselves; they have `patience` seconds for that.
     """
     deadline = time.monotonic() + patience
-    for folder in sorted(directory.glob(_SHARES)):
+    for folder in shares_in(directory):
         while True:
             try:
                 collect(folder, directory)
@@ -75,7 +80,7 @@ class Elsewhere:
         now = self._clock.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
-            folders = [self._directory, *self._directory.glob(_SHARES)]
+            folders = [self._directory, *shares_in(self._directory)]
             self._bytes = sum(size for folder in folders if folder != self._own for size in _sizes(folder))
         return self._bytes
 

@@ -85,8 +85,13 @@ class Store:
             bound_allocator()
             work_in_utc()
             _use_scratch(self._path / "scratch")
-            options["config-file"] = str(write_engine_config(self._path / "engine.xml", self._config.max_memory))
+            options["config-file"] = str(self._engine_config())
         return clickhouse_connect.get_client(interface="chdb", path=str(self._path), chdb_options=options)
+
+    def _engine_config(self) -> Path:
+        assert self._path is not None, "a server has its own configuration"
+        backups = self._config.backups_in(self._directory)
+        return write_engine_config(self._path / "engine.xml", self._config.max_memory, backups)
 
     @property
     def embedded(self) -> bool:

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 # The engine's allocator keeps an arena a core, each with free pages of its own; inserts come one at a time. What an
 # insert or a merge has freed goes back to the system after a second, not ten.
@@ -28,6 +29,8 @@ _SERVER_SETTINGS = {
     "background_common_pool_size": 2,
     "max_thread_pool_size": 200,
     "max_concurrent_queries": 100,
+    # Each copies a file; they run beside inserts.
+    "backup_threads": 2,
 }
 
 # Thresholds that ClickHouse checks against the size of the pool above, and a bound on the largest merge: a part of a
@@ -73,11 +76,12 @@ def work_in_utc() -> None:
     time.tzset()
 
 
-def write_engine_config(path: Path, max_memory: int) -> Path:
-    """Write the engine's XML configuration to `path`."""
+def write_engine_config(path: Path, max_memory: int, backups: Path) -> Path:
+    """Write the engine's XML configuration to `path`. Backups go below `backups`, and nowhere else."""
     lines = [f"    <{name}>{value}</{name}>" for name, value in _SERVER_SETTINGS.items()]
     lines.append(f"    <max_server_memory_usage>{max_memory}</max_server_memory_usage>")
     lines += ["    <merge_tree>", *(f"        <{name}>{value}</{name}>" for name, value in _MERGE_SETTINGS.items())]
     lines.append("    </merge_tree>")
+    lines += ["    <backups>", f"        <allowed_path>{escape(str(backups))}</allowed_path>", "    </backups>"]
     path.write_text("<clickhouse>\n" + "\n".join(lines) + _COMPRESSION + "</clickhouse>\n", encoding="utf-8")
     return path

@@ -75,6 +75,13 @@ def migrate(store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: i
 
 def _pending(store: Store) -> list[Migration]:
     applied = _applied(store)
+    known = {migration.version for migration in migrations()}
+    if newer := sorted(set(applied) - known):
+        raise StartError(
+            f"The database {store.database} is of a newer version of spanmeter: it has migration {newer[-1]:04}, and "
+            f"this version knows none after {max(known):04}. Run that version or a later one; to go back, restore a "
+            "backup made before the upgrade."
+        )
     return [migration for migration in migrations() if not _is_applied(migration, applied)]
 
 

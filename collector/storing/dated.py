@@ -14,6 +14,13 @@ from collector.storing.times import TimeLimits
 
 DAY = "Day"
 
+# What follows from rows of logs or metrics once they are stored.
+Follow = Callable[[Store, Sequence[pa.RecordBatch]], None]
+
+
+def nothing(_: Store, __: Sequence[pa.RecordBatch]) -> None:
+    """Nothing follows."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatedRows:
@@ -22,15 +29,21 @@ class DatedRows:
     table: Table
     rows: pa.Table
     stored: Counter
+    store: Store
+    follow: Follow
 
     @classmethod
     def of(
-        cls, table: Table, limits: TimeLimits, stored: Counter
+        cls, table: Table, limits: TimeLimits, stored: Counter, follow: Follow = nothing
     ) -> Callable[[Store, Sequence[pa.RecordBatch]], "DatedRows"]:
-        """The function that makes these rows of decoded batches, and counts them in `stored` once they are."""
+        """The function that makes these rows of decoded batches, and counts them in `stored` once they are.
 
-        def dated(_: Store, batches: Sequence[pa.RecordBatch]) -> DatedRows:
-            return cls(table, pa.Table.from_batches([_with_day(table, batch, limits) for batch in batches]), stored)
+        `follow` is then called with their batches, and may be so again after a crash.
+        """
+
+        def dated(store: Store, batches: Sequence[pa.RecordBatch]) -> DatedRows:
+            rows = pa.Table.from_batches([_with_day(table, batch, limits) for batch in batches])
+            return cls(table, rows, stored, store, follow)
 
         return dated
 
@@ -40,6 +53,7 @@ class DatedRows:
     @contextmanager
     def inserting(self, *, again: bool) -> Iterator[Insert]:  # noqa: ARG002 - nothing else depends on these rows
         yield lambda store, rows, token: insert_rows(store, self.table, rows, token)
+        self.follow(self.store, self.rows.to_batches())
         self.stored.inc(self.rows.num_rows)
 
 

@@ -17,7 +17,7 @@ from collector.spending.feed import Writing, uncounted
 from collector.store.client import Store
 from collector.store.tables import LOGS, POINTS, SPANS, Table
 from collector.store.writer import Insert, TableRows
-from collector.storing.dated import DatedRows
+from collector.storing.dated import DatedRows, Follow, nothing
 from collector.storing.times import ANY_TIME, TimeLimits
 from collector.telemetry import Metrics
 
@@ -71,12 +71,10 @@ def span_path(
     return SignalPath(lambda envelopes: [decode(envelopes)], (TablePath(SPANS, one_span, enricher.enrich, limits),))
 
 
-def log_path(metrics: Metrics, limits: TimeLimits = ANY_TIME) -> SignalPath:
-    """The path of logs."""
-    stored = metrics.stored[Signal.LOGS]
-    return SignalPath(
-        lambda envelopes: [decode_logs(envelopes)], (TablePath(LOGS, one_log, DatedRows.of(LOGS, limits, stored)),)
-    )
+def log_path(metrics: Metrics, limits: TimeLimits = ANY_TIME, follow: Follow = nothing) -> SignalPath:
+    """The path of logs; `follow` is called with the batches that are stored."""
+    rows = DatedRows.of(LOGS, limits, metrics.stored[Signal.LOGS], follow)
+    return SignalPath(lambda envelopes: [decode_logs(envelopes)], (TablePath(LOGS, one_log, rows),))
 
 
 def metric_path(metrics: Metrics, limits: TimeLimits = ANY_TIME) -> SignalPath:

@@ -296,6 +296,18 @@ class RepriceResult(TypedDict):
     written: Annotated[int, Field(description="Calls that have a new version; 0 when only compared.")]
 
 
+class BackupResult(TypedDict):
+    name: Annotated[str, Field(description="Of its directory in `store.backup_dir`.")]
+    base: Annotated[str, Field(description="The backup beside it that it adds to; empty when it is full.")]
+    taken_at_unix_nano: int
+    version: str
+    schema: Annotated[int, Field(description="The newest migration of the database.")]
+    database: str
+    rows: Annotated[Mapping[str, int], Field(description="By table, replaced versions included.")]
+    bytes: Annotated[int, Field(description="Of the store's files in all, those in its bases included.")]
+    format: int
+
+
 class JobText(TypedDict):
     id: str
     kind: str
@@ -309,7 +321,7 @@ class JobText(TypedDict):
     started_at_unix_nano: UnixNano | None
     finished_at: Instant | None
     finished_at_unix_nano: UnixNano | None
-    result: Annotated[RepriceResult | None, Field(description="Of a job that has succeeded.")]
+    result: Annotated[RepriceResult | BackupResult | None, Field(description="Of a job that has succeeded.")]
     error: Annotated[FailureText | None, Field(description="Of a job that has failed.")]
 
 

@@ -1,5 +1,6 @@
 """Handlers of long work: it is answered with 202 and a job, which is then asked for."""
 
+from dataclasses import asdict
 from typing import cast
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from collector.errors import Reason, Rejected
 from collector.jobs import Job
 from collector.model.principal import Scope
 from collector.model.progress import Progress
-from collector.web.answers import FailureText, JobAnswer, JobsPage, JobText, RepriceResult
+from collector.web.answers import BackupResult, FailureText, JobAnswer, JobsPage, JobText, RepriceResult
 from collector.web.inputs import Instant, Page, Text
 from collector.web.operation import Call, Input, Result, Services, answer
 from collector.web.times import rfc3339
@@ -32,6 +33,12 @@ class RepriceInput(Input):
         return Selection(self.since, until, self.model or "", self.as_model or "")
 
 
+class BackupInput(Input):
+    """What to copy."""
+
+    full: bool = Field(False, description="Copy everything, also what the latest backup has.")
+
+
 class JobPath(Input):
     job_id: str = Field(description="The job's id.")
 
@@ -43,6 +50,14 @@ async def reprice(services: Services, call: Call[None, None, RepriceInput]) -> R
         return outcome_json(services.reprice(selection, dry_run, progress))
 
     job = services.jobs.start("reprice", call.principal, Scope.ADMIN, work)
+    return answer(_answer(job), 202, {"location": f"/api/v1/jobs/{job.id}"})
+
+
+async def backup(services: Services, call: Call[None, None, BackupInput]) -> Result:
+    full = call.body.full
+    job = services.jobs.start(
+        "backup", call.principal, Scope.ADMIN, lambda progress: asdict(services.backup(progress, full))
+    )
     return answer(_answer(job), 202, {"location": f"/api/v1/jobs/{job.id}"})
 
 
@@ -79,7 +94,7 @@ def _job(found: Job) -> JobText:
         "started_at_unix_nano": _nano(found.started_ns),
         "finished_at": _at(found.finished_ns),
         "finished_at_unix_nano": _nano(found.finished_ns),
-        "result": cast("RepriceResult | None", found.result),
+        "result": cast("RepriceResult | BackupResult | None", found.result),
         "error": _failure(found),
     }
 

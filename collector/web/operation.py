@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict
 
+from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
 from collector.jobs import Jobs
 from collector.model.principal import Principal, Scope
@@ -55,6 +56,7 @@ class Services:
     budgets: BudgetViews
     jobs: Jobs
     reprice: Callable[[Selection, bool, Progress], Outcome]  # prices a selection again, or only compares (True)
+    backup: Callable[[Progress, bool], Manifest]  # takes a backup, of everything (True) or of what the latest has not
     metrics_text: Callable[[], Awaitable[bytes]]
     unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
     streams: Streams = field(default_factory=Streams)  # answers that go on

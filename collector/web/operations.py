@@ -56,7 +56,7 @@ from collector.web.compare_answers import ComparedRuns, ComparedWindows
 from collector.web.exports import handlers
 from collector.web.exports.handlers import ExportQuery, OtlpTraces
 from collector.web.inputs import Page
-from collector.web.jobs import JobPath, RepriceInput
+from collector.web.jobs import BackupInput, JobPath, RepriceInput
 from collector.web.operation import Answer, AnyOperation, Call, Operation, Result, Services, answer
 from collector.web.part_answers import ConversationOfRun, PromptsOfRun, RoundsPage, ToolsOfRun
 from collector.web.run_answers import ConversationsPage, FacetsAnswer, KpisAnswer, OneConversation, RunsPage
@@ -561,6 +561,19 @@ JOBS: Final[tuple[AnyOperation, ...]] = (
         "rest are left alone, so that repeating it does nothing. Of all projects.",
         handler=jobs.reprice,
         body_input=RepriceInput,
+        answers={202: Answer("The job that was queued.", JobAnswer, {"location": "The job's path."})},
+    ),
+    Operation(
+        name="back_up",
+        tag="Jobs",
+        method="POST",
+        path="/api/v1/backups",
+        scope=Scope.ADMIN,
+        summary="Back up the data directory with the embedded store.",
+        description="A job: ask for it at the path in `Location`. Into a new directory in `store.backup_dir`, of one "
+        "moment, while spans are accepted and stored. `spanmeter restore` makes a data directory of it.",
+        handler=jobs.backup,
+        body_input=BackupInput,
         answers={202: Answer("The job that was queued.", JobAnswer, {"location": "The job's path."})},
     ),
     Operation(

@@ -64,7 +64,7 @@ def traces(request: pytest.FixtureRequest, store: Store) -> list[str]:
     for case in CASES:
         stored.deliver(store, billing, captured(case), case)
         sizes = "SELECT TraceId FROM otel_traces FINAL GROUP BY TraceId ORDER BY count() DESC, TraceId"
-        new = [row["TraceId"] for row in store.query(sizes).to_pylist() if row["TraceId"] not in seen]
+        new = [row["TraceId"] for row in store.query(sizes, {}).to_pylist() if row["TraceId"] not in seen]
         chosen += new if request.param == "all" else new[:1]
         seen.update(new)
     return sorted(chosen)

@@ -31,6 +31,10 @@ def no_reprice(_selection: Selection, _dry_run: bool, _progress: Progress) -> No
     no_store()
 
 
+def no_backup(_progress: Progress, _full: bool) -> NoReturn:
+    no_store()
+
+
 async def no_metrics() -> bytes:
     return b""
 
@@ -49,6 +53,7 @@ def services(
         budgets=BudgetViews(enforcement, stored or BudgetQueries(store), clock),
         jobs=Jobs(clock),
         reprice=reprice,
+        backup=no_backup,
         metrics_text=no_metrics,
         unready_reason=str,
     )

@@ -37,7 +37,7 @@ def test_precedence_is_the_order_of_the_files() -> None:
     assert [family.family for family in CONVENTIONS.families] == [
         "spanmeter", "langfuse", "langsmith", "mlflow", "laminar", "mastra", "vercel_ai", "strands", "google_adk",
         "agent_framework", "pydantic_ai", "logfire", "litellm", "openlit", "anthropic_sdk", "claude_code",
-            "openinference_bedrock", "openinference",
+        "codex", "gemini_cli", "qwen_code", "openinference_bedrock", "openinference",
         "traceloop", "otel_genai",
     ]  # fmt: skip
 

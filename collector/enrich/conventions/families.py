@@ -13,6 +13,7 @@ import yaml
 from genai_prices.data_units import unit_data
 from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, ValidationError, model_validator
 
+from collector.enrich.conventions.events import EventRules
 from collector.errors import ConfigError
 from collector.model.facts import Kind
 
@@ -208,6 +209,8 @@ class Family(Part):
     # The counts of the whole objects; not in a file.
     object_counts: dict[str, Keys] = {}
     meaning: tuple[Meaning, ...] = ()
+    # What its log events tell of sessions.
+    events: EventRules | None = None
 
     @property
     def lists(self) -> tuple[dict[str, Keys], ...]:

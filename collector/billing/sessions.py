@@ -1,0 +1,130 @@
+"""Sessions of coding agents: what their stored logs tell of calls and tools, as rows of spans that are billed.
+
+After log records are stored, the turns they belong to are read back and made into rows anew; those that say something
+else than before are written, billed together with the spans of their traces. All follows from what is stored, so it
+may be repeated.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+
+from collector.billing.across_batches import Billing, query_parameters
+from collector.enrich.sessions import Event, Row, Sources, batch_of, derived, withdrawn
+from collector.enrich.stored import VERDICT_STEP, decoded_again
+from collector.errors import Rejected
+from collector.model.columns import DECODED_SCHEMA, TEXT
+from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey
+from collector.slices import slices
+from collector.spending.feed import Writing
+from collector.store.client import Store
+from collector.store.sql import named_query
+from collector.store.writer import Insert, insert_versions
+from collector.telemetry import Metrics
+
+log = structlog.get_logger("spanmeter.sessions")
+
+# A session is looked for this long before and after the records that arrive: a turn takes less.
+_AROUND_NS: Final = 86_400 * 1_000_000_000
+
+SessionKey = tuple[str, str]  # project, session
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWriter:
+    """Writes what logs tell of sessions. Belongs to the drain's thread."""
+
+    sources: Sources
+    billing: Billing
+    writing: Writing
+    metrics: Metrics
+
+    def write(self, store: Store, batches: Sequence[pa.RecordBatch]) -> None:
+        """The records of `batches` are stored: write the rows that follow from them. Raises like `Store.insert`."""
+        arrived = _Arrived.among(batches, self.sources.names)
+        for part in slices(sorted(arrived.sessions), MAX_KEYS_IN_QUERY):
+            self._write(store, arrived, part)
+
+    def _write(self, store: Store, arrived: "_Arrived", sessions: Sequence[SessionKey]) -> None:
+        events = self._events(store, arrived, sessions)
+        before = {row.key: row for row in derived(event for event in events if event.key not in arrived.keys)}
+        now = {row.key: row for row in derived(events)}
+        rows = [row for key, row in now.items() if before.get(key) != row]
+        if rows:
+            self._insert(store, rows, [key for key in before if key not in now])
+
+    def _events(self, store: Store, arrived: "_Arrived", sessions: Sequence[SessionKey]) -> list[Event]:
+        parameters = {
+            "projects": [project for project, _ in sessions],
+            "sessions": [session for _, session in sessions],
+            "events": list(self.sources.names),
+            "since": max(arrived.first - _AROUND_NS, 0),
+            "until": arrived.last + _AROUND_NS,
+        }
+        return list(self.sources.events(store.query(named_query("session_events"), parameters).to_pylist()))
+
+    def _insert(self, store: Store, rows: Sequence[Row], gone: Sequence[SpanKey]) -> None:
+        rivals = _again(self.billing.logged.rivals(store, rows))
+        made = [batch_of(rows), *(withdrawn(_again(stored)) for stored in self._stored(store, gone))]
+        enriched = self.billing.enrich_logged(store, pa.concat_batches(made), rivals)
+        with self.writing(store, enriched.traces, True) as feed:
+            for _, part, _ in enriched.by_day():
+                for batch in part.to_batches():
+                    _insert(store, batch, feed.insert)
+            revised = self.billing.write_revisions(store, enriched, feed.insert)
+        self.metrics.revised_spans.inc(revised)
+
+    def _stored(self, store: Store, keys: Sequence[SpanKey]) -> Iterator[pa.Table]:
+        for part in slices(keys, MAX_KEYS_IN_QUERY):
+            yield store.query(named_query("span_rows"), query_parameters(part))
+
+
+def _insert(store: Store, batch: pa.RecordBatch, insert: Insert) -> None:
+    """Insert derived rows. Those that the store refuses are logged: their records are stored, and others go on."""
+    try:
+        insert_versions(store, batch, "sessions", insert)
+    except Rejected as error:
+        log.exception(
+            "Rows that were made of logs cannot be stored; the logs are.", rows=batch.num_rows, why=str(error)
+        )
+
+
+def _again(rows: pa.Table | None) -> pa.RecordBatch:
+    """Stored rows as a later version of themselves."""
+    return decoded_again(rows, VERDICT_STEP) if rows else pa.RecordBatch.from_pylist([], DECODED_SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """The records with a name of an event that tells of a session: their sessions, fingerprints and times."""
+
+    sessions: frozenset[SessionKey]
+    keys: frozenset[int]
+    first: int
+    last: int
+
+    @classmethod
+    def among(cls, batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> "_Arrived":
+        wanted = pa.array(names, TEXT)
+        chosen = [
+            batch.filter(mask) for batch in batches if pc.any(mask := pc.is_in(batch.column("Event"), wanted)).as_py()
+        ]
+        rows = [row for batch in chosen for row in _named(batch)]
+        times = [row["Timestamp"] for row in rows]
+        return cls(
+            frozenset((row["Project"], row["SessionId"]) for row in rows),
+            frozenset(row["RowKey"] for row in rows),
+            min(times, default=0),
+            max(times, default=0),
+        )
+
+
+def _named(batch: pa.RecordBatch) -> Iterator[Mapping[str, Any]]:
+    """Rows that name a session."""
+    times = batch.column("Timestamp").cast(pa.int64())
+    table = pa.table({"Timestamp": times, **{name: batch.column(name) for name in ("Project", "SessionId", "RowKey")}})
+    return (row for row in table.to_pylist() if row["SessionId"])

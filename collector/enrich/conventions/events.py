@@ -1,0 +1,89 @@
+"""What the log events of a coding agent tell of its sessions, as convention files say it."""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Role(StrEnum):
+    """What an event tells of: a turn that begins, a call that was answered, one that was given up, an attempt at a
+    call, more about an answered call, whether a tool may run, and what became of it.
+    """
+
+    PROMPT = "prompt"
+    CALL = "call"
+    ERROR = "error"
+    ATTEMPT = "attempt"
+    ANSWER = "answer"
+    DECISION = "decision"
+    RESULT = "result"
+
+
+def _compiled(patterns: dict[str, str]) -> dict[str, str]:
+    for pattern in patterns.values():
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    return patterns
+
+
+# Regular expressions by attribute; one holds when the attribute is there and the expression is found in its text.
+Patterns = Annotated[dict[str, str], AfterValidator(_compiled)]
+
+
+class EventRules(BaseModel):
+    """The events of one family. Of lists of keys the first that an event has counts.
+
+    - `prefix` begins the name of every event; records of `scopes` may leave it out.
+    - `prompt_ids`: every event names its prompt, and a run is all of one; else it lasts from a prompt to the next.
+    - `own_traces`: the trace that records name is that of the run.
+    - `required`: what an event of role `call` has to have.
+    - `sub_agent` tells events of sub-agents, `agent` which one; `starts_agents` are the tools that start them.
+    - `failed` tells failed attempts and tools, `denied` the tools that were not allowed to run.
+    - `sole_source`: spans tell of the same calls and nothing says which are which; within a session, or a trace, logs
+      alone are billed.
+    - `redacted` are texts that stand for content which is not recorded.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prefix: str
+    scopes: tuple[str, ...] = ()
+    roles: dict[str, Role]
+    prompt_ids: bool = False
+    own_traces: bool = False
+    required: tuple[str, ...] = ()
+    call_id: tuple[str, ...] = ()
+    tool_id: tuple[str, ...] = ()
+    tool_name: tuple[str, ...]
+    duration_ms: tuple[str, ...] = ("duration_ms",)
+    model: tuple[str, ...] = ("model",)
+    error: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    sub_agent: Patterns = {}
+    starts_agents: tuple[str, ...] = ()
+    failed: Patterns = {}
+    denied: Patterns = {}
+    sole_source: Literal["", "session", "trace"] = ""
+    redacted: tuple[str, ...] = ("<REDACTED>", "[REDACTED]")
+
+    def role(self, event: str, scope: str) -> Role | None:
+        """The role of an event of this name; None when it is of another family or tells nothing of a session."""
+        if event.startswith(self.prefix):
+            return self.roles.get(event.removeprefix(self.prefix))
+        return self.roles.get(event) if scope.startswith(self.scopes or "\0") else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that an event with a role may have."""
+        plain = tuple(self.roles) if self.scopes else ()
+        return tuple(f"{self.prefix}{name}" for name in self.roles) + plain
+
+
+def matches(patterns: Mapping[str, str], attributes: Mapping[str, str]) -> bool:
+    """Whether one of the patterns holds."""
+    return any(re.search(pattern, attributes.get(key, "")) for key, pattern in patterns.items() if key in attributes)

@@ -1,0 +1,66 @@
+"""The model calls of a turn, each with the attempts that failed before it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from collector.enrich.conventions.events import Role
+from collector.enrich.sessions.events import Event
+from collector.enrich.sessions.turns import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: the event that tells of its answer or that it was given up. `told` says more about it."""
+
+    event: Event
+    start: int
+    attempts: tuple[Event, ...] = ()
+    told: tuple[Event, ...] = ()
+
+    @property
+    def end(self) -> int:
+        return self.event.at
+
+    @property
+    def agent(self) -> str:
+        return self.event.agent
+
+    @property
+    def error(self) -> bool:
+        return self.event.role is not Role.CALL
+
+
+def calls(turn: Turn) -> list[Call]:
+    """The calls in order of time. Failed attempts that no answer follows are one call that was given up."""
+    found: list[Call] = []
+    failed: dict[str, list[Event]] = defaultdict(list)
+    answered: dict[str, Event] = {}
+    told = _told(turn)
+    for event in turn.of(Role.CALL, Role.ERROR, Role.ATTEMPT):
+        if event.role is Role.ATTEMPT and event.failed:
+            failed[event.agent].append(event)
+        elif event.role is Role.ATTEMPT:
+            answered[event.agent] = event
+        else:
+            begun = answered.pop(event.agent, None)
+            start = min(event.begin, begun.begin) if begun else event.begin
+            found.append(Call(event, start, tuple(failed.pop(event.agent, ())), told.get(event.call_id, ())))
+    left = (Call(attempts[-1], attempts[0].begin, tuple(attempts[:-1])) for attempts in failed.values())
+    return sorted(_each_once([*found, *left]), key=lambda call: call.event.order)
+
+
+def _told(turn: Turn) -> dict[str, tuple[Event, ...]]:
+    told: dict[str, tuple[Event, ...]] = {}
+    for event in turn.of(Role.ANSWER):
+        if event.call_id:
+            told[event.call_id] = (*told.get(event.call_id, ()), event)
+    return told
+
+
+def _each_once(found: Sequence[Call]) -> list[Call]:
+    """Of calls with one id the answered one, else the last."""
+    best: dict[str, Call] = {}
+    for call in sorted(found, key=lambda call: (not call.error, call.event.order)):
+        best[call.event.call_id or f"record {call.event.key}"] = call
+    return list(best.values())

@@ -1,0 +1,146 @@
+"""Captured sessions of coding agents: every call that logs or spans tell of is billed once, in any order of arrival."""
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from collector.model.envelope import Envelope, Signal
+from collector.runs import read_spans, run_of
+from collector.store import Store
+from tests.support.sessions import CASES, Daemon, requests, truth
+
+# Calls that the payload does not tell of, and why.
+UNTOLD = {
+    "claude-code-2.1-metrics-cumulative": (5, "only metrics were sent, which are never billed"),
+    "opencode-run": (2, "it ends before its last spans are sent"),
+}
+# Cases whose model has no price in the library.
+NO_PRICE = {"qwen-code-http": "qwen3-coder-plus"}
+# Tools that were asked for and that no signal tells of.
+UNTOLD_TOOLS = {
+    "claude-code-2.1-logs": (1, "a tool that was not allowed leaves nothing in 2.1.197"),
+    "claude-code-2.1-metrics-cumulative": (4, "only metrics"),
+    "opencode-run": (1, "it ends before its last spans are sent"),
+}
+BILLED = "PriceStatus IN ('priced', 'reported', 'unknown_model')"
+WITH_SPANS = [case for case in CASES if {Signal.TRACES, Signal.LOGS} <= {request.signal for request in requests(case)}]
+QUICK = {"claude-code-2.1-fatal", "codex-exec-traces", "gemini-cli-traces"}
+
+Tokens = tuple[int, int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the product says of a case."""
+
+    calls: Counter[Tokens]
+    priced: int
+    cost: Decimal
+    reported: Decimal
+    rounds: int
+    failed_rounds: int
+    actions: int
+    runs: int
+
+
+def shown(store: Store) -> Shown:
+    columns = "InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, ReasoningTokens, Cost, ReportedCost"
+    rows = store.query(f"SELECT {columns} FROM otel_traces FINAL WHERE {BILLED}", {}).to_pylist()
+    telling = "SELECT DISTINCT TraceId FROM otel_traces FINAL WHERE Kind IN ('llm', 'tool', 'agent') ORDER BY TraceId"
+    traces = store.query(telling, {}).column("TraceId").to_pylist()
+    rounds = [found for trace in traces for found in _rounds(store, trace)]
+    return Shown(
+        calls=Counter(tuple(list(row.values())[:5]) for row in rows),
+        priced=sum(row["Cost"] is not None for row in rows),
+        cost=sum((row["Cost"] or Decimal(0) for row in rows), Decimal(0)),
+        reported=sum((row["ReportedCost"] or Decimal(0) for row in rows), Decimal(0)),
+        rounds=sum(found.input_tokens > 0 for found in rounds),
+        failed_rounds=sum(found.call is not None and not found.input_tokens for found in rounds),
+        actions=sum(len(found.actions) for found in rounds),
+        runs=len(traces),
+    )
+
+
+def _rounds(store: Store, trace: str) -> Sequence[Any]:
+    rows = store.query("SELECT * FROM otel_traces FINAL WHERE TraceId = {trace:String}", {"trace": trace})
+    return run_of(read_spans(rows)).rounds
+
+
+def answered(case: str) -> list[dict[str, Any]]:
+    return [call for call in truth(case)["llm_calls"] if call["http_status"] == 200]
+
+
+def tokens(call: dict[str, Any]) -> Tokens:
+    parts = ("input_tokens_all", "output_tokens_all", "cached_tokens", "cache_creation_tokens", "reasoning_tokens")
+    return tuple(call[part] for part in parts)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_call_is_billed_once_and_exactly(store: Store, case: str) -> None:
+    daemon = Daemon(store)
+    for request in requests(case):
+        daemon.deliver([request])
+    found, true = shown(store), answered(case)
+    cost = truth(case)["totals"]["cost_usd"]
+    asked = truth(case)["totals"]["tool_calls"]
+    print(
+        f"{case:36} calls {len(true)} billed {found.calls.total()} priced {found.priced}"
+        f" exact {(found.calls & Counter(map(tokens, true))).total()} cost {cost} shown {found.cost}"
+        f" rounds {found.rounds} failed {found.failed_rounds} tools {asked} actions {found.actions} runs {found.runs}"
+    )
+    untold, _ = UNTOLD.get(case, (0, ""))
+    assert found.calls.total() == len(true) - untold
+    assert not found.calls - Counter(map(tokens, true))
+    assert found.priced == (0 if case in NO_PRICE else found.calls.total())
+    if cost and not untold:
+        assert found.cost == Decimal(str(cost))
+        assert found.reported == found.cost
+    assert found.rounds == found.calls.total()
+    assert found.actions == asked - UNTOLD_TOOLS.get(case, (0, ""))[0]
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.long) for case in WITH_SPANS]
+)
+def test_money_is_the_same_in_any_order_split_and_repetition(store: Store, case: str) -> None:
+    wanted = [request for request in requests(case) if request.signal is not Signal.METRICS]
+    chance = random.Random(case)
+    ends: list[Shown] = []
+    for number, order in enumerate(_orders(wanted, chance)):
+        _empty(store)
+        daemon = Daemon(store)
+        for part in _split(order, chance):
+            daemon.deliver(part)
+            if number % 2:
+                daemon.restart()
+                daemon.deliver(part)
+        ends.append(shown(store))
+        assert ends[-1] == ends[0], [request.received_at for request in order]
+
+
+def _orders(wanted: Sequence[Envelope], chance: random.Random) -> list[Sequence[Envelope]]:
+    """The order sent, its reverse and another."""
+    every = list(itertools.islice(itertools.permutations(wanted), 200))
+    return [wanted, wanted[::-1], chance.choice(every)]
+
+
+def _split(order: Sequence[Envelope], chance: random.Random) -> list[Sequence[Envelope]]:
+    """Requests in segments of one or two."""
+    parts: list[Sequence[Envelope]] = []
+    rest = list(order)
+    while rest:
+        size = chance.randint(1, 2)
+        parts.append(rest[:size])
+        rest = rest[size:]
+    return parts
+
+
+def _empty(store: Store) -> None:
+    for table in ("otel_traces", "otel_logs", "otel_traces_trace_id_ts"):
+        store.command(f"TRUNCATE TABLE {table}")

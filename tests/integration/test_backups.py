@@ -1,0 +1,193 @@
+"""Backups of a running daemon and of a data directory without one, restored; and what is refused."""
+
+import json
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.cli import main
+from tests.support.backups import back_up, backups_of, restore
+from tests.support.daemon import Daemon, running
+from tests.support.spans import request
+from tests.support.waiting import wait_until
+
+BUDGETS = [{"name": "shop", "limit_usd": "1", "period": "month", "hard": True}]
+SETTINGS = ("spool.flush_interval=100ms", f"budgets={json.dumps(BUDGETS)}")
+
+
+def post(url: str, body: bytes, media_type: str) -> bytes:
+    asked = urllib.request.Request(url, body, {"content-type": media_type})
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        return bytes(answer.read())
+
+
+def export(daemon: Daemon, trace: int, spans: int = 3) -> None:
+    post(f"{daemon.http}/v1/traces", request(trace, [f"span-{n}" for n in range(spans)]), "application/x-protobuf")
+
+
+def lease(daemon: Daemon) -> str:
+    body = json.dumps({"service": "shop", "estimate_usd": "0.01", "ttl_seconds": 3600}).encode()
+    answer = json.loads(post(f"{daemon.web}/api/v1/leases", body, "application/json"))
+    return str(answer["lease"]["id"])
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with running(tmp_path_factory.mktemp("backups") / "data", SETTINGS) as daemon:
+        export(daemon, 1)
+        daemon.trace(f"{1:032x}", 3)
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def full(source: Daemon) -> Path:
+    return back_up(source, "--full")
+
+
+def files_of(backup: Path) -> int:
+    return sum(path.stat().st_size for path in (backup / "store").rglob("*") if path.is_file())
+
+
+def test_what_is_not_in_the_store_is_in_the_backup_too(source: Daemon, tmp_path: Path) -> None:
+    taken = lease(source)
+    dead = source.directory / "spool" / "deadletter"
+    (dead / "0001.json").write_text("{}")
+    (dead / "0001.bin").write_bytes(b"bytes")
+    backup = back_up(source)
+    restore(backup, tmp_path / "again")
+    assert (tmp_path / "again" / "spool" / "deadletter" / "0001.bin").read_bytes() == b"bytes"
+    for path in dead.iterdir():
+        path.unlink()
+    with running(tmp_path / "again", SETTINGS) as again:
+        answer = json.loads(again.get(f"/api/v1/leases/{taken}")[1])
+        assert answer["lease"]["state"] == "open"
+        again.trace(f"{1:032x}", 3)
+        export(again, 2)
+        again.trace(f"{2:032x}", 3)
+
+
+def test_a_backup_adds_to_the_one_before_and_both_can_be_moved(source: Daemon, full: Path, tmp_path: Path) -> None:
+    export(source, 7)
+    source.trace(f"{7:032x}", 3)
+    added = back_up(source)
+    assert json.loads((added / "backup.json").read_text())["base"] >= full.name
+    assert files_of(added) < files_of(full)
+    moved = shutil.copytree(full.parent, tmp_path / "elsewhere")
+    restore(moved / added.name, tmp_path / "again")
+    with running(tmp_path / "again", SETTINGS) as again:
+        again.trace(f"{1:032x}", 3)
+        again.trace(f"{7:032x}", 3)
+
+
+def test_spans_in_the_spool_are_in_the_backup(tmp_path: Path) -> None:
+    """They wait there for an hour: no insert takes them before."""
+    daemon = Daemon(tmp_path / "data", "spool.flush_interval=1h")
+    daemon.start()
+    try:
+        daemon.wait_until_ready()
+        export(daemon, 3)
+        backup = back_up(daemon)
+    finally:
+        daemon.kill()
+    restore(backup, tmp_path / "again")
+    with running(tmp_path / "again") as again:
+        again.trace(f"{3:032x}", 3)
+
+
+def test_without_a_daemon(source: Daemon, full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with running(tmp_path / "data") as daemon:
+        export(daemon, 4)
+    back_up(daemon)
+    (made,) = backups_of(daemon)
+    assert main(["backup", "--list", "--data-dir", str(daemon.directory)]) == 0
+    assert made.name in capsys.readouterr().out
+    restore(made, tmp_path / "again")
+    with running(tmp_path / "again") as again:
+        again.trace(f"{4:032x}", 3)
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main([*arguments])
+    return code, capsys.readouterr().err
+
+
+def test_restore_takes_an_empty_directory(full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes").write_text("mine")
+    code, text = refusal(capsys, "restore", str(full), "--data-dir", str(tmp_path))
+    assert (code, "has something in it" in text) == (3, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_what_is_no_finished_backup(full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = refusal(capsys, "restore", str(tmp_path), "--data-dir", str(tmp_path / "data"))
+    assert (code, "is no finished backup" in text) == (3, True)
+    assert not (tmp_path / "data").exists()
+
+
+def edited(backup: Path, directory: Path, **changes: Any) -> Path:
+    copy = shutil.copytree(backup, directory / backup.name)
+    manifest = json.loads((copy / "backup.json").read_text())
+    (copy / "backup.json").write_text(json.dumps({**manifest, **changes}))
+    return copy
+
+
+def test_a_backup_of_a_newer_version(full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    newer = edited(full, tmp_path, schema=9999, version="9.0")
+    code, text = refusal(capsys, "restore", str(newer), "--data-dir", str(tmp_path / "data"))
+    assert code == 3
+    assert "spanmeter 9.0, whose database is newer (migration 9999" in text
+
+
+def test_a_base_that_is_not_there(full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    alone = edited(full, tmp_path, base="20200101T000000000Z")
+    code, text = refusal(capsys, "restore", str(alone), "--data-dir", str(tmp_path / "data"))
+    assert (code, "20200101T000000000Z is no finished backup" in text) == (3, True)
+
+
+def test_an_interrupted_restore_is_not_started_and_begins_anew(
+    full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    (data / "store" / "half").mkdir(parents=True)
+    (data / "restoring").touch()
+    for command in ("serve", "migrate"):
+        code, text = refusal(capsys, command, "--data-dir", str(data))
+        assert (code, "was being restored" in text) == (3, True)
+    restore(full, data)
+    assert not (data / "restoring").exists()
+    assert not (data / "store" / "half").exists()
+    with running(data, SETTINGS) as again:
+        again.trace(f"{1:032x}", 3)
+
+
+def test_what_a_failed_backup_left_goes(source: Daemon) -> None:
+    left = source.directory / "backups" / "20200101T000000000Z"
+    (left / "store").mkdir(parents=True)
+    mine = source.directory / "backups" / "notes"
+    mine.mkdir()
+    back_up(source)
+    assert not left.exists()
+    assert mine.exists()
+    mine.rmdir()
+
+
+def test_a_cancelled_backup_leaves_nothing(source: Daemon) -> None:
+    before = backups_of(source)
+    job = json.loads(post(f"{source.web}/api/v1/backups", b"{}", "application/json"))["job"]
+    path = f"/api/v1/jobs/{job['id']}"
+    post(f"{source.web}{path}/cancel", b"{}", "application/json")
+    wait_until(lambda: json.loads(source.get(path)[1])["job"]["finished_at"] is not None, 30, "the end of the job")
+    state = json.loads(source.get(path)[1])["job"]["state"]
+    assert (state, len(backups_of(source)) - len(before)) in {("cancelled", 0), ("succeeded", 1)}
+
+
+def test_a_server_is_backed_up_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = ["--set", "store.url=http://127.0.0.1:9", "--data-dir", str(tmp_path)]
+    code, text = refusal(capsys, "backup", *server)
+    assert (code, "back it up there" in text) == (1, True)
+    code, text = refusal(capsys, "restore", str(tmp_path), *server)
+    assert code == 3
