@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from collector.config import StoreConfig
 from collector.store import Store, migrate, open_store
 from collector.web.native import native_modules
 from tests.support.budgets import Desk
+
+# Processes share few cores here: how long one example takes says nothing.
+settings.register_profile("spanmeter", deadline=None)
+settings.load_profile("spanmeter")
 
 _numbers = itertools.count(1)
 
