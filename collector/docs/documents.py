@@ -42,4 +42,5 @@ DOCUMENTS: Final = (
 def write_all(root: Path) -> None:
     """Write every document into the checkout at `root`."""
     for document in DOCUMENTS:
+        (root / document.path).parent.mkdir(parents=True, exist_ok=True)
         (root / document.path).write_text(document.render(), encoding="utf-8")
