@@ -1,0 +1,20 @@
+{{- define "spanmeter.name" -}}
+{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "spanmeter.selector" -}}
+app.kubernetes.io/name: spanmeter
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "spanmeter.labels" -}}
+{{ include "spanmeter.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "spanmeter.config" -}}
+{{- $store := ternary (dict "store" (dict "url" .Values.storeUrl)) dict (ne .Values.storeUrl "") -}}
+{{ toYaml (mergeOverwrite (deepCopy .Values.config) $store) }}
+{{- end }}
