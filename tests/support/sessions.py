@@ -14,7 +14,7 @@ from collector.billing.sessions import SessionWriter
 from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
 from collector.model.envelope import Encoding, Envelope, Signal
-from collector.spending.feed import uncounted
+from collector.spending.feed import Writing, uncounted
 from collector.store import Store
 from collector.storing import SignalPath, log_path, metric_path, span_path
 from collector.telemetry import Metrics
@@ -49,17 +49,18 @@ def _envelope(path: Path, received: int) -> Envelope:
 class Daemon:
     """The paths of the three signals over one store; `restart` forgets what memory has."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, writing: Writing = uncounted) -> None:
         self._store = store
+        self._writing = writing
         self._inserts = 0
         self.metrics = Metrics(CollectorRegistry())
         self.restart()
 
     def restart(self) -> None:
         billing = Billing(ENRICHER, RecentTraces(100_000))
-        writer = SessionWriter(sources(ENRICHER.families), billing, uncounted, self.metrics)
+        writer = SessionWriter(sources(ENRICHER.families), billing, self._writing, self.metrics)
         self._paths: Mapping[Signal, SignalPath] = {
-            Signal.TRACES: span_path(billing, self.metrics),
+            Signal.TRACES: span_path(billing, self.metrics, self._writing),
             Signal.LOGS: log_path(self.metrics, follow=writer.write),
             Signal.METRICS: metric_path(self.metrics),
         }
