@@ -19,7 +19,7 @@ from collector.model.envelope import Signal
 from collector.part import Part
 from collector.spool import DeadLetter, Segment, Spool, segments_in
 from collector.store.client import Store
-from collector.storing import Delivery, Postponed, SignalPath, Unreadable
+from collector.storing import Delivery, Later, Postponed, SignalPath, Unreadable
 from collector.telemetry import Metrics, Sample, catalogue
 from collector.waiting import notify, wait_for
 
@@ -76,9 +76,7 @@ class Drain(Part):
         self._failing_since = 0.0
         self._failure = ""
         self._work: Future[None] | None = None
-        # When to look again at segments that cannot be read, and at those with requests to try later, by id; monotonic.
-        self._unreadable: dict[str, float] = {}
-        self._postponed: dict[str, float] = {}
+        self._later = Later(clock)
         self._reclaimed = clock.monotonic()
         # One thread: the store's writer belongs to it, and the two cores are shared with the receivers.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="drain")
@@ -135,7 +133,7 @@ class Drain(Part):
         now = self.statistics()
         yield Sample(catalogue.DRAIN_LAG_SECONDS, now.lag)
         yield Sample(catalogue.DRAIN_FAILING_ATTEMPTS, now.attempts_failing)
-        yield Sample(catalogue.DRAIN_UNREADABLE_SEGMENTS, len(self._unreadable))
+        yield Sample(catalogue.DRAIN_UNREADABLE_SEGMENTS, self._later.unreadable)
 
     def lag_reason(self) -> str | None:
         """Why accepted spans may not all be stored and counted yet; None when they are, but for the last seconds."""
@@ -164,7 +162,7 @@ class Drain(Part):
             self._spool.check()
             if self._clock.monotonic() - self._reclaimed >= _RECLAIM_SECONDS:
                 await self._reclaim()
-            if segment := self._spool.oldest(self._passed_over()):
+            if segment := self._spool.oldest(self._later.not_due(stopping=self._stopping.is_set())):
                 return segment
             self._changed.clear()
             since = self._spool.waiting_since()
@@ -175,12 +173,6 @@ class Drain(Part):
                 return None
             else:
                 await wait_for(self._changed, wait)
-
-    def _passed_over(self) -> set[str]:
-        """Segments that are not due again; at the end, all that cannot be read, and none that was only postponed."""
-        now, stopping = self._clock.monotonic(), self._stopping.is_set()
-        unreadable = {segment for segment, due in self._unreadable.items() if due > now or stopping}
-        return unreadable | {segment for segment, due in self._postponed.items() if due > now and not stopping}
 
     async def _reclaim(self) -> None:
         self._reclaimed = self._clock.monotonic()
@@ -200,7 +192,7 @@ class Drain(Part):
                 return
             except Postponed as error:
                 self._failing = 0
-                self._postponed[segment.id] = self._clock.monotonic() + error.retry_after
+                self._later.postpone(segment.id, error.retry_after)
                 log.warning("A part of a segment is stored later.", segment=segment.id, why=str(error))
                 return
             except Exception as error:  # a defect must cost neither the daemon nor the segment: it is tried again
@@ -217,8 +209,7 @@ class Drain(Part):
                 pause = min(pause * 2, self._retry_max_interval)
             else:
                 self._failing = 0
-                self._unreadable.pop(segment.id, None)
-                self._postponed.pop(segment.id, None)
+                self._later.forget(segment.id)
                 return
 
     def _store_segment(self, segment: Segment, last: bool) -> None:
@@ -231,7 +222,7 @@ class Drain(Part):
         """Go on with the next segment, and look at this one again later."""
         self._failing = 0
         self._metrics.failed_inserts.inc()
-        self._unreadable[segment.id] = self._clock.monotonic() + self._retry_max_interval
+        self._later.cannot_be_read(segment.id, self._retry_max_interval)
         log.error(
             "A segment cannot be read. Others are stored meanwhile. Look at the disk, or move the file away.",
             segment=segment.id,

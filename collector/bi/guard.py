@@ -6,7 +6,7 @@ is not there. Settings of the tree are capped, formats and INTO OUTFILE are take
 
 import copy
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from collector.bi import policy
@@ -78,12 +78,16 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The names that common table expressions have taken."""
+    """The names that common table expressions have taken, and by system table the alias it has in this SELECT."""
 
     names: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
     def with_name(self, name: str) -> "Scope":
-        return Scope(self.names | {name})
+        return Scope(self.names | {name}, self.aliases)
+
+    def with_aliases(self, aliases: Mapping[str, str]) -> "Scope":
+        return Scope(self.names, {**self.aliases, **aliases})
 
 
 class Guard:
@@ -159,7 +163,7 @@ class Guard:
             self.settings(node.pop("settings"))
         for element in _children_of(node.get("with")):
             scope = self._with(element, scope, depth, recursive=bool(node.get("recursive_with")))
-        self._children(node, scope, depth, but=("with",))
+        self._children(node, scope.with_aliases(_system_aliases(node)), depth, but=("with",))
 
     def _with(self, element: Node, scope: Scope, depth: int, *, recursive: bool) -> Scope:
         if element.get("type") != "WithElement":
@@ -267,11 +271,13 @@ class Guard:
     def _databases(self) -> frozenset[str]:
         return frozenset({self._context.store.lower(), _SYSTEM, "default", "information_schema"})
 
-    def _identifier(self, node: Node, _: Scope, __: int) -> None:
+    def _identifier(self, node: Node, scope: Scope, _: int) -> None:
         self._fill_in(node)
         parts = _parts(node)
+        if not policy.VIRTUAL_COLUMNS.isdisjoint(parts):
+            raise refused(f"The column {'.'.join(parts)[:80]} is not answered.")
         if len(parts) > 2 and parts[0] == _SYSTEM:  # a system table that a subquery stands for has no database
-            _rename(node, parts[1:])
+            _rename(node, [scope.aliases.get(parts[1], parts[1]), *parts[2:]])
 
     def _not_a_function(self, node: Node) -> None:
         """A name of a function where a function may be expected becomes one: `arrayMap(file, ['/etc/passwd'])`."""
@@ -321,6 +327,17 @@ class Guard:
             value = checked_setting(name, _field_text(change["value"]), self._context.limits, self._catalog)
             if value is not None:
                 self.asked[name] = value
+
+
+def _system_aliases(select: Node) -> dict[str, str]:
+    """By name, the aliases of the system tables that a SELECT reads."""
+    found: dict[str, str] = {}
+    for element in _children_of(select.get("tables")):
+        table = element.get("table_expression", {}).get("database_and_table_name", {})
+        parts = table.get("name_parts") or [""]
+        if len(parts) == 2 and parts[0] == _SYSTEM and table.get("alias"):
+            found.setdefault(parts[1], table["alias"])
+    return found
 
 
 def _children_of(node: Node | None) -> list[Node]:

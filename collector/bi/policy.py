@@ -43,7 +43,6 @@ FUNCTION_CATEGORIES: Final = frozenset(
 FUNCTIONS: Final = frozenset(
     {
         "bar",
-        "blockNumber",
         "byteSize",
         "countDigits",
         "currentDatabase",
@@ -95,6 +94,27 @@ SYNTAX_FUNCTIONS: Final = frozenset(
     {"lambda", "exists", "grouping", "untuple", "tupleElement", "values", "caseWithExpression"}
 )
 
+# Columns that tables have without saying so: of parts, and of where rows stand among those of other projects.
+VIRTUAL_COLUMNS: Final = frozenset(
+    {
+        "_block_number",
+        "_block_offset",
+        "_disk_name",
+        "_distance",
+        "_part",
+        "_part_data_version",
+        "_part_granule_offset",
+        "_part_index",
+        "_part_offset",
+        "_part_starting_offset",
+        "_part_uuid",
+        "_partition_id",
+        "_partition_value",
+        "_row_exists",
+        "_sample_factor",
+    }
+)
+
 TABLE_FUNCTIONS: Final = frozenset(
     {"generate_series", "generateSeries", "numbers", "numbers_mt", "values", "view", "zeros", "zeros_mt", "null"}
 )
@@ -132,7 +152,7 @@ SYSTEM_TABLES: Final = frozenset(
     }
 )
 # Those of which we show a part: `schema/queries/bi_system_NAME.sql` stands in their place.
-SHOWN_SYSTEM_TABLES: Final = ("columns", "databases", "processes", "settings", "tables")
+SHOWN_SYSTEM_TABLES: Final = ("clusters", "columns", "databases", "processes", "settings", "tables")
 
 # None that counts the rows a query had to look at, other projects' among them.
 FORMATS: Final = frozenset(

@@ -82,6 +82,11 @@ def handle_settings(limits: Limits, asked: dict[str, str], filters: dict[str, st
         "max_temporary_data_on_disk_size_for_query": str(1 << 30),
         "do_not_merge_across_partitions_select_final": "1",
         "use_query_cache": "0",
+        # What a query asks of rows must not run before the row filter: its errors would show what the filter hides.
+        "optimize_move_to_prewhere": "0",
+        "query_plan_optimize_prewhere": "0",
+        "query_plan_merge_filters": "1",
+        "short_circuit_function_evaluation": "force_enable",
         # Where the process may (CAP_SYS_NICE), so that ingest goes first; elsewhere the engine leaves it.
         "os_threads_nice_value_query": "15",
         "output_format_write_statistics": "0",

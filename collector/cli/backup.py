@@ -20,6 +20,7 @@ from collector.cli.jobs import (
 from collector.cli.options import config_of
 from collector.config import Config
 from collector.model.clock import SystemClock
+from collector.telemetry import set_up_logs
 
 _CANCELLED: Final = "Cancelled; nothing of this backup is left."
 
@@ -46,6 +47,7 @@ def _backup(options: argparse.Namespace) -> int:
         return _list(config)
     if not options.url:
         refuse_server(config)
+    set_up_logs("warning", config.telemetry.log_format)
     made = _taken(config, options)
     kind = f"adds to {made['base']}" if made["base"] else "full"
     print(f"{made['name']} in {config.store.backups_in(config.directory)}: {kind}, {_size(made['bytes'])} in all")

@@ -1,10 +1,13 @@
 """Handles on the embedded engine for statements of people, each used by one of them and then closed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
+_MAX_STREAMED_ROWS = 8192
 _PREFIX = re.compile(r"(?:Code: \d+\. DB::Exception: )*Code: (\d+)\. DB::Exception: ", re.DOTALL)
 _NAME = re.compile(r"\(([A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*$")
 
@@ -46,6 +49,14 @@ class EngineHandle:
         """The result of a statement in the format `form`, unless it names one itself, and what it read or wrote."""
         result = self._run(statement, parameters, form)
         return bytes(result.bytes() or b""), _counts(result)
+
+    def stream(self, statement: str, parameters: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a SELECT, block by block."""
+        try:
+            with self._connection.send_query(statement, "Arrow", params=dict(parameters)) as result:
+                yield from result.record_batch(rows_per_batch=_MAX_STREAMED_ROWS)
+        except (RuntimeError, ValueError) as error:
+            raise _engine_error(str(error)) from None
 
     def _run(self, statement: str, parameters: Mapping[str, str] | None, form: str = "CSV") -> Any:
         try:

@@ -3,6 +3,7 @@
 from collector.storing.decoding import Decoded, decoded
 from collector.storing.delivery import Delivery, Postponed
 from collector.storing.inserting import Inserter
+from collector.storing.later import Later
 from collector.storing.paths import SignalPath, TablePath, log_path, metric_path, span_path
 from collector.storing.poison import Poison
 from collector.storing.reading import Unreadable
@@ -12,6 +13,7 @@ __all__ = [
     "Decoded",
     "Delivery",
     "Inserter",
+    "Later",
     "Poison",
     "Postponed",
     "SignalPath",

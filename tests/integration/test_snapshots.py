@@ -142,7 +142,7 @@ snapshots = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=snapshots, data=st.data())
 def test_any_order_split_and_restart_ends_with_the_same_rows_and_sums(
     store: Store, sent: list[Snapshot], data: Any
@@ -163,7 +163,7 @@ def test_any_order_split_and_restart_ends_with_the_same_rows_and_sums(
     assert _answers(bench) == expected
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_start_that_is_sent_again_rounded_over_midnight_still_counts_once(store: Store, data: Any) -> None:
     exact = MIDNIGHT - 400_000

@@ -126,7 +126,7 @@ steps = st.lists(
 WRONG = enricher(PricingConfig.model_validate({"overrides": [{"model": "small-model", "input": 3, "output": 3}]}))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, wrong_first=st.booleans())
 def test_the_ledger_is_what_the_store_says(store: Store, steps: list[Any], wrong_first: bool) -> None:
     for table in ("otel_traces", "otel_traces_trace_id_ts"):

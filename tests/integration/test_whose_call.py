@@ -61,7 +61,7 @@ segments = st.lists(st.lists(spans, min_size=1, max_size=8), min_size=1, max_siz
 
 
 @pytest.mark.timeout(360)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(segments=segments, restarts=st.booleans())
 def test_spend_budgets_and_runs_agree(store: Store, segments: list[list[Call]], restarts: bool) -> None:
     for table in ("otel_traces", "otel_traces_trace_id_ts"):

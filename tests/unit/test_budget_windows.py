@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.budgets.periods import Period, Rolling
@@ -49,7 +49,6 @@ def test_times_over_a_line_are_those_added_up_step_by_step(
     assert all(ns(since) <= time.start < time.end <= ns(now + 1) for time in found)
 
 
-@settings(deadline=None)
 @given(
     spending, st.lists(st.integers(LENGTH // 10, LENGTH), min_size=1, max_size=30), st.integers(LENGTH // 10, LENGTH)
 )

@@ -306,7 +306,7 @@ def _fill(attributes: Any, pairs: list[tuple[str, str]]) -> None:
         attributes.add(key=key).value.string_value = value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(_resources, st.sampled_from(_SCOPES), st.lists(_spans, min_size=1, max_size=6)), max_size=4),
     st.booleans(),

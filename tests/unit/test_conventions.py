@@ -375,7 +375,7 @@ _TEXT = st.one_of(
 _ATTRIBUTES = st.dictionaries(st.one_of(st.sampled_from(_KEYS), st.text(max_size=8)), _TEXT, max_size=14)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     _ATTRIBUTES,
     st.text(max_size=8),
@@ -395,7 +395,7 @@ def test_any_span_becomes_facts(attributes: dict[str, str], name: str, scope: st
 
 
 @given(st.lists(_ATTRIBUTES, min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_facts_depend_on_the_span_alone(several: list[dict[str, str]]) -> None:
     """The caches of shapes and names change nothing."""
     fresh = [Conventions(CONVENTIONS.families, PROVIDERS).normalise(SpanView(attributes=each)) for each in several]

@@ -164,7 +164,7 @@ def test_other_spans_of_logfire_are_themselves(decode: Decode, types: list[str])
     assert found["Version"] == version_of(RECEIVED, ended=True)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(generated.requests, generated.requests)
 def test_every_row_says_what_was_sent_in_order(decode: Decode, first: Any, second: Any) -> None:
     batch = decode([envelope(first, "one"), envelope(second, "two")])
@@ -172,7 +172,7 @@ def test_every_row_says_what_was_sent_in_order(decode: Decode, first: Any, secon
     assert rows(batch) == expected_rows(first, "one") + expected_rows(second, "two")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75)
 @given(generated.requests)
 def test_one_span_is_exactly_that_row(decode: Decode, message: Any) -> None:
     whole = envelope(message)

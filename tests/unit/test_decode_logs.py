@@ -148,7 +148,7 @@ def test_equal_records_of_one_request_have_keys_of_their_own() -> None:
     assert keys(log_request(record("tick", {"a": 1}))) == keys(three)[:1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(generated.log_requests)
 def test_an_encoding_makes_no_difference(message: Any) -> None:
     body = json.dumps(json_of(message)).encode()
@@ -161,7 +161,7 @@ def test_an_encoding_makes_no_difference(message: Any) -> None:
     assert plainly.receipt == transcoded.receipt
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(generated.log_requests)
 def test_one_log_is_exactly_that_row_but_for_its_number_among_equals(message: Any) -> None:
     whole = envelope_of(message)
@@ -230,7 +230,7 @@ def test_what_records_share_counts_once_for_each(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(generated.log_requests)
 def test_both_implementations_at_the_door_agree(message: Any) -> None:
     body = message.SerializeToString()

@@ -181,7 +181,7 @@ def test_an_absent_value_is_not_a_zero() -> None:
     assert len(set(keys(*[metric_request(histogram(point)) for point in points]))) == 4
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(generated.metric_requests)
 def test_an_encoding_makes_no_difference(message: Any) -> None:
     transcoded = validate.validate(Signal.METRICS, json.dumps(json_of(message)).encode(), Encoding.JSON)
@@ -191,7 +191,7 @@ def test_an_encoding_makes_no_difference(message: Any) -> None:
     assert sum(batch.num_rows for batch in batches) == transcoded.receipt.accepted
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(generated.metric_requests)
 def test_one_point_is_exactly_that_row_but_for_its_number_among_equals(message: Any) -> None:
     whole = envelope_of(message)
@@ -207,7 +207,7 @@ def test_one_point_is_exactly_that_row_but_for_its_number_among_equals(message: 
             one_point(kind, whole, batch.num_rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(generated.metric_requests)
 def test_both_implementations_at_the_door_agree(message: Any) -> None:
     """But for lists of numbers, which only the native one counts as elements."""

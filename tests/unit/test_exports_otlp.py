@@ -76,7 +76,7 @@ def test_every_captured_payload_is_exported_as_it_was_sent(say: Any) -> None:
     assert count > 1000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(generated.requests)
 def test_whatever_was_sent_is_stored_as_the_same_rows_again(message: Any) -> None:
     round_trip(message)

@@ -370,7 +370,7 @@ _fields = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(
         st.tuples(_fields, st.booleans(), st.none() | st.integers(0, 4096), st.integers(1, 200)), min_size=1, max_size=8
@@ -440,7 +440,7 @@ def test_blocks_that_cannot_be_read_end_the_connection(bad: bytes) -> None:
     assert goaway(server)[0] == 9
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=40))
 def test_blocks_are_read_as_the_library_reads_them(block: bytes) -> None:
     """Whatever is no header block for one is none for the other."""
@@ -532,7 +532,7 @@ def test_a_conversation_in_one_piece_and_cut_anywhere() -> None:
         assert not server.ended
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.integers(0, 5000), max_size=200))
 def test_a_conversation_in_pieces(cuts: list[int]) -> None:
     server = made()
@@ -636,7 +636,7 @@ def test_the_first_frame_is_settings() -> None:
     assert server.ended
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
 def test_any_bytes_behind_the_greeting_end_well(noise: bytes, cuts: list[int]) -> None:
     server = greeted()
@@ -647,7 +647,7 @@ def test_any_bytes_behind_the_greeting_end_well(noise: bytes, cuts: list[int]) -
     assert (sent[-1][0] == GOAWAY if sent else False) == server.ended
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.lists(
         st.tuples(
@@ -668,7 +668,7 @@ def test_any_frames_end_well(sent: list[tuple[int, int, int, bytes]]) -> None:
     assert server.calls <= 3
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), min_size=1, max_size=4))
 def test_a_conversation_with_other_bytes_in_it_ends_well(changes: list[tuple[int, int]]) -> None:
     said = bytearray(conversation())

@@ -68,14 +68,14 @@ def checked(signal: Signal, body: bytes) -> None:
         check_transcoding(signal, body)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(generated.requests, st.booleans())
 def test_usual_requests_are_transcoded(message: Any, ascii_only: bool) -> None:
     body = json.dumps(json_of(message), ensure_ascii=ascii_only).encode()
     checked(Signal.TRACES, body)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.sampled_from(Signal), st.data())
 def test_every_value_in_every_field(signal: Signal, data: st.DataObject) -> None:
     names = data.draw(st.lists(st.sampled_from(_NAMES[signal]), max_size=3))
@@ -84,7 +84,7 @@ def test_every_value_in_every_field(signal: Signal, data: st.DataObject) -> None
     checked(signal, _AROUND[signal].replace("@", f"{{{space}{members}{space}}}").encode())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(["gauge", "sum", "histogram", "exponentialHistogram", "summary"]), st.data())
 def test_every_value_in_data_points(kind: str, data: st.DataObject) -> None:
     fields = ("asDouble", "asInt", "count", "sum", "bucketCounts", "explicitBounds", "scale", "zeroCount", "positive")
@@ -94,14 +94,14 @@ def test_every_value_in_data_points(kind: str, data: st.DataObject) -> None:
     checked(Signal.METRICS, _AROUND[Signal.METRICS].replace("@", metric).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(["stringValue", "boolValue", "intValue", "doubleValue", "bytesValue", "arrayValue"]), _values)
 def test_every_value_in_attributes(name: str, value: str) -> None:
     attribute = f'{{"name":"n","attributes":[{{"key":"k","value":{{"{name}":{value}}}}}]}}'
     checked(Signal.TRACES, _AROUND[Signal.TRACES].replace("@", attribute).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(generated.requests, st.data())
 def test_damaged_documents(message: Any, data: st.DataObject) -> None:
     body = json.dumps(json_of(message)).encode()

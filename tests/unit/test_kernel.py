@@ -167,7 +167,7 @@ def test_a_column_beyond_2_gib_is_refused() -> None:
     assert refused.value.reason is Reason.TOO_LARGE
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(generated.requests, generated.requests)
 def test_generated_messages_have_the_same_rows(first: Any, second: Any) -> None:
     bodies = first.SerializeToString(), second.SerializeToString()
@@ -176,7 +176,7 @@ def test_generated_messages_have_the_same_rows(first: Any, second: Any) -> None:
         assert check_scan(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seeds)
 def test_odd_wire_has_the_same_rows(random: Random) -> None:
     bodies = odd.request(random), odd.request(random)
@@ -185,7 +185,7 @@ def test_odd_wire_has_the_same_rows(random: Random) -> None:
         check_scan(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seeds, st.sampled_from([*PAYLOADS, *ODD.values()]))
 def test_damaged_bodies_have_the_same_rows(random: Random, body: bytes) -> None:
     body = odd.damaged(random, body)

@@ -91,13 +91,13 @@ def test_odd_requests(name: str) -> None:
         check(ODD["equal records"], ODD[name], ODD["no resource"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(generated.log_requests, max_size=3))
 def test_any_requests(messages: list[Any]) -> None:
     check(*[message.SerializeToString() for message in messages])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(generated.log_requests, st.data())
 def test_requests_with_a_byte_changed(message: Any, data: st.DataObject) -> None:
     body = bytearray(message.SerializeToString())
@@ -106,7 +106,7 @@ def test_requests_with_a_byte_changed(message: Any, data: st.DataObject) -> None
     check(bytes(body))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_texts_of_any_length(text: bytes) -> None:
     """Through the fingerprint of a body of bytes."""

@@ -83,13 +83,13 @@ def test_odd_requests(name: str) -> None:
         check(ODD["equal points"], ODD[name], ODD["each"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(generated.metric_requests, max_size=3))
 def test_any_requests(messages: list[Any]) -> None:
     check(*[message.SerializeToString() for message in messages])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(generated.metric_requests, st.data())
 def test_requests_with_a_byte_changed(message: Any, data: st.DataObject) -> None:
     body = bytearray(message.SerializeToString())

@@ -40,7 +40,7 @@ def span_of(**fields: Any) -> Any:
     return parse(one_span(**fields)).resource_spans[0].scope_spans[0].spans[0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(generated.requests, st.booleans())
 def test_what_protobuf_says_reads_back_equal(message: Any, ascii_only: bool) -> None:
     body = json.dumps(json_of(message), ensure_ascii=ascii_only).encode()
@@ -341,7 +341,7 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_json)
 def test_any_document_parses_or_is_rejected(document: Any) -> None:
     try:

@@ -184,7 +184,7 @@ USAGES = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(ENTRIES), USAGES, st.integers(0, 2**32 * 10**9), st.sampled_from(TIERS), st.booleans())
 def test_a_named_model_is_priced_as_the_librarys_calc_price(
     entry: PriceEntry, usage: Usage, at: int, tier: str, named: bool

@@ -153,14 +153,14 @@ def outcome(body: bytes) -> None:
         assert reason is Reason.MALFORMED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=80))
 @example(b"\x9b\x06\x9c\x06")
 def test_arbitrary_bytes(body: bytes) -> None:
     outcome(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(generated.requests, st.data())
 def test_mutated_requests(message: Any, data: st.DataObject) -> None:
     body = bytearray(message.SerializeToString())
@@ -180,7 +180,7 @@ def test_mutated_requests(message: Any, data: st.DataObject) -> None:
     outcome(bytes(body))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=20), st.binary(max_size=20), st.binary(max_size=20))
 def test_text_of_any_bytes_is_mended_as_decoders_do(name: bytes, key: bytes, value: bytes) -> None:
     pair = field_bytes(1, key) + field_bytes(2, field_bytes(1, value))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.runs import Round, Span, read_spans, rounds, system_prompt, toolbelt
@@ -362,6 +362,7 @@ SPANS = st.builds(
 )  # fmt: skip
 
 
+@settings(max_examples=40)
 @given(st.lists(SPANS, max_size=8, unique_by=lambda span: span.span_id), st.randoms())
 def test_any_spans_in_any_order(spans: list[Span], random: Any) -> None:
     found: list[Round] = rounds(spans)

@@ -104,7 +104,6 @@ def test_a_flip_of_every_bit_costs_only_its_frame_and_is_reported() -> None:
         assert damage == [Damage(begin, bytes(flipped[begin:end]), torn=False)], bit
 
 
-@settings(deadline=None)
 @given(st.lists(envelopes, min_size=1, max_size=5), st.data())
 def test_a_flipped_bit_costs_one_frame(contents: list[Envelope], data: st.DataObject) -> None:
     flipped = bytearray(segment(contents))

@@ -152,4 +152,4 @@ class SpoolHistory(RuleBasedStateMachine):
 
 
 TestSpoolHistory = SpoolHistory.TestCase
-TestSpoolHistory.settings = settings(max_examples=80, stateful_step_count=25, deadline=None)
+TestSpoolHistory.settings = settings(max_examples=40, stateful_step_count=25)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.enrich import RecentTraces
@@ -97,7 +97,6 @@ _SNAPSHOTS = st.lists(_SPAN, max_size=12, unique_by=lambda made: (made.key, made
 
 
 @both
-@settings(deadline=None)
 @given(spans=_SPANS, data=st.data())
 def test_any_split_order_and_repetition_ends_with_the_same_verdicts(
     kind: type[Any], spans: list[SeenSpan], data: Any
@@ -115,7 +114,6 @@ def test_any_split_order_and_repetition_ends_with_the_same_verdicts(
 
 
 @both
-@settings(deadline=None)
 @given(snapshots=_SNAPSHOTS, data=st.data())
 def test_of_the_snapshots_of_a_span_that_of_the_greatest_version_counts_whatever_comes_last(
     kind: type[Any], snapshots: list[SeenSpan], data: Any
@@ -168,7 +166,6 @@ def _one_trace(made: SeenSpan) -> SeenSpan:
 
 
 @both
-@settings(deadline=None)
 @given(spans=_SNAPSHOTS, data=st.data())
 def test_a_restart_between_batches_changes_nothing_within_a_trace(
     kind: type[Any], spans: list[SeenSpan], data: Any

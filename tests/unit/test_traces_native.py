@@ -134,7 +134,7 @@ def _history(seed: int, max_spans: int, steps: int, most: int = 8, **shape: Any)
             twins.restart()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(
     seed=st.integers(0, 2**40),
     max_spans=st.sampled_from([1, 3, 10, 10, 30, 1000]),

@@ -106,7 +106,7 @@ def _sent(**counts: int) -> list[tuple[Source, int]]:
 
 @pytest.mark.parametrize("family", sorted(_FAMILIES))
 def test_of_any_counts(family: str) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(_row(family), min_size=1, max_size=12))
     def hold(rows: list[tuple[str, str, str, Counts]]) -> None:
         _assert_same(rows)

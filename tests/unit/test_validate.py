@@ -29,7 +29,7 @@ def valid(item: Any) -> bool:
     return len(item.trace_id) == 16 and any(item.trace_id) and len(item.span_id) == 8 and any(item.span_id)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(generated.requests, st.sampled_from(Encoding))
 def test_what_is_counted_is_what_decodes(message: Any, encoding: Encoding) -> None:
     found = validate_traces(body_of(message, encoding), encoding)

@@ -1,0 +1,3 @@
+SELECT *
+FROM {table:Identifier}
+WHERE _partition_id = {partition:String}
