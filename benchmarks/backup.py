@@ -38,7 +38,7 @@ FROM numbers({rows:UInt64})
 
 
 def _fill(directory: Path, gib: float) -> None:
-    with closing(open_store(StoreConfig(max_memory=4 << 30), directory)) as store:
+    with closing(open_store(StoreConfig.model_validate({"max_memory": "4GiB"}), directory)) as store:
         migrate(store, 0)
         rows = int(gib * 2**30 / _SPAN_BYTES / 0.83)  # printable characters compress to that
         for first in range(0, rows, _ROWS_AT_ONCE):
