@@ -78,7 +78,9 @@ def _slices(store: Store, wanted: RunsWanted) -> Iterator[tuple[datetime, dateti
     floor, ceiling = (int(whole[name].timestamp()) * 10**9 for name in ("floor", "ceiling"))
     width = HOUR_NS
     while True:
-        begin = max(floor, ceiling - width)
+        begin = ceiling - width
+        if begin - floor < width:  # what is left is not worth a question of its own
+            begin = floor
         yield moment(begin), moment(ceiling)
         if begin <= floor:
             return
