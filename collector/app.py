@@ -112,7 +112,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
 
     jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
-        query=Query(store.ready),
+        query=Query(store.ready, config.reads),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
