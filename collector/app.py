@@ -19,6 +19,7 @@ from collector.bi.port import BiPort
 from collector.billing.across_batches import Billing
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
+from collector.billing.session_events import SessionReader
 from collector.billing.sessions import SessionWriter
 from collector.config import Config, split_endpoint
 from collector.drain import Drain
@@ -78,7 +79,8 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
-    sessions = SessionWriter(sources(prices.enricher.families), billing, budgets.spending.writing, metrics)
+    reader = SessionReader(sources(prices.enricher.families), metrics)
+    sessions = SessionWriter(reader, billing, budgets.spending.writing, metrics)
     drain = Drain(
         queue.spool,
         queue.deadletter,

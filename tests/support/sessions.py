@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from collector.admit.validate import validate
 from collector.billing.across_batches import Billing
+from collector.billing.session_events import SessionReader
 from collector.billing.sessions import SessionWriter
 from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
@@ -57,7 +58,8 @@ class Daemon:
 
     def restart(self) -> None:
         billing = Billing(ENRICHER, RecentTraces(100_000))
-        writer = SessionWriter(sources(ENRICHER.families), billing, uncounted, self.metrics)
+        reader = SessionReader(sources(ENRICHER.families), self.metrics)
+        writer = SessionWriter(reader, billing, uncounted, self.metrics)
         self._paths: Mapping[Signal, SignalPath] = {
             Signal.TRACES: span_path(billing, self.metrics),
             Signal.LOGS: log_path(self.metrics, follow=writer.write),
