@@ -163,7 +163,7 @@ class Store:
             return reader.query_arrow(statement, parameters=dict(parameters), use_strings=True)
 
     @contextmanager
-    def _reader(self, limits: Limits) -> Iterator[Client]:
+    def _reader(self, limits: Limits = ()) -> Iterator[Client]:
         pool = self._pools.setdefault(limits, _Pool())
         reader = self._take_reader(pool, limits)
         try:
