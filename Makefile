@@ -39,7 +39,7 @@ screens: $(VENV)/installed  ## Take the pictures of the pages in docs/screens fr
 test-pure: $(VENV)/installed  ## The quick tests, on a copy in which nothing is compiled.
 	rm -rf $(PURE)
 	mkdir -p $(PURE)
-	cp -r $(wildcard *.md *.py *.toml *.yaml) benchmarks clients collector docs schema tests $(PURE)
+	cp -r $(wildcard *.md *.py *.toml *.yaml) benchmarks clients collector deploy docs schema tests $(PURE)
 	find $(PURE) -name '*.so' -delete
 	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE):$(CURDIR)/$(PURE)/clients/python $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) --native=none
 

@@ -17,8 +17,10 @@ from collector.admit.auth import Gate
 from collector.backups import Backups, refuse_unfinished
 from collector.bi.port import BiPort
 from collector.billing.across_batches import Billing
+from collector.billing.log_content import LoggedContent
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
+from collector.billing.session_events import SessionReader
 from collector.billing.sessions import SessionWriter
 from collector.config import Config, split_endpoint
 from collector.drain import Drain
@@ -42,7 +44,7 @@ from collector.spending.views import BudgetViews
 from collector.spool.queue import Queue
 from collector.store import ENGINE_NAMES, embedded_path
 from collector.store.connection import StoreConnection
-from collector.storing import TimeLimits, log_path, metric_path, span_path
+from collector.storing import TimeLimits, each, log_path, metric_path, span_path
 from collector.summing import Summing
 from collector.telemetry import Metrics, expose
 from collector.web.app import web_app
@@ -78,14 +80,16 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
-    sessions = SessionWriter(sources(prices.enricher.families), billing, budgets.spending.writing, metrics)
+    reader = SessionReader(sources(prices.enricher.families), metrics)
+    sessions = SessionWriter(reader, billing, budgets.spending.writing, metrics)
+    contents = LoggedContent(billing, budgets.spending.writing)
     drain = Drain(
         queue.spool,
         queue.deadletter,
         store.ready,
         {
-            Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits),
-            Signal.LOGS: log_path(metrics, limits, sessions.write),
+            Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits, contents.follow_spans),
+            Signal.LOGS: log_path(metrics, limits, each(sessions.write, contents.follow_logs)),
             Signal.METRICS: metric_path(metrics, limits),
         },
         clock,

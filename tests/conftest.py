@@ -11,6 +11,7 @@ from hypothesis import settings
 from collector.config import StoreConfig
 from collector.store import Store, migrate, open_store
 from collector.web.native import native_modules
+from tests.support.budgets import Desk
 
 # Processes share few cores here: how long one example takes says nothing.
 settings.register_profile("spanmeter", deadline=None)
@@ -25,6 +26,14 @@ _MEASURED = "measured"
 def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Adds a line to the end of the run's output: what the test measured, from whichever process it ran in."""
     return functools.partial(record_property, _MEASURED)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """Without budgets."""
+    desk = Desk(tmp_path)
+    yield desk
+    desk.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,14 +7,15 @@ may be repeated.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
 from collector.billing.across_batches import Billing, query_parameters
-from collector.enrich.sessions import Event, Row, Sources, batch_of, derived, withdrawn
+from collector.billing.session_events import SessionReader, touched_sessions
+from collector.enrich.sessions import Event, Row, batch_of, derived, withdrawn
 from collector.enrich.stored import VERDICT_STEP, decoded_again
 from collector.errors import Rejected
 from collector.model.columns import DECODED_SCHEMA, TEXT
@@ -28,44 +29,29 @@ from collector.telemetry import Metrics
 
 log = structlog.get_logger("spanmeter.sessions")
 
-# A session is looked for this long before and after the records that arrive: a turn takes less.
-_AROUND_NS: Final = 86_400 * 1_000_000_000
-
-SessionKey = tuple[str, str]  # project, session
-
 
 @dataclass(frozen=True, slots=True)
 class SessionWriter:
     """Writes what logs tell of sessions. Belongs to the drain's thread."""
 
-    sources: Sources
+    reader: SessionReader
     billing: Billing
     writing: Writing
     metrics: Metrics
 
     def write(self, store: Store, batches: Sequence[pa.RecordBatch]) -> None:
         """The records of `batches` are stored: write the rows that follow from them. Raises like `Store.insert`."""
-        arrived = _Arrived.among(batches, self.sources.names)
-        for part in slices(sorted(arrived.sessions), MAX_KEYS_IN_QUERY):
-            self._write(store, arrived, part)
+        arrived = _arrived(batches, self.reader.sources.names)
+        keys = frozenset(row["RowKey"] for row in arrived)
+        for events in self.reader.events(store, touched_sessions(arrived)):
+            self._write(store, events, keys)
 
-    def _write(self, store: Store, arrived: "_Arrived", sessions: Sequence[SessionKey]) -> None:
-        events = self._events(store, arrived, sessions)
-        before = {row.key: row for row in derived(event for event in events if event.key not in arrived.keys)}
+    def _write(self, store: Store, events: Sequence[Event], arrived: frozenset[int]) -> None:
+        before = {row.key: row for row in derived(event for event in events if event.key not in arrived)}
         now = {row.key: row for row in derived(events)}
         rows = [row for key, row in now.items() if before.get(key) != row]
         if rows:
             self._insert(store, rows, [key for key in before if key not in now])
-
-    def _events(self, store: Store, arrived: "_Arrived", sessions: Sequence[SessionKey]) -> list[Event]:
-        parameters = {
-            "projects": [project for project, _ in sessions],
-            "sessions": [session for _, session in sessions],
-            "events": list(self.sources.names),
-            "since": max(arrived.first - _AROUND_NS, 0),
-            "until": arrived.last + _AROUND_NS,
-        }
-        return list(self.sources.events(store.query(named_query("session_events"), parameters).to_pylist()))
 
     def _insert(self, store: Store, rows: Sequence[Row], gone: Sequence[SpanKey]) -> None:
         rivals = _again(self.billing.logged.rivals(store, rows))
@@ -98,33 +84,18 @@ def _again(rows: pa.Table | None) -> pa.RecordBatch:
     return decoded_again(rows, VERDICT_STEP) if rows else pa.RecordBatch.from_pylist([], DECODED_SCHEMA)
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    """The records with a name of an event that tells of a session: their sessions, fingerprints and times."""
-
-    sessions: frozenset[SessionKey]
-    keys: frozenset[int]
-    first: int
-    last: int
-
-    @classmethod
-    def among(cls, batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> "_Arrived":
-        wanted = pa.array(names, TEXT)
-        chosen = [
-            batch.filter(mask) for batch in batches if pc.any(mask := pc.is_in(batch.column("Event"), wanted)).as_py()
-        ]
-        rows = [row for batch in chosen for row in _named(batch)]
-        times = [row["Timestamp"] for row in rows]
-        return cls(
-            frozenset((row["Project"], row["SessionId"]) for row in rows),
-            frozenset(row["RowKey"] for row in rows),
-            min(times, default=0),
-            max(times, default=0),
-        )
+def _arrived(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The records with a name of an event that tells of a session."""
+    wanted = pa.array(names, TEXT)
+    chosen = [
+        batch.filter(mask) for batch in batches if pc.any(mask := pc.is_in(batch.column("Event"), wanted)).as_py()
+    ]
+    return [row for batch in chosen for row in _named(batch)]
 
 
 def _named(batch: pa.RecordBatch) -> Iterator[Mapping[str, Any]]:
     """Rows that name a session."""
     times = batch.column("Timestamp").cast(pa.int64())
-    table = pa.table({"Timestamp": times, **{name: batch.column(name) for name in ("Project", "SessionId", "RowKey")}})
+    columns = ("Project", "SessionId", "PromptId", "RowKey")
+    table = pa.table({"Timestamp": times, **{name: batch.column(name) for name in columns}})
     return (row for row in table.to_pylist() if row["SessionId"])

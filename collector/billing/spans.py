@@ -1,6 +1,6 @@
 """The spans of one segment on their way into the store: enriched, billed, inserted, earlier rows revised, counted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,13 +36,22 @@ def ahead_of_receipt(batches: Sequence[pa.RecordBatch]) -> Ahead:
     return Ahead(spans, most / _SECOND)
 
 
+# What follows from spans once they are stored; of each its row of `SEEN_SCHEMA`.
+Follow = Callable[[Store, pa.RecordBatch], None]
+
+
+def nothing(_: Store, __: pa.RecordBatch) -> None:
+    """Nothing follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpanEnricher:
-    """Bills decoded spans, and writes them through `writing`, which counts them against budgets."""
+    """Bills decoded spans, and writes them through `writing`, which budgets count; then calls `follow`."""
 
     billing: Billing
     writing: Writing
     metrics: Metrics
+    follow: Follow = nothing
 
     def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> "BilledSpans":
         """The rows of decoded batches. Raises Unavailable when the store is needed and does not answer."""
@@ -75,6 +84,7 @@ class BilledSpans:
         with self.enricher.writing(self.store, self.enriched.traces, again) as feed:
             yield feed.insert
             revised = billing.write_revisions(self.store, self.enriched, feed.insert)
+        self.enricher.follow(self.store, self.enriched.spans)
         metrics.stored[Signal.TRACES].inc(self.num_rows)
         metrics.revised_spans.inc(revised)
         metrics.ahead_spans.inc(self.ahead.spans)

@@ -32,6 +32,7 @@ _QUESTIONS: Final = (
 )
 _TOPICS: Final = ("heat pumps in Norway", "used electric cars", "oat milk", "night trains", "office rents in Lyon")
 _FILES: Final = ("billing/invoice.py", "api/orders.py", "ui/basket.ts", "jobs/export.py")
+_PASSES: Final = 0.5
 _USERS: Final = ("ana", "bo", "chen", "dara", "emil", "farah")
 
 
@@ -78,6 +79,10 @@ class History:
                 "openai", "gpt-4o-mini", messages, _message("assistant", f"I looked: {fact}."), tokens=(1_300, 120)
             )
             run.call("acme", "acme-summary-7b", messages[-1:], _message("assistant", fact), tokens=(300, 30))
+            grounded = self.runs % 9 != 0
+            run.judged(
+                "grounded", 0.94 if grounded else 0.31, fact if grounded else "It names a date that no tool has."
+            )
 
     def _research(self, start: int) -> None:
         topic = self._random.choice(_TOPICS)
@@ -174,6 +179,16 @@ class _Run:
 
     def tool(self, name: str, arguments: Mapping[str, Any], result: str, error: str = "") -> None:
         self._span(f"execute_tool {name}", _tool(name, arguments, "" if error else result), self._tool_time(), error)
+
+    def judged(self, name: str, score: float, why: str) -> None:
+        """What an evaluation of the run found."""
+        attributes = {
+            "gen_ai.evaluation.name": name,
+            "gen_ai.evaluation.score.value": score,
+            "gen_ai.evaluation.score.label": "pass" if score >= _PASSES else "fail",
+            "gen_ai.evaluation.explanation": why,
+        }
+        self._span(f"evaluate {name}", attributes, 140 * _MS)
 
     def at_once(self, tools: Sequence[tuple[str, Mapping[str, Any], str]]) -> None:
         """Tools that run in parallel."""

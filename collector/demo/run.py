@@ -17,6 +17,7 @@ from collector.config import Config, split_endpoint
 from collector.demo.agent import Agent
 from collector.demo.history import DAYS, History
 from collector.demo.model_server import model_server
+from collector.demo.receiver import Receiver, webhook_receiver
 from collector.demo.settings import SETTINGS, write_settings
 from collector.demo.tree import render, total
 from collector.errors import StartError
@@ -29,7 +30,7 @@ _POLL = 0.1
 def run_demo(config: Config, *, stay: bool) -> int:
     """Run the demo in `config`'s data directory; with `stay`, serve until interrupted. The exit code."""
     directory = config.directory
-    with _running(config, directory) as daemon:
+    with webhook_receiver() as receiver, _running(config, directory, receiver) as daemon:
         web = f"http://127.0.0.1:{_ports(daemon, directory)['web']}"
         ports = read_ports(directory)
         print(
@@ -42,6 +43,8 @@ def run_demo(config: Config, *, stay: bool) -> int:
         runs = History(f"http://127.0.0.1:{ports['http']}", time.time_ns()).send() + 1
         spans = _stored(daemon, web, trace_id)
         _await_runs(daemon, web, runs)
+        if not receiver.arrived.wait(_PATIENCE):
+            raise StartError("No event of a budget arrived in time.")
         print(f"\nOne agent run, sent by three OpenTelemetry exporters, as stored (trace {trace_id}):\n")
         print(render(spans))
         print(f"\nThe run cost ${total(spans)}. With it are stored {runs - 1} runs of the last {DAYS} days, made up.")
@@ -69,8 +72,8 @@ def _look(directory: Path, web: str, trace_id: str) -> str:
 
 
 @contextmanager
-def _running(config: Config, directory: Path) -> "Iterator[subprocess.Popen[bytes]]":
-    daemon = _daemon(config, directory)
+def _running(config: Config, directory: Path, receiver: Receiver) -> "Iterator[subprocess.Popen[bytes]]":
+    daemon = _daemon(config, directory, receiver)
     try:
         yield daemon
     finally:
@@ -78,10 +81,10 @@ def _running(config: Config, directory: Path) -> "Iterator[subprocess.Popen[byte
         daemon.wait(_PATIENCE)
 
 
-def _daemon(config: Config, directory: Path) -> "subprocess.Popen[bytes]":
+def _daemon(config: Config, directory: Path, receiver: Receiver) -> "subprocess.Popen[bytes]":
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "ports.json").unlink(missing_ok=True)
-    settings = write_settings(directory)
+    settings = write_settings(directory, receiver.url)
     command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(directory), "--config", str(settings)]
     command += ["--set", "telemetry.log_level=warning"]
     for setting, endpoint in config.endpoints().items():

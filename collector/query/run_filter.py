@@ -35,7 +35,8 @@ class RunFilter:
 
     With `model`, runs that called this model; with `feature`, runs of this feature and those with a call of it; with
     `service` or `agent`, runs with a span of it. `text` is looked for in the input and output of all spans, whatever
-    the case of its letters. Costs are picodollars, durations nanoseconds, tokens input and output.
+    the case of its letters. Without `folded`, traces with neither model call, tool nor agent are left out. Costs are
+    picodollars, durations nanoseconds, tokens input and output.
     """
 
     since: int
@@ -55,6 +56,7 @@ class RunFilter:
     max_tokens: int | None = None
     text: str = ""
     attribute: Attribute | None = None
+    folded: bool = True
 
     def parameters(self) -> dict[str, Any]:
         """As `run_filters` has them."""
@@ -74,6 +76,7 @@ class RunFilter:
             "max_duration": _MAX if self.max_duration is None else self.max_duration,
             "min_tokens": self.min_tokens or 0,
             "max_tokens": _MAX if self.max_tokens is None else self.max_tokens,
+            "folded": int(self.folded),
             "text": self.text,
             "attribute": self.attribute.name if self.attribute else "",
             "attribute_value": self.attribute.value if self.attribute else "",

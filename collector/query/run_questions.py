@@ -67,7 +67,7 @@ def kpis(store: Store, project: str, asked: RunFilter, other: tuple[int, int], s
     }
     starts = range(asked.since, asked.until, step) if step else ()
     each = [(start, found.get((0, number), Kpis())) for number, start in enumerate(starts)]
-    return KpiWindows(found.get((0, -1), Kpis()), found.get((1, -1), Kpis()), each)
+    return KpiWindows(found.get((0, -1), Kpis()), found.get((1, -1), Kpis()), each, found.get((2, -1), Kpis()).runs)
 
 
 def conversations(

@@ -95,11 +95,15 @@ class Kpis:
 
 @dataclass(frozen=True, slots=True)
 class KpiWindows:
-    """The figures of a window, of the one it is compared with, and of the window's steps, each with its start."""
+    """The figures of a window, of the one it is compared with, and of the window's steps, each with its start.
+
+    `folded` is how many traces of the window are left out, as they have neither model call, tool nor agent.
+    """
 
     window: Kpis
     other: Kpis
     steps: Sequence[tuple[int, Kpis]]
+    folded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
 from collector.query import run_questions, spans
@@ -31,6 +33,29 @@ class Dimension(StrEnum):
     FEATURE = "feature"
     USER = "user"
     DAY = "day"
+
+
+class ByAttribute(NamedTuple):
+    """An attribute that spend is broken down by: of a call's span, else of its resource, else of its run."""
+
+    key: str
+
+    @property
+    def value(self) -> str:
+        """As it is written: `attribute.KEY`."""
+        return f"{ATTRIBUTE}{self.key}"
+
+
+# Attributes that say for whom money is spent, as coding agents and OpenTelemetry's conventions name them.
+MONEY_ATTRIBUTES: Final = (
+    "team.id",
+    "cost_center",
+    "organization.id",
+    "user.email",
+    "vcs.repository.name",
+    "vcs.repository.url.full",
+    "vcs.ref.head.name",
+)
 
 
 class Split(StrEnum):
@@ -135,16 +160,23 @@ class Query:
         _check_limit(limit)
         return run_questions.conversations(self._store(), principal.project, asked, limit, after)
 
-    def spend(self, principal: Principal, by: Dimension, since: int, until: int) -> pa.Table:
+    def spend(self, principal: Principal, by: Dimension | ByAttribute, since: int, until: int) -> pa.Table:
         """Cost, calls and tokens of the calls that started in [since, until), Unix ns, by `by`, dearest first.
 
-        A call without an agent, feature or user of its own has its run's, as for budgets.
+        A call without an agent, feature, user or attribute of its own has its run's, as for budgets.
         """
-        parameters = {"project": principal.project, "by": by.value, "since": since, "until": until}
-        return self._store().query(named_query("spend_of_runs" if by in _OF_RUNS else "spend"), parameters)
+        parameters = {"project": principal.project, "by": _name_of(by), "since": since, "until": until}
+        of_runs = isinstance(by, ByAttribute) or by in _OF_RUNS
+        return self._store().query(_by_query("spend_of_runs" if of_runs else "spend", by), parameters)
 
     def spend_matrix(
-        self, principal: Principal, by: Dimension, since: int, until: int, zone: str, split: Collection[Split]
+        self,
+        principal: Principal,
+        by: Dimension | ByAttribute,
+        since: int,
+        until: int,
+        zone: str,
+        split: Collection[Split],
     ) -> pa.Table:
         """As `spend`, of a dimension that is not model, provider or day, split further; days are those of a time zone.
 
@@ -152,17 +184,31 @@ class Query:
         """
         parameters = {
             "project": principal.project,
-            "by": by.value,
+            "by": _name_of(by),
             "since": since,
             "until": until,
             "zone": zone,
             "split": [each.value for each in split],
         }
-        return self._store().query(named_query("spend_matrix"), {**parameters, "limit": MAX_CELLS})
+        return self._store().query(_by_query("spend_matrix", by), {**parameters, "limit": MAX_CELLS})
+
+    def money_attributes(self, principal: Principal, since: int, until: int) -> Sequence[str]:
+        """Which of MONEY_ATTRIBUTES the calls that started in [since, until), Unix ns, have."""
+        parameters = {"project": principal.project, "since": since, "until": until, "keys": list(MONEY_ATTRIBUTES)}
+        found = self._store().query(named_query("money_attributes"), parameters).column("Key").to_pylist()
+        return [key for key in MONEY_ATTRIBUTES if key in found]
 
     def unpriced(self, principal: Principal) -> pa.Table:
         """Models that were called and have no price: Provider, Model, Calls; most calls first."""
         return self._store().query(named_query("unpriced"), {"project": principal.project})
+
+
+def _name_of(by: Dimension | ByAttribute) -> str:
+    return by.key if isinstance(by, ByAttribute) else by.value
+
+
+def _by_query(name: str, by: Dimension | ByAttribute) -> str:
+    return named_query(name, named_by_column="named_by_attribute") if isinstance(by, ByAttribute) else named_query(name)
 
 
 def _check_limit(limit: int) -> None:

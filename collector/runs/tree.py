@@ -1,7 +1,7 @@
 """The spans of a run as a tree, whatever their parents are: missing, themselves, or each other."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from collector.model.facts import Kind
 from collector.runs.span import Span, by_time
@@ -54,9 +54,9 @@ class Tree:
             yield above
             above = self.parent(above.span_id)
 
-    def walk(self) -> Iterator[tuple[int, Span]]:
-        """Every span with its depth, parents before their children, children in order of time."""
-        waiting = [(0, span) for span in reversed(self.roots)]
+    def walk(self, roots: Sequence[Span] | None = None) -> Iterator[tuple[int, Span]]:
+        """Every span with its depth, parents before their children, children by time; `roots` as they stand."""
+        waiting = [(0, span) for span in reversed(self.roots if roots is None else roots)]
         while waiting:
             depth, span = waiting.pop()
             yield depth, span

@@ -27,7 +27,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Waterfall:
-    """All spans of one run without their content. Rows stand parents before children, children in order of time.
+    """All spans of one run without their content. Rows stand parents before children, children in order of time;
+    those whose parent has not come, and what is within them, are the last.
 
     `messages` are the status messages of spans that failed, cut to 200 characters; `unpriced` are the ids of calls
     without a price; `received` is when the last span came, in Unix nanoseconds.
@@ -123,7 +124,7 @@ def waterfall(table: pa.Table) -> Waterfall:
     tree = Tree(read_spans(table))
     at: dict[str, int] = {}
     rows: list[Row] = []
-    for depth, span in tree.walk():
+    for depth, span in tree.walk(sorted(tree.roots, key=lambda span: bool(span.parent_id))):
         above = tree.parent(span.span_id)
         at[span.span_id] = len(rows)
         rows.append(Row(span, at[above.span_id] if above else -1, depth))

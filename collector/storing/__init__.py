@@ -1,5 +1,6 @@
 """One segment into rows: its envelopes decoded by signal, inserted exactly once, and what is poison set aside."""
 
+from collector.storing.dated import each
 from collector.storing.decoding import Decoded, decoded
 from collector.storing.delivery import Delivery, Postponed
 from collector.storing.inserting import Inserter
@@ -21,6 +22,7 @@ __all__ = [
     "TimeLimits",
     "Unreadable",
     "decoded",
+    "each",
     "log_path",
     "metric_path",
     "span_path",

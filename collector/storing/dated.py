@@ -18,6 +18,16 @@ DAY = "Day"
 Follow = Callable[[Store, Sequence[pa.RecordBatch]], None]
 
 
+def each(*follows: Follow) -> Follow:
+    """One after the other."""
+
+    def follow(store: Store, batches: Sequence[pa.RecordBatch]) -> None:
+        for one in follows:
+            one(store, batches)
+
+    return follow
+
+
 def nothing(_: Store, __: Sequence[pa.RecordBatch]) -> None:
     """Nothing follows."""
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from collector.billing import spans
 from collector.billing.across_batches import Billing
-from collector.billing.spans import SpanEnricher
 from collector.decode import decode, decode_logs, decode_metrics, one_log, one_point, one_span, points_in
 from collector.model.envelope import Envelope, Signal
 from collector.model.metric_columns import MetricKind
@@ -64,10 +64,14 @@ class SignalPath:
 
 
 def span_path(
-    billing: Billing, metrics: Metrics, writing: Writing = uncounted, limits: TimeLimits = ANY_TIME
+    billing: Billing,
+    metrics: Metrics,
+    writing: Writing = uncounted,
+    limits: TimeLimits = ANY_TIME,
+    follow: spans.Follow = spans.nothing,
 ) -> SignalPath:
-    """The path of traces."""
-    enricher = SpanEnricher(billing, writing, metrics)
+    """The path of traces; `follow` is called with what is known of the spans that are stored."""
+    enricher = spans.SpanEnricher(billing, writing, metrics, follow)
     return SignalPath(lambda envelopes: [decode(envelopes)], (TablePath(SPANS, one_span, enricher.enrich, limits),))
 
 

@@ -184,6 +184,12 @@ DRAIN_REVISED_SPANS: Final = Metric(
     "Stored spans written again because a later span changed who is billed.",
     "spans",
 )
+DRAIN_OVERSIZED_TURNS: Final = Metric(
+    "spanmeter_drain_oversized_turns",
+    Kind.COUNTER,
+    "Times that log records of a session were stored whose turn has too many of them to be made a run and billed.",
+    "turns",
+)
 DRAIN_DEAD_LETTERED_SPANS: Final = Metric(
     "spanmeter_drain_dead_lettered_spans",
     Kind.COUNTER,

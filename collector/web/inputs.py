@@ -165,14 +165,18 @@ def one_of(kind: type[_Choice]) -> BeforeValidator:
     def validate(value: object, info: ValidationInfo) -> object:
         if value is None or isinstance(value, kind):
             return value
-        try:
-            return kind(str(value))
-        except ValueError:
-            known = ", ".join(kind)
-            name, shown = info.field_name or "", str(value)[:_SHOWN]
-            raise Rejected(Reason.MALFORMED, f"{name}={shown!r} is not known; choose one of {known}.") from None
+        return choice(kind, str(value), info.field_name or "")
 
     return BeforeValidator(validate)
+
+
+def choice(kind: type[_Choice], value: str, name: str) -> _Choice:
+    """The value of an enumeration that the parameter `name` has. Raises Rejected(MALFORMED)."""
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(kind)
+        raise Rejected(Reason.MALFORMED, f"{name}={value[:_SHOWN]!r} is not known; choose one of {known}.") from None
 
 
 class Page(Input):

@@ -43,7 +43,7 @@ async def live(services: Services, call: Call[None, Matching, None]) -> Result:
 def recent_runs(query: Query, principal: Principal, matching: Matching | None = None) -> Sequence[RunRow]:
     """The newest runs of the last minutes, newest first: 50 at most."""
     now = time.time_ns()
-    asked = RunFilter(now - MINUTES * 60 * _SECOND, now + 60 * _SECOND)
+    asked = RunFilter(now - MINUTES * 60 * _SECOND, now + 60 * _SECOND, folded=False)
     return query.search(principal, wanted_of(matching.narrowed(asked) if matching else asked, _ROWS, None)).runs
 
 

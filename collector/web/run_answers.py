@@ -121,6 +121,9 @@ class KpisAnswer(TypedDict):
     window: KpisOfWindow
     other: Annotated[KpisOfWindow, Field(description="What the window is compared with.")]
     steps: Annotated[Sequence[KpisOfWindow], Field(description="The window in the steps asked for.")]
+    folded_runs: Annotated[
+        int, Field(description="Traces of the window with neither model call, tool nor agent, which are left out.")
+    ]
 
 
 class ConversationText(TypedDict):
@@ -196,6 +199,7 @@ def kpis_json(found: KpiWindows, window: tuple[int, int], other: tuple[int, int]
         window=_of_window(window, found.window),
         other=_of_window(other, found.other),
         steps=[_of_window((start, end), kpis) for (start, kpis), end in steps],
+        folded_runs=found.folded,
     )
 
 

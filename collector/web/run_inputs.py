@@ -7,14 +7,15 @@ from enum import StrEnum
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
+from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import Attribute, RunFilter, RunStatus
 from collector.query.run_rows import RunKey
-from collector.query.service import Dimension
-from collector.web.inputs import Instant, Nanoseconds, Page, Pico, Switch, Text, TokenCount, one_of
+from collector.query.service import ByAttribute, Dimension
+from collector.web.inputs import Instant, Nanoseconds, Page, Pico, Switch, Text, TokenCount, choice, one_of
 from collector.web.operation import Input
 
 _MINUTE_NS = 60 * 10**9
@@ -117,6 +118,7 @@ class Matching(Input):
     attribute: Annotated[
         Attribute | None, BeforeValidator(_attribute), WithJsonSchema({"type": "string", "pattern": "^[^=]+="})
     ] = Field(None, description="Only runs with a span or resource that has this attribute: `name=value`.")
+    folded: Switch = Field(False, description="Whether to list traces with neither model call, tool nor agent, too.")
 
     def narrowed(self, period: RunFilter) -> RunFilter:
         """The runs of a period that match."""
@@ -137,6 +139,7 @@ class Matching(Input):
             max_tokens=self.max_tokens,
             text=self.text or "",
             attribute=self.attribute,
+            folded=self.folded,
         )
 
 
@@ -198,8 +201,34 @@ class ConversationPath(Input):
     conversation_id: str = Field(description="The id of a conversation, as its spans have it.")
 
 
+_ATTRIBUTES = "`attribute.KEY` for any attribute, for example `attribute.team.id`: of a call, else of its run."
+
+
+def _by(kind: type[StrEnum]) -> BeforeValidator:
+    """A value of an enumeration, or an attribute."""
+
+    def validate(value: object, info: ValidationInfo) -> object:
+        if isinstance(value, kind):
+            return value
+        written = str(value)
+        if written.startswith(ATTRIBUTE) and written != ATTRIBUTE:
+            return ByAttribute(written.removeprefix(ATTRIBUTE))
+        return choice(kind, written, info.field_name or "")
+
+    return BeforeValidator(validate)
+
+
+def _by_schema(kind: type[StrEnum]) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"anyOf": [{"enum": [one.value for one in kind]}, {"pattern": r"^attribute\..+$"}], "type": "string"}
+    )
+
+
+By = Annotated[Dimension | ByAttribute, _by(Dimension), _by_schema(Dimension)]
+
+
 class SpendQuery(Period):
-    by: Annotated[Dimension, one_of(Dimension)] = Field(Dimension.MODEL, description="The dimension.")
+    by: By = Field(Dimension.MODEL, description=f"The dimension; {_ATTRIBUTES}")
 
 
 class TableDimension(StrEnum):
@@ -211,6 +240,9 @@ class TableDimension(StrEnum):
     USER = "user"
 
 
+TableBy = Annotated[TableDimension | ByAttribute, _by(TableDimension), _by_schema(TableDimension)]
+
+
 class SpendSplit(StrEnum):
     """What each row of a table of spend is split by."""
 
@@ -220,9 +252,7 @@ class SpendSplit(StrEnum):
 
 
 class SpendTableQuery(Period):
-    by: Annotated[TableDimension, one_of(TableDimension)] = Field(
-        TableDimension.FEATURE, description="The first dimension."
-    )
+    by: TableBy = Field(TableDimension.FEATURE, description=f"The first dimension; {_ATTRIBUTES}")
     split: Annotated[SpendSplit, one_of(SpendSplit)] = Field(SpendSplit.MODEL, description="The second, or both.")
     zone: Annotated[str, BeforeValidator(_zone)] = Field(
         "UTC", description="The time zone of days, as in the IANA database."

@@ -71,7 +71,7 @@ def _runs(query: Query, principal: Principal, asked: RunsQuery) -> Result:
 
 
 def _conversation(query: Query, principal: Principal, name: str, page: ConversationRunsQuery) -> Result:
-    asked = RunFilter(0, LATEST_NS, conversation=name)
+    asked = RunFilter(0, LATEST_NS, conversation=name, folded=False)
     found = query.conversations(principal, asked, 1).conversations if name else ()
     if not found:
         raise Rejected(Reason.NOT_FOUND, f"No run of conversation {name[:100]!r} is in project {principal.project}.")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
-from collector.query.service import MAX_CELLS, Dimension, Query, Split
+from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Query, Split
 from collector.runs import read_spans, run_of
 from collector.web.answers import (
     SpendAnswer,
@@ -50,10 +50,9 @@ async def spend(services: Services, call: Call[None, SpendQuery, None]) -> Resul
 async def spend_table(services: Services, call: Call[None, SpendTableQuery, None]) -> Result:
     since, until = call.query.bounds()
     by, zone, split = call.query.by, call.query.zone, call.query.split.value
+    dimension = by if isinstance(by, ByAttribute) else Dimension(by.value)
     parts = [Split(part) for part in split.split(",")]
-    table = await asyncio.to_thread(
-        services.query.spend_matrix, call.principal, Dimension(by.value), since, until, zone, parts
-    )
+    table = await asyncio.to_thread(services.query.spend_matrix, call.principal, dimension, since, until, zone, parts)
     cells = [_cell(row, parts) for row in rows_json(table)]
     return answer(SpendTable(by=by.value, split=split, zone=zone, cells=cells, truncated=len(cells) == MAX_CELLS))
 

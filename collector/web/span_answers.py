@@ -35,7 +35,7 @@ class SpanError(TypedDict):
 
 
 class RunSpans(TypedDict):
-    """A run's spans in columns. Rows stand parents before children, children in order of time."""
+    """A run's spans in columns. Rows stand parents before children, children in order of time; orphans are the last."""
 
     trace_id: str
     started_at: Instant

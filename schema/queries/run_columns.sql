@@ -39,4 +39,6 @@ arraySort(arrayFilter(feature -> feature != '', arrayDistinct(arrayPushBack(
         AND (span.PriceStatus IN ('priced', 'reported', 'unknown_model')
             OR (span.Kind = 'llm' AND span.PriceStatus = 'no_usage'))),
     argMinIf(span.Feature, (span.Timestamp, span.SpanId), span.Feature != ''))))) AS Features,
-max(span.ReceivedAt) AS LastReceived
+max(span.ReceivedAt) AS LastReceived,
+countIf(span.Kind IN ('llm', 'tool', 'agent', 'eval')
+    OR span.PriceStatus IN ('priced', 'reported', 'unknown_model')) = 0 AS Folded

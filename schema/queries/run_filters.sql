@@ -5,6 +5,7 @@
 ({model:String} = '' OR has(run.Models, {model:String})) AS ByModel,
 ({feature:String} = '' OR has(run.Features, {feature:String})) AS ByFeature,
 ({status:String} = '' OR run.Status = {status:String}) AS ByStatus,
+({folded:UInt8} = 1 OR run.Folded = 0) AS ByFolded,
 ({user:String} = '' OR run.UserId = {user:String})
     AND ({conversation:String} = '' OR run.ConversationId = {conversation:String})
     AND run.Duration BETWEEN {min_duration:UInt64} AND {max_duration:UInt64}

@@ -1,5 +1,5 @@
 -- What the matching runs of a project add up to in two windows: `Window` 0 is [`since`, `until`), 1 is the one it is
--- compared with. Of window 0 also in steps of `step` nanoseconds, as rows with a `Step` from 0 on; -1 is the whole.
+-- compared with, 2 the runs of window 0 that are folded away. Of window 0 also in steps of `step` nanoseconds, as rows with a `Step` from 0 on; -1 is the whole.
 WITH
     -- include run_filters
     ,
@@ -24,11 +24,12 @@ FROM
 (
     -- include current_runs
 ) AS run
-ARRAY JOIN arrayFilter(place -> place.1 >= 0, [
+ARRAY JOIN arrayFilter(place -> place.1 >= 0, if(NOT ByFolded, [
+    (if(Begun >= {since:Int64} AND Begun < {until:Int64}, 2, -1), toInt64(-1))], [
     (if(Begun >= {since:Int64} AND Begun < {until:Int64}, 0, -1), toInt64(-1)),
     (if({step:Int64} > 0 AND Begun >= {since:Int64} AND Begun < {until:Int64}, 0, -1),
         intDiv(Begun - {since:Int64}, greatest({step:Int64}, 1))),
-    (if(Begun >= {other_since:Int64} AND Begun < {other_until:Int64}, 1, -1), toInt64(-1))]) AS Place
+    (if(Begun >= {other_since:Int64} AND Begun < {other_until:Int64}, 1, -1), toInt64(-1))])) AS Place
 WHERE ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByValues AND BySpans
 GROUP BY Place
 ORDER BY Window, Step

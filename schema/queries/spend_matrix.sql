@@ -1,14 +1,11 @@
--- What a project spent in a period by a dimension (`by`: agent, feature, user or service), and by what `split` names:
+-- What a project spent in a period by a dimension (`by`: agent, feature, user or service, or an attribute), and by what `split` names:
 -- model, day of `zone`, price_entry. Whose a call is: as spend_of_runs.sql. `InputAmount` was charged for the input tokens that no cache had.
 WITH
     fromUnixTimestamp64Nano({since:Int64}, 'UTC') AS since,
     fromUnixTimestamp64Nano({until:Int64}, 'UTC') AS until,
     (PriceStatus IN ('priced', 'reported') OR UnpricedCall) AS Counted,
-    multiIf(
-        {by:String} = 'agent', toString(AgentName),
-        {by:String} = 'feature', toString(Feature),
-        {by:String} = 'service', toString(ServiceName),
-        UserId) AS Named,
+    -- include named_by_column
+    ,
     (
         -- include hours_of_unnamed_calls
     ) AS hours

@@ -1,5 +1,5 @@
 -- What a project spent in a period, by a dimension that a span may name for its whole run: `by` is agent, feature or
--- user. Otherwise as spend.sql.
+-- user, or an attribute. Otherwise as spend.sql.
 --
 -- The value of a call is its own, else its run's: the earliest that a span of the run names, at most a week before
 -- `since` or after `until`. `hours` are those of the runs with a call that has none itself, in any version.
@@ -7,7 +7,8 @@ WITH
     fromUnixTimestamp64Nano({since:Int64}, 'UTC') AS since,
     fromUnixTimestamp64Nano({until:Int64}, 'UTC') AS until,
     (PriceStatus IN ('priced', 'reported') OR UnpricedCall) AS Counted,
-    multiIf({by:String} = 'agent', toString(AgentName), {by:String} = 'feature', toString(Feature), UserId) AS Named,
+    -- include named_by_column
+    ,
     (
         -- include hours_of_unnamed_calls
     ) AS hours

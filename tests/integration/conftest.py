@@ -1,4 +1,4 @@
-"""Benches of budgets over the test's own store, and a desk without budgets."""
+"""Benches of budgets over the test's own store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 
 from collector.store import Store
 from tests.support.alerting import Told
-from tests.support.budgets import Desk
 from tests.support.spending import rules_of
 
 
@@ -29,10 +28,3 @@ def bench(store: Store, tmp_path: Path, made: list[Told]) -> Callable[..., Told]
         return made[-1]
 
     return make
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = Desk(tmp_path)
-    yield desk
-    desk.close()

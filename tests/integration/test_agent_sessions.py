@@ -4,16 +4,23 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from collector.model.columns import LATEST_NS
 from collector.model.envelope import Envelope, Signal
+from collector.model.money import usd
+from collector.model.principal import ANONYMOUS
+from collector.query.listing import RunsWanted
+from collector.query.service import ByAttribute, Query, Split
 from collector.runs import read_spans, run_of
 from collector.store import Store
 from tests.support.sessions import CASES, Daemon, requests, truth
+from tests.support.spending import Bench, rules_of
+from tests.support.stored import ENRICHER
 
 # Calls that the payload does not tell of, and why.
 UNTOLD = {
@@ -122,6 +129,43 @@ def test_money_is_the_same_in_any_order_split_and_repetition(store: Store, case:
                 daemon.deliver(part)
         ends.append(shown(store))
         assert ends[-1] == ends[0], [request.received_at for request in order]
+
+
+def test_traces_of_internals_are_folded_away_and_counted(store: Store) -> None:
+    daemon, query = Daemon(store), Query(lambda: store)
+    daemon.deliver(requests("codex-exec-traces"))
+    every = RunsWanted(0, LATEST_NS, folded=True)
+    assert len(query.search(ANONYMOUS, every).runs) == 18
+    asked = replace(every, folded=False)
+    (run,) = query.search(ANONYMOUS, asked).runs
+    assert (run.llm_calls, run.tool_calls) == (2, 2)  # the tool in both signals
+    kpis = query.kpis(ANONYMOUS, asked)
+    assert (kpis.window.runs, kpis.folded) == (1, 17)
+    assert [count.runs for count in query.facets(ANONYMOUS, asked)["service"]] == [1]
+
+
+def test_spend_and_budgets_know_whose_session_it_is(store: Store) -> None:
+    case = "claude-code-2.1-two-prompts"
+    rules = rules_of(
+        {"name": "team", "limit_usd": 1, "period": "month", "match": {"attribute.team.id": "payments"}},
+        {"name": "others", "limit_usd": 1, "period": "month", "match": {"attribute.team.id": "search"}},
+    )
+    bench = Bench(store, rules, ENRICHER)
+    bench.clock.advance(truth(case)["llm_calls"][0]["time"] - bench.clock.now_ns / 1e9)
+    bench.restart()
+    daemon, query = Daemon(store, bench.spending.writing), Query(lambda: store)
+    for request in requests(case):
+        daemon.deliver([request])
+    cost = Decimal(str(truth(case)["totals"]["cost_usd"]))
+    spent = query.spend(ANONYMOUS, ByAttribute("team.id"), 0, LATEST_NS).to_pylist()
+    assert [(row["Value"], row["Cost"], row["PricedCalls"]) for row in spent] == [("payments", cost, 4)]
+    assert query.money_attributes(ANONYMOUS, 0, LATEST_NS) == ["team.id"]
+    cells = query.spend_matrix(ANONYMOUS, ByAttribute("team.id"), 0, LATEST_NS, "UTC", [Split.MODEL]).to_pylist()
+    assert {(cell["Value"], cell["Cost"]) for cell in cells} == {("payments", cost)}
+    team, others = rules
+    assert [usd(amount.pico) for sums in bench.exact(team).values() for amount in sums.values()] == [cost]
+    assert bench.exact(others) == {}
+    bench.assert_equal()
 
 
 def _orders(wanted: Sequence[Envelope], chance: random.Random) -> list[Sequence[Envelope]]:

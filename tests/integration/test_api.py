@@ -136,8 +136,8 @@ def test_lists_of_runs_agree(app: Starlette) -> None:
 
 def test_conversations(app: Starlette, store: Store) -> None:
     store.command(
-        "INSERT INTO otel_traces (Project, Timestamp, TraceId, SpanId, Version, ConversationId, Input) "
-        "SELECT 'default', toDateTime64('2026-03-01', 9, 'UTC') + toIntervalMinute(number), lower(hex(sipHash128(number))), "
+        "INSERT INTO otel_traces (Kind, Project, Timestamp, TraceId, SpanId, Version, ConversationId, Input) "
+        "SELECT 'agent', 'default', toDateTime64('2026-03-01', 9, 'UTC') + toIntervalMinute(number), lower(hex(sipHash128(number))), "
         "leftPad(toString(number), 16, '0'), 1, 'a/b c', concat('hello ', toString(number)) FROM numbers(5)"
     )
     _, page = call(app, "/api/v1/conversations?since=2026-01-01")

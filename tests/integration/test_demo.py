@@ -30,6 +30,7 @@ def test_the_demo_leaves_something_on_every_page(tmp_path: Path, say: Any) -> No
     with running(directory, config=directory / "demo.yaml") as daemon:
         check_runs(daemon)
         check_spend(daemon)
+        assert b'<span class="state ok">delivered</span>' in daemon.get("/budgets")[1]
 
 
 def ask(daemon: Daemon, path: str) -> Any:
@@ -50,6 +51,9 @@ def check_runs(daemon: Daemon) -> None:
     assert len({run["conversation_id"] for run in runs}) < len(runs) - 10
     dearest = max(runs, key=lambda run: Decimal(run["cost"] or 0))
     assert Decimal(dearest["cost"]) > sum(Decimal(run["cost"] or 0) for run in runs) / 3
+    support = next(run for run in runs if run["agent_name"] == "support")
+    kinds = [span["Kind"] for span in json.loads(daemon.get(f"/api/v1/traces/{support['trace_id']}")[1])["spans"]]
+    assert kinds.count("eval") == 1
     research = next(run for run in runs if run["agent_name"] == "researcher")
     spans = [span for span in daemon.trace(research["trace_id"], 7) if span["ToolName"] == "search"]
     assert len({span["Timestamp"] for span in spans}) == 1

@@ -10,13 +10,15 @@ from prometheus_client import CollectorRegistry
 
 from collector.admit.validate import validate
 from collector.billing.across_batches import Billing
+from collector.billing.log_content import LoggedContent
+from collector.billing.session_events import SessionReader
 from collector.billing.sessions import SessionWriter
 from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
 from collector.model.envelope import Encoding, Envelope, Signal
-from collector.spending.feed import uncounted
+from collector.spending.feed import Writing, uncounted
 from collector.store import Store
-from collector.storing import SignalPath, log_path, metric_path, span_path
+from collector.storing import SignalPath, each, log_path, metric_path, span_path
 from collector.telemetry import Metrics
 from tests.support.stored import ENRICHER
 
@@ -33,9 +35,9 @@ def truth(case: str) -> dict[str, Any]:
 
 
 @functools.cache
-def requests(case: str) -> tuple[Envelope, ...]:
+def requests(case: str, root: Path = ROOT) -> tuple[Envelope, ...]:
     """The requests of all signals in the order they were sent, each a second after the one before."""
-    paths = sorted(path for path in (ROOT / case).iterdir() if path.name != "truth.json")
+    paths = sorted(path for path in (root / case).iterdir() if path.name != "truth.json")
     return tuple(_envelope(path, RECEIVED + number * 1_000_000_000) for number, path in enumerate(paths))
 
 
@@ -49,18 +51,21 @@ def _envelope(path: Path, received: int) -> Envelope:
 class Daemon:
     """The paths of the three signals over one store; `restart` forgets what memory has."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, writing: Writing = uncounted) -> None:
         self._store = store
+        self._writing = writing
         self._inserts = 0
         self.metrics = Metrics(CollectorRegistry())
         self.restart()
 
     def restart(self) -> None:
         billing = Billing(ENRICHER, RecentTraces(100_000))
-        writer = SessionWriter(sources(ENRICHER.families), billing, uncounted, self.metrics)
+        reader = SessionReader(sources(ENRICHER.families), self.metrics)
+        writer = SessionWriter(reader, billing, self._writing, self.metrics)
+        contents = LoggedContent(billing, self._writing)
         self._paths: Mapping[Signal, SignalPath] = {
-            Signal.TRACES: span_path(billing, self.metrics),
-            Signal.LOGS: log_path(self.metrics, follow=writer.write),
+            Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=contents.follow_spans),
+            Signal.LOGS: log_path(self.metrics, follow=each(writer.write, contents.follow_logs)),
             Signal.METRICS: metric_path(self.metrics),
         }
 

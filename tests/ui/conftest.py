@@ -60,11 +60,12 @@ def seen() -> Seen:
 
 @pytest.fixture
 def open_page(browser: Browser, daemon: Daemon, seen: Seen) -> Iterator[Open]:
-    """Opens a path in a context of its own, and holds it to silence: no message, no foreign request."""
+    """Opens a path of the daemon, or an address, in a context of its own, and holds it to silence: no message, no foreign request."""
     contexts: list[BrowserContext] = []
 
     def go(path: str, *, ready: bool = True, expected: tuple[str, ...] = (), **options: object) -> Page:
         defaults: dict[str, object] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
+        seen.origins += ["/".join(path.split("/")[:3])] if path.startswith("http") else []
         context = browser.new_context(**{**defaults, **options})  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
@@ -75,7 +76,7 @@ def open_page(browser: Browser, daemon: Daemon, seen: Seen) -> Iterator[Open]:
         page.on("pageerror", lambda error: seen.messages.append(str(error)))
         page.on("dialog", lambda dialog: seen.messages.append(f"dialog {dialog.message}"))
         page.on("request", lambda asked: seen.requests.append(asked.url))
-        page.goto(daemon.web + path)
+        page.goto(path if path.startswith("http") else daemon.web + path)
         if ready and options.get("java_script_enabled", True):
             page.wait_for_selector("body[data-ready]")
         return page
@@ -84,4 +85,4 @@ def open_page(browser: Browser, daemon: Daemon, seen: Seen) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert seen.messages == []
-    assert [url for url in seen.requests if not url.startswith((daemon.web, "data:"))] == []
+    assert [url for url in seen.requests if not url.startswith((*seen.origins, daemon.web, "data:"))] == []

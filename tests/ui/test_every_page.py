@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.support.daemon import Daemon
-from tests.support.pages import OPEN, RUN, Open
+from tests.support.pages import OPEN, RULES, RUN, Open
 
 STATIC = Path(__file__).parents[2] / "collector" / "web" / "pages" / "static"
 SPAN = f"{3:016x}"
@@ -23,6 +23,8 @@ PAGES = {
     "prompt": f"/runs/{RUN}?view=prompt",
     "tools": f"/runs/{RUN}?view=tools",
     "json": f"/runs/{RUN}?view=json",
+    "print": f"/runs/{RUN}?view=print",
+    "markdown": f"/runs/{RUN}/spans/{SPAN}/input",
     "live": "/live",
     "spend": "/spend?last=30d",
     "budgets": "/budgets",
@@ -32,7 +34,6 @@ PAGES = {
     "two runs": f"/compare?a={RUN}&b={OPEN}",
     "not found": f"/runs/{'0' * 32}",
 }
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 
 @pytest.mark.parametrize("name", PAGES)

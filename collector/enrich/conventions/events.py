@@ -77,11 +77,10 @@ class EventRules(BaseModel):
             return self.roles.get(event.removeprefix(self.prefix))
         return self.roles.get(event) if scope.startswith(self.scopes or "\0") else None
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every name that an event with a role may have."""
-        plain = tuple(self.roles) if self.scopes else ()
-        return tuple(f"{self.prefix}{name}" for name in self.roles) + plain
+    def names(self, *roles: Role) -> tuple[str, ...]:
+        """Every name that an event of these roles may have."""
+        named = [name for name, role in self.roles.items() if role in roles]
+        return (*(f"{self.prefix}{name}" for name in named), *(named if self.scopes else ()))
 
 
 def matches(patterns: Mapping[str, str], attributes: Mapping[str, str]) -> bool:

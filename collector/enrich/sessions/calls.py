@@ -51,11 +51,11 @@ def calls(turn: Turn) -> list[Call]:
 
 
 def _told(turn: Turn) -> dict[str, tuple[Event, ...]]:
-    told: dict[str, tuple[Event, ...]] = {}
+    told: dict[str, list[Event]] = defaultdict(list)
     for event in turn.of(Role.ANSWER):
         if event.call_id:
-            told[event.call_id] = (*told.get(event.call_id, ()), event)
-    return told
+            told[event.call_id].append(event)
+    return {call: tuple(events) for call, events in told.items()}
 
 
 def _each_once(found: Sequence[Call]) -> list[Call]:

@@ -84,7 +84,12 @@ class Sources:
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._rules = {family.family: family.events for family in families if family.events}
-        self.names = tuple(sorted({name for rules in self._rules.values() for name in rules.names}))
+        self.names = self._named(*Role)
+        self.prompts = self._named(Role.PROMPT)
+
+    def _named(self, *roles: Role) -> tuple[str, ...]:
+        """Every name that an event of these roles may have."""
+        return tuple(sorted({name for rules in self._rules.values() for name in rules.names(*roles)}))
 
     def events(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
         """The events among records of `otel_logs`, whose times are integers in `At` and `Received`."""

@@ -90,6 +90,7 @@ class _Rows:
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._rules = turn.rules
+        self._prompt, self._received = turn.prompt, turn.received
         first = turn.events[0]
         self._place = (first.family, first.session, turn.key)
         self._session = (first.family, first.session)
@@ -101,7 +102,7 @@ class _Rows:
 
     def all(self) -> list[Row]:
         rows = [self._call(call) for call in self._calls] + [self._tool(tool) for tool in self._tools]
-        if (prompt := self._turn.prompt) and not prompt.span:
+        if (prompt := self._prompt) and not prompt.span:
             rows.append(self._root(prompt, rows))
         return rows
 
@@ -109,12 +110,12 @@ class _Rows:
         if not self._rules.own_traces:
             return ""
         named = [event.trace for event in self._turn.events if event.trace]
-        prompt = self._turn.prompt
+        prompt = self._prompt
         return prompt.trace if prompt and prompt.trace else next(iter(named), "")
 
     def _root_id(self) -> str:
         """The span of the turn: that of the record, else the derived one; empty when no prompt is known."""
-        prompt = self._turn.prompt
+        prompt = self._prompt
         if prompt is None:
             return ""
         return (prompt.span if self._rules.own_traces else "") or _id(16, "prompt", *self._place)
@@ -207,7 +208,7 @@ class _Rows:
             error=error,
             attributes=tuple(sorted(said.items())),
             attempts=tuple(attempts),
-            received=self._turn.received,
+            received=self._received,
         )
 
 

@@ -193,10 +193,11 @@ def _reaches(asked: Asked, view: ScopeView) -> str:
 
 
 def _left(asked: Asked, rule: Rule, spend: int, limit: int, end: int) -> str:
-    to_go = formats.duration(max(end - asked.now, 0))
+    away = formats.duration(max(end - asked.now, 0))
+    to_go = f"{away} to go" if rule.schedule.renews else f"the window moves on in {away}"
     if spend > limit:
-        return f"{_amount(rule, spend - limit)} over, {to_go} to go"
-    return f"{_amount(rule, limit - spend)} left, {to_go} to go"
+        return f"{_amount(rule, spend - limit)} over, {to_go}"
+    return f"{_amount(rule, limit - spend)} left, {to_go}"
 
 
 def _spent(rule: Rule, amount: Any) -> int:

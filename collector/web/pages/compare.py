@@ -160,7 +160,7 @@ def _choose(asked: Asked, chosen: str) -> Shown:
         name = name_of(run)
         agent = agent or run.root.agent_name
     query, who = asked.services.query, asked.principal
-    week = RunFilter(asked.now - _WEEK_NS, asked.now, agent=agent)
+    week = RunFilter(asked.now - _WEEK_NS, asked.now, agent=agent, folded=False)
     found = query.kpis(who, week)
     agents = query.facets(who, replace(week, since=asked.now - 2 * _WEEK_NS, agent=""))["agent"]
     candidates = query.search(who, RunsWanted(asked.now - 4 * _WEEK_NS, asked.now, agent=agent, limit=_CANDIDATES)).runs

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
-_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_UP)
 _SMALL: Final = 4  # decimals of a column in which amounts are below a dollar
 _UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 

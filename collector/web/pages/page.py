@@ -63,13 +63,14 @@ def asked(request: Request, services: Services, principal: Principal, now: int) 
     """Raises Rejected(MALFORMED) for a time zone that there is not."""
     name = request.query_params.get("tz") or request.cookies.get(ZONE_COOKIE) or "UTC"
     theme = request.cookies.get(THEME_COOKIE, "")
+    zone = _zone(name, strict="tz" in request.query_params)
     return Asked(
         services=services,
         principal=principal,
         path=request.path_params,
         query=dict(request.query_params),
-        zone=_zone(name, strict="tz" in request.query_params),
-        zone_name=name,
+        zone=zone,
+        zone_name="UTC" if zone is UTC else name,
         theme=theme if theme in THEMES else "",
         url=request.url.path,
         now=now,

@@ -19,7 +19,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with none at all, forms of our own pages would have no origin to check
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "private, no-cache",
 }

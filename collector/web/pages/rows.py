@@ -34,13 +34,14 @@ class Bar:
     thin: bool
     critical: bool
     start: str
+    group: str
 
 
 def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
     """Those rows of a run."""
     critical, rounds = set(run.critical_path), {at: number for number, at in enumerate(run.rounds, 1)}
     begin, length = run.start, max(run.end - run.start, 1)
-    found = []
+    found, first_orphan = [], next(iter(run.orphans), None)
     for at in shown:
         row = run.rows[at]
         span = row.span
@@ -53,7 +54,7 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
                 level=row.depth + 1,
                 kind=span.kind,
                 name=span.label,
-                detail=_detail(span, rounds.get(at), orphan=row.parent < 0 and bool(span.parent_id)),
+                detail=_detail(span, rounds.get(at)),
                 error=(run.messages.get(span.span_id, "") or "error")[:_MAX_DETAIL] if span.error else "",
                 duration=formats.duration(span.end - span.start),
                 tokens=formats.count(span.input_tokens) if span.input_tokens and not span.rolled_up else "",
@@ -65,6 +66,7 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
                 thin=width < _MIN_TEXTURE,
                 critical=at in critical,
                 start=formats.duration(span.start - begin),
+                group=f"parent not received ({len(run.orphans)})" if at == first_orphan else "",
             )
         )
     return found
@@ -76,8 +78,7 @@ def legend(run: Waterfall) -> list[tuple[str, int]]:
     return [(kind, number) for kind, number in counts.items() if number]
 
 
-def _detail(span: Span, number: int | None, *, orphan: bool) -> str:
+def _detail(span: Span, number: int | None) -> str:
     parts = [f"round {number}"] if number else []
     parts += ["same call reported above"] if span.rolled_up and span.kind == Kind.LLM else []
-    parts += ["parent not received"] if orphan else []
     return ", ".join(parts)

@@ -9,12 +9,14 @@ from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.rows import bars, legend
-from collector.web.pages.run_views import run_view
+from collector.web.pages.run_views import run_view, run_views
 from collector.web.run_spans import waterfall_of
 
 _RUNNING_NS: Final = 5 * 60 * 10**9  # a run whose last span came longer ago is not in flight any more
 _PAGE: Final = 500  # rows without scripts
+_PRINTED: Final = 2000  # rows on paper
 _FIRST: Final = 60  # rows that stand there until the script has drawn all of them
+PRINT: Final = "print"
 VIEWS: Final = (
     ("waterfall", "Waterfall"),
     ("conversation", "Conversation"),
@@ -44,6 +46,8 @@ def _page(asked: Asked) -> Shown:
         "truncated": truncated,
         "max_spans": MAX_SPANS,
     }
+    if view == PRINT:
+        return Shown("run_print.html", _name(run), "Runs", {**context, **_printed(asked, run)}, ("views",))
     if view not in dict(VIEWS) or view == "waterfall":
         return Shown(
             "run.html", _name(run), "Runs", {**context, "view": "waterfall", **_waterfall(asked, run)}, ("run",)
@@ -141,6 +145,13 @@ def _waterfall(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "kinds": kinds,
         "selected": asked.query.get("span", ""),
     }
+
+
+def _printed(asked: Asked, run: Waterfall) -> dict[str, Any]:
+    """All views at once, for paper."""
+    decimals = formats.decimals_of(row.span.cost for row in run.rows)
+    shown = range(min(len(run.rows), _PRINTED))
+    return {"printed_rows": bars(run, shown, decimals), **run_views(asked, run)}
 
 
 def _number(text: str, most: int) -> int:

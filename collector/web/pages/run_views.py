@@ -1,6 +1,6 @@
 """The views of a run beside its waterfall: conversation, rounds, prompt, tools, JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
@@ -20,10 +20,18 @@ _MAX_LINE: Final = 160
 
 def run_view(asked: Asked, run: Waterfall, view: str) -> Mapping[str, Any]:
     """What the template of a view shows."""
-    whole = run_of(read_spans(asked.services.query.run_spans(asked.principal, asked.path["trace_id"])))
-    return {"conversation": _conversation, "rounds": _rounds, "prompt": _prompt, "tools": _tools, "json": _json}[view](
-        asked, run, whole
-    )
+    return _VIEWS[view](asked, run, _whole(asked))
+
+
+def run_views(asked: Asked, run: Waterfall) -> Mapping[str, Any]:
+    """What the templates of all views show, of the run for programs apart."""
+    whole = _whole(asked)
+    views = (_VIEWS[view](asked, run, whole) for view in ("conversation", "rounds", "prompt", "tools"))
+    return {name: value for shown in views for name, value in shown.items()}
+
+
+def _whole(asked: Asked) -> Run:
+    return run_of(read_spans(asked.services.query.run_spans(asked.principal, asked.path["trace_id"])))
 
 
 # -- conversation -----------------------------------------------------------------------------------------------------
@@ -228,3 +236,12 @@ def _page(asked: Asked, number: int) -> tuple[int, dict[str, Any]]:
         "later": asked.without("from", **{"from": str(begin + _PAGE)}) if begin + _PAGE < number else "",
         "earlier": asked.without("from", **{"from": str(max(0, begin - _PAGE))}) if begin else "",
     }
+
+
+_VIEWS: Final[Mapping[str, Callable[[Asked, Waterfall, Run], Mapping[str, Any]]]] = {
+    "conversation": _conversation,
+    "rounds": _rounds,
+    "prompt": _prompt,
+    "tools": _tools,
+    "json": _json,
+}

@@ -65,7 +65,12 @@ def _page(asked: Asked) -> Shown | Moved:
     wanted = query.wanted()
     ask = asked.services.query
     found = ask.kpis(asked.principal, query.asked(), steps=_STEPS)
-    if not found.window.runs and not filters_of(asked) and not ask.search(asked.principal, _anything()).runs:
+    if (
+        not found.window.runs
+        and not found.folded
+        and not filters_of(asked)
+        and not ask.search(asked.principal, _anything()).runs
+    ):
         return _first_visit(asked)
     runs = ask.search(asked.principal, wanted)
     titles = ask.inputs(asked.principal, runs.runs)
@@ -76,6 +81,7 @@ def _page(asked: Asked) -> Shown | Moved:
         "facets": _facets(asked, facets),
         "rows": rows_of(asked, runs.runs, titles),
         "total": found.window.runs,
+        "folded": found.folded,
         "period": period,
         "filters": filters_of(asked),
         "older": asked.without(after=after) if after else "",
@@ -101,14 +107,14 @@ def _given(asked: Asked, period: Period, text: str) -> dict[str, object]:
 
 
 def _anything() -> Any:
-    return _READ({"since": "1971-01-01", "limit": "1"}).wanted()
+    return _READ({"since": "1971-01-01", "limit": "1", "folded": "true"}).wanted()
 
 
 def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
     """What narrows the list: a name, its value, and the address without it."""
-    known = ("q", *FACETS, "user", "conversation", "text", "attribute")
+    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "folded")
     known += ("min_cost", "max_cost", "min_seconds", "max_seconds", "min_tokens", "max_tokens")
-    labels = {"q": "text", "min_cost": "cost from $", "max_cost": "cost up to $"}
+    labels = {"q": "text", "folded": "traces without calls", "min_cost": "cost from $", "max_cost": "cost up to $"}
     return [
         (labels.get(name, name.replace("_", " ")), asked.query[name], asked.without(name, "after"))
         for name in known

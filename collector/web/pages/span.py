@@ -5,12 +5,14 @@ import json
 from typing import Any, Final
 
 from collector.enrich.receipt import Receipt, amount_text, rate_text, receipt, unpriced_because
+from collector.errors import Reason, Rejected
 from collector.model.facts import Kind
 from collector.model.money import usd_text
 from collector.query.spans import Side
 from collector.runs import Messages, messages, read_spans
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
+from collector.web.pages.markdown import markdown
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.run import VIEWS, head, load
 from collector.web.run_spans import SpanPath, no_span, span_json
@@ -18,6 +20,7 @@ from collector.web.span_answers import SpanAnswer
 
 _MAX_MESSAGES_BYTES: Final = 256 * 1024  # a longer conversation is read as it was sent
 PREVIEW_BYTES: Final = 64 * 1024
+MAX_MARKDOWN_BYTES: Final = 256 * 1024
 _BUCKETS: Final = {
     "input": "input",
     "cache_read": "cache read",
@@ -43,6 +46,28 @@ def _page(asked: Asked) -> Shown:
     return Shown("span.html", name, "Runs", context, ("span_page",))
 
 
+async def as_markdown(asked: Asked) -> Shown:
+    return await asyncio.to_thread(_as_markdown, asked)
+
+
+def _as_markdown(asked: Asked) -> Shown:
+    """The text parts of messages where it has them, else the text as it is."""
+    query, who, trace_id, span_id = asked.services.query, asked.principal, asked.path["trace_id"], asked.path["span_id"]
+    rows = query.span(who, trace_id, span_id).to_pylist()
+    if not rows or asked.path["side"] not in {Side.INPUT.value, Side.OUTPUT.value}:
+        raise no_span(SpanPath(trace_id=trace_id, span_id=span_id), who.project)
+    side, span = Side(asked.path["side"]), span_json(rows[0])
+    found = query.span_text(who, trace_id, span_id, side, "", 0, MAX_MARKDOWN_BYTES + 1)
+    text = found.part.decode("utf-8", "replace") if found else ""
+    if len(text) > MAX_MARKDOWN_BYTES:
+        raise Rejected(Reason.TOO_LARGE, "This text is too long to be read as Markdown: read it as it was sent.")
+    messages = _messages(asked, span, span_id)
+    said = (messages.input if side is Side.INPUT else messages.output) if messages else ()
+    parts = [(message.role, part.text) for message in said for part in message.parts if part.kind == "text"]
+    shown = [(role, markdown(part)) for role, part in parts or [("", text)] if part]
+    return Shown("span_markdown.html", span["name"], "Runs", {"parts": shown}, ("views",))
+
+
 def about(asked: Asked, span_id: str) -> dict[str, Any]:
     """What the template of a span shows. Raises Rejected when there is no such span."""
     query, who, trace_id = asked.services.query, asked.principal, asked.path["trace_id"]
@@ -61,6 +86,7 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
         and usd_text(bill.total) == span["receipt"]["total"],
         "total_tokens": sum(line.quantity or 0 for line in bill.lines if line.unit == "tokens"),
         "texts": texts,
+        "max_markdown": MAX_MARKDOWN_BYTES,
         "messages": _messages(asked, span, span_id),
         "override": _override(span),
         "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import quote
 
+from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.model.money import usd
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import RunFilter
-from collector.query.service import MAX_CELLS, Dimension, Split
+from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Split
 from collector.query.titles import title_of
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
@@ -53,14 +55,15 @@ def _page(asked: Asked) -> Shown:
         for row in rows
     ]
     total = sum((cell.cost for cell in cells), _NONE)
-    found = query.kpis(who, RunFilter(period.since, period.until)).window
+    found = query.kpis(who, RunFilter(period.since, period.until, folded=False)).window
     dearest = query.search(who, RunsWanted(period.since, period.until, limit=5, sort=RunSort.COST)).runs
     titles = query.inputs(who, dearest)
     days = _days(period, asked)
     context = {
         "period": period,
         "by": by.value,
-        "bys": [(one.value, asked.without("by", by=one.value)) for one in BY],
+        "filter": f"attribute={quote(by.key + '=')}" if isinstance(by, ByAttribute) else f"{by.value}=",
+        "bys": [(name, asked.without("by", by=name)) for name in _bys(asked, period)],
         "total": total,
         "mean": _mean(cells, days),
         "last_day": sum((cell.cost for cell in cells if cell.day == days[-1]), _NONE),
@@ -89,17 +92,28 @@ def _page(asked: Asked) -> Shown:
     return Shown("spend.html", "Spend", "Spend", context, ("views",))
 
 
-def _by(asked: Asked) -> Dimension:
+def _by(asked: Asked) -> Dimension | ByAttribute:
     wanted = asked.query.get("by", Dimension.FEATURE.value)
+    if wanted.startswith(ATTRIBUTE) and wanted != ATTRIBUTE:
+        return ByAttribute(wanted.removeprefix(ATTRIBUTE))
     if wanted not in [one.value for one in BY]:
-        raise Rejected(Reason.MALFORMED, f"by={wanted[:40]!r} is none of {', '.join(one.value for one in BY)}.")
+        known = ", ".join(one.value for one in BY)
+        raise Rejected(Reason.MALFORMED, f"by={wanted[:40]!r} is none of {known}, and no {ATTRIBUTE}KEY.")
     return Dimension(wanted)
+
+
+def _bys(asked: Asked, period: Period) -> list[str]:
+    """What the page can break spend down by: dimensions, and the attributes that say for whom it is."""
+    found = asked.services.query.money_attributes(asked.principal, period.since, period.until)
+    names = [one.value for one in BY] + [ByAttribute(key).value for key in found]
+    wanted = asked.query.get("by", "")
+    return names if not wanted or wanted in names else [*names, wanted]
 
 
 # -- the table --------------------------------------------------------------------------------------------------------
 
 
-def _matrix(cells: Sequence[_Cell], by: Dimension) -> dict[str, Any]:
+def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, Any]:
     sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     unpriced: dict[tuple[str, str], int] = defaultdict(int)
     for cell in cells:

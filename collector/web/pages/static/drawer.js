@@ -1,20 +1,7 @@
 // The span beside the rows: the page of the span, of which only its article is taken.
 
+import {part} from "./page.js";
 import {readTexts} from "./text.js";
-
-/** The article of a span's page, parsed by the browser as a document in which nothing runs. */
-function load(address) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("GET", address);
-    request.responseType = "document";
-    request.onload = () => (request.status === 200 && request.response?.getElementById("span")
-      ? resolve(request.response.getElementById("span"))
-      : reject(new Error(request.status === 404 ? "This span is not stored." : "The span could not be read. Try again in a moment.")));
-    request.onerror = () => reject(new Error("spanmeter does not answer. Try again in a moment."));
-    request.send();
-  });
-}
 
 export class Drawer {
   /** `actions`: closed(), open(spanId). */
@@ -43,7 +30,7 @@ export class Drawer {
     this.panes.classList.add("open");
     const waiting = setTimeout(() => { if (this.shown === spanId) this.element.textContent = "Loading…"; }, 300);
     try {
-      const article = document.importNode(await load(`${this.base}/spans/${spanId}?part=drawer`), true);
+      const article = await part(`${this.base}/spans/${spanId}?part=drawer`, "span");
       if (this.shown !== spanId) return;
       this.element.replaceChildren(article);
       this.element.scrollTop = 0;
@@ -65,7 +52,7 @@ export class Drawer {
   }
 }
 
-/** The parts of a span one at a time; which one is kept from span to span. */
+/** The parts of a span one at a time; which one is kept. */
 export function tabs(article, keeper = {tab: "input"}) {
   const links = [...article.querySelectorAll("nav.tabs a")];
   const show = (name) => {

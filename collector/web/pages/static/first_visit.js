@@ -1,10 +1,5 @@
 // Waits for the first run, and opens it.
 
-import {copy} from "./page.js";
-
-const button = document.querySelector("[data-copy]");
-button.hidden = false;
-button.addEventListener("click", () => copy(document.getElementById(button.dataset.copy).textContent));
 document.getElementById("opens").hidden = false;
 
 async function look() {

@@ -19,8 +19,9 @@ export function duration(us) {
 /** A duration as marks of an axis have it: without a fraction that is zero. */
 export const mark = (us) => (us ? duration(us).replace(/\.0+ /, " ").replace(/ (00 s|00 min)$/, "") : "0");
 
-/** USD from a number, for columns with so many decimals. */
-export function money(amount, decimals) {
+/** USD from a number, for columns with so many decimals; halves, which binary numbers miss, are rounded up. */
+export function money(exact, decimals) {
+  const amount = exact * (1 + 1e-14);
   const shown = amount.toFixed(decimals);
   if (amount && !Number(shown)) return `$${amount.toFixed(3 - Math.floor(Math.log10(amount)))}`;
   const [whole, rest] = shown.split(".");

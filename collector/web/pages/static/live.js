@@ -18,7 +18,7 @@ function spark(run) {
   const drawing = document.createElementNS(SVG, "svg");
   for (const [name, width] of [["track", "100%"], [run.state[0] === "running" ? "running-fill" : run.state[0] === "error" ? "failed-fill" : "ink-muted", run.share]]) {
     const part = document.createElementNS(SVG, "rect");
-    for (const [key, value] of [["class", name], ["width", width], ["height", 8]]) part.setAttribute(key, value);
+    for (const [key, value] of Object.entries({class: name, width, height: 8})) part.setAttribute(key, value);
     drawing.append(part);
   }
   drawing.setAttribute("aria-hidden", "true");

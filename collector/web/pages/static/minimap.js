@@ -10,7 +10,7 @@ export class Minimap {
     Object.assign(this, {element, tree, changed, window: [0, tree.length]});
     this.canvas = element.querySelector("canvas");
     element.hidden = false;
-    this.kinds = ["agent", "llm", "tool", "eval", "internal"].filter((kind) => kind !== "agent" && tree.kind.includes(kind));
+    this.kinds = ["llm", "tool", "eval", "internal"].filter((kind) => tree.kind.includes(kind));
     if (!this.kinds.length) this.kinds = ["agent"];
     const again = () => { this.picture = null; this.#later(); };
     new ResizeObserver(again).observe(element);
@@ -47,8 +47,10 @@ export class Minimap {
     const width = canvas.clientWidth;
     const height = canvas.clientHeight;
     if (!width) return;
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const colour = (name) => { // the theme's, worked out by the browser
+      canvas.style.color = `var(--${name})`;
+      return getComputedStyle(canvas).color;
+    };
     const x = (us) => (us / tree.length) * width;
     this.picture ??= this.#picture(x, width, height, colour);
     canvas.width = this.picture.width;

@@ -2,6 +2,7 @@
 
 const cookie = (name, value) => { document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Strict`; };
 const keys = new Map();
+const UNREAD = "It could not be read. Try again in a moment.";
 
 /** Calls `act(event)` when a key is pressed and no text field has the focus. */
 export function onKey(names, act) {
@@ -47,13 +48,12 @@ document.addEventListener("keydown", (event) => {
 
 const help = document.getElementById("help");
 const showKeys = () => document.getElementById("keys").showModal();
-help.hidden = false;
 help.addEventListener("click", showKeys);
 onKey(["?"], showKeys);
 
 const theme = document.getElementById("theme");
 const root = document.documentElement;
-theme.hidden = false;
+root.className = "scripted";
 function switchTheme() {
   const now = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   root.dataset.theme = now === "dark" ? "light" : "dark";
@@ -69,19 +69,55 @@ onKey(["/"], () => { (document.getElementById("text-filter") || find).focus(); }
 const copyLink = document.getElementById("copy-link");
 if (copyLink) {
   const act = () => copy(location.href);
-  copyLink.hidden = false;
   copyLink.addEventListener("click", act);
   onKey(["c"], act);
 }
+document.addEventListener("click", async (event) => {
+  const asked = event.target.closest?.("[data-copy], [data-copy-from], [data-curl]")?.dataset;
+  if (asked?.copy) copy(document.getElementById(asked.copy).textContent);
+  if (asked?.curl) copy(`curl -H "x-api-key: $SPANMETER_TOKEN" '${location.origin}${asked.curl}'`);
+  if (asked?.copyFrom) {
+    const answer = await fetch(asked.copyFrom);
+    if (answer.ok) copy(await answer.text());
+    else announce(UNREAD, true);
+  }
+});
 
-if (!document.cookie.includes("spanmeter_zone=")) {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (zone) cookie("spanmeter_zone", zone);
+/** An element of another page, parsed by the browser as a document in which nothing runs. */
+export function part(address, id) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", address);
+    request.responseType = "document";
+    request.onload = () => {
+      const found = request.status === 200 && request.response?.getElementById(id);
+      if (found) resolve(document.importNode(found, true));
+      else reject(new Error(request.status === 404 ? "This span is not stored." : UNREAD));
+    };
+    request.onerror = () => reject(new Error("spanmeter does not answer. Try again in a moment."));
+    request.send();
+  });
 }
 
-const tabs = () => [...document.querySelectorAll("nav.tabs[aria-label='Views of the run'] a")];
+const zone = document.getElementById("zone");
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (here && !document.cookie.includes("spanmeter_zone=")) cookie("spanmeter_zone", here);
+zone.addEventListener("focus", () => {
+  zone.select();
+  zone.list.replaceChildren(...[here, "UTC", ...Intl.supportedValuesOf("timeZone")].map((name) => Object.assign(document.createElement("option"), {value: name})));
+});
+zone.addEventListener("change", () => zone.form.requestSubmit());
+zone.form.addEventListener("submit", (event) => {
+  try { Intl.DateTimeFormat("en", {timeZone: zone.value}); } catch { return; } // the server says what is wrong
+  event.preventDefault();
+  cookie("spanmeter_zone", zone.value);
+  const address = new URL(location);
+  address.searchParams.delete("tz");
+  location.assign(address);
+});
+
 const step = (by) => () => {
-  const all = tabs();
+  const all = [...document.querySelectorAll("nav.tabs[aria-label='Views of the run'] a")];
   const at = all.findIndex((tab) => tab.ariaCurrent === "page");
   if (at >= 0 && all[at + by]) location.assign(all[at + by].href);
 };

@@ -1,28 +1,17 @@
 // A run step by step: the next step is the same page with another number, of which only the step is taken.
 
-import {onKey} from "./page.js";
+import {onKey, part} from "./page.js";
 import {readTexts} from "./text.js";
 
 const MAX_GAP = 1000; // milliseconds: longer waits are cut to this
 let playing = 0;
-
-function load(address) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open("GET", `${address}&part=step`);
-    request.responseType = "document";
-    request.onload = () => (request.response?.getElementById("replay") ? resolve(request.response.getElementById("replay")) : reject(new Error("The step could not be read.")));
-    request.onerror = () => reject(new Error("spanmeter does not answer."));
-    request.send();
-  });
-}
 
 const step = () => document.getElementById("replay");
 
 async function go(address, push = true) {
   if (!address) return false;
   try {
-    const next = document.importNode(await load(address), true);
+    const next = await part(`${address}&part=step`, "replay");
     for (const link of next.querySelectorAll(".replay-bar a")) link.href = link.getAttribute("href").replace(/&part=step|part=step&/, "");
     for (const name of ["following", "previous"]) next.dataset[name] = next.dataset[name].replace(/&part=step|part=step&/, "");
     const speed = document.getElementById("speed").value;

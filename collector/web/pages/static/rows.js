@@ -53,7 +53,7 @@ export class Rows {
     event.preventDefault();
     const row = Number(element.dataset.row);
     if (event.target.closest(".fold")) this.actions.toggle(row);
-    else if (this.tree.members(row) > 1) this.actions.toggle(row);
+    else if (this.tree.isGroup(row)) this.actions.toggle(row);
     else this.actions.open(row);
   }
 
@@ -143,7 +143,6 @@ export class Rows {
     if (number > 1) details.push("folded");
     else if (tree.groups.has(row) && tree.opened.has(row)) details.push(`first of ${tree.groups.get(row)}`);
     if (tree.rounds.has(row)) details.push(`round ${tree.rounds.get(row)}`);
-    if (tree.orphans.has(row)) details.push("parent not received");
     if (open === false && number === 1) details.push(`${count(tree.last[row] - row - 1)} within`);
     if (details.length) name.append(span("detail", details.join(", ")));
     if (tree.errors.has(row) && number === 1) name.append(span("detail error-text", tree.errors.get(row)));
@@ -152,7 +151,7 @@ export class Rows {
 
   #together(row, number) {
     let end = 0;
-    for (let at = row; at < row + number; at++) end = Math.max(end, tree_end(this.tree, at));
+    for (let at = row; at < row + number; at++) end = Math.max(end, this.tree.end(at));
     return end - this.tree.start[row];
   }
 
@@ -223,5 +222,3 @@ export class Rows {
     this.container.setAttribute("aria-activedescendant", `row-${row}`);
   }
 }
-
-const tree_end = (tree, row) => tree.start[row] + tree.duration[row];

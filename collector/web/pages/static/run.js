@@ -16,9 +16,10 @@ const container = document.getElementById("rows");
 const asked = new URLSearchParams(location.search);
 document.body.classList.add("live");
 
-// -- the address holds what is seen ----------------------------------------------------------------------------------
+// -- the address holds what is seen --
 
-const state = {kinds: new Set(["agent", "llm", "tool", "eval", "internal"]), only: "", text: ""};
+const KINDS = ["agent", "llm", "tool", "eval", "internal"];
+const state = {kinds: new Set(KINDS), only: "", text: ""};
 
 function address() {
   const found = new URLSearchParams();
@@ -40,7 +41,7 @@ function remember(push = false) {
   else history.replaceState(kept, "", target);
 }
 
-// -- rows, minimap, drawer -------------------------------------------------------------------------------------------
+// -- rows, minimap, drawer --
 
 const rows = new Rows(container, tree, Number(place.dataset.decimals), base, {
   open: (row) => open(row),
@@ -81,7 +82,7 @@ function open(row) {
   container.focus({preventScroll: true});
 }
 
-// -- filters -----------------------------------------------------------------------------------------------------------
+// -- filters --
 
 const slow = Math.max(1e6, 10 ** Math.floor(Math.log10(tree.length / 20 || 1)));
 const costs = tree.cost.filter((cost) => cost > 0);
@@ -117,11 +118,11 @@ function filterButtons() {
 
 function toggleKind(kind) {
   state.kinds[state.kinds.has(kind) ? "delete" : "add"](kind);
-  if (!state.kinds.size) state.kinds = new Set(["agent", "llm", "tool", "eval", "internal"]);
+  if (!state.kinds.size) state.kinds = new Set(KINDS);
 }
 
 function clearFilters() {
-  Object.assign(state, {kinds: new Set(["agent", "llm", "tool", "eval", "internal"]), only: "", text: ""});
+  Object.assign(state, {kinds: new Set(KINDS), only: "", text: ""});
   textFilter.value = "";
   filter();
 }
@@ -139,7 +140,7 @@ function filter() {
   }
   const text = state.text.toLowerCase();
   const all = state.kinds.size === 5 && !state.only && !text;
-  const matches = (row) => state.kinds.has(tree.kind[row]) && (!state.only || ONLY[state.only](row))
+  const matches = (row) => tree.ids[row] && state.kinds.has(tree.kind[row]) && (!state.only || ONLY[state.only](row))
     && (!text || `${tree.name[row]} ${tree.model[row]} ${tree.ids[row]} ${tree.errors.get(row) || ""}`.toLowerCase().includes(text));
   tree.filter = all ? null : matches;
   tree.refresh();
@@ -183,7 +184,7 @@ function toggleFit() {
 }
 fitButton.addEventListener("click", toggleFit);
 
-// -- keys --------------------------------------------------------------------------------------------------------------
+// -- keys --
 
 const dearest = tree.cost.reduce((best, cost, row) => (cost !== null && (best < 0 || cost > tree.cost[best]) ? row : best), -1);
 const slowest = tree.kind.reduce((best, kind, row) => (kind === "tool" && (best < 0 || tree.duration[row] > tree.duration[best]) ? row : best), -1);
@@ -192,7 +193,7 @@ const move = (by) => () => {
   const next = tree.visible[Math.min(Math.max(at + by, 0), tree.visible.length - 1)];
   if (next === undefined) return;
   rows.select(next);
-  if (drawer.isOpen) { drawer.open(tree.ids[next]); remember(); }
+  if (drawer.isOpen && tree.ids[next]) { drawer.open(tree.ids[next]); remember(); }
   container.focus({preventScroll: true});
   matched();
 };
@@ -220,7 +221,7 @@ onKey(["ArrowLeft"], () => {
 onKey(["Enter"], (event) => {
   if (event.target instanceof HTMLElement && event.target.closest("a, button, summary") && event.target !== container) return false;
   if (rows.selected < 0) return false;
-  if (tree.members(rows.selected) > 1) { tree.toggle(rows.selected); rows.draw(true); } else open(rows.selected);
+  if (tree.isGroup(rows.selected)) { tree.toggle(rows.selected); rows.draw(true); } else open(rows.selected);
 });
 onKey(["Escape"], () => (drawer.isOpen ? drawer.close() : false));
 onKey(["$"], () => { if (dearest >= 0) open(dearest); });
@@ -237,17 +238,17 @@ onKey(["+", "="], zoom(0.5));
 onKey(["-"], zoom(2));
 onKey(["a"], pan(-0.25));
 onKey(["d"], pan(0.25));
-["agent", "llm", "tool", "eval", "internal"].forEach((kind, at) => onKey([String(at + 1)], () => { toggleKind(kind); filter(); }));
+KINDS.forEach((kind, at) => onKey([String(at + 1)], () => { toggleKind(kind); filter(); }));
 for (const link of document.querySelectorAll("[data-jump]")) link.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   open(tree.positions.get(link.dataset.jump));
 });
 
-// -- begin as the address says -----------------------------------------------------------------------------------------
+// -- begin as the address says --
 
 function restore(parameters) {
-  state.kinds = new Set(parameters.get("kinds")?.split(",") || ["agent", "llm", "tool", "eval", "internal"]);
+  state.kinds = new Set(parameters.get("kinds")?.split(",") || KINDS);
   state.only = parameters.get("only") in ONLY ? parameters.get("only") : "";
   state.text = textFilter.value = parameters.get("q") || "";
   for (const row of parameters.get("fold")?.split(".") || []) tree.closed.add(Number(row));

@@ -1,11 +1,13 @@
 // Texts of a span, byte for byte: fetched in pieces and set as text, never as markup.
 
 import {size} from "./format.js";
-import {announce, copy} from "./page.js";
+import {announce, copy, part} from "./page.js";
 
 const FIRST = 64 * 1024;
 const PIECE = 256 * 1024;
-const MAX_JSON = 1024 * 1024;
+const MARKS = 2000; // of a piece
+// Not to be seen, or turning what is around them; joiners belong to the emoji they join.
+const UNSEEN = /[\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]|\u200d(?!\p{Extended_Pictographic})/gu;
 
 /** Makes the texts within an element readable: views, wrapping, copying. */
 export function readTexts(root) {
@@ -18,11 +20,9 @@ class Text {
     this.bytes = Number(section.dataset.bytes);
     this.pieces = section.querySelector("[data-pieces]");
     this.messages = section.querySelector("[data-messages]");
-    for (const control of section.querySelectorAll(".switch, button[hidden]")) control.hidden = false;
     for (const button of section.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.show(button.dataset.view));
     section.querySelector("[data-do=wrap]").addEventListener("click", (event) => this.#wrap(event.currentTarget));
     section.querySelector("[data-do=copy]").addEventListener("click", async () => copy(await this.#whole()));
-    if (this.bytes > MAX_JSON) section.querySelector("[data-view=json]").remove();
     this.show(this.messages ? "messages" : "exact");
   }
 
@@ -32,6 +32,7 @@ class Text {
     this.pieces.hidden = view === "messages";
     if (view === "exact") await this.#exact();
     if (view === "json") await this.#json();
+    if (view === "markdown") this.pieces.replaceChildren(await part(this.section.dataset.text.replace("/api/v1", ""), "markdown").catch((error) => error.message));
   }
 
   #wrap(button) {
@@ -50,7 +51,7 @@ class Text {
     return new TextDecoder("utf-8", {ignoreBOM: true}).decode(await answer.arrayBuffer());
   }
 
-  /** The first 64 KiB, then the rest on demand. One decoder reads all pieces: characters may lie across them. */
+  /** The first 64 KiB, then the rest on demand. One decoder reads all: characters may lie across pieces. */
   async #exact() {
     const decoder = new TextDecoder("utf-8", {ignoreBOM: true});
     this.pieces.replaceChildren();
@@ -59,7 +60,7 @@ class Text {
       const piece = document.createElement("pre");
       piece.className = "exact";
       piece.tabIndex = -1;
-      piece.textContent = decoder.decode(bytes, {stream: more});
+      put(piece, decoder.decode(bytes, {stream: more}));
       this.pieces.append(piece);
     };
     try {
@@ -103,6 +104,20 @@ class Text {
     }
     this.pieces.append(pre);
   }
+}
+
+/** The text, with a mark of the style sheet, which no copy has, at each character that is not seen. */
+function put(piece, text) {
+  let at = 0;
+  for (const [number, found] of [...text.matchAll(UNSEEN)].slice(0, MARKS).entries()) {
+    const mark = document.createElement("span");
+    mark.className = "unseen";
+    mark.dataset.code = `U+${found[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}${number === MARKS - 1 ? ", further ones are not marked" : ""}`;
+    mark.textContent = found[0];
+    piece.append(text.slice(at, found.index), mark);
+    at = found.index + found[0].length;
+  }
+  piece.append(text.slice(at));
 }
 
 const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)/g;

@@ -4,9 +4,26 @@ const FOLD_FROM = 5; // repeated siblings from this many on are one row
 const LONG = 200; // rows from which on a run opens folded
 const DEEP = 3;
 
+/** Spans whose parent has not come, which are the last ones, stand below a row that is no span. */
+function together(answer) {
+  const {columns, orphans, texts} = answer;
+  if (!orphans.length) return answer;
+  const at = orphans[0];
+  const later = (row) => (row < at ? row : row + 1);
+  const begin = Math.min(...columns.start.slice(at));
+  const length = columns.start.reduce((end, start, row) => (row < at ? end : Math.max(end, start + columns.duration[row])), 0) - begin;
+  columns.parent = columns.parent.map((above, row) => (row >= at && above < 0 ? at : later(above)));
+  const own = {span_id: "", parent: -1, kind: texts.push("internal") - 1, name: texts.push(`parent not received (${orphans.length})`) - 1, start: begin, duration: length, cost: null};
+  for (const [name, column] of Object.entries(columns)) column.splice(at, 0, name in own ? own[name] : 0);
+  const moved = (name) => answer[name].map(later);
+  return {...answer, spans: answer.spans + 1, errors: answer.errors.map((error) => ({...error, row: later(error.row)})),
+    critical_path: moved("critical_path"), unpriced: moved("unpriced"), orphans: moved("orphans"), rounds: moved("rounds")};
+}
+
 export class Tree {
-  constructor(answer) {
-    const { columns, texts } = answer;
+  constructor(sent) {
+    const answer = together(sent);
+    const {columns, texts} = answer;
     this.size = answer.spans;
     this.length = Math.max(answer.duration_nanoseconds / 1000, 1);
     this.ids = columns.span_id;
@@ -75,6 +92,11 @@ export class Tree {
 
   members(row) {
     return this.filter || this.opened.has(row) ? 1 : this.groups.get(row) || 1;
+  }
+
+  /** Whether a row stands for several, and opens instead of being shown. */
+  isGroup(row) {
+    return this.members(row) > 1 || !this.ids[row];
   }
 
   hasChildren(row) {

@@ -1,9 +1,3 @@
-// Pages whose only need is copying.
+// Pages without a module of their own.
 
-import {copy} from "./page.js";
-
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => copy(document.getElementById(button.dataset.copy).textContent));
-}
 document.body.dataset.ready = "true";

@@ -1,0 +1,152 @@
+"""The stored log records of the turns that arriving records belong to: no more of a session, and in bounded memory."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from collector.enrich.sessions import Event, Sources
+from collector.model.keys import MAX_KEYS_IN_QUERY
+from collector.slices import slices
+from collector.store.client import Store
+from collector.store.sql import named_query
+from collector.telemetry import Metrics
+
+log = structlog.get_logger("spanmeter.sessions")
+
+# A turn is looked for this long before and after the records that arrive.
+_AROUND_NS: Final = 86_400 * 1_000_000_000
+# What is read at once: so many records, and bytes of their attributes.
+_MAX_RECORDS: Final = 50_000
+_MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What arrives of a session: when its first and last record were (Unix nanoseconds), and the prompts they name."""
+
+    project: str
+    session: str
+    first: int
+    last: int
+    prompts: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        return f"{self.project}\0{self.session}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Turns:
+    """The turns of a session that are touched: what names one of `prompts`, or is from `begin` on and before `end`."""
+
+    touched: Touched
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReader:
+    """Reads turns. Belongs to the drain's thread."""
+
+    sources: Sources
+    metrics: Metrics
+    max_records: int = _MAX_RECORDS
+    max_bytes: int = _MAX_BYTES
+
+    def events(self, store: Store, touched: Sequence[Touched]) -> Iterator[list[Event]]:
+        """All events of the touched turns, some sessions at a time. Turns that are too large are left out, and logged.
+
+        Raises Unavailable.
+        """
+        for part in slices(touched, MAX_KEYS_IN_QUERY):
+            for together in self._together(store, self._turns(store, part)):
+                rows = store.query(named_query("session_events"), self._parameters(together)).to_pylist()
+                yield list(self.sources.events(rows))
+
+    def _turns(self, store: Store, touched: Sequence[Touched]) -> list[_Turns]:
+        parameters = {
+            **_of(touched),
+            "firsts": [each.first for each in touched],
+            "lasts": [each.last for each in touched],
+            "events": list(self.sources.prompts),
+        }
+        found = {
+            f"{row['Project']}\0{row['SessionId']}": row
+            for row in store.query(named_query("session_turns"), parameters).to_pylist()
+        }
+        return [_turns(each, found.get(each.key, {})) for each in touched]
+
+    def _together(self, store: Store, turns: Sequence[_Turns]) -> Iterator[list[_Turns]]:
+        """Sessions whose turns together are of no more than is read at once."""
+        sizes = {
+            f"{row['Project']}\0{row['SessionId']}": (row["Records"], row["Bytes"])
+            for row in store.query(named_query("session_sizes"), self._parameters(turns)).to_pylist()
+        }
+        together: list[_Turns] = []
+        records = size = 0
+        for each in turns:
+            more, larger = sizes.get(each.touched.key, (0, 0))
+            if more > self.max_records or larger > self.max_bytes:
+                self._leave_out(each.touched, more, larger)
+                continue
+            if together and (records + more > self.max_records or size + larger > self.max_bytes):
+                yield together
+                together, records, size = [], 0, 0
+            together.append(each)
+            records, size = records + more, size + larger
+        if together:
+            yield together
+
+    def _leave_out(self, touched: Touched, records: int, size: int) -> None:
+        self.metrics.oversized_turns.inc()
+        log.warning(
+            "A turn of a session has too many log records to be made a run, and its calls are not billed from now on. "
+            "The records are stored.",
+            project=touched.project,
+            session=touched.session[:200],
+            records=records,
+            bytes=size,
+            at_most=self.max_records,
+            bytes_at_most=self.max_bytes,
+        )
+
+    def _parameters(self, turns: Sequence[_Turns]) -> Mapping[str, Any]:
+        return {
+            **_of([each.touched for each in turns]),
+            "prompts": sorted({prompt for each in turns for prompt in each.touched.prompts}),
+            "begins": [each.begin for each in turns],
+            "ends": [each.end for each in turns],
+            "events": list(self.sources.names),
+        }
+
+
+def _of(touched: Sequence[Touched]) -> dict[str, Any]:
+    return {
+        "sessions": [each.key for each in touched],
+        "names": sorted({each.session for each in touched}),
+        "since": max(min(each.first for each in touched) - _AROUND_NS, 0),
+        "until": max(each.last for each in touched) + _AROUND_NS,
+    }
+
+
+def _turns(touched: Touched, prompts: Mapping[str, int]) -> _Turns:
+    begin = prompts.get("Before") or max(touched.first - _AROUND_NS, 0)
+    return _Turns(touched, begin, prompts.get("After") or touched.last + _AROUND_NS)
+
+
+def touched_sessions(rows: Iterable[Mapping[str, Any]]) -> list[Touched]:
+    """What arrives of each session, by rows of `otel_logs` with `Timestamp` in Unix nanoseconds."""
+    sessions: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        sessions.setdefault((row["Project"], row["SessionId"]), []).append(row)
+    return [
+        Touched(
+            *key,
+            min(row["Timestamp"] for row in found),
+            max(row["Timestamp"] for row in found),
+            frozenset(row["PromptId"] for row in found if row["PromptId"]),
+        )
+        for key, found in sorted(sessions.items())
+    ]

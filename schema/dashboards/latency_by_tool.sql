@@ -1,0 +1,11 @@
+SELECT
+    ToolName AS Tool,
+    count() AS Calls,
+    countIf(IsError) / count() AS Errors,
+    quantileTDigest(0.5)(DurationNs) / 1e9 AS p50,
+    quantileTDigest(0.95)(DurationNs) / 1e9 AS p95
+FROM tool_calls
+WHERE $__timeFilter(Timestamp)
+GROUP BY Tool
+ORDER BY Calls DESC
+LIMIT 50

@@ -1,0 +1,3 @@
+SELECT sum(UnpricedCalls) AS Unpriced
+FROM spend_hourly
+WHERE $__timeFilter(Hour)

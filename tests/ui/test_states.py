@@ -1,0 +1,226 @@
+"""Pages in other states: signing in, an empty store, a store that is away, paper, zoom, other zones, missing parents."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from collector.admit.auth import hash_token
+from collector.store import Store
+from tests.support.agent_runs import Step, request, send, text_message
+from tests.support.budgets import Desk
+from tests.support.daemon import Daemon
+from tests.support.pages import LONG, OPEN, RULES, RUN, START_NS, Open, Seen
+from tests.support.served import served
+from tests.support.waiting import wait_until
+from tests.support.webserver import Web
+
+TOKENS = [{"name": "reader", "sha256": hash_token("reader-token"), "scopes": ["traces:read"]}]
+WRITTEN = (0xB1).to_bytes(16, "big").hex()
+MARKDOWN = """# Order 48213
+
+A *late* [parcel](https://example.com/p "p"), ![seen](http://evil.test/x.png), [bad](javascript:alert(1))
+<img src=http://evil.test/y.png onerror=alert(2)>
+
+| day | charges |
+|---|---|
+| 26 | 2 |
+"""
+UNSEEN = "pay \u202e9.99\u202c to\u200b me, \U0001f469\u200d\U0001f680\U000e0041"
+
+
+def is_for_everyone(page: Page) -> None:
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        found = Axe().run(page, options=RULES).response["violations"]
+        assert [(rule["id"], [node["html"][:300] for node in rule["nodes"][:3]]) for rule in found] == [], theme
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+# -- who is not signed in, has nothing, or whose store is away --------------------------------------------------------
+
+
+def test_signing_in_is_for_everyone(desk: Desk, open_page: Open) -> None:
+    with served(desk, TOKENS) as web:
+        page = open_page(f"{web.url}/budgets", ready=False, expected=("401",))
+        assert page.locator("h1").inner_text() == "Sign in"
+        is_for_everyone(page)
+        page.get_by_label("Token").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_have_text("That is no token with the scope traces:read.")
+        is_for_everyone(page)
+        page.get_by_label("Token").fill("reader-token")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("h1")).to_have_text("Budgets")
+        page.close()
+
+
+def test_a_first_visit_is_for_everyone(desk: Desk, store: Store, open_page: Open) -> None:
+    with served(desk, store=store) as web:
+        page = open_page(f"{web.url}/runs")
+        assert "Two lines send the first one" in page.locator("main").inner_text()
+        is_for_everyone(page)
+        page.close()
+
+
+@pytest.fixture
+def storeless(desk: Desk) -> Iterator[Web]:
+    with served(desk) as web:
+        yield web
+
+
+def test_a_store_that_is_away_is_said_and_asked_again(storeless: Web, open_page: Open) -> None:
+    page = open_page(f"{storeless.url}/runs", ready=False, expected=("503",))
+    for path in ("/runs", "/spend", "/live", "/compare", f"/runs/{RUN}", f"/runs/{RUN}/spans/{3:016x}"):
+        answer = page.goto(storeless.url + path)
+        assert answer is not None
+        assert (answer.status, answer.headers["retry-after"]) == (503, answer.headers["retry-after"])
+        assert "The test has no store." in page.locator("main").inner_text()
+        assert "Open the page again in a moment." in page.locator("main").inner_text()
+    is_for_everyone(page)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{storeless.url}/budgets")
+    assert page.locator("h1").inner_text() == "Budgets"
+    page.close()
+
+
+# -- paper, zoom, zones -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_printed_with_all_its_views(open_page: Open) -> None:
+    page = open_page(f"/runs/{RUN}?view=print", color_scheme="dark")
+    titles = page.locator("h2.list").all_inner_texts()
+    assert titles == ["Waterfall", "Conversation", "Rounds", "Prompt", "Tools"]
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not page.locator("header.top").is_visible()
+    assert page.locator(".row .bar rect").first.is_visible()
+    assert page.pdf().startswith(b"%PDF")
+    page.goto(page.url.replace(RUN, LONG))
+    assert page.locator(".waterfall .row").count() == 2000
+    assert "The first 2,000 of 3,000 spans are printed." in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("path", ["/runs?last=30d", f"/runs/{RUN}", f"/runs/{RUN}?view=conversation", "/budgets"])
+def test_zoom_of_400_per_cent_loses_nothing(open_page: Open, path: str) -> None:
+    page = open_page(path, viewport={"width": 360, "height": 225}, device_scale_factor=4)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    if path == f"/runs/{RUN}":
+        row = page.locator("#rows .row", has_text="payments.lookup").first
+        row.scroll_into_view_if_needed()
+        row.click()
+        expect(page.locator("#drawer h2")).to_have_text("payments.lookup")
+        page.locator("#drawer .tools").first.scroll_into_view_if_needed()
+    else:
+        page.locator("main a").last.scroll_into_view_if_needed()
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour", "name"),
+    [("UTC", "21:06:40", "UTC"), ("Asia/Kathmandu", "02:51:40", "UTC+05:45"), ("America/New_York", "16:06:40", "EST")],
+)
+def test_times_are_in_the_zone_that_is_chosen(open_page: Open, zone: str, hour: str, name: str) -> None:
+    page = open_page(f"/runs/{RUN}", timezone_id="Europe/Berlin")
+    page.locator("#zone").fill(zone)
+    page.locator("#zone").press("Enter")
+    expect(page.locator(".facts time")).to_contain_text(f"{hour}.000 {name}")
+    assert page.locator("#zone").input_value() == zone
+    page.goto(page.url.partition("?")[0] + "?tz=Europe/Berlin")
+    expect(page.locator(".facts time")).to_contain_text("CET")
+
+
+def test_a_summer_hour_is_a_summer_hour(open_page: Open, daemon: Daemon) -> None:
+    for number, moment in ((0xB2, 1_793_509_200), (0xB3, 1_793_516_400)):  # 2026-11-01 at 01:00 EDT, and 01:00 EST
+        send(daemon.http, request([Step("night", 0, 10)], number, moment * 10**9))
+        path = f"{number:032x}"
+        wait_until(lambda path=path: daemon.get(f"/api/v1/runs/{path}/spans")[0] == 200, 30, path)  # type: ignore[misc]
+    for number, shown in ((0xB2, "01:00:00.000 EDT"), (0xB3, "02:00:00.000 EST")):
+        page = open_page(f"/runs/{number:032x}?tz=America/New_York")
+        assert shown in page.locator(".facts time").inner_text()
+
+
+def test_a_zone_that_is_none_is_a_sentence(open_page: Open) -> None:
+    page = open_page(f"/runs/{RUN}", expected=("400",))
+    page.locator("#zone").fill("Mars/Base")
+    page.locator("#zone").press("Enter")
+    expect(page.locator(".lead")).to_contain_text("There is no time zone 'Mars/Base'")
+
+
+# -- missing parents, Markdown, what is not seen ----------------------------------------------------------------------
+
+
+def test_spans_without_their_parent_stand_together(open_page: Open, daemon: Daemon) -> None:
+    page = open_page(f"/runs/{OPEN}", viewport={"width": 1440, "height": 2000})
+    group = page.locator("#rows .row").first
+    orphans = int(group.locator("a").inner_text().partition("(")[2].rstrip(")"))
+    assert group.get_attribute("aria-level") == "1"
+    assert page.locator("#rows .row[aria-level='2']").count() <= orphans
+    before = page.locator("#rows .row").count()
+    group.click()
+    assert page.locator("#rows .row").count() == 1
+    assert page.locator("#drawer").is_hidden()
+    page.keyboard.press("Enter")
+    assert page.locator("#rows .row").count() == before
+    plain = open_page(f"/runs/{OPEN}", java_script_enabled=False)
+    assert f"parent not received ({orphans})" in plain.locator("#rows").inner_text()
+
+
+@pytest.fixture(scope="module")
+def written(daemon: Daemon) -> None:
+    messages = [text_message("user", MARKDOWN)]
+    steps = [
+        Step(
+            "chat", 0, 10, attributes={"gen_ai.operation.name": "chat", "gen_ai.input.messages": json.dumps(messages)}
+        ),
+        Step("tool", 20, 10, attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.result": UNSEEN}),
+        Step("note", 40, 10, attributes={"gen_ai.operation.name": "chat", "gen_ai.input.messages": MARKDOWN}),
+    ]
+    send(daemon.http, request(steps, 0xB1, START_NS))
+    wait_until(lambda: daemon.get(f"/api/v1/runs/{WRITTEN}/spans")[0] == 200, 30, "the run")
+
+
+@pytest.mark.usefixtures("written")
+def test_markdown_is_read_and_can_do_nothing(open_page: Open, seen: Seen) -> None:
+    page = open_page(f"/runs/{WRITTEN}/spans/{3:016x}")
+    page.locator("#input [data-view=markdown]").click()
+    shown = page.locator("#input #markdown")
+    expect(shown.locator("h1")).to_have_text("Order 48213")
+    assert shown.locator("td").all_inner_texts() == ["26", "2"]
+    assert shown.locator("img").count() == 0
+    links = {link.inner_text(): link.get_attribute("href") for link in shown.locator("a").all()}
+    assert links == {"parcel": "https://example.com/p", "seen": "http://evil.test/x.png"}
+    assert shown.locator("a").first.get_attribute("rel") == "noopener nofollow noreferrer"
+    assert "<img src=http://evil.test/y.png" in shown.inner_text()
+    assert not [url for url in seen.requests if "evil" in url]
+    page.locator("#input [data-view=exact]").click()
+    page.locator("#input [data-pieces] pre.exact").wait_for()
+    assert page.locator("#input [data-pieces]").evaluate("one => one.textContent") == MARKDOWN
+
+
+@pytest.mark.usefixtures("written")
+def test_what_is_not_seen_is_marked_and_not_copied(open_page: Open) -> None:
+    page = open_page(f"/runs/{WRITTEN}/spans/{2:016x}", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("link", name="Output").click()
+    page.locator("#output pre.exact").wait_for()
+    marks = page.locator("#output .unseen").evaluate_all("all => all.map((one) => one.dataset.code)")
+    assert marks == ["U+202E", "U+202C", "U+200B", "U+E0041"]
+    assert page.locator("#output pre").evaluate("one => one.textContent") == UNSEEN
+    page.locator("#output").get_by_role("button", name="Copy").click()
+    expect(page.locator("#announcement")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == UNSEEN
+
+
+def test_a_run_is_copied_as_markdown_and_a_span_as_curl(open_page: Open, daemon: Daemon) -> None:
+    page = open_page(f"/runs/{RUN}?span={3:016x}", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy as Markdown").click()
+    expect(page.locator("#announcement")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == daemon.get(f"/api/v1/runs/{RUN}/export?format=md")[1].decode()
+    page.get_by_role("button", name="copy as cURL").click()
+    path = f"/api/v1/runs/{RUN}/spans/{3:016x}"
+    page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('curl'))")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"curl -H \"x-api-key: $SPANMETER_TOKEN\" '{daemon.web}{path}'"
