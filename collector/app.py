@@ -21,6 +21,7 @@ from collector.billing.log_content import LoggedContent
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
 from collector.billing.session_events import SessionReader
+from collector.billing.session_metrics import SessionMetrics
 from collector.billing.sessions import SessionWriter
 from collector.config import Config, split_endpoint
 from collector.drain import Drain
@@ -82,6 +83,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
     reader = SessionReader(sources(prices.enricher.families), metrics)
     sessions = SessionWriter(reader, billing, budgets.spending.writing, metrics)
+    metered = SessionMetrics(prices.enricher.families, metrics)
     contents = LoggedContent(billing, budgets.spending.writing)
     drain = Drain(
         queue.spool,
@@ -90,7 +92,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         {
             Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits, contents.follow_spans),
             Signal.LOGS: log_path(metrics, limits, each(sessions.write, contents.follow_logs)),
-            Signal.METRICS: metric_path(metrics, limits),
+            Signal.METRICS: metric_path(metrics, limits, metered.follow),
         },
         clock,
         metrics,
@@ -116,7 +118,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
 
     jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
-        query=Query(store.ready),
+        query=Query(store.ready, config.reads),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,

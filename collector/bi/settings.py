@@ -82,6 +82,8 @@ def handle_settings(limits: Limits, asked: dict[str, str], filters: dict[str, st
         "max_temporary_data_on_disk_size_for_query": str(1 << 30),
         "do_not_merge_across_partitions_select_final": "1",
         "use_query_cache": "0",
+        # One thread writes the result as it comes: sooner, in less memory, and no slower than the client's pace.
+        "output_format_parallel_formatting": "0",
         # What a query asks of rows must not run before the row filter: its errors would show what the filter hides.
         "optimize_move_to_prewhere": "0",
         "query_plan_optimize_prewhere": "0",

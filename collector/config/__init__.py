@@ -17,6 +17,7 @@ from collector.config.example import render_example
 from collector.config.load import load
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
 from collector.config.query import QueryConfig
+from collector.config.reads import ReadsConfig
 from collector.config.receivers import CorsConfig, GrpcConfig, HttpConfig, KeepaliveConfig, ReceiversConfig, TlsConfig
 from collector.config.root import Config, TelemetryConfig, WebConfig
 from collector.config.settings import is_loopback, split_endpoint
@@ -44,6 +45,7 @@ __all__ = [
     "PriceRefreshConfig",
     "PricingConfig",
     "QueryConfig",
+    "ReadsConfig",
     "ReceiversConfig",
     "SpoolConfig",
     "StoreConfig",

@@ -16,16 +16,21 @@ class QueryConfig(Section):
     max_connections: int = max_connections(256)
     tls: TlsConfig = section(TlsConfig, "TLS for this port.")
     max_concurrent_queries: int | None = setting(
-        None, "Queries that run at once; others wait for their turn. Default: one a core, at least 2.", ge=1, le=64
+        None,
+        "Queries that run at once; others wait for their turn. Default: one for every two cores, 1 to 4.",
+        ge=1,
+        le=64,
     )
-    queue_timeout: Duration = setting("10s", "Longest that a query waits for its turn; then it is refused.")
+    queue_timeout: Duration = setting("30s", "Longest that a query waits for its turn; then it is refused.")
     max_execution_time: Duration = setting("60s", "Longest that one query runs; a client may ask for less.", gt=0)
     max_memory_usage: ByteSize = setting(
         "200MiB", "Memory of one query; grouping and sorting beyond half of it go to disk.", ge=16 * 1024 * 1024
     )
     max_result_rows: int = setting(10_000_000, "Rows of one result.", ge=1)
     max_query_size: ByteSize = setting("256KiB", "Longest query, with its parameters, once unpacked.", ge=1024)
-    max_threads: int | None = setting(None, "Threads of one query; default: half of the cores.", ge=1, le=64)
+    max_threads: int | None = setting(
+        None, "Threads of one query. Default: so many that all queries together leave ingest a core.", ge=1, le=64
+    )
 
     write_door: bool = setting(
         False,
@@ -45,9 +50,9 @@ class QueryConfig(Section):
     @property
     def concurrent(self) -> int:
         """`max_concurrent_queries`, or its default."""
-        return self.max_concurrent_queries or min(64, max(2, os.cpu_count() or 1))
+        return self.max_concurrent_queries or min(4, max(1, (os.cpu_count() or 1) // 2))
 
     @property
     def threads(self) -> int:
         """`max_threads`, or its default."""
-        return self.max_threads or max(1, (os.cpu_count() or 1) // 2)
+        return self.max_threads or max(1, ((os.cpu_count() or 1) - 1) // self.concurrent)

@@ -12,6 +12,7 @@ from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
 from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
 from collector.config.pricing import PricingConfig
 from collector.config.query import QueryConfig
+from collector.config.reads import ReadsConfig
 from collector.config.receivers import ReceiversConfig, TlsConfig, max_connections
 from collector.config.settings import (
     Duration,
@@ -81,6 +82,7 @@ class Config(Section):
     ledger: LedgerConfig = section(LedgerConfig, "The sums of what budgets have spent.")
     webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Endpoints that receive events, by name.", reloadable=True)
     web: WebConfig = section(WebConfig, "The web port.")
+    reads: ReadsConfig = section(ReadsConfig, "What one question of a page, of REST or of an export may take.")
     query: QueryConfig = section(QueryConfig, "The ClickHouse interface for BI tools.")
     telemetry: TelemetryConfig = section(TelemetryConfig, "Logs.")
     shutdown_timeout: Duration = setting("20s", "Time SIGTERM gives to requests in flight and the drain.", gt=0)

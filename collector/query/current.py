@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from collector.query.limits import Reader
 from collector.query.run_filter import RunFilter
-from collector.store.client import Store
 from collector.store.sql import named_query
 
 _HOUR = 3600
@@ -61,7 +61,7 @@ class CurrentRuns:
         return parts, {**named, "hours": hours, "trace_ids": trace_ids}
 
 
-def current_runs(store: Store, project: str) -> CurrentRuns:
+def current_runs(store: Reader, project: str) -> CurrentRuns:
     """As of now. Raises Unavailable."""
     limit = {"project": project, "limit": _MAX_NAMED + 1}
     rows = store.query(named_query("unsummed_of_project"), limit).to_pylist()

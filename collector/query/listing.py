@@ -13,9 +13,9 @@ from enum import StrEnum
 import pyarrow as pa
 
 from collector.query.current import current_runs
+from collector.query.limits import Reader
 from collector.query.run_filter import HOUR_NS, RunFilter, hours_of, moment
 from collector.query.run_rows import RunKey
-from collector.store.client import Store
 from collector.store.sql import named_query
 
 # Each step reads all of its hours: growing faster would read more than needed, slower would ask more often.
@@ -42,7 +42,7 @@ class RunsWanted(RunFilter):
     ascending: bool = False
 
 
-def list_runs(store: Store, project: str, wanted: RunsWanted) -> pa.Table:
+def list_runs(store: Reader, project: str, wanted: RunsWanted) -> pa.Table:
     """The page: the columns of the view `runs`, more of the run, and last its `Rank`. Raises Unavailable."""
     after = wanted.after or RunKey(_MAX, "")
     parameters = {
@@ -65,7 +65,7 @@ def list_runs(store: Store, project: str, wanted: RunsWanted) -> pa.Table:
     return pa.concat_tables(pages)
 
 
-def _slices(store: Store, wanted: RunsWanted) -> Iterator[tuple[datetime, datetime]]:
+def _slices(store: Reader, wanted: RunsWanted) -> Iterator[tuple[datetime, datetime]]:
     """The hours to look in, one after the other: of the newest first in slices, of other orders all at once."""
     first, end = _clamped(store, wanted)
     walked_back = wanted.sort is RunSort.START and not wanted.ascending
@@ -78,14 +78,16 @@ def _slices(store: Store, wanted: RunsWanted) -> Iterator[tuple[datetime, dateti
     floor, ceiling = (int(whole[name].timestamp()) * 10**9 for name in ("floor", "ceiling"))
     width = HOUR_NS
     while True:
-        begin = max(floor, ceiling - width)
+        begin = ceiling - width
+        if begin - floor < width:  # what is left is not worth a question of its own
+            begin = floor
         yield moment(begin), moment(ceiling)
         if begin <= floor:
             return
         ceiling, width = begin, width * _GROWTH
 
 
-def _clamped(store: Store, wanted: RunFilter) -> tuple[int, int]:
+def _clamped(store: Reader, wanted: RunFilter) -> tuple[int, int]:
     """The period in nanoseconds, no longer than the table's."""
     period = store.query(named_query("period"), {}).to_pylist()[0]
     return max(wanted.since, period["First"]), min(wanted.until, period["Last"] + 1)

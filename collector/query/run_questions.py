@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from collector.query.current import current_runs
+from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter, hours_of
 from collector.query.run_rows import (
@@ -24,7 +25,6 @@ from collector.query.run_rows import (
     kpis_of,
     run_rows,
 )
-from collector.store.client import Store
 from collector.store.sql import named_query
 
 FACETS: Final = ("service", "agent", "model", "feature", "status")
@@ -33,7 +33,7 @@ _MAX_FACET_VALUES = 100
 _TITLE_BYTES = 16 * 1024
 
 
-def search(store: Store, project: str, wanted: RunsWanted) -> RunPage:
+def search(store: Reader, project: str, wanted: RunsWanted) -> RunPage:
     """The page that is asked for."""
     table = list_runs(store, project, wanted)
     rows = run_rows(table)
@@ -41,7 +41,7 @@ def search(store: Store, project: str, wanted: RunsWanted) -> RunPage:
     return RunPage(rows, RunKey(table.column("Rank")[-1].as_py(), rows[-1].trace_id) if full else None)
 
 
-def facets(store: Store, project: str, asked: RunFilter) -> dict[str, list[FacetCount]]:
+def facets(store: Reader, project: str, asked: RunFilter) -> dict[str, list[FacetCount]]:
     """Of each facet its values and how many runs have them, most first."""
     parameters = {"limit": _MAX_FACET_VALUES}
     counts: dict[str, list[FacetCount]] = {name: [] for name in FACETS}
@@ -50,7 +50,7 @@ def facets(store: Store, project: str, asked: RunFilter) -> dict[str, list[Facet
     return counts
 
 
-def kpis(store: Store, project: str, asked: RunFilter, other: tuple[int, int], steps: int) -> KpiWindows:
+def kpis(store: Reader, project: str, asked: RunFilter, other: tuple[int, int], steps: int) -> KpiWindows:
     """Figures of the period and of `other`, [since, until), with the same filters; of the period also in `steps`."""
     step = -(-(asked.until - asked.since) // steps) if steps else 0
     covered = replace(asked, since=min(asked.since, other[0]), until=max(asked.until, other[1]))
@@ -71,7 +71,7 @@ def kpis(store: Store, project: str, asked: RunFilter, other: tuple[int, int], s
 
 
 def conversations(
-    store: Store, project: str, asked: RunFilter, limit: int, after: RunKey | None = None
+    store: Reader, project: str, asked: RunFilter, limit: int, after: RunKey | None = None
 ) -> ConversationPage:
     """Conversations by their latest run, newest first; `after.trace_id` is a conversation's id."""
     key = after or RunKey(_MAX, "")
@@ -81,7 +81,7 @@ def conversations(
     return ConversationPage(rows, RunKey(rows[-1].last_start, rows[-1].conversation_id) if full else None)
 
 
-def inputs_of(store: Store, project: str, runs: Sequence[RunRow]) -> dict[str, str]:
+def inputs_of(store: Reader, project: str, runs: Sequence[RunRow]) -> dict[str, str]:
     """By trace id the beginning of each run's first input, where it has one."""
     if not runs:
         return {}
@@ -97,7 +97,7 @@ def inputs_of(store: Store, project: str, runs: Sequence[RunRow]) -> dict[str, s
     return {trace_id: title.decode("utf-8", "ignore") for trace_id, title in zip(ids, titles, strict=True)}
 
 
-def _answer(store: Store, name: str, project: str, asked: RunFilter, parameters: Mapping[str, Any]) -> pa.Table:
+def _answer(store: Reader, name: str, project: str, asked: RunFilter, parameters: Mapping[str, Any]) -> pa.Table:
     """The answer of a statement about the runs of a period."""
     hours = hours_of(asked.since, asked.until)
     statement, of_runs = current_runs(store, project).statement(name, asked, **hours)

@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from collector.config import ATTRIBUTE
+from collector.config import ATTRIBUTE, ReadsConfig
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
 from collector.query import run_questions, spans
+from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter
 from collector.query.run_rows import ConversationPage, FacetCount, KpiWindows, RunKey, RunPage, RunRow
@@ -73,11 +74,12 @@ _OF_RUNS = frozenset({Dimension.AGENT, Dimension.FEATURE, Dimension.USER})
 class Query:
     """Answers questions about one project's spans. Blocking: call it from a thread.
 
-    Every method raises Unavailable(STORE) when the store does not answer.
+    Every method raises Unavailable(STORE) when the store does not answer, Rejected(TOO_LARGE) beyond the limits.
     """
 
-    def __init__(self, store: Callable[[], Store]) -> None:
-        self._store = store
+    def __init__(self, store: Callable[[], Store], limits: ReadsConfig | None = None) -> None:
+        """Questions stay within `limits`, by default those of the settings' defaults."""
+        self._store = Reader(store, limits or ReadsConfig())
 
     def trace(self, principal: Principal, trace_id: str) -> pa.Table:
         """Every span of a trace, all columns of `otel_traces`, oldest first; no rows when there is none.
@@ -95,25 +97,25 @@ class Query:
         if not _TRACE_ID.match(wanted):
             raise Rejected(Reason.MALFORMED, f"{trace_id!r} is not a trace id: 32 hexadecimal digits.")
         parameters = {"project": principal.project, "trace_id": wanted, "limit": MAX_SPANS_OF_RUN}
-        return self._store().query(named_query(name), parameters)
+        return self._store.query(named_query(name), parameters)
 
     def waterfall_spans(self, principal: Principal, trace_id: str) -> pa.Table:
         """As `spans.waterfall_spans`."""
-        return spans.waterfall_spans(self._store(), principal.project, trace_id)
+        return spans.waterfall_spans(self._store, principal.project, trace_id)
 
     def span(self, principal: Principal, trace_id: str, span_id: str) -> pa.Table:
         """As `spans.span`."""
-        return spans.span(self._store(), principal.project, trace_id, span_id)
+        return spans.span(self._store, principal.project, trace_id, span_id)
 
     def run_span(self, principal: Principal, trace_id: str, span_id: str) -> pa.Table:
         """As `spans.run_span`."""
-        return spans.run_span(self._store(), principal.project, trace_id, span_id)
+        return spans.run_span(self._store, principal.project, trace_id, span_id)
 
     def span_text(
         self, principal: Principal, trace_id: str, span_id: str, side: spans.Side, key: str, first: int, length: int
     ) -> spans.TextPart | None:
         """As `spans.span_text`."""
-        return spans.span_text(self._store(), principal.project, trace_id, span_id, side, key, first, length)
+        return spans.span_text(self._store, principal.project, trace_id, span_id, side, key, first, length)
 
     def runs(self, principal: Principal, wanted: RunsWanted) -> pa.Table:
         """A page of runs, columns of the view `runs`, newest first.
@@ -121,7 +123,7 @@ class Query:
         Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
         """
         _check_limit(wanted.limit)
-        return list_runs(self._store(), principal.project, wanted)
+        return list_runs(self._store, principal.project, wanted)
 
     def search(self, principal: Principal, wanted: RunsWanted) -> RunPage:
         """A page of the runs that match, in the order that is asked for.
@@ -129,18 +131,18 @@ class Query:
         Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
         """
         _check_limit(wanted.limit)
-        return run_questions.search(self._store(), principal.project, wanted)
+        return run_questions.search(self._store, principal.project, wanted)
 
     def inputs(self, principal: Principal, runs: Sequence[RunRow]) -> Mapping[str, str]:
         """By trace id the beginning of the first input of each of these runs, where it has one: 16 KiB at most."""
-        return run_questions.inputs_of(self._store(), principal.project, runs)
+        return run_questions.inputs_of(self._store, principal.project, runs)
 
     def facets(self, principal: Principal, asked: RunFilter) -> Mapping[str, Sequence[FacetCount]]:
         """Services, agents, models, features and statuses of runs with the number of runs, most first.
 
         Of each those runs count that match all filters but its own.
         """
-        return run_questions.facets(self._store(), principal.project, asked)
+        return run_questions.facets(self._store, principal.project, asked)
 
     def kpis(
         self, principal: Principal, asked: RunFilter, other: tuple[int, int] | None = None, steps: int = 0
@@ -151,14 +153,14 @@ class Query:
         also come in so many steps.
         """
         before = 2 * asked.since - asked.until, asked.since
-        return run_questions.kpis(self._store(), principal.project, asked, other or before, steps)
+        return run_questions.kpis(self._store, principal.project, asked, other or before, steps)
 
     def conversations(
         self, principal: Principal, asked: RunFilter, limit: int = 100, after: RunKey | None = None
     ) -> ConversationPage:
         """Conversations with a matching run, those with the latest first; `after` names one by its id."""
         _check_limit(limit)
-        return run_questions.conversations(self._store(), principal.project, asked, limit, after)
+        return run_questions.conversations(self._store, principal.project, asked, limit, after)
 
     def spend(self, principal: Principal, by: Dimension | ByAttribute, since: int, until: int) -> pa.Table:
         """Cost, calls and tokens of the calls that started in [since, until), Unix ns, by `by`, dearest first.
@@ -167,7 +169,7 @@ class Query:
         """
         parameters = {"project": principal.project, "by": _name_of(by), "since": since, "until": until}
         of_runs = isinstance(by, ByAttribute) or by in _OF_RUNS
-        return self._store().query(_by_query("spend_of_runs" if of_runs else "spend", by), parameters)
+        return self._store.query(_by_query("spend_of_runs" if of_runs else "spend", by), parameters)
 
     def spend_matrix(
         self,
@@ -190,17 +192,17 @@ class Query:
             "zone": zone,
             "split": [each.value for each in split],
         }
-        return self._store().query(_by_query("spend_matrix", by), {**parameters, "limit": MAX_CELLS})
+        return self._store.query(_by_query("spend_matrix", by), {**parameters, "limit": MAX_CELLS})
 
     def money_attributes(self, principal: Principal, since: int, until: int) -> Sequence[str]:
         """Which of MONEY_ATTRIBUTES the calls that started in [since, until), Unix ns, have."""
         parameters = {"project": principal.project, "since": since, "until": until, "keys": list(MONEY_ATTRIBUTES)}
-        found = self._store().query(named_query("money_attributes"), parameters).column("Key").to_pylist()
+        found = self._store.query(named_query("money_attributes"), parameters).column("Key").to_pylist()
         return [key for key in MONEY_ATTRIBUTES if key in found]
 
     def unpriced(self, principal: Principal) -> pa.Table:
         """Models that were called and have no price: Provider, Model, Calls; most calls first."""
-        return self._store().query(named_query("unpriced"), {"project": principal.project})
+        return self._store.query(named_query("unpriced"), {"project": principal.project})
 
 
 def _name_of(by: Dimension | ByAttribute) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from collector.errors import Reason, Rejected
-from collector.store.client import Store
+from collector.query.limits import Reader
 from collector.store.sql import named_query
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -45,25 +45,25 @@ def trace_parameters(project: str, trace_id: str) -> dict[str, Any]:
     return {"project": project, "trace_id": wanted}
 
 
-def waterfall_spans(store: Store, project: str, trace_id: str) -> pa.Table:
+def waterfall_spans(store: Reader, project: str, trace_id: str) -> pa.Table:
     """Every span of a run, up to MAX_SPANS and one more, with the columns of `run_waterfall.sql`."""
     parameters = trace_parameters(project, trace_id)
     return store.query(named_query("run_waterfall"), {**parameters, "limit": MAX_SPANS + 1})
 
 
-def span(store: Store, project: str, trace_id: str, span_id: str) -> pa.Table:
+def span(store: Reader, project: str, trace_id: str, span_id: str) -> pa.Table:
     """One span with the columns of `span.sql`; no row when there is none."""
     parameters = _span_parameters(project, trace_id, span_id)
     return store.query(named_query("span"), {**parameters, "max_value": MAX_VALUE_BYTES})
 
 
-def run_span(store: Store, project: str, trace_id: str, span_id: str) -> pa.Table:
+def run_span(store: Reader, project: str, trace_id: str, span_id: str) -> pa.Table:
     """One span with the columns that its conversation is read from, content and all."""
     return store.query(named_query("run_span"), _span_parameters(project, trace_id, span_id))
 
 
 def span_text(
-    store: Store, project: str, trace_id: str, span_id: str, side: Side, key: str, first: int, length: int
+    store: Reader, project: str, trace_id: str, span_id: str, side: Side, key: str, first: int, length: int
 ) -> TextPart | None:
     """`length` bytes of a text from byte `first` on; None when there is no such span, or no such attribute."""
     parameters = _span_parameters(project, trace_id, span_id)

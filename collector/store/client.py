@@ -10,6 +10,7 @@ import queue
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,8 +49,18 @@ _READING: Final = {
     "optimize_move_to_prewhere_if_final": 1,
 }
 _MAX_READERS = 8
+# Settings of ClickHouse that bound a question. An embedded handle takes them when it is opened: each has its own.
+Limits = tuple[tuple[str, int], ...]
 # A negative level of LZ4 looks for repetitions less hard: for text, a third less CPU and an eighth more bytes.
 _CODECS: Final = {"lz4": pa.Codec("lz4", compression_level=-4), "zstd": pa.Codec("zstd"), "none": None}
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Readers with the same limits: those that nobody uses, and how many there are."""
+
+    free: "queue.LifoQueue[Client]" = field(default_factory=queue.LifoQueue)
+    opened: int = 0
 
 
 class Store:
@@ -61,12 +72,11 @@ class Store:
         self._path = embedded_path(config, directory) if config.embedded else None
         self.database = config.database
         self._writer = self._connect(engine=first and self._path is not None)
-        self._readers: queue.LifoQueue[Client] = queue.LifoQueue()
-        self._open_readers = 0
+        self._pools: dict[Limits, _Pool] = {}
 
-    def _connect(self, *, engine: bool = False, read_only: bool = False) -> Client:
+    def _connect(self, *, engine: bool = False, read_only: bool = False, limits: Limits = ()) -> Client:
         """A new client. The first of the process starts the embedded engine (`engine`)."""
-        settings = _READING if read_only else {}
+        settings = {**_READING, **dict(limits)} if read_only else {}
         if self._path is None:
             return clickhouse_connect.get_client(
                 dsn=self._config.url,
@@ -144,42 +154,47 @@ class Store:
         into = f"INSERT INTO {quote_identifier(table)} ({columns}) SETTINGS {clause}"
         self._writer.command(f"{into} SELECT {columns} FROM Python(arrow_rows)")  # noqa: S608 - names and values are quoted
 
-    def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
-        """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable."""
-        with self._reader() as reader, _translated(reading=True):
+    def query(self, statement: str, parameters: Mapping[str, Any], limits: Limits = ()) -> pa.Table:
+        """Run a read-only statement with server-side parameters (`{name:Type}`). Raises Unavailable.
+
+        `limits` are settings of ClickHouse that bound it; beyond one, Refused is raised.
+        """
+        with self._reader(limits) as reader, _translated(reading=True):
             return reader.query_arrow(statement, parameters=dict(parameters), use_strings=True)
 
     @contextmanager
-    def _reader(self) -> Iterator[Client]:
-        reader = self._take_reader()
+    def _reader(self, limits: Limits = ()) -> Iterator[Client]:
+        pool = self._pools.setdefault(limits, _Pool())
+        reader = self._take_reader(pool, limits)
         try:
             yield reader
         except BaseException:
-            self._open_readers -= 1
+            pool.opened -= 1
             reader.close()
             raise
-        self._readers.put(reader)
+        pool.free.put(reader)
 
-    def _take_reader(self) -> Client:
+    def _take_reader(self, pool: _Pool, limits: Limits) -> Client:
         try:
-            return self._readers.get_nowait()
+            return pool.free.get_nowait()
         except queue.Empty:
             pass
-        if self._open_readers >= _MAX_READERS:
+        if pool.opened >= _MAX_READERS:
             try:
-                return self._readers.get(timeout=self._config.insert_timeout)
+                return pool.free.get(timeout=self._config.insert_timeout)
             except queue.Empty:
                 raise Unavailable(Reason.STORE, "Too many queries run already; ask again in a moment.") from None
         with _translated():
-            reader = self._connect(read_only=True)
+            reader = self._connect(read_only=True, limits=limits)
             reader.database = self.database
-        self._open_readers += 1
+        pool.opened += 1
         return reader
 
     def close(self) -> None:
         """Close every client; embedded, this stops the engine."""
-        while not self._readers.empty():
-            self._readers.get_nowait().close()
+        for pool in self._pools.values():
+            while not pool.free.empty():
+                pool.free.get_nowait().close()
         self._writer.close()
 
 

@@ -81,14 +81,14 @@ def log_path(metrics: Metrics, limits: TimeLimits = ANY_TIME, follow: Follow = n
     return SignalPath(lambda envelopes: [decode_logs(envelopes)], (TablePath(LOGS, one_log, rows),))
 
 
-def metric_path(metrics: Metrics, limits: TimeLimits = ANY_TIME) -> SignalPath:
-    """The path of metrics: a table for each kind."""
+def metric_path(metrics: Metrics, limits: TimeLimits = ANY_TIME, follow: Follow = nothing) -> SignalPath:
+    """The path of metrics: a table for each kind. `follow` is called with the points of sums that are stored."""
 
     def table_path(kind: MetricKind, table: Table) -> TablePath:
         return TablePath(
             table,
             partial(one_point, kind),
-            DatedRows.of(table, limits, metrics.stored[Signal.METRICS]),
+            DatedRows.of(table, limits, metrics.stored[Signal.METRICS], follow if kind is MetricKind.SUM else nothing),
             rows=partial(points_in, kind),
         )
 

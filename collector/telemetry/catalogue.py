@@ -184,6 +184,12 @@ DRAIN_REVISED_SPANS: Final = Metric(
     "Stored spans written again because a later span changed who is billed.",
     "spans",
 )
+DRAIN_UNDERCOUNTED_SESSIONS: Final = Metric(
+    "spanmeter_drain_undercounted_sessions",
+    Kind.COUNTER,
+    "Sessions of coding agents whose metrics count more tokens than were billed.",
+    "sessions",
+)
 DRAIN_OVERSIZED_TURNS: Final = Metric(
     "spanmeter_drain_oversized_turns",
     Kind.COUNTER,

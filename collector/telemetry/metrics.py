@@ -41,6 +41,7 @@ class Metrics:
             Signal.METRICS: self._counter(catalogue.DRAIN_STORED_METRIC_POINTS),
         }
         self.revised_spans = self._counter(catalogue.DRAIN_REVISED_SPANS)
+        self.undercounted_sessions = self._counter(catalogue.DRAIN_UNDERCOUNTED_SESSIONS)
         self.oversized_turns = self._counter(catalogue.DRAIN_OVERSIZED_TURNS)
         self.unpriced_calls = self._counter(catalogue.UNPRICED_CALLS)
         self.unread_usage = self._counter(catalogue.UNREAD_USAGE_CALLS)

@@ -25,7 +25,7 @@ FAILURES: Final[Mapping[int, str]] = {
     404: "There is no such thing, or the token may not see it.",
     405: "The path does not take this method.",
     408: "The body did not arrive in time.",
-    413: f"The body is larger than {MAX_BODY_BYTES} bytes.",
+    413: f"The body is larger than {MAX_BODY_BYTES} bytes, or the answer takes more than the settings `reads` allow.",
     500: "A defect of spanmeter.",
     503: "Not now: the store does not answer, or too much is waiting.",
 }
@@ -66,7 +66,8 @@ def failures(operation: AnyOperation) -> Iterable[int]:
     yield from (400,) if operation.scope or _takes_input(operation) else ()
     yield from (401, 403) if operation.scope else ()
     yield from operation.errors
-    yield from (408, 413) if operation.body_input else ()
+    yield from (408,) if operation.body_input else ()
+    yield from (413,) if operation.scope else ()
     yield from (500, 503) if operation.scope else (500,)
 
 

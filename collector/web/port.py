@@ -15,7 +15,7 @@ class WebPort(AsgiPort):
     """Serves an ASGI application. Its `gate` takes new tokens on reload."""
 
     name = "web"
-    settings = ("web", "auth", "receivers.otlp.protocols.http")
+    settings = ("web", "auth", "reads", "receivers.otlp.protocols.http")
     reloadable = ("auth",)
     port_name = "web"
     what = "the web port"

@@ -25,6 +25,14 @@ GRANT SELECT ON {database:Identifier}.budget_history TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.budget_events TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.otel_traces TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.otel_traces_trace_id_ts TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_logs TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_exponential_histogram TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_gauge TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_histogram TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_histogram_increases TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_sum TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_sum_increases TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.otel_metrics_summary TO {role:Identifier};
 
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_traces
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
@@ -32,6 +40,30 @@ CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_tra
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.budget_events
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_logs
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_exponential_histogram
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_gauge
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_histogram
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_sum
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_summary
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_logs
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_metrics_exponential_histogram
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_metrics_gauge
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_metrics_histogram
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_metrics_sum
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_metrics_summary
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
 CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_traces
     FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
 CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_traces_trace_id_ts

@@ -1,5 +1,5 @@
 -- A part: runs with a span of which the input or output contains `text`, whatever the case of letters, and one that has
--- the attribute, in any version.
+-- the attribute, in any version. Spans are read from the hour `floor` on until the last of these runs ended.
 ({text:String} = '' OR run.TraceId IN
     (
         SELECT TraceId
@@ -7,8 +7,12 @@
         WHERE {text:String} != ''
           AND Project = {project:String}
           AND toStartOfHour(Timestamp) >= toStartOfHour({floor:DateTime})
-          AND (positionCaseInsensitiveUTF8(Input, {text:String}) > 0
-              OR positionCaseInsensitiveUTF8(Output, {text:String}) > 0)
+          AND toStartOfHour(Timestamp) <=
+          (
+              -- include last_hour_of_runs
+          )
+          AND (multiSearchAnyCaseInsensitiveUTF8(Input, [{text:String}])
+              OR multiSearchAnyCaseInsensitiveUTF8(Output, [{text:String}]))
     ))
     AND ({attribute:String} = '' OR run.TraceId IN
     (
@@ -17,6 +21,10 @@
         WHERE {attribute:String} != ''
           AND Project = {project:String}
           AND toStartOfHour(Timestamp) >= toStartOfHour({floor:DateTime})
+          AND toStartOfHour(Timestamp) <=
+          (
+              -- include last_hour_of_runs
+          )
           AND (SpanAttributes[{attribute:String}] = {attribute_value:String}
                   AND mapContains(SpanAttributes, {attribute:String})
               OR ResourceAttributes[{attribute:String}] = {attribute_value:String}

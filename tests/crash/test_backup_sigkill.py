@@ -35,8 +35,8 @@ def store_all(daemon: Daemon) -> None:
     ("kills", "processes"),
     [
         pytest.param(1, 1, marks=pytest.mark.slow),
-        pytest.param(8, 1, marks=pytest.mark.long),
-        pytest.param(4, 2, marks=pytest.mark.long),
+        pytest.param(4, 1, marks=pytest.mark.long),
+        pytest.param(2, 2, marks=pytest.mark.long),
     ],
 )
 def test_what_was_acknowledged_before_a_backup_is_restored_once(

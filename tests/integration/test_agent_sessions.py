@@ -131,6 +131,36 @@ def test_money_is_the_same_in_any_order_split_and_repetition(store: Store, case:
         assert ends[-1] == ends[0], [request.received_at for request in order]
 
 
+def undercounted(daemon: Daemon) -> float | None:
+    return daemon.metrics.registry.get_sample_value("spanmeter_drain_undercounted_sessions_total")
+
+
+def later(request: Envelope, seconds: int) -> Envelope:
+    return replace(request, received_at=request.received_at + seconds * 10**9)
+
+
+def metrics_of(case: str) -> list[Envelope]:
+    return [request for request in requests(case) if request.signal is Signal.METRICS]
+
+
+@pytest.mark.parametrize("case", ["claude-code-2.1-traces", "claude-code-2.1-logs-metrics-grpc", "gemini-cli-traces"])
+def test_metrics_are_compared_with_what_is_billed(store: Store, case: str) -> None:
+    daemon = Daemon(store)
+    daemon.deliver(requests(case))
+    daemon.deliver([later(metrics_of(case)[-1], 200)])
+    assert undercounted(daemon) == 0
+
+
+def test_metrics_tell_once_of_calls_that_did_not_arrive(store: Store) -> None:
+    case = "claude-code-2.1-two-prompts"
+    daemon = Daemon(store)
+    daemon.deliver([*requests(case)[3:], *metrics_of(case)])  # without the calls of the first prompt
+    assert undercounted(daemon) == 0
+    for seconds in (200, 400):
+        daemon.deliver([later(metrics_of(case)[0], seconds)])
+        assert undercounted(daemon) == 1
+
+
 def test_traces_of_internals_are_folded_away_and_counted(store: Store) -> None:
     daemon, query = Daemon(store), Query(lambda: store)
     daemon.deliver(requests("codex-exec-traces"))

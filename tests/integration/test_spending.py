@@ -19,6 +19,7 @@ from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.spending.ledger_writer import Spending
 from collector.store import Store
+from collector.store.client import Limits
 from collector.store.sql import named_query
 from tests.support.calls import PRICES, Call
 from tests.support.spending import NOW, RIGHT, Bench, rules_of, without_nothing
@@ -260,15 +261,15 @@ class _Meanwhile:
         store.query = self  # type: ignore[method-assign]
         self._store = store
 
-    def __call__(self, statement: str, parameters: Mapping[str, Any]) -> Any:
+    def __call__(self, statement: str, parameters: Mapping[str, Any], limits: Limits = ()) -> Any:
         if statement != named_query("budget_spend"):
-            return self._query(statement, parameters)
+            return self._query(statement, parameters, limits)
         self.questions += 1
-        answer = None if self._before else self._query(statement, parameters)
+        answer = None if self._before else self._query(statement, parameters, limits)
         # In a thread of its own: whoever asks holds nothing that a writer needs.
         with ThreadPoolExecutor(1) as writer:
             writer.submit(self._work).result(timeout=30)
-        return self._query(statement, parameters) if self._before else answer
+        return self._query(statement, parameters, limits) if self._before else answer
 
     def end(self) -> None:
         self._store.query = self._query  # type: ignore[method-assign]
@@ -340,10 +341,10 @@ def test_periods_that_are_long_over_are_compared_once(store: Store) -> None:
     asked: list[int] = []
     query = store.query
 
-    def noted(statement: str, parameters: Mapping[str, Any]) -> Any:
+    def noted(statement: str, parameters: Mapping[str, Any], limits: Limits = ()) -> Any:
         if statement == named_query("budget_spend"):
             asked.append(int(parameters["since"]))
-        return query(statement, parameters)
+        return query(statement, parameters, limits)
 
     store.query = noted  # type: ignore[method-assign]
     rounds = []

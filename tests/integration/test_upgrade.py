@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from collector.config import StoreConfig
 from collector.errors import StartError
-from collector.store import migrate, open_store
+from collector.store import Store, migrate
 from tests.support.daemon import running
 
 # Made by the version of that commit: captured runs, a lease, a budget that was passed, its events not delivered.
@@ -57,10 +56,8 @@ def test_a_store_of_an_earlier_version(tmp_path: Path) -> None:
         assert outbox.execute("SELECT count(*) FROM events").fetchone()[0] >= 4
 
 
-def test_a_store_of_a_later_version_is_refused(tmp_path: Path) -> None:
-    with closing(open_store(StoreConfig(url=f"chdb://{tmp_path}"), tmp_path)) as store:
+def test_a_store_of_a_later_version_is_refused(store: Store) -> None:
+    store.command("INSERT INTO schema_migrations (Version, Name, Checksum) VALUES (9999, 'later', 'x')")
+    with pytest.raises(StartError, match="newer version of spanmeter: it has migration 9999") as refused:
         migrate(store, 0)
-        store.command("INSERT INTO schema_migrations (Version, Name, Checksum) VALUES (9999, 'later', 'x')")
-        with pytest.raises(StartError, match="newer version of spanmeter: it has migration 9999") as refused:
-            migrate(store, 0)
     assert "restore a backup made before the upgrade" in str(refused.value)

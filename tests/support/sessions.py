@@ -12,6 +12,7 @@ from collector.admit.validate import validate
 from collector.billing.across_batches import Billing
 from collector.billing.log_content import LoggedContent
 from collector.billing.session_events import SessionReader
+from collector.billing.session_metrics import SessionMetrics
 from collector.billing.sessions import SessionWriter
 from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
@@ -62,11 +63,12 @@ class Daemon:
         billing = Billing(ENRICHER, RecentTraces(100_000))
         reader = SessionReader(sources(ENRICHER.families), self.metrics)
         writer = SessionWriter(reader, billing, self._writing, self.metrics)
+        metered = SessionMetrics(ENRICHER.families, self.metrics)
         contents = LoggedContent(billing, self._writing)
         self._paths: Mapping[Signal, SignalPath] = {
             Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=contents.follow_spans),
             Signal.LOGS: log_path(self.metrics, follow=each(writer.write, contents.follow_logs)),
-            Signal.METRICS: metric_path(self.metrics),
+            Signal.METRICS: metric_path(self.metrics, follow=metered.follow),
         }
 
     def deliver(self, envelopes: Sequence[Envelope]) -> None:

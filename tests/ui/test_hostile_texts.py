@@ -141,7 +141,7 @@ def test_a_run_arrives_while_it_is_watched(open_page: Open, daemon: Daemon) -> N
     now = time.time_ns()
     steps = [
         Step("root", 0, 500, attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "watched"}),
-        Step("child", 10, 20, 0),
+        Step("child", 10, 20, 0, attributes={"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "look"}),
     ]
     send(daemon.http, request(steps, 0xF1, now, leave_out=[0]))
     row = page.locator(f"tr[data-trace='{0xF1:032x}']")

@@ -46,6 +46,7 @@ class EventRules(BaseModel):
     - `failed` tells failed attempts and tools, `denied` the tools that were not allowed to run.
     - `sole_source`: spans tell of the same calls and nothing says which are which; within a session, or a trace, logs
       alone are billed.
+    - `token_metric` is a sum of tokens by `type`, of which `token_types` add up to input and output.
     - `redacted` are texts that stand for content which is not recorded.
     """
 
@@ -69,6 +70,8 @@ class EventRules(BaseModel):
     failed: Patterns = {}
     denied: Patterns = {}
     sole_source: Literal["", "session", "trace"] = ""
+    token_metric: str = ""
+    token_types: tuple[str, ...] = ()
     redacted: tuple[str, ...] = ("<REDACTED>", "[REDACTED]")
 
     def role(self, event: str, scope: str) -> Role | None:

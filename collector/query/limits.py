@@ -1,0 +1,44 @@
+"""What a question of people and programs may take of the store: every read of `Query` goes through here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+
+from collector.config import ReadsConfig
+from collector.errors import Reason, Rejected
+from collector.store.client import Limits, Store
+from collector.store.errors import Refused
+
+# ClickHouse's codes, and the setting that each is about.
+_EXCEEDED: Final = {
+    158: ("max_result_rows", "has too many rows"),
+    159: ("max_execution_time", "takes too long"),
+    241: ("max_memory_usage", "needs too much memory"),
+    396: ("max_result_rows", "has too many rows"),
+}
+
+
+class Reader:
+    """A store for questions within limits. Blocking; raises Unavailable when the store does not answer."""
+
+    def __init__(self, store: Callable[[], Store], config: ReadsConfig) -> None:
+        self._store = store
+        self._limits: Limits = (
+            ("max_execution_time", max(1, round(config.max_execution_time))),
+            ("max_memory_usage", int(config.max_memory_usage)),
+            ("max_result_rows", config.max_result_rows),
+        )
+
+    def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
+        """As `Store.query`. Raises Rejected(TOO_LARGE) for a question that takes more than it may."""
+        try:
+            return self._store().query(statement, parameters, self._limits)
+        except Refused as error:
+            if error.code not in _EXCEEDED:
+                raise
+            setting, words = _EXCEEDED[error.code]
+            raise Rejected(
+                Reason.TOO_LARGE,
+                f"The answer {words}: ask for a shorter time or for less of it, or raise reads.{setting}.",
+            ) from error
