@@ -176,8 +176,11 @@ class Spending:
             return
         table = store.query(named_query("recent_traces"), {"limit": _REMEMBERED_TRACES})
         self._attribution.remember(trace_keys(table))
+        leases = self._lease_spend(store)
         self._build(store)
-        self._attribution.use_leases(self._lease_spend(store))
+        self._attribution.use_leases(leases)
+        if leases:  # at once: what is counted now would be held by its lease too, until more spans of it come
+            self._on_change(Changes(leases=dict(leases)))
         self._load_values(store)
         self._met = store
 
