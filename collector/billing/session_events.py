@@ -34,7 +34,7 @@ class Touched:
 
     @property
     def key(self) -> str:
-        return f"{self.project}\0{self.session}"
+        return _key(self.project, self.session)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class SessionReader:
             "events": list(self.sources.prompts),
         }
         found = {
-            f"{row['Project']}\0{row['SessionId']}": row
+            _key(row["Project"], row["SessionId"]): row
             for row in store.query(named_query("session_turns"), parameters).to_pylist()
         }
         return [_turns(each, found.get(each.key, {})) for each in touched]
@@ -81,7 +81,7 @@ class SessionReader:
     def _together(self, store: Store, turns: Sequence[_Turns]) -> Iterator[list[_Turns]]:
         """Sessions whose turns together are of no more than is read at once."""
         sizes = {
-            f"{row['Project']}\0{row['SessionId']}": (row["Records"], row["Bytes"])
+            _key(row["Project"], row["SessionId"]): (row["Records"], row["Bytes"])
             for row in store.query(named_query("session_sizes"), self._parameters(turns)).to_pylist()
         }
         together: list[_Turns] = []
@@ -120,6 +120,11 @@ class SessionReader:
             "ends": [each.end for each in turns],
             "events": list(self.sources.names),
         }
+
+
+def _key(project: str, session: str) -> str:
+    """As the queries join them."""
+    return f"{project}\0{session}"
 
 
 def _of(touched: Sequence[Touched]) -> dict[str, Any]:
