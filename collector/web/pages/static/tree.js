@@ -33,6 +33,7 @@ export class Tree {
     this.tokens = columns.input_tokens;
     this.cost = columns.cost.map((text) => (text === null ? null : Number(text)));
     this.exact = columns.cost;
+    this.dearest = this.cost.reduce((best, cost, row) => (cost > (this.cost[best] ?? 0) ? row : best), -1);
     this.kind = columns.kind.map((at) => texts[at]);
     this.model = columns.model.map((at) => texts[at]);
     this.name = columns.name.map((at, row) => {
