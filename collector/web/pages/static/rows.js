@@ -92,12 +92,12 @@ export class Rows {
     const open = tree.expanded(row);
     const element = make("div", {
       id: `row-${row}`, role: "treeitem", ariaLevel: tree.depth[row] + 1, ariaPosInSet: tree.place[row], ariaSetSize: tree.among[row],
-      ariaSelected: row === this.selected, ariaExpanded: open, ariaLabel: `${tree.sentence(row, duration(spent))}, starts at ${duration(tree.start[row])}`,
+      ariaSelected: row === this.selected, ariaExpanded: open, ariaLabel: tree.sentence(row, spent, duration),
       className: `row level-${Math.min(tree.depth[row] + 1, 12)}${failed ? " failed" : ""}${row === this.selected ? " chosen" : ""}${row === tree.dearest ? " dearest" : ""}`,
     });
     element.dataset.row = row;
     element.append(this.#name(row, number, open), span("number duration", duration(spent)),
-      span("number tokens", number === 1 && tree.tokens[row] ? count(tree.tokens[row]) : ""), this.#cost(row, number), this.#bar(row, number));
+      this.#tokens(row, number), this.#cost(row, number), this.#bar(row, number));
     return element;
   }
 
@@ -112,6 +112,7 @@ export class Rows {
     else if (tree.groups.has(row) && tree.opened.has(row)) details.push(`first of ${tree.groups.get(row)}`);
     if (tree.rounds.has(row)) details.push(`round ${tree.rounds.get(row)}`);
     if (open === false && number === 1) details.push(`${count(tree.last[row] - row - 1)} within`);
+    if (tree.early(row)) details.push(`starts ${duration(tree.early(row))} before its parent`);
     if (details.length) name.append(span("detail", details.join(", ")));
     if (tree.errors.has(row) && number === 1) name.append(span("detail error-text", tree.errors.get(row)));
     return name;
@@ -123,11 +124,17 @@ export class Rows {
     return end - this.tree.start[row];
   }
 
+  #tokens(row, number) {
+    const {tree} = this;
+    const shown = tree.isSum(row) ? tree.tokensBelow[row] : number > 1 ? 0 : tree.tokens[row];
+    return span("number tokens", shown ? count(shown) : "");
+  }
+
   #cost(row, number) {
     const {tree} = this;
     const cell = span("number cost");
     if (tree.unpriced.has(row)) return span("number cost unpriced", "unpriced");
-    const isSum = tree.cost[row] === null && tree.below[row] !== null && (tree.depth[row] === 0 || tree.kind[row] === "agent");
+    const isSum = tree.isSum(row);
     let amount = isSum ? tree.below[row] : tree.cost[row];
     for (let at = row + 1; at < row + number; at++) if (tree.cost[at] !== null) amount = (amount || 0) + tree.cost[at];
     if (amount === null) return cell;
@@ -153,6 +160,7 @@ export class Rows {
       drawing.append(svg("rect", {class: kind, x: begin.toFixed(2), y: 6, width: wide.toFixed(2), height: 12, rx: tree.kind[at] === "agent" ? 1.5 : 0}));
       if (tree.critical.has(at)) drawing.append(svg("rect", {class: "critical", x: begin.toFixed(2), y: 19.5, width: wide.toFixed(2), height: 1.5}));
     }
+    if (number === 1) this.#edges(drawing, row);
     if (number === 1 && tree.parent[row] < 0 && tree.kind[row] === "agent") for (const [from, to] of (this.rootGaps ??= tree.gaps(row))) {
       drawing.append(svg("rect", {class: "gap", x: this.x(from).toFixed(2), y: 7, width: Math.max(this.x(to) - this.x(from), 0).toFixed(2), height: 10}));
     }
@@ -162,6 +170,15 @@ export class Rows {
     }
     cell.append(drawing);
     return cell;
+  }
+
+  /** A thin tail until what is within has ended, and a line where the parent starts later than its child. */
+  #edges(drawing, row) {
+    const {tree} = this;
+    const end = this.x(tree.end(row));
+    const tail = Math.min(this.x(tree.until[row]), this.width + 4) - Math.max(end, 0);
+    if (tail > 0 && tree.until[row] > tree.end(row)) drawing.append(svg("rect", {class: "tail", x: Math.max(end, 0).toFixed(2), y: 11, width: tail.toFixed(2), height: 1.5}));
+    if (tree.early(row)) drawing.append(svg("rect", {class: "early", x: (this.x(tree.start[tree.parent[row]]) - 0.75).toFixed(2), y: 3, width: 1.5, height: 18}));
   }
 
   /** Where a span's bar begins and how wide it is, in pixels of the time line. */

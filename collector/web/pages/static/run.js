@@ -1,8 +1,8 @@
 // The waterfall of a run: rows, minimap, filters, the span beside them, and the keys for all of it.
 
 import {Drawer} from "./drawer.js";
-import {byId, isElsewhere, make} from "./elements.js";
-import {count, mark, money} from "./format.js";
+import {byId, isElsewhere} from "./elements.js";
+import {count} from "./format.js";
 import {Minimap} from "./minimap.js";
 import {announce, onKey} from "./page.js";
 import {Rows} from "./rows.js";
@@ -84,9 +84,8 @@ function open(row) {
 
 // -- filters --
 
-const slow = Math.max(1e6, 10 ** Math.floor(Math.log10(tree.length / 20 || 1)));
-const costs = tree.cost.filter((cost) => cost > 0);
-const dear = costs.length ? 10 ** Math.floor(Math.log10(Math.max(...costs))) : 0;
+const limit = (only) => Number(document.querySelector(`[data-only=${only}]`)?.dataset.limit);
+const [slow, dear] = [limit("slow"), limit("dear")];
 const ONLY = {
   errors: (row) => tree.errors.has(row),
   critical: (row) => tree.critical.has(row),
@@ -99,13 +98,8 @@ byId("matches").hidden = false;
 
 function filterButtons() {
   for (const link of document.querySelectorAll(".filter[data-kind], .filter[data-only]")) {
-    const only = link.dataset.only;
-    if (only === "slow" || only === "dear") {
-      const number = tree.ids.reduce((sum, _, row) => sum + (ONLY[only](row) ? 1 : 0), 0);
-      link.replaceChildren(only === "slow" ? `slower than ${mark(slow)} ` : `dearer than ${money(dear, dear < 1 ? 2 : 0)} `, make("span", {className: "much", textContent: count(number)}));
-      link.hidden = !number || number === tree.size;
-    } else link.hidden = false;
-    link.setAttribute("role", "button");
+    const {only} = link.dataset;
+    link.role = "button";
     link.addEventListener("click", (event) => {
       event.preventDefault();
       if (only) state.only = state.only === only ? "" : only;
