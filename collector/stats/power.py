@@ -69,7 +69,7 @@ def _least_worsened(changed: int, alpha: float) -> int:
 def _binomials(logs: Floats, n: int, ks: "np.ndarray[tuple[int], np.dtype[np.int64]]", probability: float) -> Floats:
     """The probability of each of `ks` among `n`; `logs` holds the logarithms of factorials."""
     if probability >= 1:
-        return (ks == n).astype(np.float64)
+        return np.where(ks == n, 1.0, 0.0)
     weights = logs[n] - logs[ks] - logs[n - ks]
     shown: Floats = np.exp(weights + ks * math.log(probability) + (n - ks) * math.log1p(-probability))
     return shown

@@ -81,7 +81,7 @@ def _correlation(counts: PairedCounts) -> float:
     margins = (both + new_only) * (old_only + neither) * (both + old_only) * (new_only + neither)
     if not margins:
         return 0.0
-    product = both * neither - new_only * old_only
+    product = float(both * neither - new_only * old_only)
     if product > 0:
         product = max(0.0, product - counts.cases / 2)
     return product / math.sqrt(margins)
