@@ -78,7 +78,7 @@ export class Rows {
   }
 
   #axis() {
-    const found = marks(this.window[0], this.window[1], Math.max(3, Math.floor(this.width / 90)));
+    const found = marks(this.window[0], this.window[1], Math.max(4, Math.floor(this.width / 90)));
     byId("axis").replaceChildren(...found.map((mark) => svg("text", {x: this.x(mark).toFixed(1), y: 15}, label(mark))));
     const tall = this.container.clientHeight;
     this.gridLines.replaceChildren(...found.map((mark) => svg("line", {x1: this.x(mark).toFixed(1), x2: this.x(mark).toFixed(1), y1: 0, y2: tall})));

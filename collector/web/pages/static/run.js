@@ -230,6 +230,11 @@ onKey(["+", "="], zoom(0.5));
 onKey(["-"], zoom(2));
 onKey(["a"], pan(-0.25));
 onKey(["d"], pan(0.25));
+addEventListener("keydown", (event) => { // paper has a page of its own: here only rows in sight are elements
+  if (event.key !== "p" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  location.assign(`${base}?view=print&now=1`);
+});
 KINDS.forEach((kind, at) => onKey([String(at + 1)], () => { toggleKind(kind); filter(); }));
 for (const link of document.querySelectorAll("[data-jump]")) link.addEventListener("click", (event) => {
   if (isElsewhere(event)) return;
