@@ -105,7 +105,7 @@ RECEIVER_REFUSED_REQUESTS: Final = Metric(
     appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
-RECEIVER_LAST_REFUSED: Final = Metric(
+RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS: Final = Metric(
     "spanmeter_receiver_last_refused_timestamp_seconds",
     Kind.GAUGE,
     "When a request was last answered with an error, by reason.",

@@ -36,7 +36,7 @@ class Metrics:
         }
         self.failed_bytes = self._counter(catalogue.RECEIVER_FAILED_BYTES)
         self.refused_requests = self._counter(catalogue.RECEIVER_REFUSED_REQUESTS)
-        self.last_refused = self._gauge(catalogue.RECEIVER_LAST_REFUSED)
+        self.last_refused = self._gauge(catalogue.RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS)
         self.repaired_strings = self._counter(catalogue.RECEIVER_REPAIRED_STRINGS)
         self.stored = {
             Signal.TRACES: self._counter(catalogue.DRAIN_STORED_SPANS),

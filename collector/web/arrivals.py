@@ -89,7 +89,7 @@ async def arrived(
 
 def refused_requests(metrics: str) -> list[RefusedRequests]:
     """Of the text of all processes' metrics, each kind once, with the latest of its times."""
-    name = catalogue.RECEIVER_LAST_REFUSED.exposed_name
+    name = catalogue.RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS.exposed_name
     lines = "".join(line for line in metrics.splitlines(keepends=True) if line.startswith(name))
     last: dict[tuple[str, str, str], float] = {}
     for family in text_string_to_metric_families(lines):
