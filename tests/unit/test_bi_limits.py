@@ -6,7 +6,8 @@ from collector.bi.errors import QueryError
 from collector.bi.settings import Limits
 from collector.config import QueryConfig
 
-LIMITS = Limits.of(QueryConfig(max_execution_time="5s", max_memory_usage="200MiB", max_result_rows=10, max_threads=2))
+CONFIG = {"max_execution_time": "5s", "max_memory_usage": "200MiB", "max_result_rows": 10, "max_threads": 2}
+LIMITS = Limits.of(QueryConfig.model_validate(CONFIG))
 
 
 @pytest.mark.parametrize(
