@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from collector.evals.evaluate import About, evaluate
 from collector.evals.evaluator import Evaluator
-from collector.evals.figures import _FIGURES as FIG
+from collector.evals.figures import figure
 from collector.evals.subject import Subject
 from collector.gate.record import Outcome, Trial
 from collector.model.evaluations import EvalStatus, Evaluation, Verdict, digest_of
@@ -87,7 +87,7 @@ def _figures(subject: Subject) -> Mapping[str, float]:
     """What is not known is not there: of money nothing is, when a call has no price."""
     found = {}
     for name in (*_FIGURES, *_MORE_FIGURES):
-        value = None if subject.unpriced and name.endswith("_usd") else FIG[name](subject)
+        value = None if subject.unpriced and name.endswith("_usd") else figure(name, subject)
         if value is not None:
             found[name] = float(value)
     return found
