@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
-from collector.gate.compare import Compared
-from collector.gate.decide import Decided, why
+from collector.gate.compare import Compared, value_of
+from collector.gate.decide import Decided, passes, why
+from collector.gate.policy import MetricConfig
 from collector.gate.words import change, count, detectable, headline, interval, level, warnings
 
 MARKER: Final = "<!-- spanmeter gate -->"
@@ -23,6 +24,7 @@ def comment(decided: Decided, trace_link: str = "", artifact: str = "the gate's 
     parts += [f"> {plain(warning)}" for warning in warnings(decided)]
     parts += _problems(decided)
     parts += _failing(decided, trace_link)
+    parts += _dearer(decided)
     parts.append(_money(decided))
     text = "\n\n".join(parts) + "\n"
     if len(text) <= MAX_CHARACTERS:
@@ -79,6 +81,31 @@ def _failing(decided: Decided, trace_link: str) -> list[str]:
         found.append(f"{plain(name)}{link}\n\n{fenced(why(trials)[:_MAX_REASON])}")
     more = len(decided.newly_failing) - _MAX_CASES
     return [*found, *([f"and {more} more"] if more > 0 else [])]
+
+
+def _dearer(decided: Decided) -> list[str]:
+    """Cost per case beside the verdict, the dearest changes first."""
+    if decided.old is None:
+        return []
+    cost = MetricConfig(metric="cost_usd")
+    both = sorted(set(decided.old.cases) & set(decided.new.cases))
+    sides = [(name, value_of(cost, decided.old.cases[name]), value_of(cost, decided.new.cases[name])) for name in both]
+    known = [(name, before, after) for name, before, after in sides if before and after is not None]
+    known.sort(key=lambda case: case[1] - case[2])
+    rows = [
+        f"| {plain(name)} | {_word(passes(decided.old.cases[name]))} | {_word(passes(decided.new.cases[name]))} "
+        f"| ${before:.6f} | ${after:.6f} | {100 * (after / before - 1):+.1f} % |"
+        for name, before, after in known[:_MAX_CASES]
+    ]
+    if not rows:
+        return []
+    head = "| case | base | head | cost, base | cost, head | change |\n|---|---|---|---|---|---|"
+    table = "\n".join([head, *rows])
+    return [f"<details><summary>Cost per case, of {len(known)} those that rose most</summary>\n\n{table}\n\n</details>"]
+
+
+def _word(passed: bool | None) -> str:
+    return {True: "pass", False: "fail", None: "-"}[passed]
 
 
 def fenced(text: str) -> str:

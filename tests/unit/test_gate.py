@@ -37,6 +37,10 @@ def policy(tmp_path: Path, more: str = "") -> Loaded:
     return load_policy(path)
 
 
+def policy_of(decided: Decided) -> Loaded:
+    return decided.loaded
+
+
 def outcome(passed: bool | None = True, **more: object) -> Outcome:
     verdict = Verdict.NONE if passed is None else Verdict.PASS if passed else Verdict.FAIL
     status = EvalStatus.SKIPPED if passed is None else EvalStatus.OK
@@ -343,6 +347,9 @@ def test_a_comment_shows_traces_as_text(hostile: Decided) -> None:
     for sign in (r"(?<!\\)<script", "@all", r"(?<!\\)\]", "https://evil", r"(?<!\\)\*b"):
         assert not re.search(sign, outside.replace(MARKER, "")), sign
     assert "could have seen" in text
+    assert "| pass | fail |" not in text, "no cost is known of the new side"
+    dearer = comment(decide(policy_of(hostile), record([True], [0.01]), record([False], [0.02])))
+    assert "| c000 | pass | fail | $0.010000 | $0.020000 | +100.0 % |" in dearer
     assert "Judging cost $0.000000." in text
 
 
