@@ -28,7 +28,7 @@ from collector.drain import Drain
 from collector.enrich import RecentTraces
 from collector.enrich.conventions.expiring import content_rules
 from collector.enrich.sessions import sources
-from collector.errors import SpanmeterError, StartError
+from collector.errors import Reason, SpanmeterError, StartError
 from collector.evals.judging import Judging
 from collector.evals.service import EvalService
 from collector.files import make_private
@@ -114,11 +114,17 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         return Facts(
             grpc=f"{split_endpoint(otlp.grpc.endpoint)[0]}:{ports.get('grpc', 0)}",
             http=f"{split_endpoint(otlp.http.endpoint)[0]}:{ports.get('http', 0)}",
+            otlp_url=config.otlp_url(ports.get("http", 0)),
+            needs_token=gate.needs_token,
             store="embedded, ready" if config.store.embedded else "a ClickHouse server, ready",
             prices=prices.enricher.catalogue.version,
         )
 
     jobs, summing, judging = Jobs(clock), Summing(store.ready, clock), Judging(config)
+
+    def misdirected(signal: Signal) -> None:
+        metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
+
     services = Services(
         query=Query(store.ready, config.reads),
         evals=EvalService(store.ready, lambda: judging.evaluators, clock),
@@ -131,6 +137,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         unready_reason=unready_reason,
         deliveries=budgets,
         facts=facts,
+        misdirected=misdirected,
     )
     read_timeout = config.receivers.otlp.protocols.http.read_timeout
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
