@@ -45,7 +45,7 @@ from collector.spending.views import BudgetViews
 from collector.spool.queue import Queue
 from collector.store import ENGINE_NAMES, embedded_path
 from collector.store.connection import StoreConnection
-from collector.storing import TimeLimits, each, log_path, metric_path, span_path
+from collector.storing import Poison, TimeLimits, each, log_path, metric_path, span_path
 from collector.summing import Summing
 from collector.telemetry import Metrics, expose
 from collector.web.app import web_app
@@ -82,9 +82,10 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
     reader = SessionReader(sources(prices.enricher.families), metrics)
-    sessions = SessionWriter(reader, billing, budgets.spending.writing, metrics)
+    set_aside = Poison(queue.deadletter, metrics).set_aside
+    sessions = SessionWriter(reader, billing, budgets.spending.writing, metrics, set_aside)
     metered = SessionMetrics(prices.enricher.families, metrics)
-    contents = LoggedContent(billing, budgets.spending.writing)
+    contents = LoggedContent(billing, budgets.spending.writing, set_aside)
     drain = Drain(
         queue.spool,
         queue.deadletter,

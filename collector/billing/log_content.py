@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.billing.across_batches import Billing, query_parameters
+from collector.billing.refused import SetAside, insert_or_set_aside
 from collector.enrich.stored import decoded_again
 from collector.model.columns import MAP
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey
@@ -19,7 +20,6 @@ from collector.slices import slices
 from collector.spending.feed import Writing
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import insert_versions
 
 # How the names of these events begin, and the attributes that hold content: the semantic conventions of generative AI,
 # event gen_ai.client.inference.operation.details. An attribute counts where the span has no content in that column.
@@ -34,9 +34,12 @@ _STEP: Final = 4
 class LoggedContent:
     """Belongs to the drain's thread. Remembers the spans that records had content of: they may come later, or again."""
 
-    def __init__(self, billing: Billing, writing: Writing, max_remembered: int = 50_000) -> None:
+    def __init__(
+        self, billing: Billing, writing: Writing, set_aside: SetAside, max_remembered: int = 50_000
+    ) -> None:
         self._billing = billing
         self._writing = writing
+        self._set_aside = set_aside
         self._max_remembered = max_remembered
         self._spans: OrderedDict[SpanKey, None] = OrderedDict()
         self._met: Store | None = None
@@ -83,7 +86,7 @@ class LoggedContent:
         with self._writing(store, enriched.traces, True) as feed:
             for _, rows, _ in enriched.by_day():
                 for each in rows.to_batches():
-                    insert_versions(store, each, "content", feed.insert)
+                    insert_or_set_aside(store, each, "content", feed.insert, self._set_aside)
             self._billing.write_revisions(store, enriched, feed.insert)
 
 

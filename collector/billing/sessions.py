@@ -11,23 +11,19 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import structlog
 
 from collector.billing.across_batches import Billing, query_parameters
+from collector.billing.refused import SetAside, insert_or_set_aside
 from collector.billing.session_events import SessionReader, touched_sessions
 from collector.enrich.sessions import Event, Row, batch_of, derived, withdrawn
 from collector.enrich.stored import VERDICT_STEP, decoded_again
-from collector.errors import Rejected
 from collector.model.columns import DECODED_SCHEMA, TEXT
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey
 from collector.slices import slices
 from collector.spending.feed import Writing
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import Insert, insert_versions
 from collector.telemetry import Metrics
-
-log = structlog.get_logger("spanmeter.sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +34,10 @@ class SessionWriter:
     billing: Billing
     writing: Writing
     metrics: Metrics
+    set_aside: SetAside
 
     def write(self, store: Store, batches: Sequence[pa.RecordBatch]) -> None:
-        """The records of `batches` are stored: write the rows that follow from them. Raises like `Store.insert`."""
+        """The records of `batches` are stored: write the rows that follow from them. Raises Unavailable."""
         arrived = _arrived(batches, self.reader.sources.names)
         keys = frozenset(row["RowKey"] for row in arrived)
         for events in self.reader.events(store, touched_sessions(arrived)):
@@ -60,23 +57,13 @@ class SessionWriter:
         with self.writing(store, enriched.traces, True) as feed:
             for _, part, _ in enriched.by_day():
                 for batch in part.to_batches():
-                    _insert(store, batch, feed.insert)
+                    insert_or_set_aside(store, batch, "sessions", feed.insert, self.set_aside)
             revised = self.billing.write_revisions(store, enriched, feed.insert)
         self.metrics.revised_spans.inc(revised)
 
     def _stored(self, store: Store, keys: Sequence[SpanKey]) -> Iterator[pa.Table]:
         for part in slices(keys, MAX_KEYS_IN_QUERY):
             yield store.query(named_query("span_rows"), query_parameters(part))
-
-
-def _insert(store: Store, batch: pa.RecordBatch, insert: Insert) -> None:
-    """Insert derived rows. Those that the store refuses are logged: their records are stored, and others go on."""
-    try:
-        insert_versions(store, batch, "sessions", insert)
-    except Rejected as error:
-        log.exception(
-            "Rows that were made of logs cannot be stored; the logs are.", rows=batch.num_rows, why=str(error)
-        )
 
 
 def _again(rows: pa.Table | None) -> pa.RecordBatch:

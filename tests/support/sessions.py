@@ -16,10 +16,12 @@ from collector.billing.session_metrics import SessionMetrics
 from collector.billing.sessions import SessionWriter
 from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
+from collector.errors import Rejected
 from collector.model.envelope import Encoding, Envelope, Signal
+from collector.spool import DeadLetter
 from collector.spending.feed import Writing, uncounted
 from collector.store import Store
-from collector.storing import SignalPath, each, log_path, metric_path, span_path
+from collector.storing import Poison, SignalPath, each, log_path, metric_path, span_path
 from collector.telemetry import Metrics
 from tests.support.stored import ENRICHER
 
@@ -49,12 +51,20 @@ def _envelope(path: Path, received: int) -> Envelope:
     return Envelope("default", received, valid.receipt.accepted, valid.payload, signal=signal)
 
 
-class Daemon:
-    """The paths of the three signals over one store; `restart` forgets what memory has."""
+def _refused(_: str, error: Rejected, __: Envelope) -> None:
+    raise error
 
-    def __init__(self, store: Store, writing: Writing = uncounted) -> None:
+
+class Daemon:
+    """The paths of the three signals over one store; `restart` forgets what memory has.
+
+    What the store refuses of the rows that follow fails the test, unless there is a dead letter.
+    """
+
+    def __init__(self, store: Store, writing: Writing = uncounted, deadletter: DeadLetter | None = None) -> None:
         self._store = store
         self._writing = writing
+        self._deadletter = deadletter
         self._inserts = 0
         self.metrics = Metrics(CollectorRegistry())
         self.restart()
@@ -62,9 +72,10 @@ class Daemon:
     def restart(self) -> None:
         billing = Billing(ENRICHER, RecentTraces(100_000))
         reader = SessionReader(sources(ENRICHER.families), self.metrics)
-        writer = SessionWriter(reader, billing, self._writing, self.metrics)
+        set_aside = Poison(self._deadletter, self.metrics).set_aside if self._deadletter else _refused
+        writer = SessionWriter(reader, billing, self._writing, self.metrics, set_aside)
         metered = SessionMetrics(ENRICHER.families, self.metrics)
-        contents = LoggedContent(billing, self._writing)
+        contents = LoggedContent(billing, self._writing, set_aside)
         self._paths: Mapping[Signal, SignalPath] = {
             Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=contents.follow_spans),
             Signal.LOGS: log_path(self.metrics, follow=each(writer.write, contents.follow_logs)),
