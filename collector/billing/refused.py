@@ -17,7 +17,8 @@ SetAside = Callable[[str, Rejected, Envelope], None]
 def insert_or_set_aside(store: Store, batch: pa.RecordBatch, purpose: str, insert: Insert, set_aside: SetAside) -> None:
     """Insert new versions of rows of `otel_traces`; those that the store refuses are set aside, each as a span.
 
-    Sent again, it is stored as the row would have been. Raises Unavailable.
+    Sent again, it is stored as the row would have been. `purpose` begins their tokens and, up to a slash, the names of
+    what is set aside. Raises Unavailable.
     """
     try:
         insert_versions(store, batch, purpose, insert)
@@ -36,4 +37,4 @@ def _set_aside(row: pa.RecordBatch, purpose: str, error: Rejected, set_aside: Se
     )
     payload = otlp_request(pa.Table.from_batches([row])).SerializeToString()
     envelope = Envelope(project.as_py(), received.cast(pa.int64()).as_py(), 1, payload)
-    set_aside(f"{purpose}-{trace_id}-{span_id}", error, envelope)
+    set_aside(f"{purpose.partition('/')[0]}-{trace_id}-{span_id}", error, envelope)

@@ -1,4 +1,4 @@
-"""Rows that follow from what is stored and that the store refuses: set aside alone, counted, and stored when replayed."""
+"""Rows made of logs that the store refuses: set aside alone, counted, and stored when replayed."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,6 @@ import pytest
 from collector.errors import Reason
 from collector.spool import DeadLetter
 from collector.store import Store
-from tests.integration.test_log_content import REQUESTS as WITH_CONTENT
-from tests.integration.test_log_content import calls as calls_with_content
 from tests.support.sessions import Daemon, requests
 
 ALLOW = "ALTER TABLE otel_traces DROP CONSTRAINT none_of_these"
@@ -60,16 +58,3 @@ def test_derived_rows_that_are_refused_are_stored_when_they_are_replayed(
     store.command(ALLOW)
     daemon.deliver([entry.envelope for entry in deadletter.entries() if entry.envelope])
     assert said(store) == expected
-
-
-def test_a_span_whose_content_is_refused_stays_as_it_was(store: Store, deadletter: DeadLetter) -> None:
-    daemon = Daemon(store, deadletter=deadletter)
-    refuse(store, "Operation = 'chat' AND Input != ''")
-    daemon.deliver(WITH_CONTENT)
-    without = calls_with_content(store)
-    assert without
-    assert all(call["Cost"] > 0 and not call["Input"] for call in without)
-    assert set_aside(daemon) == deadletter.statistics().entries >= len(without)
-    store.command(ALLOW)
-    daemon.deliver([entry.envelope for entry in deadletter.entries() if entry.envelope])
-    assert all(call["Input"] for call in calls_with_content(store))

@@ -9,8 +9,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from collector.admit.validate import validate
+from collector.billing import spans
 from collector.billing.across_batches import Billing
+from collector.billing.completing import Completer
 from collector.billing.log_content import LoggedContent
+from collector.billing.models_above import ModelsAbove
 from collector.billing.session_events import SessionReader
 from collector.billing.session_metrics import SessionMetrics
 from collector.billing.sessions import SessionWriter
@@ -18,8 +21,8 @@ from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
 from collector.errors import Rejected
 from collector.model.envelope import Encoding, Envelope, Signal
-from collector.spool import DeadLetter
 from collector.spending.feed import Writing, uncounted
+from collector.spool import DeadLetter
 from collector.store import Store
 from collector.storing import Poison, SignalPath, each, log_path, metric_path, span_path
 from collector.telemetry import Metrics
@@ -75,9 +78,11 @@ class Daemon:
         set_aside = Poison(self._deadletter, self.metrics).set_aside if self._deadletter else _refused
         writer = SessionWriter(reader, billing, self._writing, self.metrics, set_aside)
         metered = SessionMetrics(ENRICHER.families, self.metrics)
-        contents = LoggedContent(billing, self._writing, set_aside)
+        completer = Completer(billing, self._writing, set_aside)
+        contents, models = LoggedContent(ENRICHER.families, completer), ModelsAbove(ENRICHER.families, completer)
+        follow = spans.each(contents.follow_spans, models.follow)
         self._paths: Mapping[Signal, SignalPath] = {
-            Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=contents.follow_spans),
+            Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=follow),
             Signal.LOGS: log_path(self.metrics, follow=each(writer.write, contents.follow_logs)),
             Signal.METRICS: metric_path(self.metrics, follow=metered.follow),
         }
