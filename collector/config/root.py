@@ -5,11 +5,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
 from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.evals import EvalsConfig, JudgeConfig, JudgeName
+from collector.config.evaluators import Evaluators
 from collector.config.pricing import PricingConfig
 from collector.config.query import QueryConfig
 from collector.config.reads import ReadsConfig
@@ -25,6 +28,7 @@ from collector.config.settings import (
     section,
     setting,
     shown,
+    split_endpoint,
 )
 from collector.config.spool import SpoolConfig
 from collector.config.store import StoreConfig
@@ -81,6 +85,9 @@ class Config(Section):
     enforcement: EnforcementConfig = section(EnforcementConfig, "Refusing runs.", reloadable=True)
     ledger: LedgerConfig = section(LedgerConfig, "The sums of what budgets have spent.")
     webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Endpoints that receive events, by name.", reloadable=True)
+    evaluators: Evaluators = setting((), "What a good run is; docs/evals.md has what can be written.", reloadable=True)
+    judges: dict[JudgeName, JudgeConfig] = setting({}, "Models that judge, by name.", reloadable=True)
+    evals: EvalsConfig = section(EvalsConfig, "Judging.")
     web: WebConfig = section(WebConfig, "The web port.")
     reads: ReadsConfig = section(ReadsConfig, "What one question of a page, of REST or of an export may take.")
     query: QueryConfig = section(QueryConfig, "The ClickHouse interface for BI tools.")
@@ -132,6 +139,18 @@ class Config(Section):
             "web.endpoint": self.web.endpoint,
         }
         return endpoints | ({"query.endpoint": self.query.endpoint} if self.serves_queries else {})
+
+    def otlp_url(self, port: int = 0) -> str:
+        """Where programs send OTLP/HTTP: the address of the port, with `port` where it was chosen at start.
+
+        One that listens on every address is named by `web.public_url`, else as programs on this machine reach it.
+        """
+        http = self.receivers.otlp.protocols.http
+        host, configured = split_endpoint(http.endpoint)
+        if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound
+            host = urlsplit(self.web.public_url).hostname or "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if http.tls.enabled else 'http'}://{host}:{port or configured}"
 
     @property
     def serves_queries(self) -> bool:
