@@ -51,7 +51,9 @@ def main() -> None:
     parser.add_argument("--gates", type=int, default=1000)
     count = parser.parse_args().gates
     loaded = policy()
-    print(f"{count} gates each: share that fails; of gates without a change also two-sided, and the interval's half width")
+    print(
+        f"{count} gates each: share that fails; of gates without a change also two-sided, and the interval's half width"
+    )
     print("cases  no change  two-sided  half width   -5 pts  -10 pts  -20 pts")
     for cases in CASES:
         same = gates(loaded, cases, 0.0, count)

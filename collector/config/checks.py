@@ -108,7 +108,7 @@ class Expected(Section):
 
 class OutputJson(Section):
     kind: Literal["output_json"]
-    schema_: Schema = Field(None, alias="schema", description="JSON Schema, draft 2020-12.")
+    schema_: Schema = Field(default=None, alias="schema", description="JSON Schema, draft 2020-12.")
     at: dict[Path, Expected] = setting({}, "By JSONPath (RFC 9535), what has to stand there.", max_length=100)
     where: Literal["whole", "fenced", "first_object"] = setting(
         "whole", "whole: all of the output; fenced: its first block of code; first_object: the first object in it."
@@ -139,7 +139,7 @@ class Step(Section):
     tool: str = setting(..., "Its name.", min_length=1)
     arguments: Any = setting(None, "Its arguments; any, when there are none here.")
     match: ArgumentsMode | None = setting(None, "How arguments are compared, when not as the path has it.")
-    schema_: Schema = Field(None, alias="schema", description="JSON Schema of the arguments.")
+    schema_: Schema = Field(default=None, alias="schema", description="JSON Schema of the arguments.")
     at: dict[Path, Expected] = setting({}, "By JSONPath, what stands in the arguments.")
     defaults: dict[str, Any] = setting({}, "Arguments that are as if given, on both sides.")
     ignore: Names = setting((), "Arguments that are not compared.")
@@ -212,9 +212,15 @@ class SpanQuery(Section):
     has_attribute_keys: Names = setting((), "Attributes it has.")
     min_duration: Duration | None = setting(None, "Shortest it may last.")
     max_duration: Duration | None = setting(None, "Longest it may last.")
-    not_: "SpanQuery | None" = Field(None, validation_alias=AliasChoices("not", "not_"), description="Does not hold.")
-    and_: tuple["SpanQuery", ...] = Field((), validation_alias=AliasChoices("and", "and_"), description="All hold.")
-    or_: tuple["SpanQuery", ...] = Field((), validation_alias=AliasChoices("or", "or_"), description="One holds.")
+    not_: "SpanQuery | None" = Field(
+        default=None, validation_alias=AliasChoices("not", "not_"), description="Does not hold."
+    )
+    and_: tuple["SpanQuery", ...] = Field(
+        default=(), validation_alias=AliasChoices("and", "and_"), description="All hold."
+    )
+    or_: tuple["SpanQuery", ...] = Field(
+        default=(), validation_alias=AliasChoices("or", "or_"), description="One holds."
+    )
     min_child_count: int | None = setting(None, "Fewest spans right below it.", ge=0)
     max_child_count: int | None = setting(None, "Most spans right below it.", ge=0)
     some_child_has: "SpanQuery | None" = setting(

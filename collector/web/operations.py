@@ -10,11 +10,11 @@ from typing import Any, Final
 from collector.exports.shapes import RunExport
 from collector.model.principal import Scope
 from collector.web import (
+    arrivals,
     budgets,
     compare,
     daemon,
     documents,
-    evaluations,
     jobs,
     live,
     openapi,
@@ -40,6 +40,7 @@ from collector.web.answers import (
     StoredTrace,
     UnpricedModels,
 )
+from collector.web.arrivals import ArrivalsAnswer, ArrivalsQuery
 from collector.web.budget_inputs import (
     BudgetPath,
     BudgetQuery,
@@ -54,8 +55,7 @@ from collector.web.budget_inputs import (
 )
 from collector.web.compare import TwoRuns
 from collector.web.compare_answers import ComparedRuns, ComparedWindows
-from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluatorsAnswer
-from collector.web.evaluations import AddInput, EvaluationsQuery, RunEvaluatorsInput
+from collector.web.evaluation_operations import EVALS
 from collector.web.exports import handlers
 from collector.web.exports.handlers import ExportQuery, OtlpTraces
 from collector.web.inputs import Page
@@ -623,6 +623,23 @@ JOBS: Final[tuple[AnyOperation, ...]] = (
 )
 
 
+ARRIVALS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="list_arrivals",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/arrivals",
+        scope=Scope.TRACES_READ,
+        summary="What has just arrived, by service, and what was refused.",
+        description="For whoever has set a program up and waits for it: signals, calls, what they cost, and which "
+        "have no price. What was refused is of every project, as a request without a known token has none.",
+        handler=arrivals.arrivals,
+        query_input=ArrivalsQuery,
+        answers={200: Answer("What has arrived.", ArrivalsAnswer)},
+    ),
+)
+
+
 async def _openapi(_: Services, __: Call[None, None, None]) -> Result:
     return _openapi_answer()
 
@@ -689,58 +706,7 @@ DAEMON: Final[tuple[AnyOperation, ...]] = (
     ),
 )
 
-EVALS: Final[tuple[AnyOperation, ...]] = (
-    Operation(
-        name="list_evaluations",
-        tag="Evaluations",
-        method="GET",
-        path="/api/v1/evaluations",
-        scope=Scope.EVALS_READ,
-        summary="What evaluators found, the newest first.",
-        description="Of each run or span and evaluator the one that counts; with `all`, every row.",
-        handler=evaluations.evaluations,
-        query_input=EvaluationsQuery,
-        answers={200: Answer("A page of evaluations.", EvaluationsPage)},
-    ),
-    Operation(
-        name="add_evaluations",
-        tag="Evaluations",
-        method="POST",
-        path="/api/v1/evaluations",
-        scope=Scope.EVALS_WRITE,
-        summary="Add what others found.",
-        description="Rows are added, never changed. One that is sent again with its `batch` adds none.",
-        handler=evaluations.add,
-        body_input=AddInput,
-        answers={201: Answer("Their ids.", Added)},
-    ),
-    Operation(
-        name="list_evaluators",
-        tag="Evaluations",
-        method="GET",
-        path="/api/v1/evaluators",
-        scope=Scope.EVALS_READ,
-        summary="The evaluators of the settings.",
-        description="With the revision that their verdicts carry.",
-        handler=evaluations.evaluators,
-        answers={200: Answer("The evaluators.", EvaluatorsAnswer)},
-    ),
-    Operation(
-        name="run_evaluators",
-        tag="Evaluations",
-        method="POST",
-        path="/api/v1/evaluators/run",
-        scope=Scope.EVALS_WRITE,
-        summary="Judge stored runs.",
-        description="A job: those of the token's project that began in a period. What was judged before, and has not "
-        "changed, is not judged again.",
-        handler=evaluations.run_evaluators,
-        body_input=RunEvaluatorsInput,
-        answers={202: Answer("The job.", JobAnswer, {"location": "The job's path."})},
-    ),
-)
-
-OPERATIONS: Final = (*BUDGETS, *RUNS, *SPANS, *EVALS, *JOBS, *DAEMON)
+OPERATIONS: Final = (*BUDGETS, *RUNS, *ARRIVALS, *SPANS, *EVALS, *JOBS, *DAEMON)
 
 
 @cache

@@ -60,10 +60,15 @@ class Repository:
 
     def gate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "collector", "gate", *arguments]
-        environment = os.environ | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1", "PYTHONPATH": os.getcwd()}
+        environment = os.environ | {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:1",
+            "PYTHONPATH": str(Path.cwd()),
+        }
         return subprocess.run(command, cwd=self.directory, env=environment, capture_output=True, text=True, check=False)
 
-    def run(self, days: int = 30, tokens: int = 20, failing: int = 0, code: int = 0) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, days: int = 30, tokens: int = 20, failing: int = 0, code: int = 0
+    ) -> "subprocess.CompletedProcess[str]":
         words = [str(word) for word in (days, tokens, failing, code)]
         reports = ["--json", "out.json", "--junit", "out.xml", "--markdown", "out.md"]
         return self.gate("run", *reports, "--", sys.executable, "agent.py", *words)

@@ -1,6 +1,7 @@
 """Checks of outputs, numbers, finish reasons, spans and repetition."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_schemas_fetch_nothing() -> None:
     assert finding.error_type == "evaluator"
 
 
-NUMBERS = (
+NUMBERS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("metric: cost_usd, max: 0.03", {}, "pass"),
     ("metric: cost_usd, max: 0.02", {}, "fail"),
     ("metric: cost_usd, max: 0.03", {"cost": None}, Skip.UNPRICED),
@@ -90,7 +91,7 @@ NUMBERS = (
 
 
 @pytest.mark.parametrize(("text", "of_run", "found"), NUMBERS)
-def test_numbers(text: str, of_run: dict[str, None], found: str) -> None:
+def test_numbers(text: str, of_run: dict[str, Any], found: str) -> None:
     judged = run([[("a", {}, "no", True)], [("a", {}, "yes")]], **of_run)
     finding = check(f"kind: bound, {text}", judged)
     assert (finding.verdict.value or finding.error_type) == found, finding.reason

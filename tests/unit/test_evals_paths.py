@@ -1,9 +1,11 @@
 """Tool paths: every mode, with the words and oracles of the tools that have them too."""
 
 import random
+from functools import partial
 
 import pytest
 
+from collector.config.checks import Step
 from collector.evals.paths import Taken, f1, matching
 from collector.model.evaluations import EvalStatus, Skip, Verdict
 from collector.runs import Run, run_of
@@ -135,9 +137,13 @@ def test_the_matching_is_maximum() -> None:
     actions = [Taken(f"a{number}") for number in range(6)]
     for _ in range(100):
         may = {step: {at for at in range(6) if draw.random() < 0.3} for step in steps}
-        met = matching(steps, actions, lambda step, action: int(action.tool[1:]) in may[step])  # type: ignore[arg-type,index]
+        met = matching([Step(tool=step) for step in steps], actions, partial(_may, may))
         assert len(set(met.values())) == len(met) == best(list(may.values()))
         assert all(at in may[steps[position]] for position, at in met.items())
+
+
+def _may(may: dict[str, set[int]], step: Step, action: Taken) -> bool:
+    return int(action.tool[1:]) in may[step.tool]
 
 
 def test_no_telemetry_is_not_bad_behaviour() -> None:
