@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
@@ -73,8 +74,8 @@ class Repository:
         reports = ["--json", "out.json", "--junit", "out.xml", "--markdown", "out.md"]
         return self.gate("run", *reports, "--", sys.executable, "agent.py", *words)
 
-    def result(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads((self.directory / "out.json").read_text())
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.directory / "out.json").read_text())
         return found
 
 
@@ -92,14 +93,14 @@ def test_a_gate_from_the_first_run_to_a_regression(repository: Repository) -> No
 
     same = repository.run()
     assert same.returncode == 0, same.stderr
-    assert {one["conclusion"] for one in repository.result()["metrics"]} <= {"not worse", "cannot tell"}  # type: ignore[index, attr-defined]
+    assert {one["conclusion"] for one in repository.result()["metrics"]} <= {"not worse", "cannot tell"}
 
     worse = repository.run(days=60, tokens=60, failing=12)
     assert worse.returncode == 1, worse.stderr
     result = repository.result()
     jsonschema.validate(result, schema)
-    assert [one["conclusion"] for one in result["metrics"]] == ["regressed", "regressed"]  # type: ignore[index, attr-defined]
-    assert len(result["newly_failing"]) == 12  # type: ignore[arg-type]
+    assert [one["conclusion"] for one in result["metrics"]] == ["regressed", "regressed"]
+    assert len(result["newly_failing"]) == 12
     assert "| order-29 |" in (repository.directory / "out.md").read_text()
     suite = ET.fromstring((repository.directory / "out.xml").read_text()).find("testsuite[@name='window']")
     assert suite is not None
