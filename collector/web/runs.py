@@ -9,8 +9,10 @@ from pydantic import Field
 
 from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
-from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Query, Split
+from collector.query.evaluations import EvaluationsWanted
+from collector.query.service import MAX_CELLS, MAX_RUNS, ByAttribute, Dimension, Query, Split
 from collector.runs import read_spans, run_of
+from collector.runs.columns import counts
 from collector.web.answers import (
     SpendAnswer,
     SpendCell,
@@ -20,6 +22,7 @@ from collector.web.answers import (
     UnpricedModel,
     UnpricedModels,
 )
+from collector.web.evaluation_answers import evaluation_json
 from collector.web.operation import Call, Input, Result, Services, answer
 from collector.web.run import run_json
 from collector.web.run_inputs import SpendQuery, SpendTableQuery
@@ -72,7 +75,10 @@ def _run(query: Query, principal: Principal, trace_id: str) -> Result:
     stored = query.run_spans(principal, trace_id)
     spans = found(read_spans(stored), principal, trace_id)
     expired = bool(pc.any(stored.column("ContentExpired")).as_py())
-    return answer(run_json(trace_id.lower(), run_of(spans), content_expired=expired))
+    received = max(counts(stored.column("ReceivedAt")), default=0)
+    wanted = EvaluationsWanted(trace_ids=[trace_id], limit=MAX_RUNS)
+    judged = [evaluation_json(one, received) for one in query.evaluations(principal, wanted)]
+    return answer(run_json(trace_id.lower(), run_of(spans), content_expired=expired, evaluations=judged))
 
 
 def found(spans: _Rows, principal: Principal, trace_id: str) -> _Rows:
