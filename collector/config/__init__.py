@@ -13,6 +13,7 @@ from collector.config.budgets import (
     EnforcementConfig,
     LedgerConfig,
 )
+from collector.config.capture import CaptureConfig, CaptureRule
 from collector.config.example import render_example
 from collector.config.load import load
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
@@ -32,6 +33,8 @@ __all__ = [
     "WEEKDAYS",
     "AuthConfig",
     "BudgetConfig",
+    "CaptureConfig",
+    "CaptureRule",
     "Config",
     "CorsConfig",
     "DedupeConfig",

@@ -195,6 +195,10 @@ class RunExport(TypedDict):
     cost: Annotated[Usd, Field(description="Of every span that is priced.")]
     errors: Annotated[int, Field(description="Spans with the status Error.")]
     content_expired: Annotated[bool, Field(description="Whether `store.content_ttl` has emptied content of it.")]
+    capture_policy: Annotated[
+        Literal["full", "metadata", "off"],
+        Field(description="The strictest capture policy of its spans: but for `full`, content was not stored."),
+    ]
     system_prompt: SystemPrompt | None
     tools: Sequence[Tool]
     rounds: Sequence[Round]

@@ -71,6 +71,12 @@ class RunRound(TypedDict):
     actions: Sequence[RunAction]
 
 
+CapturePolicy = Annotated[
+    Literal["full", "metadata", "off"],
+    Field(description="The capture policy applied, of several spans the strictest: but for `full`, content is absent."),
+]
+
+
 class RunDocument(TypedDict):
     trace_id: str
     spans: int
@@ -82,6 +88,7 @@ class RunDocument(TypedDict):
         bool,
         Field(description="Whether `store.content_ttl` has emptied content of it: what is empty need not have been."),
     ]
+    capture_policy: CapturePolicy
 
 
 class StoredTrace(TypedDict):

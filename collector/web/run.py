@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from collector.model.capture import Policy
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, SystemPrompt, Tool
 from collector.web.answers import RunAction, RunRound
 
 
-def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[str, Any]:
+def run_json(
+    trace_id: str, run: Run, *, content_expired: bool = False, capture_policy: str = Policy.FULL.word
+) -> dict[str, Any]:
     """Money is USD as decimal strings."""
     return {
         "trace_id": trace_id,
@@ -17,6 +20,7 @@ def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[
         "tools": [_tool(tool) for tool in run.tools],
         "rounds": [round_json(entry) for entry in run.rounds],
         "content_expired": content_expired,
+        "capture_policy": capture_policy,
     }
 
 

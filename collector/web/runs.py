@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from collector.errors import Reason, Rejected
+from collector.model.capture import strictest_word
 from collector.model.principal import Principal
 from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Query, Split
 from collector.runs import read_spans, run_of
@@ -72,7 +73,8 @@ def _run(query: Query, principal: Principal, trace_id: str) -> Result:
     stored = query.run_spans(principal, trace_id)
     spans = found(read_spans(stored), principal, trace_id)
     expired = bool(pc.any(stored.column("ContentExpired")).as_py())
-    return answer(run_json(trace_id.lower(), run_of(spans), content_expired=expired))
+    policy = strictest_word(stored.column("CapturePolicy").unique().to_pylist())
+    return answer(run_json(trace_id.lower(), run_of(spans), content_expired=expired, capture_policy=policy))
 
 
 def found(spans: _Rows, principal: Principal, trace_id: str) -> _Rows:
