@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
+
+PolicyWord = Literal["full", "metadata", "off"]
 
 
 class Policy(IntEnum):
@@ -13,15 +15,16 @@ class Policy(IntEnum):
     OFF = 2
 
     @property
-    def word(self) -> str:
+    def word(self) -> PolicyWord:
         """The policy as settings and rows have it."""
-        return self.name.lower()
+        return _WORDS[self]
 
 
-POLICIES: Final = {policy.word: policy for policy in Policy}
+_WORDS: Final[dict[Policy, PolicyWord]] = {Policy.FULL: "full", Policy.METADATA: "metadata", Policy.OFF: "off"}
+POLICIES: Final[dict[str, Policy]] = {policy.word: policy for policy in Policy}
 
 
-def strictest_word(words: Iterable[str]) -> str:
+def strictest_word(words: Iterable[str]) -> PolicyWord:
     """The strictest of the policies with these words; that of nothing is `full`."""
     return max((POLICIES[word] for word in words), default=Policy.FULL).word
 
@@ -31,6 +34,33 @@ POLICY_ATTRIBUTE: Final = "spanmeter.capture.policy"
 
 # What stands for a text that was not captured where its being there is itself a fact.
 NOT_CAPTURED: Final = "content not captured (policy)"
+
+
+# A path within JSON: names and numbers, `*` for any, `**` for any number of any.
+Steps = tuple[str, ...]
+ANY, DEEP = "*", "**"
+
+
+def steps_of(path: str) -> Steps:
+    """`$.a.b[*].c`, `a.**.c`, `a."b.c"`: names, numbers, `*` (any) and `**` (any number of any). Raises ValueError."""
+    steps: list[str] = []
+    rest = path.removeprefix("$").replace("..", f".{DEEP}.")
+    while rest:
+        rest = rest.removeprefix(".")
+        if rest.startswith("["):
+            inner, closing, rest = rest[1:].partition("]")
+            step = inner.strip("'\"")
+        elif rest.startswith('"'):
+            step, closing, rest = rest[1:].partition('"')
+        else:
+            end = min((at for at in (rest.find("."), rest.find("[")) if at >= 0), default=len(rest))
+            step, rest, closing = rest[:end], rest[end:], "."
+        if not step or not closing:
+            raise ValueError(f"{path!r} is no path; write for example $.customer.email, items[*].name or $..password")
+        steps.append(step)
+    if not steps or steps[-1] == DEEP:
+        raise ValueError(f"{path!r} leads to nothing; write for example $.customer.email, items[*].name or $..password")
+    return tuple(steps)
 
 
 class Kept(StrEnum):
