@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
 from collector.jobs import Jobs
+from collector.model.envelope import Signal
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.service import Query
@@ -43,6 +44,8 @@ class Facts:
 
     grpc: str
     http: str
+    otlp_url: str  # where programs send OTLP/HTTP
+    needs_token: bool
     store: str
     prices: str
 
@@ -62,6 +65,7 @@ class Services:
     streams: Streams = field(default_factory=Streams)  # answers that go on
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
+    misdirected: Callable[[Signal], None] = lambda _: None  # OTLP came to the web port
 
 
 P = TypeVar("P", bound=Input | None)
