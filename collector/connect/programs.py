@@ -51,6 +51,11 @@ class Program(BaseModel):
     source: str
     checked: str = ""
 
+    @property
+    def shown_file(self) -> str:
+        """Where its settings stand for most users, as it is written in documentation."""
+        return _VARIABLE.sub(lambda match: match[2], self.file)
+
     def path(self, environment: Mapping[str, str], home: Path) -> Path:
         """Where its settings stand for a user with this environment."""
         found = _VARIABLE.sub(lambda match: environment.get(match[1]) or match[2], self.file)

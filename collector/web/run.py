@@ -1,5 +1,6 @@
 """A run as the API tells it: its rounds and their actions, the system prompt, the tools at hand."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from collector.model.capture import Policy
@@ -9,7 +10,12 @@ from collector.web.answers import RunAction, RunRound
 
 
 def run_json(
-    trace_id: str, run: Run, *, content_expired: bool = False, capture_policy: str = Policy.FULL.word
+    trace_id: str,
+    run: Run,
+    *,
+    content_expired: bool = False,
+    capture_policy: str = Policy.FULL.word,
+    evaluations: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Money is USD as decimal strings."""
     return {
@@ -21,6 +27,7 @@ def run_json(
         "rounds": [round_json(entry) for entry in run.rounds],
         "content_expired": content_expired,
         "capture_policy": capture_policy,
+        "evaluations": evaluations,
     }
 
 
@@ -42,6 +49,8 @@ def round_json(entry: Round) -> RunRound:
         "input_tokens": entry.input_tokens,
         "output_tokens": entry.output_tokens,
         "cost": None if entry.cost is None else decimal_text(entry.cost),
+        "requests": [{"id": asked.id, "name": asked.name, "arguments": asked.arguments} for asked in entry.requests],
+        "answer": entry.answer,
         "actions": [action_json(action) for action in entry.actions],
     }
 
