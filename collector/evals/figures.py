@@ -69,6 +69,11 @@ def _cited(subject: Subject, metric: str, value: Decimal) -> Evidence:
     return cite(subject.span.span_id if subject.span else "", metric, plain(value))
 
 
+def figure(metric: str, subject: Subject) -> Decimal | None:
+    """A metric of bounds; None where nothing tells it."""
+    return _FIGURES[metric](subject)
+
+
 def check_finish(check: Finish, subject: Subject) -> Finding:
     """Whether the models stopped for reasons that are allowed."""
     reasons = [(span_id, reason) for span_id, reason in _reasons(subject) if reason]
