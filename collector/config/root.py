@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
-from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.budgets import ATTRIBUTE, BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.capture import CaptureConfig
 from collector.config.evals import EvalsConfig, JudgeConfig, JudgeName
 from collector.config.evaluators import Evaluators
 from collector.config.pricing import PricingConfig
@@ -27,6 +29,7 @@ from collector.config.settings import (
     section,
     setting,
     shown,
+    split_endpoint,
 )
 from collector.config.spool import SpoolConfig
 from collector.config.store import StoreConfig
@@ -75,6 +78,7 @@ class Config(Section):
     receivers: ReceiversConfig = section(ReceiversConfig, "What comes in.")
     auth: AuthConfig = section(AuthConfig, "Who may send and read.", reloadable=True)
     limits: LimitsConfig = section(LimitsConfig, "What is refused at the door.")
+    capture: CaptureConfig = section(CaptureConfig, "What is stored of what is sent.", reloadable=True)
     dedupe: DedupeConfig = section(DedupeConfig, "Retried exports.")
     spool: SpoolConfig = section(SpoolConfig, "The durable queue on disk.")
     store: StoreConfig = section(StoreConfig, "ClickHouse.")
@@ -128,6 +132,14 @@ class Config(Section):
                 )
                 yield f"{path}.{'rolling' if budget.rolling else 'period'}", sentence
 
+    @property
+    def captured(self) -> CaptureConfig:
+        """`capture`, with what the budgets match or divide by among what is kept."""
+        dimensions = {key for budget in self.budgets for key in (*budget.match, *budget.per)}
+        attributes = sorted(key.removeprefix(ATTRIBUTE) for key in dimensions if key.startswith(ATTRIBUTE))
+        names = ["@name"] if "agent" in dimensions else []
+        return self.capture.model_copy(update={"keep": (*self.capture.keep, *attributes, *names)})
+
     def endpoints(self) -> dict[str, str]:
         """Every address the daemon binds, by its setting."""
         protocols = self.receivers.otlp.protocols
@@ -137,6 +149,18 @@ class Config(Section):
             "web.endpoint": self.web.endpoint,
         }
         return endpoints | ({"query.endpoint": self.query.endpoint} if self.serves_queries else {})
+
+    def otlp_url(self, port: int = 0) -> str:
+        """Where programs send OTLP/HTTP: the address of the port, with `port` where it was chosen at start.
+
+        One that listens on every address is named by `web.public_url`, else as programs on this machine reach it.
+        """
+        http = self.receivers.otlp.protocols.http
+        host, configured = split_endpoint(http.endpoint)
+        if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound
+            host = urlsplit(self.web.public_url).hostname or "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if http.tls.enabled else 'http'}://{host}:{port or configured}"
 
     @property
     def serves_queries(self) -> bool:

@@ -62,6 +62,9 @@ _BUFFER_BYTES = 256 * 1024
 _TOO_LONG_A_QUESTION = Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest.")
 
 
+_HTTP1 = Rejected(Reason.PROTOCOL, "This port speaks gRPC.")
+
+
 _NO_ROOM = Unavailable(Reason.BUSY, "Too many calls without a token are open; send again in a moment.")
 
 
@@ -98,6 +101,10 @@ class GrpcServer(Port[Connection]):
         """Refuse new connections and calls, and give those in flight `grace` seconds."""
         self.health.stop()
         await super().stop(grace)
+
+    def refused_http1(self) -> None:
+        """Which signal it was, nobody knows."""
+        self.acceptor.refused(_HTTP1, Signal.TRACES, Transport.GRPC)
 
     # -- what connections ask -------------------------------------------------------------------------------------
 
@@ -313,11 +320,19 @@ class ExportCall:
             body = inflate_quickly(message, coding, port.max_bytes)
         if body is None or not self._export_plain(message, body):
             looked = port.offload.look_at(
-                self._signal, message, coding or "", Encoding.PROTOBUF, port.max_bytes, reservation
+                self._principal.project,
+                self._signal,
+                message,
+                coding or "",
+                Encoding.PROTOBUF,
+                port.max_bytes,
+                reservation,
             )
             looked.add_done_callback(partial(self._looked_at, message))
 
-    def _export_plain(self, message: bytes, body: bytes, validated: Validated | Rejected | None = None) -> bool:
+    def _export_plain(
+        self, message: bytes, body: bytes, validated: Validated | Rejected | Unavailable | None = None
+    ) -> bool:
         """False when looking at the body takes long."""
         self._reservation.grow_to(CALL_BYTES + len(message) + (0 if body is message else len(body)))
         outcome = self._calls.port.acceptor.export(

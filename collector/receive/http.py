@@ -247,11 +247,19 @@ class OtlpExchange:
         plain = inflate_quickly(message, self._coding, port.max_bytes) if self._coding else message
         if plain is None or not self._export_plain(message, plain):
             looked = port.offload.look_at(
-                self._signal, message, self._coding, self._encoding, port.max_bytes, self._reservation
+                self._principal.project,
+                self._signal,
+                message,
+                self._coding,
+                self._encoding,
+                port.max_bytes,
+                self._reservation,
             )
             looked.add_done_callback(partial(self._looked_at, message))
 
-    def _export_plain(self, message: bytes, body: bytes, validated: Validated | Rejected | None = None) -> bool:
+    def _export_plain(
+        self, message: bytes, body: bytes, validated: Validated | Rejected | Unavailable | None = None
+    ) -> bool:
         """False when looking at the body takes long."""
         assert self._encoding
         self._reservation.grow_to(len(message) + (0 if body is message else len(body)))
@@ -279,8 +287,10 @@ class OtlpExchange:
         seconds = self._port.read_timeout
         self._refuse(Rejected(Reason.SLOW, f"The request body did not arrive within {seconds:g} seconds."))
 
-    def broken(self, why: str) -> None:
-        self._refuse(Rejected(Reason.MALFORMED, why))
+    def broken(self, why: str, *, http2: bool) -> None:
+        if http2:
+            why = "This port speaks HTTP/1.1; OTLP/gRPC, which is HTTP/2, has a port of its own, by default 4317."
+        self._refuse(Rejected(Reason.PROTOCOL if http2 else Reason.MALFORMED, why))
 
     def abandon(self) -> None:
         self._parts.clear()

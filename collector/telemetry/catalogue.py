@@ -105,6 +105,15 @@ RECEIVER_REFUSED_REQUESTS: Final = Metric(
     appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
+RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS: Final = Metric(
+    "spanmeter_receiver_last_refused_timestamp_seconds",
+    Kind.GAUGE,
+    "When a request was last answered with an error, by reason.",
+    "Unix seconds",
+    labels=("signal", "transport", "reason"),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
 RECEIVER_REPAIRED_STRINGS: Final = Metric(
     "spanmeter_receiver_repaired_strings",
     Kind.COUNTER,
@@ -240,6 +249,13 @@ UNSUMMED_RUNS: Final = Metric(
     "Runs changed since their sums were kept; lists make these from their spans, which takes longer.",
     "runs",
 )
+EVALUATIONS: Final = Metric(
+    "spanmeter_evaluations",
+    Kind.COUNTER,
+    "Evaluations of runs and spans that settled.",
+    "evaluations",
+    ("found",),
+)
 DRAIN_LAG_SECONDS: Final = Metric(
     "spanmeter_drain_lag_seconds", Kind.GAUGE, "Age of the oldest span not yet stored.", "seconds"
 )
@@ -369,12 +385,13 @@ CATALOGUE: Final[tuple[Metric, ...]] = tuple(entry for entry in list(globals().v
 # Their values come from closed sets, but for `model` and `scope`, which are capped, and `endpoint`: it is configured.
 LABELS: Final[Mapping[str, str]] = {
     "endpoint": "Name of the webhook, as in `webhooks`.",
+    "found": "`pass` or `fail`; `ok` with a score alone; `error` or `skipped` without a verdict.",
     "model": "Model as the call names it.",
     "module": "Part of the daemon that has a compiled form.",
     "outcome": "`delivered`, `failed` or `gone`.",
     "reason": "Why something was not taken; the values are below.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
-    "transport": "`grpc` or `http`.",
+    "transport": "`grpc` or `http`; `web` of requests for a receiver that came to the web port.",
     "worker": "Number of the receiver process, from 0; absent on what the daemon's own process reports.",
 }

@@ -1,5 +1,7 @@
 """The web port's application: every operation of the table, and every page, behind its route."""
 
+from functools import partial
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
@@ -14,6 +16,6 @@ def web_app(callers: Callers, services: Services, read_timeout: float) -> Starle
     """The application. `callers` decides who may ask; a body has `read_timeout` seconds to arrive."""
     operations = [route(operation, services, callers, read_timeout) for operation in OPERATIONS]
     routes = [*operations, *page_routes(services, callers, read_timeout)]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: unrouted})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: partial(unrouted, services)})
     app.router.redirect_slashes = False  # a path is one that is documented, or 404
     return app

@@ -13,7 +13,7 @@ from collector.query.spans import Side
 from collector.runs import Messages, messages, read_spans
 from collector.runs.conversation import repeated
 from collector.runs.waterfall import Waterfall
-from collector.web.pages import formats
+from collector.web.pages import formats, verdicts
 from collector.web.pages.gallery import Gallery, shown_parts
 from collector.web.pages.markdown import markdown
 from collector.web.pages.page import Asked, Shown
@@ -97,6 +97,7 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
         "messages": _shown(said),
         "exact_messages": said,
         "override": _override(span),
+        "span_verdicts": verdicts.of_span(verdicts.found_of(asked, trace_id), span_id.lower(), 0),
         "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",
     }
 

@@ -29,7 +29,7 @@ class Text {
   }
 
   async show(view) {
-    for (const button of this.section.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", button.dataset.view === view);
+    for (const button of this.section.querySelectorAll("[data-view]")) button.ariaPressed = button.dataset.view === view;
     if (this.messages) this.messages.hidden = view !== "messages";
     this.pieces.hidden = view === "messages";
     if (view === "exact") await this.#exact();
@@ -39,7 +39,7 @@ class Text {
 
   #wrap(button) {
     const wrapped = this.pieces.classList.toggle("nowrap");
-    button.setAttribute("aria-pressed", !wrapped);
+    button.ariaPressed = !wrapped;
   }
 
   async #fetch(first, last) {
