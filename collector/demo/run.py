@@ -68,6 +68,7 @@ def _verdicts(daemon: "subprocess.Popen[bytes]", web: str) -> str:
     found = (job["result"] or {"evaluators": {}})["evaluators"]
     lines = [
         f"  {name}: {one['passed']} passed, {one['failed']} failed, {one['skipped']} skipped"
+        + (f", {one['known']} were judged as they settled" if one["known"] else "")
         for name, one in found.items()
     ]
     return "\n".join(("What evaluators found of them:", *lines))
