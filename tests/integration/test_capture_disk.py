@@ -102,8 +102,8 @@ class Sent:
         wait_until(lambda: self.daemon.metric("spanmeter_drain_stored_spans_total") >= 12, 30, "the spans are stored")
         wait_until(lambda: self.daemon.metric("spanmeter_drain_stored_metric_points_total") >= 6, 30, "the points are")
         assert self.daemon.stop() == 0, self.daemon.log()
-        found = subprocess.run([sys.executable, "-c", DUMP, self.directory], capture_output=True, check=True).stdout
-        self.stored = self._files() + found
+        dump = subprocess.run([sys.executable, "-c", DUMP, self.directory], capture_output=True, check=True)
+        self.stored = self._files() + dump.stdout
 
     def _files(self) -> bytes:
         files = [path for path in self.directory.rglob("*") if path.is_file()]

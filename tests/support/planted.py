@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-
 from tests.support.otlp import attributes, field_bytes, request, span
 from tests.support.signals import log_request, metric_request, number, record, total
 
@@ -63,7 +61,7 @@ def traces(secret: Secret, service: str) -> Any:
     return message
 
 
-def logs(secret: Secret, service: str) -> ExportLogsServiceRequest:
+def logs(secret: Secret, service: str) -> Any:
     """Records with a secret in 8 places that are not names, and a session of Claude Code."""
     plain = record(f"body {secret()}", {"prompt": secret(), "my.own": secret()}, event_name=f"said {secret()}")
     nested = record({"a": [{"b": secret()}], "c": secret()})
