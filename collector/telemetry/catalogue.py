@@ -127,6 +127,7 @@ CAPTURE_ITEMS: Final = Metric(
     "Spans, log records and data points of which a capture policy withheld content.",
     "items",
     ("signal", "policy"),
+    appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
 CAPTURE_REDACTIONS: Final = Metric(
@@ -135,6 +136,7 @@ CAPTURE_REDACTIONS: Final = Metric(
     "Texts that a rule of capture.redact replaced.",
     "texts",
     ("rule",),
+    appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
 RECEIVER_CONNECTIONS: Final = Metric(
