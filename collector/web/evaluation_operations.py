@@ -5,8 +5,8 @@ from typing import Final
 from collector.model.principal import Scope
 from collector.web import evaluations
 from collector.web.answers import JobAnswer
-from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluatorsAnswer
-from collector.web.evaluations import AddInput, EvaluationsQuery, RunEvaluatorsInput
+from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluationText, EvaluatorsAnswer
+from collector.web.evaluations import AddInput, EvaluationsQuery, LabelInput, RunEvaluatorsInput
 from collector.web.operation import Answer, AnyOperation, Operation
 
 EVALS: Final[tuple[AnyOperation, ...]] = (
@@ -33,6 +33,19 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         handler=evaluations.add,
         body_input=AddInput,
         answers={201: Answer("Their ids.", Added)},
+    ),
+    Operation(
+        name="add_label",
+        tag="Evaluations",
+        method="POST",
+        path="/api/v1/labels",
+        scope=Scope.EVALS_WRITE,
+        summary="Say what a person found.",
+        description="It stands beside what the evaluator found of the same input, whatever its revision. Of one person "
+        "the last label counts.",
+        handler=evaluations.label,
+        body_input=LabelInput,
+        answers={201: Answer("The label, as an evaluation.", EvaluationText)},
     ),
     Operation(
         name="list_evaluators",

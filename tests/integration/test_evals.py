@@ -223,6 +223,11 @@ def test_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
     listed = json.loads(spanmeter("list", "--evaluator", "mine", "--json"))
     assert [one["verdict"] for one in listed] == ["pass"] * RUNS
     assert "mine" in spanmeter("show", trace(1))
+    said = ("--evaluator", "mine", "--verdict", "fail", "--labeler", "ann", "--reason", "Too late.")
+    assert spanmeter("label", trace(1), *said) == "mine: fail, by ann.\n"
+    found = get(daemon, f"/api/v1/evaluations?evaluator=mine&trace_id={trace(1)}")["evaluations"]
+    assert {one["kind"]: one["verdict"] for one in found} == {"check": "pass", "human": "fail"}, "beside it"
+    assert len({one["input_hash"] for one in found}) == 1
 
 
 def test_runs_are_judged_once_they_settle(tmp_path: Path) -> None:
