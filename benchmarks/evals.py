@@ -27,8 +27,8 @@ INSERT INTO run_sums
 WITH now64(9) - 86400 + intDiv(number, 20) AS began
 SELECT
     'sums', lower(leftPad(hex(number), 32, '0')), began, began + 10, 10000000000, 8, number % 50 = 0, 3, 4, 2000, 300,
-    toDecimal128(number % 100, 12) / 1000, ['gpt-4o-mini'], 'agent', 'support', 'refunds', 'ok', ['support'], began + 11,
-    toStartOfHour(began), 1
+    toDecimal128(number % 100, 12) / 1000, ['gpt-4o-mini'], 'agent', 'support', 'refunds', 'ok', ['support'],
+    began + 11, toStartOfHour(began), 1
 FROM numbers({runs:UInt64})
 """
 _SPANS = """
@@ -43,8 +43,9 @@ WITH
 SELECT
     'spans', now64(9) - 3600 + number % 8, lower(leftPad(hex(intDiv(number, 8) + 1), 32, '0')),
     lower(leftPad(hex(number), 16, '0')), if(number % 8 = 0, '', lower(leftPad(hex(number - number % 8), 16, '0'))),
-    'step', 1000000000, ['agent', 'llm', 'tool'][kind], ['invoke_agent', 'chat', 'execute_tool'][kind], 'search', 'm', 'a',
-    if(is_call, toDecimal64(1, 12) / 100, NULL), if(is_call, 'priced', 'not_a_call'), repeat('what was asked ', 40),
+    'step', 1000000000, ['agent', 'llm', 'tool'][kind], ['invoke_agent', 'chat', 'execute_tool'][kind], 'search', 'm',
+    'a', if(is_call, toDecimal64(1, 12) / 100, NULL), if(is_call, 'priced', 'not_a_call'),
+    repeat('what was asked ', 40),
     'gen_ai.input.messages',
     if(is_call, '[{"role":"assistant","parts":[{"type":"text","content":"Your refund is on its way."}]}]', 'found'),
     if(is_call, 'gen_ai.output.messages', 'gen_ai.tool.call.result'), now64(9) - 60
