@@ -1,5 +1,6 @@
 """Evaluators over stored runs: by a job, by the command line; what they find in REST and in the run's document."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -133,6 +134,40 @@ def test_pages_of_evaluations(daemon: Daemon) -> None:
     assert [(one["trace_id"], one["verdict"]) for one in failed] == [(trace(2), "fail")]
 
 
+def test_lists_of_runs_by_verdicts(daemon: Daemon) -> None:
+    judge(daemon)
+    given = {"trace_id": trace(2), "evaluator": "by-hand", "verdict": "fail"}
+    assert post(daemon, "/api/v1/evaluations", {"evaluations": [given]})[0] == 201
+    everyone = sorted(map(trace, range(1, RUNS + 1)))
+
+    def listed(query: str) -> list[str]:
+        return [one["trace_id"] for one in get(daemon, f"/api/v1/runs?{query}")["runs"]]
+
+    assert sorted(listed("verdict=fail")) == sorted(listed("evaluator=cheap")) == everyone
+    assert listed("verdict=fail&evaluator=by-hand") == [trace(2)]
+    assert listed("verdict=pass&evaluator=cheap") == listed("verdict=error&evaluator=cheap") == []
+    assert listed("sort=failed")[0] == trace(2)
+    assert listed("sort=failed&order=asc")[-1] == trace(2)
+    assert get(daemon, "/api/v1/kpis?verdict=fail&evaluator=by-hand")["window"]["kpis"]["runs"] == 1
+
+
+def test_pages_show_what_was_found(daemon: Daemon) -> None:
+    judge(daemon)
+    hostile = "<script>alert(1)</script>"
+    given = {"trace_id": trace(1), "evaluator": hostile, "verdict": "fail", "reason": hostile, "label": hostile}
+    assert post(daemon, "/api/v1/evaluations", {"evaluations": [given]})[0] == 201
+    run = daemon.get(f"/runs/{trace(1)}")[1].decode()
+    assert "cost_usd is" in run
+    assert "Of spans:" in run
+    assert hostile not in run
+    runs = daemon.get("/runs?verdict=fail&sort=failed")[1].decode()
+    assert "Verdicts" in runs
+    assert "fail</a>" in runs
+    span = get(daemon, f"/api/v1/evaluations?evaluator=short&trace_id={trace(1)}")["evaluations"][0]
+    drawer = daemon.get(f"/runs/{trace(1)}/spans/{span['span_id']}?part=drawer")[1].decode()
+    assert "duration_ms is" in drawer
+
+
 def test_what_others_found_is_added(daemon: Daemon) -> None:
     given = {
         "trace_id": trace(3),
@@ -183,3 +218,29 @@ def test_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
     listed = json.loads(spanmeter("list", "--evaluator", "mine", "--json"))
     assert [one["verdict"] for one in listed] == ["pass"] * RUNS
     assert "mine" in spanmeter("show", trace(1))
+
+
+def test_runs_are_judged_once_they_settle(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "evaluators:\n- {name: cheap, settle: 0s, kind: bound, metric: cost_usd, max: 0.000001}\n"
+        "- {name: some, settle: 0s, sample: {rate: 0.5}, kind: finish}\n"
+    )
+    numbers = range(1, 9)
+    with running(tmp_path / "data", config=tmp_path / "config.yaml") as daemon:
+        for number in numbers:
+            send(daemon.http, request(support_agent(), number, time.time_ns() - 600 * 10**9))
+
+        def found(evaluator: str) -> list[Any]:
+            rows: list[Any] = get(daemon, f"/api/v1/evaluations?all=true&evaluator={evaluator}")["evaluations"]
+            return rows
+
+        wait_until(lambda: len(found("cheap")) == len(numbers), 60, "every run judged")
+        assert {(one["batch"], one["verdict"], one["probability"]) for one in found("cheap")} == {("online", "fail", 1)}
+        drawn = {one["trace_id"] for one in found("some")}
+        assert drawn == {trace(number) for number in numbers if _draw(trace(number)) < 0.5}
+        assert {one["probability"] for one in found("some")} == {0.5}
+        assert daemon.metric("spanmeter_evaluations_total", found="fail") == len(numbers)
+
+
+def _draw(trace_id: str) -> float:
+    return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") / 2**64
