@@ -35,6 +35,7 @@ _LOOK_BACK = 900 * 10**9
 _OLDEST = 3 * 86_400 * 10**9
 _MAX_KNOWN = 100_000
 _SECOND = 10**9
+_FOUND = ("pass", "fail", "ok", "error", "skipped")
 
 
 class Judging(Part):
@@ -53,7 +54,7 @@ class Judging(Part):
         self._workshop = Workshop()
         self._connection: Store | None = None
         self._known: dict[str, None] = {}  # the oldest first
-        self._rows: dict[str, int] = {}
+        self._rows = dict.fromkeys(_FOUND, 0)
         self._use(config)
 
     def _use(self, config: Config) -> None:
@@ -123,7 +124,7 @@ class Judging(Part):
     ) -> None:
         for tally in tallies.values():
             for outcome, count in tally.rows.items():
-                self._rows[outcome] = self._rows.get(outcome, 0) + count
+                self._rows[outcome] += count
         longest = max(one.config.settle for one in evaluators) * _SECOND
         settled = self._clock.time_ns() - longest
         for run in runs:

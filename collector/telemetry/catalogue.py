@@ -255,7 +255,6 @@ EVALUATIONS: Final = Metric(
     "Evaluations of runs and spans that settled.",
     "evaluations",
     ("found",),
-    Appears.AT_FIRST_EVENT,
 )
 DRAIN_LAG_SECONDS: Final = Metric(
     "spanmeter_drain_lag_seconds", Kind.GAUGE, "Age of the oldest span not yet stored.", "seconds"

@@ -79,6 +79,12 @@ class RunRound(TypedDict):
     actions: Sequence[RunAction]
 
 
+CapturePolicy = Annotated[
+    Literal["full", "metadata", "off"],
+    Field(description="The capture policy applied, of several spans the strictest: but for `full`, content is absent."),
+]
+
+
 class RunDocument(TypedDict):
     trace_id: str
     spans: int
@@ -90,6 +96,7 @@ class RunDocument(TypedDict):
         bool,
         Field(description="Whether `store.content_ttl` has emptied content of it: what is empty need not have been."),
     ]
+    capture_policy: CapturePolicy
     evaluations: Annotated[
         Sequence[Mapping[str, Any]],
         Field(description="Of it and its spans those that count, as `list_evaluations` answers them."),

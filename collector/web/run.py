@@ -3,13 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from collector.model.capture import Policy
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, SystemPrompt, Tool
 from collector.web.answers import RunAction, RunRound
 
 
 def run_json(
-    trace_id: str, run: Run, *, content_expired: bool = False, evaluations: Sequence[Mapping[str, Any]] = ()
+    trace_id: str,
+    run: Run,
+    *,
+    content_expired: bool = False,
+    capture_policy: str = Policy.FULL.word,
+    evaluations: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Money is USD as decimal strings."""
     return {
@@ -20,6 +26,7 @@ def run_json(
         "tools": [_tool(tool) for tool in run.tools],
         "rounds": [round_json(entry) for entry in run.rounds],
         "content_expired": content_expired,
+        "capture_policy": capture_policy,
         "evaluations": evaluations,
     }
 

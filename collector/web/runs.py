@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from collector.errors import Reason, Rejected
+from collector.model.capture import strictest_word
 from collector.model.principal import Principal
 from collector.query.evaluations import EvaluationsWanted
 from collector.query.service import MAX_CELLS, MAX_RUNS, ByAttribute, Dimension, Query, Split
@@ -75,10 +76,14 @@ def _run(query: Query, principal: Principal, trace_id: str) -> Result:
     stored = query.run_spans(principal, trace_id)
     spans = found(read_spans(stored), principal, trace_id)
     expired = bool(pc.any(stored.column("ContentExpired")).as_py())
+    policy = strictest_word(stored.column("CapturePolicy").unique().to_pylist())
     received = max(counts(stored.column("ReceivedAt")), default=0)
     wanted = EvaluationsWanted(trace_ids=[trace_id], limit=MAX_RUNS)
     judged = [evaluation_json(one, received) for one in query.evaluations(principal, wanted)]
-    return answer(run_json(trace_id.lower(), run_of(spans), content_expired=expired, evaluations=judged))
+    document = run_json(
+        trace_id.lower(), run_of(spans), content_expired=expired, capture_policy=policy, evaluations=judged
+    )
+    return answer(document)
 
 
 def found(spans: _Rows, principal: Principal, trace_id: str) -> _Rows:

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.agent_runs import request, send, support_agent
 from tests.support.daemon import Daemon, running
@@ -244,3 +249,45 @@ def test_runs_are_judged_once_they_settle(tmp_path: Path) -> None:
 
 def _draw(trace_id: str) -> float:
     return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") / 2**64
+
+
+def test_evaluations_of_other_tools_become_rows(daemon: Daemon) -> None:
+    """Log records, events of spans, and evaluators' spans, as OpenTelemetry's conventions have them."""
+    at, trace_id = time.time_ns(), bytes.fromhex(trace(77))
+    span = Span(trace_id=trace_id, span_id=b"a" * 8, name="chat m", start_time_unix_nano=at, end_time_unix_nano=at + 9)
+    said = {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "fail"}
+    span.events.add(name="gen_ai.evaluation.result", time_unix_nano=at, attributes=_attributes(said))
+    failed = {"gen_ai.evaluation.name": "slow", "gen_ai.evaluation.score.value": "0", "error.type": "timeout"}
+    judge = Span(trace_id=trace_id, span_id=b"b" * 8, parent_span_id=b"a" * 8, name="evaluate", start_time_unix_nano=at)
+    judge.attributes.extend(_attributes(failed))
+    spans = ExportTraceServiceRequest()
+    spans.resource_spans.add().scope_spans.add().spans.extend([span, judge])
+    record = LogRecord(trace_id=trace_id, span_id=b"a" * 8, time_unix_nano=at, event_name="gen_ai.evaluation.result")
+    scored = {"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.explanation": "On topic."}
+    record.attributes.extend(_attributes(scored))
+    record.attributes.add(key="gen_ai.evaluation.score.value").value.double_value = 0.75
+    logs = ExportLogsServiceRequest()
+    logs.resource_logs.add().scope_logs.add().log_records.append(record)
+    for _ in range(2):  # delivered again, they have the same keys
+        for path, message in (("/v1/traces", spans), ("/v1/logs", logs)):
+            body = message.SerializeToString()
+            made = urllib.request.Request(f"{daemon.http}{path}", body, {"content-type": "application/x-protobuf"})
+            with urllib.request.urlopen(made) as response:
+                assert response.status == 200
+    path = f"/api/v1/evaluations?all=true&trace_id={trace(77)}"
+    wait_until(lambda: len(get(daemon, path)["evaluations"]) >= 3, 60, "three evaluations")
+    found = {one["evaluator"]: one for one in get(daemon, path)["evaluations"]}
+    assert {name: (one["status"], one["verdict"], one["score"]) for name, one in found.items()} == {
+        "tone": ("ok", "fail", None),
+        "slow": ("error", "", None),
+        "relevance": ("ok", "", 0.75),
+    }
+    assert {one["span_id"] for one in found.values()} == {(b"a" * 8).hex()}
+    assert {one["kind"] for one in found.values()} == {"external"}
+    assert found["relevance"]["reason"] == "On topic."
+    assert found["slow"]["error_type"] == "timeout"
+    assert found["slow"]["receipt"]["span_id"] == (b"b" * 8).hex()
+
+
+def _attributes(said: dict[str, str]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in said.items()]

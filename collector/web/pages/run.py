@@ -90,6 +90,7 @@ def head(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "conversations": run.conversations,
         "orphans": len(run.orphans),
         "content_expired": run.content_expired,
+        "capture_policy": run.capture_policy,
         "base": f"/runs/{trace_id}",
         "verdicts": verdicts.of_run(verdicts.found_of(asked, trace_id), run.received),
         "jumps": {
