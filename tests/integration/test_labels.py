@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.daemon import Daemon, running
 
-RUNS = [f"{number:032x}" for number in range(1, 25)]
+RUNS = [f"{number:032x}" for number in range(1, 6)]
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def test_people_label_and_the_judge_is_measured(daemon: Daemon) -> None:
         post(daemon, "/api/v1/evaluations/labels", body)
     cli(daemon, "label", RUNS[0], "--evaluator", "kind", "--verdict", "pass", "--labeler", "Ada", "--reason", "Kind.")
     found = json.loads(cli(daemon, "agreement", "kind", "--json"))
-    assert (found["labels"], found["labelers"], found["alpha"]) == (24, 1, None)
-    assert (found["judged_pass"], found["judged_fail"]) == ([16, 0], [1, 7])
-    assert found["pass_rate"] == pytest.approx(2 / 3)
-    assert found["calibrated"]
+    assert (found["labels"], found["labelers"], found["alpha"]) == (5, 1, None)
+    assert (found["judged_pass"], found["judged_fail"]) == ([3, 0], [1, 1])
+    assert found["pass_rate"] == pytest.approx(3 / 5)
+    assert not found["calibrated"]
     assert [(one["judged"], one["labelled"], one["label_reason"]) for one in found["disagreements"]] == [
         ("fail", "pass", "Kind.")
     ]
     shown = cli(daemon, "agreement", "kind")
-    assert "is calibrated" in shown
+    assert "is uncalibrated" in shown
     assert "it says fail" in shown
