@@ -83,12 +83,12 @@ def newest(found: Iterable[Evaluation], span_id: str) -> Evaluation | None:
 
 
 def label_of(judged: Evaluation, given: Given, now: int) -> Evaluation:
-    """The row of a label: about the same input, of no revision. A labeler's next label of it takes its place."""
+    """The row of a label: about the same input, of no revision. A labeler's newest label of it counts."""
     return replace(
         judged,
         kind=EvalKind.HUMAN,
         revision="",
-        batch=f"label-{given.labeler}",
+        batch=f"label-{now}-{given.labeler}",
         vote=0,
         at=now,
         status=EvalStatus.OK,
@@ -120,9 +120,8 @@ def agreement_of(
     revision = max(counting, key=lambda one: one.at).revision
     by_input = {_input(one): one for one in sorted(counting, key=lambda one: one.at) if one.revision == revision}
     said: dict[tuple[str, str, str], list[Evaluation]] = {}
-    for label in labels:
-        if label.kind is EvalKind.HUMAN and label.verdict is not Verdict.NONE:
-            said.setdefault(_input(label), []).append(label)
+    for label in _latest(labels):
+        said.setdefault(_input(label), []).append(label)
     pairs = [
         (by_input[place], agreed)
         for place, given in said.items()
@@ -134,6 +133,12 @@ def agreement_of(
 
 def _input(one: Evaluation) -> tuple[str, str, str]:
     return one.trace_id, one.span_id, one.input_hash
+
+
+def _latest(labels: Iterable[Evaluation]) -> Iterable[Evaluation]:
+    """Of each input and labeler the newest label."""
+    given = [one for one in labels if one.kind is EvalKind.HUMAN and one.verdict is not Verdict.NONE]
+    return {(_input(one), one.labeler): one for one in sorted(given, key=lambda one: one.at)}.values()
 
 
 def _consensus(given: Sequence[Evaluation]) -> Evaluation | None:

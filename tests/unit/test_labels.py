@@ -88,7 +88,16 @@ def test_a_label_is_about_the_input_and_no_revision() -> None:
     row = label(one, FAIL)
     assert (row.kind, row.verdict, row.revision, row.input_hash, row.labeler) == (EvalKind.HUMAN, FAIL, "", "in", "Ada")
     assert (row.score, row.flags, row.agent, row.span_id) == (None, (), "helper", "ab")
-    assert row.id == label(one, PASS).id != label(one, FAIL, "Ben").id
+    assert row.id != label(one, FAIL, "Ben").id
+
+
+def test_who_labels_again_has_changed_their_mind() -> None:
+    one = judged(1, PASS)
+    first = label(one, FAIL)
+    second = label_of(one, Given(PASS, "It is.", "Ada"), now=30)
+    assert second.id != first.id, "both stay stored"
+    found = agreement_of("kind", [one], [second, first], {PASS: 1})
+    assert (found.labels, found.confusion) == (1, {(PASS, PASS): 1})
 
 
 def test_the_newest_verdict_is_labelled() -> None:
