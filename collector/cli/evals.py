@@ -19,14 +19,14 @@ from collector.cli.jobs import (
     until_interrupted,
     workplace,
 )
+from collector.cli.labels import add_label_commands
 from collector.cli.options import config_of
 from collector.cli.times import moment
 from collector.config import Config, EvaluatorConfig, all_evaluators, load_evaluators
 from collector.config.load import read_yaml
 from collector.errors import ConfigError, Reason, Rejected
-from collector.evals.backfill import Window, backfill, insert
+from collector.evals.backfill import Window, backfill
 from collector.evals.evaluator import evaluators_of
-from collector.evals.labels import Label, labelled
 from collector.evals.workshop import Workshop
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Verdict
@@ -78,15 +78,7 @@ def add_commands(
     show = add("show", "Everything that was found of a run, with evidence and receipts.")
     show.add_argument("trace", metavar="TRACE", help="the run's trace id")
     show.set_defaults(command=_show)
-
-    label = add("label", "Say what you find of a run: it stands beside what the evaluator found.")
-    label.add_argument("trace", metavar="TRACE", help="the run's trace id")
-    label.add_argument("--span", default="", metavar="SPAN", help="a span of it, by its id")
-    label.add_argument("--evaluator", required=True, help="the evaluator whose question you answer")
-    label.add_argument("--verdict", choices=["pass", "fail"], required=True, help="your verdict")
-    label.add_argument("--reason", default="", help="why")
-    label.add_argument("--labeler", default="", help="who you are; default: the token's name")
-    label.set_defaults(command=_label)
+    add_label_commands(add)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -196,27 +188,6 @@ def _show(options: argparse.Namespace) -> int:
         raise Rejected(Reason.NOT_FOUND, f"Nothing was found of the run {options.trace} yet.")
     print(json.dumps(found, indent=2) if options.json else yaml.safe_dump(found, sort_keys=False, allow_unicode=True))
     return 0
-
-
-def _label(options: argparse.Namespace) -> int:
-    config = config_of(options)
-    with workplace(config, options) as place:
-        row = _labelled(config, options, place)
-    print(json.dumps(row, indent=2) if options.json else f"{row['evaluator']}: {row['verdict']}, by {row['labeler']}.")
-    return 0
-
-
-def _labelled(config: Config, options: argparse.Namespace, place: Store | Remote) -> Mapping[str, Any]:
-    if isinstance(place, Remote):
-        names = ("evaluator", "verdict", "reason", "labeler")
-        body = {name: getattr(options, name) for name in names} | {"trace_id": options.trace, "span_id": options.span}
-        answer: Mapping[str, Any] = place.ask("/api/v1/labels", body)
-        return answer
-    verdict = Verdict(options.verdict)
-    said = Label(options.trace, options.evaluator, verdict, options.labeler or "local", options.span, options.reason)
-    row = labelled(Reader(lambda: place, config.reads), options.project, said, SystemClock().time_ns())
-    insert(place, [row])
-    return evaluation_json(row)
 
 
 def _found(options: argparse.Namespace, *, trace_id: str, limit: int) -> Sequence[Mapping[str, Any]]:

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from collector.config import ReadsConfig
 from collector.errors import Reason, Rejected
 from collector.evals.backfill import Outcome, Window, backfill, insert
 from collector.evals.evaluator import Evaluator
-from collector.evals.labels import Label, labelled
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.evaluations import Evaluation
 from collector.model.progress import Progress
-from collector.query.limits import Reader
 from collector.store.client import Store
 
 
@@ -45,12 +42,6 @@ class EvalService:
         finally:
             workshop.close()
             store.close()
-
-    def label(self, project: str, label: Label) -> Evaluation:
-        """Store what a person found; the row."""
-        row = labelled(Reader(self._store, ReadsConfig()), project, label, self._clock.time_ns())
-        self.add([row])
-        return row
 
     def add(self, found: Sequence[Evaluation]) -> None:
         """Store evaluations that came from elsewhere."""

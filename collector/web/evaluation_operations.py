@@ -3,10 +3,11 @@
 from typing import Final
 
 from collector.model.principal import Scope
-from collector.web import evaluations
+from collector.web import evaluations, labels
 from collector.web.answers import JobAnswer
-from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluationText, EvaluatorsAnswer
-from collector.web.evaluations import AddInput, EvaluationsQuery, LabelInput, RunEvaluatorsInput
+from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluatorsAnswer
+from collector.web.evaluations import AddInput, EvaluationsQuery, RunEvaluatorsInput
+from collector.web.labels import AgreementText, EvaluatorPath, LabelAnswer, LabelInput
 from collector.web.operation import Answer, AnyOperation, Operation
 
 EVALS: Final[tuple[AnyOperation, ...]] = (
@@ -38,14 +39,26 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         name="add_label",
         tag="Evaluations",
         method="POST",
-        path="/api/v1/labels",
+        path="/api/v1/evaluations/labels",
         scope=Scope.EVALS_WRITE,
-        summary="Say what a person found.",
-        description="It stands beside what the evaluator found of the same input, whatever its revision. Of one person "
-        "the last label counts.",
-        handler=evaluations.label,
+        summary="Say what a person finds of a run or span.",
+        description="About the same input as the newest verdict of that evaluator. A labeler's next label of it counts "
+        "in place of this one.",
+        handler=labels.add_label,
         body_input=LabelInput,
-        answers={201: Answer("The label, as an evaluation.", EvaluationText)},
+        answers={201: Answer("The label.", LabelAnswer)},
+    ),
+    Operation(
+        name="evaluator_agreement",
+        tag="Evaluations",
+        method="GET",
+        path="/api/v1/evaluators/{name}/agreement",
+        scope=Scope.EVALS_READ,
+        summary="How far an evaluator agrees with labels.",
+        description="Of its newest revision, weighted back to how often it passes and fails.",
+        handler=labels.agreement,
+        path_input=EvaluatorPath,
+        answers={200: Answer("The report.", AgreementText)},
     ),
     Operation(
         name="list_evaluators",

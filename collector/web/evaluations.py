@@ -12,7 +12,6 @@ from collector.config.load import sentences
 from collector.errors import Reason, Rejected
 from collector.evals.backfill import Window
 from collector.evals.evaluator import Evaluator, evaluators_of
-from collector.evals.labels import Label
 from collector.evals.service import EvalService
 from collector.model.evaluations import EvalKind, EvalStatus, Evaluation, Receipt, Target, Verdict
 from collector.model.principal import Principal, Scope
@@ -102,17 +101,6 @@ class AddInput(Input):
     )
 
 
-class LabelInput(Input):
-    """What a person found."""
-
-    trace_id: str = Field(description="The run.", pattern=_TRACE_ID)
-    span_id: str = Field("", description="The span; empty for the run.", pattern=_SPAN_ID)
-    evaluator: str = Field(description="The evaluator whose question is answered.", min_length=1, max_length=200)
-    verdict: Literal["pass", "fail"] = Field(description="The verdict.")
-    reason: str = Field("", description="Why.", max_length=20_000)
-    labeler: str = Field("", description="Who says so; default: the token's name.", max_length=200)
-
-
 class RunEvaluatorsInput(Input):
     """Which evaluators judge which runs."""
 
@@ -141,20 +129,6 @@ async def add(services: Services, call: Call[None, None, AddInput]) -> Result:
     rows = [_given(one, call.principal, now) for one in call.body.evaluations]
     await asyncio.to_thread(_evals(services).add, rows)
     return answer(Added(ids=[row.id for row in rows]), 201)
-
-
-async def label(services: Services, call: Call[None, None, LabelInput]) -> Result:
-    body = call.body
-    said = Label(
-        body.trace_id,
-        body.evaluator,
-        Verdict(body.verdict),
-        body.labeler or call.principal.name,
-        body.span_id,
-        body.reason,
-    )
-    row = await asyncio.to_thread(_evals(services).label, call.principal.project, said)
-    return answer(evaluation_json(row), 201)
 
 
 async def evaluators(services: Services, _: Call[None, None, None]) -> Result:

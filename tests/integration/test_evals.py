@@ -209,17 +209,6 @@ def test_mistakes_are_sentences(daemon: Daemon, path: str, body: object, sentenc
     assert sentence in answer["error"]["message"]
 
 
-def test_people_label_what_was_judged(daemon: Daemon) -> None:
-    judge(daemon)
-    said = {"trace_id": trace(1), "evaluator": "cheap", "verdict": "pass", "reason": "Cheap enough.", "labeler": "ann"}
-    assert post(daemon, "/api/v1/labels", said | {"verdict": "fail"})[0] == 201
-    assert post(daemon, "/api/v1/labels", said)[1]["kind"] == "human"
-    found = get(daemon, f"/api/v1/evaluations?evaluator=cheap&trace_id={trace(1)}")["evaluations"]
-    assert {one["kind"]: one["verdict"] for one in found} == {"check": "fail", "human": "pass"}, "beside it"
-    assert len({one["input_hash"] for one in found}) == 1
-    assert [one["labeler"] for one in found if one["kind"] == "human"] == ["ann"], "of one person the last counts"
-
-
 def test_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("- {name: mine, settle: 0s, kind: output_regex, pattern: 'refund(ed)?'}")
