@@ -121,6 +121,24 @@ RECEIVER_REPAIRED_STRINGS: Final = Metric(
     "strings",
     receiver=True,
 )
+CAPTURE_ITEMS: Final = Metric(
+    "spanmeter_capture_items",
+    Kind.COUNTER,
+    "Spans, log records and data points of which a capture policy withheld content.",
+    "items",
+    ("signal", "policy"),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
+CAPTURE_REDACTIONS: Final = Metric(
+    "spanmeter_capture_redactions",
+    Kind.COUNTER,
+    "Texts that a rule of capture.redact replaced.",
+    "texts",
+    ("rule",),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
 RECEIVER_CONNECTIONS: Final = Metric(
     "spanmeter_receiver_connections",
     Kind.GAUGE,
@@ -248,6 +266,13 @@ UNSUMMED_RUNS: Final = Metric(
     Kind.GAUGE,
     "Runs changed since their sums were kept; lists make these from their spans, which takes longer.",
     "runs",
+)
+EVALUATIONS: Final = Metric(
+    "spanmeter_evaluations",
+    Kind.COUNTER,
+    "Evaluations of runs and spans that settled.",
+    "evaluations",
+    ("found",),
 )
 DRAIN_LAG_SECONDS: Final = Metric(
     "spanmeter_drain_lag_seconds", Kind.GAUGE, "Age of the oldest span not yet stored.", "seconds"
@@ -378,10 +403,13 @@ CATALOGUE: Final[tuple[Metric, ...]] = tuple(entry for entry in list(globals().v
 # Their values come from closed sets, but for `model` and `scope`, which are capped, and `endpoint`: it is configured.
 LABELS: Final[Mapping[str, str]] = {
     "endpoint": "Name of the webhook, as in `webhooks`.",
+    "found": "`pass` or `fail`; `ok` with a score alone; `error` or `skipped` without a verdict.",
     "model": "Model as the call names it.",
     "module": "Part of the daemon that has a compiled form.",
     "outcome": "`delivered`, `failed` or `gone`.",
+    "policy": "`metadata` or `off`.",
     "reason": "Why something was not taken; the values are below.",
+    "rule": "Name of the rule in `capture.redact`.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
     "transport": "`grpc` or `http`; `web` of requests for a receiver that came to the web port.",
