@@ -70,6 +70,30 @@ def test_a_span_whose_content_is_refused_stays_as_it_was(store: Store, tmp_path:
 # What a start remembers is of the last hour.
 NOW = time.time_ns()
 TRACE, SPAN = bytes(range(16)), bytes(range(1, 9))
+# A report of a span, and a later one that only says what it lacks.
+FULL = {
+    "langfuse.observation.type": "generation",
+    "langfuse.observation.model.name": "gpt-4o",
+    "langfuse.observation.usage_details": '{"input":1000,"output":10}',
+}
+LATE = {"langfuse.observation.input": '[{"role":"user","content":"hi"}]', "langfuse.observation.output": "hello"}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_later_report_of_a_span_with_nothing_but_content_adds_it(store: Store, *, together: bool) -> None:
+    daemon = Daemon(store)
+    spans = [span(said, trace_id=TRACE, span_id=SPAN) for said in (FULL, LATE)]
+    full, late = (
+        Envelope("default", NOW + number * 10**9, 1, request(each).SerializeToString())
+        for number, each in enumerate(spans)
+    )
+    for part in [[full, late]] if together else [[full], [late], [late]]:
+        daemon.deliver(part)
+    (call,) = calls(store)
+    assert (call["Input"], call["Output"]) == tuple(LATE.values())
+    assert call["Cost"] > 0
+
+
 TOLD: tuple[tuple[str, Any], ...] = (
     ("gen_ai.system.message", {"content": "Answer briefly."}),
     ("gen_ai.user.message", {"content": "What is the weather in Oslo?"}),
