@@ -34,6 +34,7 @@ from collector.enrich.conventions.expiring import content_rules
 from collector.enrich.sessions import sources
 from collector.errors import Reason, SpanmeterError, StartError
 from collector.evals.judging import Judging
+from collector.evals.service import EvalService
 from collector.files import make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
@@ -126,12 +127,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
             prices=prices.enricher.catalogue.version,
         )
 
+    jobs, summing, judging = Jobs(clock), Summing(store.ready, clock), Judging(config, store.ready, clock)
+
     def misdirected(signal: Signal) -> None:
         metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
 
-    jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
         query=Query(store.ready, config.reads),
+        evals=EvalService(store.ready, lambda: judging.evaluators, clock),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
@@ -147,7 +150,6 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
     retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
     bi = BiPort(config, store.ready, gate)
-    judging = Judging(config)
     parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, judging, retention, prices, store, budgets]
     return parts
 

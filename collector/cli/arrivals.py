@@ -24,7 +24,9 @@ _SERVICES: Final = TypeAdapter(list[ArrivedService])
 _REFUSED: Final = TypeAdapter(list[RefusedRequests])
 
 
-def await_arrivals(program: Program, http: str, options: argparse.Namespace, *, web: str, since: int) -> int:
+def await_arrivals(
+    program: Program, http: str, options: argparse.Namespace, *, web: str, since: int, content: bool
+) -> int:
     """Wait for the first priced call, `options.wait` seconds at most; 0 when it came.
 
     Raises Rejected where the daemon does not answer such questions, Unavailable where it answers none at all.
@@ -48,7 +50,7 @@ def await_arrivals(program: Program, http: str, options: argparse.Namespace, *, 
         if now >= deadline or (is_complete(arrived) and now - changed >= _SETTLED_SECONDS):
             break
         time.sleep(_POLL_SECONDS)
-    _say(arrived, list(problems(program, arrived, refused, http)), web, changed - began)
+    _say(arrived, list(problems(program, arrived, refused, http, content=content)), web, changed - began)
     return 0 if is_complete(arrived) else 1
 
 

@@ -67,6 +67,11 @@ class Program(BaseModel):
         tree = merged(tree, self.content) if content else tree
         return filled(tree, {"http": http, "token": token, "service": service})
 
+    def sends_content(self, settings: Tree) -> bool:
+        """Whether these settings have prompts and answers sent, as far as settings decide it."""
+        wanted = list(leaves(self.content))
+        return bool(wanted) and all(get(settings, path) == value for path, value in wanted)
+
     def token_in(self, settings: Tree) -> str:
         """The token that these settings send; empty without one."""
         for path, pattern in leaves(self.token):

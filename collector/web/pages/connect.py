@@ -49,7 +49,7 @@ async def page(asked: Asked) -> Shown:
         "seen": sum(_things(one) for one in found) + len(refused),
         "arrived": _rows(mine),
         "complete": is_complete(mine),
-        "problems": list(problems(program, mine, refused, http)) if mine or refused else [],
+        "problems": list(problems(program, mine, refused, http, content=content)) if mine or refused else [],
     }
     return Shown("connect.html", f"Connect {program.title}", context=context, modules=("connect",))
 
