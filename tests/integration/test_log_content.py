@@ -79,14 +79,16 @@ FULL = {
 LATE = {"langfuse.observation.input": '[{"role":"user","content":"hi"}]', "langfuse.observation.output": "hello"}
 
 
+def reported(said: dict[str, str], received: int) -> Envelope:
+    message = request(span(said, trace_id=TRACE, span_id=SPAN))
+    message.resource_spans[0].scope_spans[0].scope.name = "langfuse-sdk"
+    return Envelope("default", received, 1, message.SerializeToString())
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_later_report_of_a_span_with_nothing_but_content_adds_it(store: Store, *, together: bool) -> None:
     daemon = Daemon(store)
-    spans = [span(said, trace_id=TRACE, span_id=SPAN) for said in (FULL, LATE)]
-    full, late = (
-        Envelope("default", NOW + number * 10**9, 1, request(each).SerializeToString())
-        for number, each in enumerate(spans)
-    )
+    full, late = (reported(said, NOW + number * 10**9) for number, said in enumerate((FULL, LATE)))
     for part in [[full, late]] if together else [[full], [late], [late]]:
         daemon.deliver(part)
     (call,) = calls(store)
