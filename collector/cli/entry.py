@@ -14,7 +14,7 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
-from collector.cli import backup, bi, copy, export, prices, reprice, webhooks
+from collector.cli import backup, bi, copy, export, mcp, prices, reprice, webhooks
 from collector.cli.check import summary
 from collector.cli.options import common_options, config_of
 from collector.cli.store import store_lock
@@ -106,6 +106,7 @@ def command_parser() -> argparse.ArgumentParser:
     bi.add_commands(commands, common)
     backup.add_commands(commands, common)
     copy.add_command(commands, common)
+    mcp.add_command(commands, common)
     return parser
 
 

@@ -375,6 +375,6 @@ LABELS: Final[Mapping[str, str]] = {
     "reason": "Why something was not taken; the values are below.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
-    "transport": "`grpc` or `http`.",
+    "transport": "`grpc` or `http`; of spans that agents record by a tool, `mcp`.",
     "worker": "Number of the receiver process, from 0; absent on what the daemon's own process reports.",
 }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
 from collector.jobs import Jobs
+from collector.model.envelope import Receipt
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.service import Query
@@ -62,6 +63,7 @@ class Services:
     streams: Streams = field(default_factory=Streams)  # answers that go on
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
+    record: "Callable[[Principal, bytes], Awaitable[Receipt]] | None" = None  # takes traces as OTLP, durable when done
 
 
 P = TypeVar("P", bound=Input | None)
