@@ -29,6 +29,7 @@ from collector.enrich import RecentTraces
 from collector.enrich.conventions.expiring import content_rules
 from collector.enrich.sessions import sources
 from collector.errors import SpanmeterError, StartError
+from collector.evals.judging import Judging
 from collector.files import make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
@@ -134,7 +135,8 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
     retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
     bi = BiPort(config, store.ready, gate)
-    parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, retention, prices, store, budgets]
+    judging = Judging(config)
+    parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, judging, retention, prices, store, budgets]
     return parts
 
 

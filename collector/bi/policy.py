@@ -123,6 +123,8 @@ TABLES: Final = frozenset(
     {
         "budget_history",
         "calls",
+        "evaluations",
+        "evaluations_current",
         "otel_logs",
         "otel_metrics_exponential_histogram",
         "otel_metrics_gauge",
@@ -133,6 +135,7 @@ TABLES: Final = frozenset(
         "otel_metrics_summary",
         "otel_traces",
         "otel_traces_trace_id_ts",
+        "pass_rates_daily",
         "rounds",
         "runs",
         "spend_daily",

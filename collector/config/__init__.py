@@ -13,6 +13,9 @@ from collector.config.budgets import (
     EnforcementConfig,
     LedgerConfig,
 )
+from collector.config.evals import EvalsConfig, JudgeConfig
+from collector.config.evaluator_files import all_evaluators, load_evaluators
+from collector.config.evaluators import EvaluatorConfig
 from collector.config.example import render_example
 from collector.config.load import load
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
@@ -36,8 +39,11 @@ __all__ = [
     "CorsConfig",
     "DedupeConfig",
     "EnforcementConfig",
+    "EvalsConfig",
+    "EvaluatorConfig",
     "GrpcConfig",
     "HttpConfig",
+    "JudgeConfig",
     "KeepaliveConfig",
     "LedgerConfig",
     "LimitsConfig",
@@ -54,8 +60,10 @@ __all__ = [
     "TokenConfig",
     "WebConfig",
     "WebhookConfig",
+    "all_evaluators",
     "is_loopback",
     "load",
+    "load_evaluators",
     "render_example",
     "split_endpoint",
 ]

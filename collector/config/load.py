@@ -24,7 +24,7 @@ def load(path: Path | None = None, overrides: Sequence[str] = (), data_dir: Path
 
     Raises ConfigError with one sentence per mistake.
     """
-    tree = _read(path) if path else {}
+    tree = read_yaml(path, "the configuration file") if path else {}
     for override in overrides:
         _apply(tree, override)
     if data_dir:
@@ -33,11 +33,14 @@ def load(path: Path | None = None, overrides: Sequence[str] = (), data_dir: Path
         return Config.model_validate(tree)
     except ValidationError as error:
         where = str(path) if path else "the settings"
-        raise ConfigError(f"{where} cannot be used:\n" + "\n".join(f"  {line}" for line in _sentences(error))) from None
+        raise ConfigError(f"{where} cannot be used:\n" + "\n".join(f"  {line}" for line in sentences(error))) from None
+
+
+_BOOLEAN, _TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is written twice, of which YAML would drop one without a word."""
+    """Refuses a key that is written twice, of which YAML would drop one without a word. Keys are text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -46,21 +49,29 @@ class _Loader(yaml.SafeLoader):
             if name is not None and name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{shown(name)} is written twice", key.start_mark)
             seen.add(name)
+            if name is not None and key.tag == _BOOLEAN:  # `on:` is a word here
+                key.tag = _TEXT
         return super().construct_mapping(node, deep)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, what: str, of_list: str = "") -> dict[str, Any]:
+    """The mapping in a file of YAML, references expanded; a list, where `of_list` names what it is, is taken for that.
+
+    Raises ConfigError; `what` names the file in it.
+    """
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 - a SafeLoader
         expanded: Any = _expand(tree)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"Cannot read the configuration file {path}: {error}.") from None
+        raise ConfigError(f"Cannot read {what} {path}: {error}.") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {_problem(error)}.") from None
     except ValueError as error:  # a number or date that YAML recognises and Python cannot hold
         raise ConfigError(f"{path} is not YAML: {error}.") from None
     except RecursionError:
         raise ConfigError(f"{path} cannot be read: it nests too deeply, or refers to itself.") from None
+    if isinstance(expanded, list) and of_list:
+        return {of_list: expanded}
     if not isinstance(expanded, dict):
         raise ConfigError(f"{path} must hold settings as `key: value` lines, not a {type(expanded).__name__}.")
     return expanded
@@ -113,13 +124,14 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         node[leaf] = text  # `[::1]:4317` begins like a YAML list
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
+def sentences(error: ValidationError, model: type[BaseModel] = Config) -> Iterator[str]:
+    """What is wrong with settings of `model`, each mistake with its path."""
     for problem in error.errors(include_url=False, include_input=False):
         location = tuple(part for part in problem["loc"] if not _is_tag(part))
         path = ".".join(_clipped(part) for part in location)
         context = problem.get("ctx", {})
         if problem["type"] == "extra_forbidden":
-            yield f"{path}: unknown setting{nearest(str(location[-1]), _fields_at(Config, location[:-1]))}"
+            yield f"{path}: unknown setting{nearest(str(location[-1]), _fields_at(model, location[:-1]))}"
         elif problem["type"] == "mistakes":
             for below, sentence in context["mistakes"]:
                 yield f"{'.'.join(part for part in (path, below) if part)}: {sentence}"

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
 from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.evals import EvalsConfig, JudgeConfig, JudgeName
+from collector.config.evaluators import Evaluators
 from collector.config.pricing import PricingConfig
 from collector.config.query import QueryConfig
 from collector.config.reads import ReadsConfig
@@ -90,6 +92,9 @@ class Config(Section):
     enforcement: EnforcementConfig = section(EnforcementConfig, "Refusing runs.", reloadable=True)
     ledger: LedgerConfig = section(LedgerConfig, "The sums of what budgets have spent.")
     webhooks: dict[WebhookName, WebhookConfig] = setting({}, "Endpoints that receive events, by name.", reloadable=True)
+    evaluators: Evaluators = setting((), "What a good run is; docs/evals.md has what can be written.", reloadable=True)
+    judges: dict[JudgeName, JudgeConfig] = setting({}, "Models that judge, by name.", reloadable=True)
+    evals: EvalsConfig = section(EvalsConfig, "Judging.")
     web: WebConfig = section(WebConfig, "The web port.")
     reads: ReadsConfig = section(ReadsConfig, "What one question of a page, of REST or of an export may take.")
     query: QueryConfig = section(QueryConfig, "The ClickHouse interface for BI tools.")

@@ -144,10 +144,15 @@ def refuse(mistakes: Sequence[Mistake]) -> None:
 
 
 def settings_in(annotation: Any) -> tuple[type[BaseModel], type | None] | None:
-    """The section inside `X`, `X | None`, `tuple[X, ...]` or `dict[str, X]`; the container of many."""
+    """The section inside `X`, `X | None`, `tuple[X, ...]` or `dict[str, X]`; the container of many.
+
+    A section with words of its own (`Written`) is described elsewhere, and none here.
+    """
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation, None
     origin = get_origin(annotation)
+    if origin is Annotated and any(isinstance(mark, Written) for mark in get_args(annotation)[1:]):
+        return None
     if origin in (tuple, dict, Union, UnionType, Annotated):
         found = next((inner for part in get_args(annotation) if (inner := settings_in(part))), None)
         return (found[0], origin) if found and origin in (tuple, dict) else found

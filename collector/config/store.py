@@ -23,6 +23,9 @@ class StoreConfig(Section):
     metrics_ttl: Duration = setting(
         "35d", "Delete metric points this long after they were received; 0s keeps them for ever."
     )
+    evaluations_ttl: Duration = setting(
+        "400d", "Delete evaluations this long after they were found; 0s keeps them for ever."
+    )
     max_future: Duration = setting(
         "7d",
         "Spans that start later than this after their arrival are stored at their arrival. Log records and metric "
@@ -63,11 +66,12 @@ class StoreConfig(Section):
         return self
 
     def ttls(self) -> dict[str, int]:
-        """The TTLs of the signals in seconds, as `migrate` takes them."""
+        """The TTLs of the tables in seconds, as `migrate` takes them."""
         return {
             "ttl_seconds": int(self.ttl),
             "logs_ttl": int(self.logs_ttl),
             "metrics_ttl": int(self.metrics_ttl),
+            "evaluations_ttl": int(self.evaluations_ttl),
         }
 
     @property

@@ -28,6 +28,7 @@ class StoreConnection(Part):
         "store.ttl",
         "store.logs_ttl",
         "store.metrics_ttl",
+        "store.evaluations_ttl",
         "store.insert_timeout",
         "store.retry_max_interval",
         "store.compression",

@@ -17,7 +17,7 @@ from collector.model.envelope import Signal
 from collector.schema import Migration
 from collector.store.client import Store
 from collector.store.errors import Refused
-from collector.store.tables import TABLES, Table
+from collector.store.tables import EVALUATIONS, TABLES, Table
 
 log = structlog.get_logger("spanmeter.migrate")
 
@@ -49,7 +49,9 @@ def migrations() -> tuple[Migration, ...]:
     return schema.migrations("clickhouse")
 
 
-def migrate(store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: int = 0) -> list[Migration]:
+def migrate(
+    store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: int = 0, evaluations_ttl: int = 0
+) -> list[Migration]:
     """Bring the database up to date; the migrations applied now. Rows live for the seconds given, 0 for ever.
 
     Raises StartError when the database cannot be brought to this version, Unavailable when it does not answer.
@@ -64,10 +66,10 @@ def migrate(store: Store, ttl_seconds: int, *, logs_ttl: int = 0, metrics_ttl: i
                 for migration in pending:
                     _apply(store, migration)
         ttls = {Signal.TRACES: ttl_seconds, Signal.LOGS: logs_ttl, Signal.METRICS: metrics_ttl}
-        for signal, tables in TABLES.items():
-            for table in tables:
-                _check_columns(store, table)
-                _set_retention(store, table, ttls[signal], again=bool(pending))
+        kept = [(table, ttls[signal]) for signal, tables in TABLES.items() for table in tables]
+        for table, seconds in (*kept, (EVALUATIONS, evaluations_ttl)):
+            _check_columns(store, table)
+            _set_retention(store, table, seconds, again=bool(pending))
     except Rejected as error:
         raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
     return pending

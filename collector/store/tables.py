@@ -7,6 +7,7 @@ from typing import Final
 
 from collector.model.columns import LOW_TEXT, SPAN_COLUMNS, Column
 from collector.model.envelope import Signal
+from collector.model.evaluation_rows import EVALUATION_COLUMNS, TABLE
 from collector.model.log_columns import LOG_COLUMNS
 from collector.model.metric_columns import METRIC_COLUMNS, MetricKind
 
@@ -83,6 +84,17 @@ def _points(kind: MetricKind) -> Table:
 
 
 POINTS: Final[Mapping[MetricKind, Table]] = {kind: _points(kind) for kind in MetricKind}
+
+# Rows that the daemon makes itself, of what was sent before.
+EVALUATIONS: Final = Table(
+    name=TABLE,
+    columns=EVALUATION_COLUMNS,
+    time="At",
+    arrival="At",
+    attributes="",
+    token_prefix="evaluations/",  # noqa: S106 - no secret
+    retention=((TABLE, "At"),),
+)
 
 TABLES: Final[Mapping[Signal, tuple[Table, ...]]] = {
     Signal.TRACES: (SPANS,),

@@ -22,6 +22,9 @@ GRANT SELECT ON {database:Identifier}.tool_calls TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.spend_daily TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.spend_hourly TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.budget_history TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.evaluations TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.evaluations_current TO {role:Identifier};
+GRANT SELECT ON {database:Identifier}.pass_rates_daily TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.budget_events TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.otel_traces TO {role:Identifier};
 GRANT SELECT ON {database:Identifier}.otel_traces_trace_id_ts TO {role:Identifier};
@@ -40,6 +43,8 @@ CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_tra
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.budget_events
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.evaluations
+    FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_logs
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_exponential_histogram
@@ -52,6 +57,8 @@ CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_met
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
 CREATE ROW POLICY OR REPLACE {role:Identifier} ON {database:Identifier}.otel_metrics_summary
     FOR SELECT USING Project = {project:String} AS PERMISSIVE TO {role:Identifier};
+CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.evaluations
+    FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
 CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_logs
     FOR SELECT USING 1 AS PERMISSIVE TO {writer:Identifier};
 CREATE ROW POLICY OR REPLACE spanmeter_all ON {database:Identifier}.otel_metrics_exponential_histogram

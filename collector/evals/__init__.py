@@ -1,0 +1,1 @@
+"""Evaluations of stored runs: checks, who is selected, and the verdicts as rows."""
