@@ -146,7 +146,7 @@ class Acceptor:
         """Count a request that was answered with an error, and let go what of it the error holds."""
         let_go(error)
         if isinstance(error, Rejected | Unavailable):
-            self._metrics.refused_requests.labels(signal.value, transport.value, error.reason.value).inc()
+            self._metrics.count_refused(signal, transport.value, error.reason, self._clock)
 
     def _count(self, signal: Signal, validated: Validated, size: int, transport: Transport) -> None:
         items, volume = self._accepted[signal, transport]

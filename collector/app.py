@@ -28,7 +28,7 @@ from collector.drain import Drain
 from collector.enrich import RecentTraces
 from collector.enrich.conventions.expiring import content_rules
 from collector.enrich.sessions import sources
-from collector.errors import SpanmeterError, StartError
+from collector.errors import Reason, SpanmeterError, StartError
 from collector.evals.judging import Judging
 from collector.files import make_private
 from collector.jobs import Jobs
@@ -113,9 +113,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         return Facts(
             grpc=f"{split_endpoint(otlp.grpc.endpoint)[0]}:{ports.get('grpc', 0)}",
             http=f"{split_endpoint(otlp.http.endpoint)[0]}:{ports.get('http', 0)}",
+            otlp_url=config.otlp_url(ports.get("http", 0)),
+            needs_token=gate.needs_token,
             store="embedded, ready" if config.store.embedded else "a ClickHouse server, ready",
             prices=prices.enricher.catalogue.version,
         )
+
+    def misdirected(signal: Signal) -> None:
+        metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
 
     jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
@@ -130,6 +135,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         deliveries=budgets,
         facts=facts,
         record=receivers.acceptor.record,
+        misdirected=misdirected,
     )
     read_timeout = config.receivers.otlp.protocols.http.read_timeout
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)

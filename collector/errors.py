@@ -16,6 +16,7 @@ class Reason(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     METHOD = "method_not_allowed"
+    PROTOCOL = "wrong_protocol"
     MEDIA_TYPE = "unsupported_media_type"
     ENCODING = "unsupported_encoding"
     SLOW = "slow_request"

@@ -63,6 +63,16 @@ def engine_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     keeper.close()
 
 
+@pytest.fixture(scope="session")
+def migrated(engine_directory: Path) -> Iterator[Callable[[str], None]]:
+    """Makes a database as migrations leave it, from a backup: applying them for every test takes a second each."""
+    template = open_store(StoreConfig(database="migrated", ttl=0), engine_directory)
+    migrate(template, 0)
+    template.command("BACKUP DATABASE migrated TO Memory('migrated')")
+    yield lambda name: template.command(f"RESTORE DATABASE migrated AS `{name}` FROM Memory('migrated')")
+    template.close()
+
+
 @pytest.fixture
 def embedded_config() -> StoreConfig:
     """The embedded engine with a database of the test's own, which keeps rows of any age."""
@@ -70,10 +80,11 @@ def embedded_config() -> StoreConfig:
 
 
 @pytest.fixture
-def store(engine_directory: Path, embedded_config: StoreConfig) -> Iterator[Store]:
+def store(engine_directory: Path, embedded_config: StoreConfig, migrated: Callable[[str], None]) -> Iterator[Store]:
     """An open, migrated store with a database of the test's own."""
     opened = open_store(embedded_config, engine_directory)
     try:
+        migrated(embedded_config.database)
         migrate(opened, int(embedded_config.ttl))
         yield opened
     finally:

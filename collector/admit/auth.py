@@ -42,6 +42,11 @@ class Gate:
         # With tokens configured, anonymous requests pass only where the configuration allows them explicitly.
         self._anonymous = ANONYMOUS if config.allow_anonymous or not config.tokens else None
 
+    @property
+    def needs_token(self) -> bool:
+        """Whether a request without one is refused."""
+        return bool(self._principals) and not self._anonymous
+
     def admit(self, headers: Iterable[tuple[str, str]], scope: Scope) -> Principal:
         """The caller behind lower-cased `headers`, who has `scope`.
 

@@ -85,9 +85,27 @@ FUNCTIONS: Final = frozenset(
         "visibleWidth",
     }
 )
-# Of the categories above: they read a schema by its name, or make an error that shows what a row filter hides.
+# Of the categories above: they read a schema by its name, or make an error that shows what a row filter hides, or take
+# time by the product of two lengths, or any memory, in one step that no limit of time ends.
 REFUSED_FUNCTIONS: Final = frozenset(
-    {"chdb", "formatRow", "formatRowNoNewline", "throwIf", "serverTimezone", "aggThrow", "flameGraph"}
+    {
+        "aggThrow",
+        "arrayLevenshteinDistance",
+        "arrayLevenshteinDistanceWeighted",
+        "arraySimilarity",
+        "chdb",
+        "damerauLevenshteinDistance",
+        "editDistance",
+        "editDistanceUTF8",
+        "flameGraph",
+        "formatRow",
+        "formatRowNoNewline",
+        "jaroSimilarity",
+        "jaroWinklerSimilarity",
+        "printf",
+        "serverTimezone",
+        "throwIf",
+    }
 )
 # What the parser calls a function and system.functions does not list.
 SYNTAX_FUNCTIONS: Final = frozenset(

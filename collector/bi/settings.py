@@ -1,5 +1,6 @@
 """Settings that clients send: which of them are taken, and how far."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from collector.bi.errors import QueryError
 from collector.config import QueryConfig
 
 _MAX_LENGTH = 200
+_MIN_SECONDS = 0.001
+_MAX_NUMBER = (1 << 63) - 1
 _BUDGETS = "budget_events"
 
 
@@ -39,9 +42,12 @@ class Limits:
             number = -1.0
         if not 0 <= number < float("inf"):
             raise QueryError(72, "CANNOT_PARSE_NUMBER", f"{name} is a number from 0, not {asked[:40]!r}.")
-        if limit and (number == 0 or number > limit):
+        if not number or 0 < limit < number:
             number = limit
-        return f"{number:.15g}" if name == "max_execution_time" else str(int(number))
+        # What is rounded down to 0 would be no limit at all.
+        if name == "max_execution_time":
+            return f"{max(number, _MIN_SECONDS):.3f}"
+        return str(min(math.ceil(number), _MAX_NUMBER))
 
 
 def checked_setting(name: str, value: str, limits: Limits, catalog: Catalog) -> str | None:

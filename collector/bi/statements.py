@@ -18,10 +18,7 @@ _NAME = r"(?P<name>(?:\w+|`[^`\\]+`|\"[^\"\\]+\")(?:\s*\.\s*(?:\w+|`[^`\\]+`|\"[
 _PART = re.compile(r"\w+|`[^`]+`|\"[^\"]+\"")
 # Of these the engine's parser gives no tree.
 _DESCRIBE = re.compile(rf"DESC(?:RIBE)?\s+(?:TABLE\s+)?{_NAME}{_FORMAT}", re.IGNORECASE)
-_DESCRIBE_QUERY = re.compile(
-    rf"DESC(?:RIBE)?\s+(?:TABLE\s+)?(?P<query>\((?P<inner>.*)\)|(?:SELECT|WITH)\b.*?){_FORMAT}",
-    re.IGNORECASE | re.DOTALL,
-)
+_DESCRIBE_QUERY = re.compile(r"DESC(?:RIBE)?\s+(?:TABLE\s+)?(?=\(|(?:SELECT|WITH)\b)", re.IGNORECASE)
 _EXISTS = re.compile(rf"EXISTS\s+(?:(?P<kind>TABLE|VIEW|DATABASE)\s+)?{_NAME}{_FORMAT}", re.IGNORECASE)
 _SHOW_CREATE = re.compile(rf"SHOW\s+CREATE\s+(?:(?:TABLE|VIEW)\s+)?{_NAME}{_FORMAT}", re.IGNORECASE)
 _SHOW_PROCESSES = re.compile(rf"SHOW\s+PROCESSLIST{_FORMAT}", re.IGNORECASE)
@@ -121,8 +118,8 @@ class _Reader:
         return self._named(f"bi_system_{name}", found["format"], {}, around="DESCRIBE TABLE ({})")
 
     def _describe_query(self, found: re.Match[str]) -> Statement:
-        inner = self._checked(self._parsed(found["inner"] or found["query"]))
-        return Statement(f"DESCRIBE TABLE ({inner.text})", found["format"], inner.parameters, inner.settings)
+        inner = self._checked(self._parsed(found.string[found.end() :]))
+        return Statement(f"DESCRIBE TABLE ({inner.text})", inner.format, inner.parameters, inner.settings)
 
     def _show_create(self, found: re.Match[str]) -> Statement:
         database, name = self._resolve(found["name"])

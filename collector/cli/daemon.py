@@ -4,6 +4,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from typing import Any
 
 from collector.app import read_ports
@@ -46,7 +47,10 @@ def _answer(url: str, path: str, data: bytes | None, token_variable: str) -> byt
             body: bytes = response.read()
             return body
     except urllib.error.HTTPError as error:
-        raise Rejected(Reason.MALFORMED, f"{url} answered {error.code}: {_sentence(error)}") from None
+        sentence = f"{url} answered {error.code}: {_sentence(error)}"
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise Unavailable(Reason.STORE, sentence) from None
+        raise Rejected(Reason.MALFORMED, sentence) from None
     except OSError as error:
         raise Unavailable(Reason.STORE, f"No daemon answers at {url}: {error}") from None
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -27,6 +28,7 @@ from collector.config.settings import (
     section,
     setting,
     shown,
+    split_endpoint,
 )
 from collector.config.spool import SpoolConfig
 from collector.config.store import StoreConfig
@@ -146,6 +148,18 @@ class Config(Section):
             "web.endpoint": self.web.endpoint,
         }
         return endpoints | ({"query.endpoint": self.query.endpoint} if self.serves_queries else {})
+
+    def otlp_url(self, port: int = 0) -> str:
+        """Where programs send OTLP/HTTP: the address of the port, with `port` where it was chosen at start.
+
+        One that listens on every address is named by `web.public_url`, else as programs on this machine reach it.
+        """
+        http = self.receivers.otlp.protocols.http
+        host, configured = split_endpoint(http.endpoint)
+        if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound
+            host = urlsplit(self.web.public_url).hostname or "127.0.0.1"
+        host = f"[{host}]" if ":" in host else host
+        return f"{'https' if http.tls.enabled else 'http'}://{host}:{port or configured}"
 
     @property
     def serves_queries(self) -> bool:

@@ -18,6 +18,7 @@ HTTP_STATUS: Final = {
     Reason.FORBIDDEN: 403,
     Reason.NOT_FOUND: 404,
     Reason.METHOD: 405,
+    Reason.PROTOCOL: 400,
     Reason.MEDIA_TYPE: 415,
     Reason.ENCODING: 415,
     Reason.SLOW: 408,

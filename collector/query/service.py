@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from collector.config import ATTRIBUTE, ReadsConfig
 from collector.errors import Reason, Rejected
+from collector.model.arrivals import ArrivedService
 from collector.model.principal import Principal
 from collector.query import run_questions, spans
+from collector.query.arrivals import arrivals
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter
@@ -199,6 +201,10 @@ class Query:
         parameters = {"project": principal.project, "since": since, "until": until, "keys": list(MONEY_ATTRIBUTES)}
         found = self._store.query(named_query("money_attributes"), parameters).column("Key").to_pylist()
         return [key for key in MONEY_ATTRIBUTES if key in found]
+
+    def arrivals(self, principal: Principal, since: int) -> Sequence[ArrivedService]:
+        """What was received at or after `since`, Unix ns, by service."""
+        return arrivals(self._store, principal.project, since)
 
     def unpriced(self, principal: Principal) -> pa.Table:
         """Models that were called and have no price: Provider, Model, Calls; most calls first."""

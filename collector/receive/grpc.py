@@ -62,6 +62,9 @@ _BUFFER_BYTES = 256 * 1024
 _TOO_LONG_A_QUESTION = Rejected(Reason.TOO_LARGE, "The message is larger than any HealthCheckRequest.")
 
 
+_HTTP1 = Rejected(Reason.PROTOCOL, "This port speaks gRPC.")
+
+
 _NO_ROOM = Unavailable(Reason.BUSY, "Too many calls without a token are open; send again in a moment.")
 
 
@@ -98,6 +101,10 @@ class GrpcServer(Port[Connection]):
         """Refuse new connections and calls, and give those in flight `grace` seconds."""
         self.health.stop()
         await super().stop(grace)
+
+    def refused_http1(self) -> None:
+        """Which signal it was, nobody knows."""
+        self.acceptor.refused(_HTTP1, Signal.TRACES, Transport.GRPC)
 
     # -- what connections ask -------------------------------------------------------------------------------------
 

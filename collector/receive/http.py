@@ -279,8 +279,10 @@ class OtlpExchange:
         seconds = self._port.read_timeout
         self._refuse(Rejected(Reason.SLOW, f"The request body did not arrive within {seconds:g} seconds."))
 
-    def broken(self, why: str) -> None:
-        self._refuse(Rejected(Reason.MALFORMED, why))
+    def broken(self, why: str, *, http2: bool) -> None:
+        if http2:
+            why = "This port speaks HTTP/1.1; OTLP/gRPC, which is HTTP/2, has a port of its own, by default 4317."
+        self._refuse(Rejected(Reason.PROTOCOL if http2 else Reason.MALFORMED, why))
 
     def abandon(self) -> None:
         self._parts.clear()

@@ -36,6 +36,7 @@ _GRPC: Final = {
     Reason.FORBIDDEN: code_pb2.PERMISSION_DENIED,
     Reason.NOT_FOUND: code_pb2.NOT_FOUND,
     Reason.METHOD: code_pb2.UNIMPLEMENTED,
+    Reason.PROTOCOL: code_pb2.INVALID_ARGUMENT,
     Reason.MEDIA_TYPE: code_pb2.INVALID_ARGUMENT,
     Reason.ENCODING: code_pb2.UNIMPLEMENTED,
     Reason.SLOW: code_pb2.DEADLINE_EXCEEDED,

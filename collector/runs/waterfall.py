@@ -1,9 +1,11 @@
 """The rows of a run's waterfall: its spans in the order they are shown, and what is marked among them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from operator import add
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -14,6 +16,8 @@ from collector.runs.critical_path import critical_path
 from collector.runs.span import Span
 from collector.runs.stored import read_spans
 from collector.runs.tree import Tree
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +99,27 @@ class Waterfall:
         return sum(costs, Decimal(0)) if costs else None
 
     @cached_property
+    def ends_below(self) -> Sequence[int]:
+        """Of each row when the last span within it ended, itself included."""
+        return self._gathered([row.span.end for row in self.rows], max)
+
+    @cached_property
+    def tokens_below(self) -> Sequence[int]:
+        """Of each row the input tokens of the spans within it, its own included, each call once."""
+        return self._gathered([0 if row.span.rolled_up else row.span.input_tokens for row in self.rows], add)
+
+    @cached_property
     def costs_below(self) -> Sequence[Decimal | None]:
         """Of each row the cost of the spans within it, its own included; None when none is priced."""
-        sums = [row.span.cost for row in self.rows]
+        return self._gathered([row.span.cost for row in self.rows], _sum)
+
+    def _gathered(self, values: list[T], join: Callable[[T, T], T]) -> list[T]:
+        """Of each row its value joined with those of all rows within it."""
         for at in range(len(self.rows) - 1, -1, -1):
-            above, cost = self.rows[at].parent, sums[at]
-            if above >= 0 and cost is not None:
-                sums[above] = cost + (sums[above] or Decimal(0))
-        return sums
+            above = self.rows[at].parent
+            if above >= 0:
+                values[above] = join(values[above], values[at])
+        return values
 
     def counted(self, name: str) -> int:
         """The sum of a count over the spans that do not repeat the usage of others."""
@@ -117,6 +134,10 @@ class Waterfall:
         """The models that answered, else those asked, of spans that report a call."""
         named = (row.span for row in self.rows if row.span.kind == Kind.LLM and not row.span.rolled_up)
         return sorted({span.response_model or span.request_model for span in named} - {""})
+
+
+def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return other if one is None else one if other is None else one + other
 
 
 def waterfall(table: pa.Table) -> Waterfall:

@@ -105,6 +105,15 @@ RECEIVER_REFUSED_REQUESTS: Final = Metric(
     appears=Appears.AT_FIRST_EVENT,
     receiver=True,
 )
+RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS: Final = Metric(
+    "spanmeter_receiver_last_refused_timestamp_seconds",
+    Kind.GAUGE,
+    "When a request was last answered with an error, by reason.",
+    "Unix seconds",
+    labels=("signal", "transport", "reason"),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
 RECEIVER_REPAIRED_STRINGS: Final = Metric(
     "spanmeter_receiver_repaired_strings",
     Kind.COUNTER,
@@ -375,6 +384,7 @@ LABELS: Final[Mapping[str, str]] = {
     "reason": "Why something was not taken; the values are below.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
-    "transport": "`grpc` or `http`; of spans that agents record by a tool, `mcp`.",
+    "transport": "`grpc` or `http`; `web` of requests for a receiver that came to the web port; `mcp` of spans that agents "
+    "record by a tool.",
     "worker": "Number of the receiver process, from 0; absent on what the daemon's own process reports.",
 }

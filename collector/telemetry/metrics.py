@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from collector.errors import Reason
+from collector.model.clock import Clock
 from collector.model.envelope import Signal
 from collector.telemetry import catalogue
 from collector.telemetry.definition import Metric, Sample
@@ -34,6 +36,7 @@ class Metrics:
         }
         self.failed_bytes = self._counter(catalogue.RECEIVER_FAILED_BYTES)
         self.refused_requests = self._counter(catalogue.RECEIVER_REFUSED_REQUESTS)
+        self.last_refused = self._gauge(catalogue.RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS)
         self.repaired_strings = self._counter(catalogue.RECEIVER_REPAIRED_STRINGS)
         self.stored = {
             Signal.TRACES: self._counter(catalogue.DRAIN_STORED_SPANS),
@@ -67,6 +70,12 @@ class Metrics:
 
     def _histogram(self, metric: Metric) -> Histogram:
         return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self.registry)
+
+    def count_refused(self, signal: Signal, transport: str, reason: Reason, clock: Clock) -> None:
+        """Count a request that is answered with an error; `transport` is that of the receiver, or `web`."""
+        labels = signal.value, transport, reason.value
+        self.refused_requests.labels(*labels).inc()
+        self.last_refused.labels(*labels).set(clock.time_ns() / 1e9)
 
     def count_unpriced(self, model: str, calls: int) -> None:
         """Count calls without a price. Users choose model names, so only so many become labels."""

@@ -1,5 +1,7 @@
 """The web port's application: every operation of the table, and every page, behind its route."""
 
+from functools import partial
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -18,6 +20,6 @@ def web_app(callers: Callers, services: Services, read_timeout: float) -> Starle
     endpoint = McpEndpoint(services, callers, read_timeout)
     mcp = [Route(PATH, endpoint, methods=["POST"])] if callers.speaks_mcp else []
     routes = [*operations, *mcp, *page_routes(services, callers, read_timeout)]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: unrouted})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: partial(unrouted, services)})
     app.router.redirect_slashes = False  # a path is one that is documented, or 404
     return app

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
 from collector.jobs import Jobs
-from collector.model.envelope import Receipt
+from collector.model.envelope import Receipt, Signal
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.service import Query
@@ -44,6 +44,8 @@ class Facts:
 
     grpc: str
     http: str
+    otlp_url: str  # where programs send OTLP/HTTP
+    needs_token: bool
     store: str
     prices: str
 
@@ -64,6 +66,7 @@ class Services:
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
     record: "Callable[[Principal, bytes], Awaitable[Receipt]] | None" = None  # takes traces as OTLP, durable when done
+    misdirected: Callable[[Signal], None] = lambda _: None  # OTLP came to the web port
 
 
 P = TypeVar("P", bound=Input | None)

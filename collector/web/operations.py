@@ -10,6 +10,7 @@ from typing import Any, Final
 from collector.exports.shapes import RunExport
 from collector.model.principal import Scope
 from collector.web import (
+    arrivals,
     budgets,
     compare,
     daemon,
@@ -39,6 +40,7 @@ from collector.web.answers import (
     StoredTrace,
     UnpricedModels,
 )
+from collector.web.arrivals import ArrivalsAnswer, ArrivalsQuery
 from collector.web.budget_inputs import (
     BudgetPath,
     BudgetQuery,
@@ -620,6 +622,23 @@ JOBS: Final[tuple[AnyOperation, ...]] = (
 )
 
 
+ARRIVALS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="list_arrivals",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/arrivals",
+        scope=Scope.TRACES_READ,
+        summary="What has just arrived, by service, and what was refused.",
+        description="For whoever has set a program up and waits for it: signals, calls, what they cost, and which "
+        "have no price. What was refused is of every project, as a request without a known token has none.",
+        handler=arrivals.arrivals,
+        query_input=ArrivalsQuery,
+        answers={200: Answer("What has arrived.", ArrivalsAnswer)},
+    ),
+)
+
+
 async def _openapi(_: Services, __: Call[None, None, None]) -> Result:
     return _openapi_answer()
 
@@ -686,7 +705,7 @@ DAEMON: Final[tuple[AnyOperation, ...]] = (
     ),
 )
 
-OPERATIONS: Final = (*BUDGETS, *RUNS, *SPANS, *JOBS, *DAEMON)
+OPERATIONS: Final = (*BUDGETS, *RUNS, *ARRIVALS, *SPANS, *JOBS, *DAEMON)
 
 
 @cache

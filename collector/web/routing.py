@@ -16,6 +16,7 @@ from starlette.types import Scope as AsgiScope
 
 from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected, SpanmeterError, Unavailable
+from collector.model.envelope import Signal
 from collector.model.http_status import http_status, retry_after
 from collector.model.principal import Principal
 from collector.web.answers import Failure, FailureText
@@ -37,11 +38,16 @@ def route(operation: AnyOperation, services: Services, callers: Callers, read_ti
     return Route(operation.routed_path, _Endpoint(operation, services, callers, read_timeout), methods=methods)
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
+async def unrouted(services: Services, request: Request, error: Exception) -> Response:
     """What no operation answers: an unknown path, or another method than the path has."""
     assert isinstance(error, HTTPException)
     path = request.url.path[:200]
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+    signal = next((each for each in Signal if request.url.path.rstrip("/").endswith(f"/v1/{each.value}")), None)
+    if signal and request.method == "POST":
+        services.misdirected(signal)
+        there = f" at {services.facts().otlp_url}" if services.facts else ""
+        failure = Rejected(Reason.NOT_FOUND, f"This is the web port; OTLP/HTTP has a port of its own{there}.")
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "")
         failure = Rejected(Reason.METHOD, f"{path} does not take {request.method}; it takes {allowed}.")
     else:

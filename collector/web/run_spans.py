@@ -174,6 +174,7 @@ def columns_json(trace_id: str, run: Waterfall, *, truncated: bool = False) -> R
         critical_path=run.critical_path,
         orphans=run.orphans,
         unpriced=[at for at, span in enumerate(spans) if span.span_id in run.unpriced],
+        rolled_up=[at for at, span in enumerate(spans) if span.rolled_up],
         errors=[SpanError(row=at, message=run.messages.get(spans[at].span_id, "")) for at in run.errors],
     )
 

@@ -51,6 +51,7 @@ class RunSpans(TypedDict):
     critical_path: Places
     orphans: Annotated[Sequence[int], Field(description="Rows whose parent has not come.")]
     unpriced: Annotated[Sequence[int], Field(description="Rows of calls without a price.")]
+    rolled_up: Annotated[Sequence[int], Field(description="Rows whose usage another row has too, which counts.")]
     errors: Sequence[SpanError]
 
 

@@ -11,8 +11,8 @@ import httpcore2
 
 from collector import __version__
 from collector.errors import SpanmeterError
+from collector.net.addresses import CheckedBackend, Resolver, TargetRefused, look_up
 from collector.webhooks.endpoint import Endpoint
-from collector.webhooks.targets import CheckedBackend, Resolver, TargetRefused, look_up
 
 _MAX_READ = 16 * 1024
 _EXCERPT = 1000

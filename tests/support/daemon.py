@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import psutil
 
+from tests.support.engine import migrated_store
 from tests.support.memory import Growth, growth_of
 from tests.support.ports import answers, free_ports
 from tests.support.waiting import wait_until
@@ -74,6 +75,8 @@ class Daemon:
 
     def start(self) -> None:
         self._ports_file.unlink(missing_ok=True)
+        if not self.directory.exists():
+            migrated_store(self.directory / "store")
         self._process = self._launch(self)
 
     @property

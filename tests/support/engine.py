@@ -1,8 +1,12 @@
 """The embedded engine's directory of a daemon that is not running, read and prepared by processes of their own."""
 
+import atexit
+import functools
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 Counts = tuple[dict[str, int], dict[str, int], dict[str, int]]
@@ -44,6 +48,30 @@ def prepare_store(store: Path) -> None:
         "store.close()\n"
     )
     _in_fresh_process(script, str(store))
+
+
+def migrated_store(store: Path) -> None:
+    """A copy of what a daemon's first start leaves in its engine's directory: applying every migration takes a second."""
+    store.parent.mkdir(mode=0o700, parents=True)
+    shutil.copytree(_migrated(), store, symlinks=True)
+
+
+@functools.cache
+def _migrated() -> Path:
+    parent = Path(tempfile.mkdtemp(prefix="spanmeter-store-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    script = (
+        "import os, sys, pathlib\n"
+        "from collector.config import StoreConfig\n"
+        "from collector.store import migrate, open_store\n"
+        "os.umask(0o077)\n"
+        "config = StoreConfig(url=f'chdb://{sys.argv[1]}')\n"
+        "store = open_store(config, pathlib.Path())\n"
+        "migrate(store, int(config.ttl), logs_ttl=int(config.logs_ttl), metrics_ttl=int(config.metrics_ttl))\n"
+        "store.close()\n"
+    )
+    _in_fresh_process(script, str(parent / "store"))
+    return parent / "store"
 
 
 def _in_fresh_process(script: str, *arguments: str) -> bytes:

@@ -62,15 +62,19 @@ def _wanted(found: dict[str, Any]) -> list[dict[str, Any]]:
     levels: list[int] = []
     rows = []
     below = _below(columns)
+    own_tokens = [0 if at in found["rolled_up"] else each for at, each in enumerate(columns["input_tokens"])]
+    inside = list(own_tokens)
+    for at in range(len(inside) - 1, -1, -1):
+        if columns["parent"][at] >= 0:
+            inside[columns["parent"][at]] += inside[at]
     decimals = formats.decimals_of(Decimal(cost) for cost in columns["cost"] if cost)
     for at, above in enumerate(columns["parent"]):
         levels.append(levels[above] + 1 if above >= 0 else 2 if at in found["orphans"] else 1)
         kind = texts[columns["kind"][at]]
         own = {"tool": "tool", "agent": "agent"}.get(kind, "name")
-        cost, is_sum = columns["cost"][at], False
-        if cost is None and below[at] is not None and (levels[-1] == 1 or kind == "agent"):
-            cost, is_sum = str(below[at]), True
-        tokens = columns["input_tokens"][at]
+        cost, is_sum, tokens = columns["cost"][at], False, own_tokens[at]
+        if cost is None and (levels[-1] == 1 or kind == "agent"):
+            cost, is_sum, tokens = below[at], below[at] is not None, inside[at]
         rows.append(
             {
                 "level": levels[-1],

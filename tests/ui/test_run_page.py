@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.support.agent_runs import Step, request, send
 from tests.support.daemon import Daemon
-from tests.support.pages import LONG, OPEN, RUN, Open
+from tests.support.pages import LONG, OPEN, RUN, START_NS, Open
+from tests.support.waiting import wait_until
 
 
 def api(daemon: Daemon, path: str) -> Any:
@@ -39,6 +41,65 @@ def test_rows_are_what_the_api_has(open_page: Open, daemon: Daemon) -> None:
     total = sum(Decimal(cost) for cost in columns["cost"] if cost)
     assert page.locator(".kpi.first dd").inner_text() == f"${total:.4f}"
     assert page.locator(".kpi.first dd").get_attribute("title") == f"${total:.12f}"
+
+
+@pytest.fixture(scope="module")
+def ragged(daemon: Daemon) -> str:
+    """A run with two tools side by side, one of which outlives its call, and one that starts before it."""
+    steps = [
+        Step("root", 0, 1000),
+        Step("call", 200, 300, 0),
+        Step("early", 150, 100, 1),
+        Step("late", 400, 400, 1),
+        Step("beside", 450, 50, 1),
+    ]
+    send(daemon.http, request(steps, 0xA4, START_NS))
+    trace = f"{0xA4:032x}"
+    wait_until(lambda: daemon.get(f"/api/v1/runs/{trace}/spans")[0] == 200, 30, trace)
+    return trace
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_what_reaches_beyond_its_parent_is_marked(open_page: Open, ragged: str, scripts: bool) -> None:
+    page = open_page(f"/runs/{ragged}", java_script_enabled=scripts)
+    rows = {name: page.locator("#rows .row", has_text=name) for name in ("call", "early", "late", "beside")}
+    assert {name: row.locator("rect.tail").count() for name, row in rows.items()} == {
+        "call": 1,
+        "early": 0,
+        "late": 0,
+        "beside": 0,
+    }
+    assert rows["early"].locator(".detail").inner_text() == "starts 50.0 ms before its parent"
+    assert [row.locator("rect.early").count() for row in rows.values()] == [0, 1, 0, 0]
+    bar, tail = (rows["call"].locator(f"rect.{name}").bounding_box() for name in ("internal", "tail"))
+    assert bar is not None
+    assert tail is not None
+    assert tail["x"] == pytest.approx(bar["x"] + bar["width"], abs=1)
+    assert tail["width"] == pytest.approx(bar["width"], abs=1)  # 300 ms of the call, and 300 ms of its tool after it
+
+
+def test_a_row_is_a_sentence(open_page: Open, ragged: str) -> None:
+    page = open_page(f"/runs/{ragged}")
+    said = page.locator("#rows .row").evaluate_all("rows => rows.map((row) => row.ariaLabel)")
+    assert said == [
+        "internal, root, 1.00 s, starts at 0 \u00b5s",
+        "internal, call, 300 ms, starts at 200 ms",
+        "internal, early, 100 ms, starts at 150 ms, 50.0 ms before its parent",
+        "internal, late, 400 ms, starts at 400 ms, runs in parallel with 1",
+        "internal, beside, 50.0 ms, starts at 450 ms, runs in parallel with 1",
+    ]
+
+
+def test_filters_by_limits_work_without_scripts_too(open_page: Open, daemon: Daemon) -> None:
+    found = api(daemon, f"{RUN}/spans")["columns"]
+    slow = sum(duration > 1_000_000 for duration in found["duration"])
+    dear = sum(Decimal(cost or 0) > Decimal("0.01") for cost in found["cost"])
+    for scripts in (True, False):
+        page = open_page(f"/runs/{RUN}", java_script_enabled=scripts)
+        for words, number in (("slower than 1 s", slow), ("dearer than $0.01", dear)):
+            page.locator(".filter", has_text=words).click()
+            expect(page.locator("#rows .row")).to_have_count(number)
+            assert page.locator(".filter", has_text=words).locator(".much").inner_text() == str(number)
 
 
 @pytest.mark.parametrize("zoom", [1, 4, 37])
@@ -147,12 +208,12 @@ def test_only_rows_in_sight_are_elements(open_page: Open) -> None:
 
 def test_without_scripts_there_are_500_rows_a_page(open_page: Open) -> None:
     page = open_page(f"/runs/{LONG}", java_script_enabled=False)
-    assert page.locator("#rows .row").count() == 500
+    expect(page.locator("#rows .row")).to_have_count(500)
     page.get_by_role("link", name="Later").click()
-    assert page.locator("#rows .row").count() == 500
+    expect(page.locator("#rows .row")).to_have_count(500)
     page.locator("#rows .row a").first.click()
-    assert page.locator("#span h2").is_visible()
-    assert page.locator("#input").is_visible()
+    expect(page.locator("#span h2")).to_be_visible()
+    expect(page.locator("#input")).to_be_visible()
 
 
 def test_a_run_whose_root_has_not_come_says_so(open_page: Open) -> None:

@@ -17,6 +17,7 @@ from collector.net.http1.upgrades import DeafToUpgrades
 
 log = structlog.get_logger("spanmeter.http")
 
+_HTTP2 = b"PRI * HTTP/2.0"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER_SECONDS = 2.0
 _NEVER = float("inf")
@@ -43,8 +44,8 @@ class Exchange(Protocol):
     def slow(self) -> None:
         """The body has not come in time. Not called once there is an answer."""
 
-    def broken(self, why: str) -> None:
-        """What has come is no HTTP. Not called once there is an answer."""
+    def broken(self, why: str, *, http2: bool) -> None:
+        """What has come is no HTTP/1.1, but maybe HTTP/2. Not called once there is an answer."""
 
     def abandon(self) -> None:
         """The client is gone before its request was whole."""
@@ -130,7 +131,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._fail(f"The request is not HTTP/1.1: {error}.")
+            self._fail(f"The request is not HTTP/1.1: {error}.", http2=data.startswith(_HTTP2))
         except httptools.HttpParserUpgrade:
             self._fail("This server changes to no other protocol.")
         if self._guard.exceeded(inside=self._head_open or self._current is not None):
@@ -289,7 +290,7 @@ class Connection(asyncio.Protocol):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, *, http2: bool = False) -> None:
         """Answer what is not HTTP, after the requests before it, and end."""
         if self._deaf:
             return
@@ -299,7 +300,7 @@ class Connection(asyncio.Protocol):
             self._waiting.append(exchange)
         self._deaf = exchange.last = True
         if exchange.answer is None:
-            exchange.broken(why)
+            exchange.broken(why, http2=http2)
         elif exchange not in self._waiting:
             self._end(linger=True)
 

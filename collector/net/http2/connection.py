@@ -58,6 +58,9 @@ class Http2Port(Protocol):
 
     def opened(self, connection: "Connection") -> None: ...
 
+    def refused_http1(self) -> None:
+        """A client that speaks HTTP/1.1 was told so."""
+
     def closed(self, connection: "Connection") -> None: ...
 
     def codec(self) -> Codec: ...
@@ -280,6 +283,7 @@ class Connection(asyncio.BufferedProtocol):
             transport.write(self.codec.out())
         elif began.startswith(_HTTP1):
             transport.write(_NOT_HTTP1)
+            self._port.refused_http1()
         self._close(transport)
 
     def _close(self, transport: asyncio.Transport) -> None:

@@ -1,6 +1,7 @@
 """Numbers and times as pages show them: one style for each, the exact value beside it."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -52,6 +53,11 @@ def duration(nanoseconds: float) -> str:
         return f"{sign}{minutes // 60} h {minutes % 60:02d} min"
     hours = round(ns / 3600e9)
     return f"{sign}{hours // 24} d {hours % 24} h"
+
+
+def mark(nanoseconds: float) -> str:
+    """A duration as marks of an axis have it: without a fraction that is zero."""
+    return re.sub(r" (00 s|00 min)$", "", re.sub(r"\.0+ ", " ", duration(nanoseconds))) if nanoseconds else "0"
 
 
 def _three(value: float) -> str:

@@ -32,8 +32,12 @@ class Asked:
     now: int
 
     def without(self, *names: str, **changed: str) -> str:
-        """The page's own address with other parameters: for links that keep the rest of what is asked."""
-        kept = {name: value for name, value in self.query.items() if name not in names and name not in changed}
+        """The page's own address with other parameters: for links that keep the rest of what is asked.
+
+        `part`, the piece of a page that scripts ask for, is no part of an address.
+        """
+        dropped = {"part", *names, *changed}
+        kept = {name: value for name, value in self.query.items() if name not in dropped}
         return f"{self.url}?{urlencode({**kept, **changed})}" if kept or changed else self.url
 
 

@@ -16,7 +16,10 @@ _MIN_TEXTURE: Final = 0.6  # per cent of the run, under which a bar is drawn sol
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One row. `x` and `width` are parts of the time line, as attributes of SVG have them."""
+    """One row. `x`, `width`, `tail` and `early` are parts of the time line, as attributes of SVG have them.
+
+    `tail` is how long what is within goes on after the span; `early` is where its parent starts, if that is later.
+    """
 
     span_id: str
     level: int
@@ -31,6 +34,9 @@ class Bar:
     is_sum: bool
     x: str
     width: str
+    end: str
+    tail: str
+    early: str
     thin: bool
     critical: bool
     start: str
@@ -45,8 +51,11 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
     for at in shown:
         row = run.rows[at]
         span = row.span
-        is_sum = span.cost is None and run.costs_below[at] is not None and (row.depth == 0 or span.kind == Kind.AGENT)
+        is_sum = span.cost is None and (row.depth == 0 or span.kind == Kind.AGENT)
         cost = run.costs_below[at] if is_sum else span.cost
+        tokens = run.tokens_below[at] if is_sum else 0 if span.rolled_up else span.input_tokens
+        above = run.rows[row.parent].span if row.parent >= 0 else span
+        before, after = above.start - span.start, run.ends_below[at] - span.end
         width = 100 * (span.end - span.start) / length
         found.append(
             Bar(
@@ -54,15 +63,18 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
                 level=row.depth + 1,
                 kind=span.kind,
                 name=span.label,
-                detail=_detail(span, rounds.get(at)),
+                detail=_detail(span, rounds.get(at), before),
                 error=(run.messages.get(span.span_id, "") or "error")[:_MAX_DETAIL] if span.error else "",
                 duration=formats.duration(span.end - span.start),
-                tokens=formats.count(span.input_tokens) if span.input_tokens and not span.rolled_up else "",
+                tokens=formats.count(tokens) if tokens else "",
                 cost="unpriced" if span.span_id in run.unpriced else formats.money(cost, decimals),
                 exact_cost=formats.exact(cost),
-                is_sum=is_sum,
+                is_sum=is_sum and cost is not None,
                 x=f"{100 * (span.start - begin) / length:.4f}%",
                 width=f"{width:.4f}%",
+                end=f"{100 * (span.end - begin) / length:.4f}%",
+                tail=f"{100 * after / length:.4f}%" if after > 0 else "",
+                early=f"{100 * (above.start - begin) / length:.4f}%" if before >= 1000 else "",
                 thin=width < _MIN_TEXTURE,
                 critical=at in critical,
                 start=formats.duration(span.start - begin),
@@ -78,7 +90,8 @@ def legend(run: Waterfall) -> list[tuple[str, int]]:
     return [(kind, number) for kind, number in counts.items() if number]
 
 
-def _detail(span: Span, number: int | None) -> str:
+def _detail(span: Span, number: int | None, before: int) -> str:
     parts = [f"round {number}"] if number else []
     parts += ["same call reported above"] if span.rolled_up and span.kind == Kind.LLM else []
+    parts += [f"starts {formats.duration(before)} before its parent"] if before >= 1000 else []
     return ", ".join(parts)

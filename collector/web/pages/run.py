@@ -1,6 +1,9 @@
 """The page of one run: what it did, in which order, for how much."""
 
 import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from collector.model.facts import Kind
@@ -120,9 +123,9 @@ def _name(run: Waterfall) -> str:
 
 def _waterfall(asked: Asked, run: Waterfall) -> dict[str, Any]:
     kinds = [kind for kind in asked.query.get("kinds", "").split(",") if kind]
-    chosen = [at for at, row in enumerate(run.rows) if not kinds or row.span.kind in kinds]
-    if asked.query.get("only") == "errors":
-        chosen = [at for at in chosen if run.rows[at].span.error]
+    only = _ONLY.get(asked.query.get("only", ""))
+    among = set(only(run)) if only else range(len(run.rows))
+    chosen = [at for at, row in enumerate(run.rows) if at in among and (not kinds or row.span.kind in kinds)]
     begin = _number(asked.query.get("row", ""), len(chosen))
     shown = chosen[begin : begin + _PAGE]
     decimals = formats.decimals_of(row.span.cost for row in run.rows)
@@ -132,8 +135,9 @@ def _waterfall(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "other_rows": drawn[_FIRST:],
         "legend": legend(run),
         "critical": len(run.critical_path),
+        "limits": _limits(run),
         "axis": [
-            (formats.duration(mark) if mark else "0", f"{100 * mark / max(run.end - run.start, 1):.3f}%")
+            (formats.mark(mark), f"{100 * mark / max(run.end - run.start, 1):.3f}%")
             for mark in formats.steps(run.end - run.start, 6)
         ],
         "decimals": decimals,
@@ -145,6 +149,43 @@ def _waterfall(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "kinds": kinds,
         "selected": asked.query.get("span", ""),
     }
+
+
+def _slow(run: Waterfall) -> int:
+    """A round duration that few spans exceed, in nanoseconds: a second, or more in a long run."""
+    return max(10**9, int(10 ** math.floor(math.log10(max(run.end - run.start, 20) / 20))))
+
+
+def _dear(run: Waterfall) -> Decimal:
+    """A round amount that the dearest call exceeds."""
+    most = max((row.span.cost or Decimal(0) for row in run.rows), default=Decimal(0))
+    return Decimal(1).scaleb(most.adjusted()) if most else most
+
+
+def _slower(run: Waterfall) -> Sequence[int]:
+    return [at for at, row in enumerate(run.rows) if row.span.end - row.span.start > _slow(run)]
+
+
+def _dearer(run: Waterfall) -> Sequence[int]:
+    return [at for at, row in enumerate(run.rows) if row.span.cost and row.span.cost > _dear(run)]
+
+
+_ONLY: Final[Mapping[str, Callable[[Waterfall], Sequence[int]]]] = {
+    "errors": lambda run: run.errors,
+    "critical": lambda run: run.critical_path,
+    "slow": _slower,
+    "dear": _dearer,
+}
+
+
+def _limits(run: Waterfall) -> list[tuple[str, str, str, int]]:
+    """Filters by a limit of this run that some rows pass: name, limit (in microseconds, in USD), words, matches."""
+    slow, dear = _slow(run), _dear(run)
+    found = [
+        ("slow", str(slow // 1000), f"slower than {formats.mark(slow)}", len(_slower(run))),
+        ("dear", f"{dear:f}", f"dearer than ${dear:f}", len(_dearer(run))),
+    ]
+    return [each for each in found if 0 < each[3] < len(run.rows)]
 
 
 def _printed(asked: Asked, run: Waterfall) -> dict[str, Any]:

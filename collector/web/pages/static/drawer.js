@@ -1,5 +1,6 @@
 // The span beside the rows: the page of the span, of which only its article is taken.
 
+import {isElsewhere} from "./elements.js";
 import {part} from "./page.js";
 import {readTexts} from "./text.js";
 
@@ -9,7 +10,7 @@ export class Drawer {
     Object.assign(this, {element, panes, base, actions, shown: "", tab: "input"});
     element.addEventListener("click", (event) => {
       const link = event.target.closest("[data-close], [data-open]");
-      if (!link || event.ctrlKey || event.metaKey) return;
+      if (!link || isElsewhere(event)) return;
       event.preventDefault();
       if (link.dataset.open) actions.open(link.dataset.open);
       else this.close();

@@ -1,6 +1,8 @@
 // Waits for the first run, and opens it.
 
-document.getElementById("opens").hidden = false;
+import {byId} from "./elements.js";
+
+byId("opens").hidden = false;
 
 async function look() {
   try {

@@ -1,51 +1,42 @@
 // Runs as they happen. A row keeps its place: new ones come in by their start, none is moved.
 
+import {byId, make, svg} from "./elements.js";
 import {announce, onKey} from "./page.js";
 
 const body = document.querySelector("table.runs tbody");
-const chip = document.getElementById("stream");
-const pause = document.getElementById("pause");
+const chip = byId("stream");
+const pause = byId("pause");
 const rows = new Map([...body.querySelectorAll("tr[data-trace]")].map((row) => [row.dataset.trace, row]));
 let waiting = [];
 let paused = false;
 
-const cell = (name, text) => Object.assign(document.createElement("td"), {className: name, textContent: text});
-
-const SVG = "http://www.w3.org/2000/svg";
+const cell = (className, textContent = "", title = "") => make("td", {className, textContent, title});
 
 function spark(run) {
-  const made = cell("spark", "");
-  const drawing = document.createElementNS(SVG, "svg");
-  for (const [name, width] of [["track", "100%"], [run.state[0] === "running" ? "running-fill" : run.state[0] === "error" ? "failed-fill" : "ink-muted", run.share]]) {
-    const part = document.createElementNS(SVG, "rect");
-    for (const [key, value] of Object.entries({class: name, width, height: 8})) part.setAttribute(key, value);
-    drawing.append(part);
-  }
-  drawing.setAttribute("aria-hidden", "true");
+  const made = cell("spark");
+  const drawing = svg("svg", {"aria-hidden": "true"});
+  const fill = {running: "running-fill", error: "failed-fill"}[run.state[0]] || "ink-muted";
+  drawing.append(svg("rect", {class: "track", width: "100%", height: 8}), svg("rect", {class: fill, width: run.share, height: 8}));
   made.append(drawing);
   return made;
 }
 
 function fill(row, run) {
-  const state = cell("", "");
-  const word = Object.assign(document.createElement("span"), {className: `state ${run.state[0]}`, textContent: run.state[0] === "running" ? `running, last span ${run.last}` : run.state[1]});
-  state.append(word);
-  const what = cell("what", "");
-  const link = Object.assign(document.createElement("a"), {href: `/runs/${run.trace_id}`, textContent: run.name});
-  what.append(link, " ", Object.assign(document.createElement("span"), {className: "muted", textContent: run.title}));
-  const whose = cell("whose", [run.feature, run.user].filter(Boolean).join(" · "));
-  const cost = cell(`number strong${run.cost === "unpriced" ? " unpriced" : ""}`, run.cost);
-  cost.title = run.exact_cost;
-  row.replaceChildren(state, Object.assign(cell("muted", run.start), {title: run.full_start}), what, cell("muted models", run.models),
-    cell("number", run.duration), spark(run), cell("number", run.input_tokens), cell("number", run.output_tokens), cost, whose);
+  const state = cell();
+  state.append(make("span", {className: `state ${run.state[0]}`, textContent: run.state[0] === "running" ? `running, last span ${run.last}` : run.state[1]}));
+  const what = cell("what");
+  what.append(make("a", {href: `/runs/${run.trace_id}`, textContent: run.name}), " ", make("span", {className: "muted", textContent: run.title}));
+  row.replaceChildren(state, cell("muted", run.start, run.full_start), what, cell("muted models", run.models),
+    cell("number", run.duration), spark(run), cell("number", run.input_tokens), cell("number", run.output_tokens),
+    cell(`number strong${run.cost === "unpriced" ? " unpriced" : ""}`, run.cost, run.exact_cost), cell("whose", [run.feature, run.user].filter(Boolean).join(" · ")));
 }
 
 function show(runs) {
-  document.getElementById("none").hidden = true;
+  byId("none").hidden = true;
   for (const run of [...runs].reverse()) {
     let row = rows.get(run.trace_id);
     if (!row) {
-      row = document.createElement("tr");
+      row = make("tr");
       row.dataset.trace = run.trace_id;
       rows.set(run.trace_id, row);
       row.dataset.start = run.order;
@@ -76,6 +67,6 @@ function toggle() {
   if (!paused) { show(waiting); waiting = []; }
 }
 pause.addEventListener("click", toggle);
-onKey([" "], (event) => (event.target.closest?.("button, a, summary") ? false : toggle()));
+onKey([" "], toggle);
 addEventListener("pagehide", () => stream.close());
 document.body.dataset.ready = "true";

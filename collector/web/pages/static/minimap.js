@@ -1,5 +1,6 @@
 // The whole run in one strip: a lane per kind, errors as lines, and handles at the ends of the time that rows show.
 
+import {make, onNextFrame} from "./elements.js";
 import {mark as label, marks} from "./format.js";
 
 const HANDLE = 8;
@@ -12,7 +13,8 @@ export class Minimap {
     element.hidden = false;
     this.kinds = ["llm", "tool", "eval", "internal"].filter((kind) => tree.kind.includes(kind));
     if (!this.kinds.length) this.kinds = ["agent"];
-    const again = () => { this.picture = null; this.#later(); };
+    this.later = onNextFrame(() => this.draw());
+    const again = () => { this.picture = null; this.later(); };
     new ResizeObserver(again).observe(element);
     document.addEventListener("themechange", again);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
@@ -21,11 +23,7 @@ export class Minimap {
 
   show(window) {
     this.window = window;
-    this.#later();
-  }
-
-  #later() {
-    if (!this.waiting) this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
+    this.later();
   }
 
   #grab(event) {
@@ -53,8 +51,7 @@ export class Minimap {
     };
     const x = (us) => (us / tree.length) * width;
     this.picture ??= this.#picture(x, width, height, colour);
-    canvas.width = this.picture.width;
-    canvas.height = this.picture.height;
+    Object.assign(canvas, {width: this.picture.width, height: this.picture.height});
     const pen = canvas.getContext("2d");
     pen.drawImage(this.picture, 0, 0);
     pen.scale(devicePixelRatio || 1, devicePixelRatio || 1);
@@ -65,9 +62,7 @@ export class Minimap {
   #picture(x, width, height, colour) {
     const {tree} = this;
     const scale = devicePixelRatio || 1;
-    const picture = document.createElement("canvas");
-    picture.width = width * scale;
-    picture.height = height * scale;
+    const picture = make("canvas", {width: width * scale, height: height * scale});
     const pen = picture.getContext("2d");
     pen.scale(scale, scale);
     pen.fillStyle = colour("surface");
@@ -122,8 +117,7 @@ export class Minimap {
 }
 
 function hatched(pen, ink, paper) {
-  const tile = document.createElement("canvas");
-  tile.width = tile.height = 6;
+  const tile = make("canvas", {width: 6, height: 6});
   const draw = tile.getContext("2d");
   draw.fillStyle = paper;
   draw.fillRect(0, 0, 6, 6);

@@ -1,5 +1,7 @@
 // What every page has: keys, themes, the zone a browser is in, and copying.
 
+import {byId, make} from "./elements.js";
+
 const cookie = (name, value) => { document.cookie = `${name}=${value}; Path=/; Max-Age=31536000; SameSite=Strict`; };
 const keys = new Map();
 const UNREAD = "It could not be read. Try again in a moment.";
@@ -14,15 +16,14 @@ let announced = 0;
 export function announce(text, askedFor = false) {
   if (!askedFor && Date.now() - announced < 5000) return;
   announced = Date.now();
-  document.getElementById("announcement").textContent = text;
+  byId("announcement").textContent = text;
 }
 
 export async function copy(text) {
   if (navigator.clipboard) {
     try { await navigator.clipboard.writeText(text); return announce("Copied.", true); } catch { /* it may be forbidden */ }
   }
-  const field = document.createElement("textarea");
-  field.value = text;
+  const field = make("textarea", {value: text});
   document.body.append(field);
   field.select();
   document.execCommand("copy");
@@ -30,7 +31,7 @@ export async function copy(text) {
   announce("Copied.", true);
 }
 
-const singleKeys = document.getElementById("single-keys");
+const singleKeys = byId("single-keys");
 try { singleKeys.checked = localStorage.getItem("single-keys") !== "off"; } catch { /* storage may be forbidden */ }
 singleKeys.addEventListener("change", () => {
   try { localStorage.setItem("single-keys", singleKeys.checked ? "on" : "off"); } catch { /* as above */ }
@@ -42,16 +43,15 @@ document.addEventListener("keydown", (event) => {
   if (typing) { if (event.key === "Escape") event.target.blur(); return; }
   if (document.querySelector("dialog[open]")) return;
   if (event.key.length === 1 && !singleKeys.checked && event.key !== " ") return;
+  if ((event.key === " " || event.key === "Enter") && event.target.closest?.("a, button, select, summary")) return;
   const act = keys.get(event.key);
   if (act && act(event) !== false) event.preventDefault();
 });
 
-const help = document.getElementById("help");
-const showKeys = () => document.getElementById("keys").showModal();
-help.addEventListener("click", showKeys);
+const showKeys = () => byId("keys").showModal();
+byId("help").addEventListener("click", showKeys);
 onKey(["?"], showKeys);
 
-const theme = document.getElementById("theme");
 const root = document.documentElement;
 root.className = "scripted";
 function switchTheme() {
@@ -60,13 +60,12 @@ function switchTheme() {
   cookie("spanmeter_theme", root.dataset.theme);
   document.dispatchEvent(new Event("themechange"));
 }
-theme.addEventListener("click", switchTheme);
+byId("theme").addEventListener("click", switchTheme);
 onKey(["t"], switchTheme);
 
-const find = document.getElementById("find");
-onKey(["/"], () => { (document.getElementById("text-filter") || find).focus(); });
+onKey(["/"], () => (byId("text-filter") || byId("find")).focus());
 
-const copyLink = document.getElementById("copy-link");
+const copyLink = byId("copy-link");
 if (copyLink) {
   const act = () => copy(location.href);
   copyLink.addEventListener("click", act);
@@ -74,7 +73,7 @@ if (copyLink) {
 }
 document.addEventListener("click", async (event) => {
   const asked = event.target.closest?.("[data-copy], [data-copy-from], [data-curl]")?.dataset;
-  if (asked?.copy) copy(document.getElementById(asked.copy).textContent);
+  if (asked?.copy) copy(byId(asked.copy).textContent);
   if (asked?.curl) copy(`curl -H "x-api-key: $SPANMETER_TOKEN" '${location.origin}${asked.curl}'`);
   if (asked?.copyFrom) {
     const answer = await fetch(asked.copyFrom);
@@ -99,12 +98,12 @@ export function part(address, id) {
   });
 }
 
-const zone = document.getElementById("zone");
+const zone = byId("zone");
 const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (here && !document.cookie.includes("spanmeter_zone=")) cookie("spanmeter_zone", here);
 zone.addEventListener("focus", () => {
   zone.select();
-  zone.list.replaceChildren(...[here, "UTC", ...Intl.supportedValuesOf("timeZone")].map((name) => Object.assign(document.createElement("option"), {value: name})));
+  zone.list.replaceChildren(...[here, "UTC", ...Intl.supportedValuesOf("timeZone")].map((name) => make("option", {value: name})));
 });
 zone.addEventListener("change", () => zone.form.requestSubmit());
 zone.form.addEventListener("submit", (event) => {

@@ -1,31 +1,18 @@
 // The rows of a waterfall: only those in sight are elements, however many there are.
 
+import {byId, isElsewhere, make, onNextFrame, svg} from "./elements.js";
 import {count, duration, mark as label, marks, money} from "./format.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const SPARE = 8;
 const TEXTURE = 7; // narrower bars are drawn solid
-const svg = (name, attributes) => {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-};
-const span = (name, text) => {
-  const made = document.createElement("span");
-  made.className = name;
-  if (text) made.textContent = text;
-  return made;
-};
+const span = (className, textContent = "") => make("span", {className, textContent});
 
 export class Rows {
   /** `actions`: select(row), open(row), toggle(row). */
   constructor(container, tree, decimals, base, actions) {
     Object.assign(this, {container, tree, decimals, base, actions, selected: -1, window: [0, tree.length], fit: false});
-    this.dearest = tree.cost.reduce((best, cost, row) => (cost > (best < 0 ? 0 : tree.cost[best]) ? row : best), -1);
-    this.canvas = document.createElement("div");
-    this.canvas.className = "canvas";
-    this.grid = document.createElement("div");
-    this.grid.className = "grid";
+    this.canvas = make("div", {className: "canvas"});
+    this.grid = make("div", {className: "grid"});
     this.gridLines = svg("svg", {"aria-hidden": "true"});
     this.grid.append(this.gridLines);
     container.replaceChildren(this.grid, this.canvas);
@@ -33,27 +20,22 @@ export class Rows {
     container.setAttribute("aria-label", "Spans");
     container.tabIndex = 0;
     this.elements = new Map();
-    container.addEventListener("scroll", () => this.#later(), {passive: true});
+    const later = onNextFrame(() => this.draw());
+    container.addEventListener("scroll", later, {passive: true});
     container.addEventListener("click", (event) => this.#clicked(event));
-    new ResizeObserver(() => this.#later()).observe(container);
+    new ResizeObserver(later).observe(container);
   }
 
   get height() { // of a row, as the style sheet has it
     return matchMedia("(max-width: 720px)").matches ? 52 : 24;
   }
 
-  #later() {
-    if (!this.waiting) this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.draw(); });
-  }
-
   #clicked(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     const element = event.target.closest(".row");
-    if (!element) return;
+    if (!element || isElsewhere(event)) return;
     event.preventDefault();
     const row = Number(element.dataset.row);
-    if (event.target.closest(".fold")) this.actions.toggle(row);
-    else if (this.tree.isGroup(row)) this.actions.toggle(row);
+    if (event.target.closest(".fold") || this.tree.isGroup(row)) this.actions.toggle(row);
     else this.actions.open(row);
   }
 
@@ -88,8 +70,7 @@ export class Rows {
   }
 
   #barWidth() {
-    const axis = document.getElementById("axis");
-    return Math.max(40, axis.clientWidth || this.container.clientWidth - 32);
+    return Math.max(40, byId("axis").clientWidth || this.container.clientWidth - 32);
   }
 
   x(us) {
@@ -97,36 +78,26 @@ export class Rows {
   }
 
   #axis() {
-    const axis = document.getElementById("axis");
     const found = marks(this.window[0], this.window[1], Math.max(3, Math.floor(this.width / 90)));
-    axis.replaceChildren(...found.map((mark) => {
-      const text = svg("text", {x: this.x(mark).toFixed(1), y: 15});
-      text.textContent = label(mark);
-      return text;
-    }));
+    byId("axis").replaceChildren(...found.map((mark) => svg("text", {x: this.x(mark).toFixed(1), y: 15}, label(mark))));
     const tall = this.container.clientHeight;
     this.gridLines.replaceChildren(...found.map((mark) => svg("line", {x1: this.x(mark).toFixed(1), x2: this.x(mark).toFixed(1), y1: 0, y2: tall})));
   }
 
   #row(row) {
     const {tree} = this;
-    const element = document.createElement("div");
     const number = tree.members(row);
     const failed = tree.errors.has(row);
     const spent = number > 1 ? this.#together(row, number) : tree.duration[row];
     const open = tree.expanded(row);
-    element.id = `row-${row}`;
+    const element = make("div", {
+      id: `row-${row}`, role: "treeitem", ariaLevel: tree.depth[row] + 1, ariaPosInSet: tree.place[row], ariaSetSize: tree.among[row],
+      ariaSelected: row === this.selected, ariaExpanded: open, ariaLabel: tree.sentence(row, spent, duration),
+      className: `row level-${Math.min(tree.depth[row] + 1, 12)}${failed ? " failed" : ""}${row === this.selected ? " chosen" : ""}${row === tree.dearest ? " dearest" : ""}`,
+    });
     element.dataset.row = row;
-    element.className = `row level-${Math.min(tree.depth[row] + 1, 12)}${failed ? " failed" : ""}${row === this.selected ? " chosen" : ""}${row === this.dearest ? " dearest" : ""}`;
-    element.setAttribute("role", "treeitem");
-    element.setAttribute("aria-level", tree.depth[row] + 1);
-    element.setAttribute("aria-posinset", tree.place[row]);
-    element.setAttribute("aria-setsize", tree.among[row]);
-    element.setAttribute("aria-selected", row === this.selected);
-    element.setAttribute("aria-label", `${tree.sentence(row, duration(spent))}, starts at ${duration(tree.start[row])}`);
-    if (open !== null) element.setAttribute("aria-expanded", open);
     element.append(this.#name(row, number, open), span("number duration", duration(spent)),
-      span("number tokens", number === 1 && tree.tokens[row] ? count(tree.tokens[row]) : ""), this.#cost(row, number), this.#bar(row, number));
+      this.#tokens(row, number), this.#cost(row, number), this.#bar(row, number));
     return element;
   }
 
@@ -134,16 +105,14 @@ export class Rows {
     const {tree} = this;
     const name = span("name");
     if (open !== null) name.append(Object.assign(span("fold", open ? "▾" : "▸"), {ariaHidden: "true"}));
-    const link = document.createElement("a");
-    link.href = `${this.base}/spans/${tree.ids[row]}`;
-    link.tabIndex = -1;
-    link.textContent = number > 1 ? `${tree.name[row]} × ${number}` : tree.name[row];
+    const link = make("a", {href: `${this.base}/spans/${tree.ids[row]}`, tabIndex: -1, textContent: number > 1 ? `${tree.name[row]} × ${number}` : tree.name[row]});
     name.append(span(`kind ${tree.kind[row]}`, tree.kind[row]), link);
     const details = [];
     if (number > 1) details.push("folded");
     else if (tree.groups.has(row) && tree.opened.has(row)) details.push(`first of ${tree.groups.get(row)}`);
     if (tree.rounds.has(row)) details.push(`round ${tree.rounds.get(row)}`);
     if (open === false && number === 1) details.push(`${count(tree.last[row] - row - 1)} within`);
+    if (tree.early(row)) details.push(`starts ${duration(tree.early(row))} before its parent`);
     if (details.length) name.append(span("detail", details.join(", ")));
     if (tree.errors.has(row) && number === 1) name.append(span("detail error-text", tree.errors.get(row)));
     return name;
@@ -155,11 +124,17 @@ export class Rows {
     return end - this.tree.start[row];
   }
 
+  #tokens(row, number) {
+    const {tree} = this;
+    const shown = tree.isSum(row) ? tree.tokensBelow[row] : number > 1 ? 0 : tree.tokens[row];
+    return span("number tokens", shown ? count(shown) : "");
+  }
+
   #cost(row, number) {
     const {tree} = this;
     const cell = span("number cost");
-    if (tree.unpriced.has(row)) { cell.classList.add("unpriced"); cell.textContent = "unpriced"; return cell; }
-    const isSum = tree.cost[row] === null && tree.below[row] !== null && (tree.depth[row] === 0 || tree.kind[row] === "agent");
+    if (tree.unpriced.has(row)) return span("number cost unpriced", "unpriced");
+    const isSum = tree.isSum(row);
     let amount = isSum ? tree.below[row] : tree.cost[row];
     for (let at = row + 1; at < row + number; at++) if (tree.cost[at] !== null) amount = (amount || 0) + tree.cost[at];
     if (amount === null) return cell;
@@ -185,17 +160,25 @@ export class Rows {
       drawing.append(svg("rect", {class: kind, x: begin.toFixed(2), y: 6, width: wide.toFixed(2), height: 12, rx: tree.kind[at] === "agent" ? 1.5 : 0}));
       if (tree.critical.has(at)) drawing.append(svg("rect", {class: "critical", x: begin.toFixed(2), y: 19.5, width: wide.toFixed(2), height: 1.5}));
     }
+    if (number === 1) this.#edges(drawing, row);
     if (number === 1 && tree.parent[row] < 0 && tree.kind[row] === "agent") for (const [from, to] of (this.rootGaps ??= tree.gaps(row))) {
       drawing.append(svg("rect", {class: "gap", x: this.x(from).toFixed(2), y: 7, width: Math.max(this.x(to) - this.x(from), 0).toFixed(2), height: 10}));
     }
     if (failedAt >= 0) {
       const near = failedAt + 56 > this.width;
-      const text = svg("text", {x: (near ? Math.min(failedAt, this.width) - 60 : failedAt + 4).toFixed(1), y: 16});
-      text.textContent = "✕ error";
-      drawing.append(text);
+      drawing.append(svg("text", {x: (near ? Math.min(failedAt, this.width) - 60 : failedAt + 4).toFixed(1), y: 16}, "✕ error"));
     }
     cell.append(drawing);
     return cell;
+  }
+
+  /** A thin tail until what is within has ended, and a line where the parent starts later than its child. */
+  #edges(drawing, row) {
+    const {tree} = this;
+    const end = this.x(tree.end(row));
+    const tail = Math.min(this.x(tree.until[row]), this.width + 4) - Math.max(end, 0);
+    if (tail > 0 && tree.until[row] > tree.end(row)) drawing.append(svg("rect", {class: "tail", x: Math.max(end, 0).toFixed(2), y: 11, width: tail.toFixed(2), height: 1.5}));
+    if (tree.early(row)) drawing.append(svg("rect", {class: "early", x: (this.x(tree.start[tree.parent[row]]) - 0.75).toFixed(2), y: 3, width: 1.5, height: 18}));
   }
 
   /** Where a span's bar begins and how wide it is, in pixels of the time line. */
@@ -210,8 +193,9 @@ export class Rows {
     this.selected = row;
     for (const one of [before, row]) {
       const element = this.elements.get(one);
-      element?.classList.toggle("chosen", one === row);
-      element?.setAttribute("aria-selected", one === row);
+      if (!element) continue;
+      element.classList.toggle("chosen", one === row);
+      element.ariaSelected = one === row;
     }
     const at = this.tree.visible.indexOf(row);
     if (at < 0) return;

@@ -1,18 +1,19 @@
 // The waterfall of a run: rows, minimap, filters, the span beside them, and the keys for all of it.
 
 import {Drawer} from "./drawer.js";
-import {count, mark, money} from "./format.js";
+import {byId, isElsewhere} from "./elements.js";
+import {count} from "./format.js";
 import {Minimap} from "./minimap.js";
 import {announce, onKey} from "./page.js";
 import {Rows} from "./rows.js";
 import {Tree} from "./tree.js";
 
 const FIT_FROM = 1000; // spans from which on the axis follows the rows in sight
-const place = document.getElementById("waterfall");
+const place = byId("waterfall");
 const base = location.pathname;
 const answer = await (await fetch(`/api/v1/runs/${place.dataset.trace}/spans`)).json();
 const tree = new Tree(answer);
-const container = document.getElementById("rows");
+const container = byId("rows");
 const asked = new URLSearchParams(location.search);
 document.body.classList.add("live");
 
@@ -46,11 +47,10 @@ function remember(push = false) {
 const rows = new Rows(container, tree, Number(place.dataset.decimals), base, {
   open: (row) => open(row),
   toggle: (row) => { tree.toggle(row); rows.draw(true); remember(); },
-  moved: () => minimap?.show(rows.window),
+  moved: () => minimap.show(rows.window),
 });
-let minimap = null;
-minimap = new Minimap(document.getElementById("minimap"), tree, (from, to) => show([from, to]));
-const drawer = new Drawer(document.getElementById("drawer"), document.getElementById("panes"), base, {
+const minimap = new Minimap(byId("minimap"), tree, (from, to) => show([from, to]));
+const drawer = new Drawer(byId("drawer"), byId("panes"), base, {
   closed: () => { remember(true); rows.draw(true); container.focus(); },
   open: (spanId) => open(tree.positions.get(spanId)),
 });
@@ -84,28 +84,22 @@ function open(row) {
 
 // -- filters --
 
-const slow = Math.max(1e6, 10 ** Math.floor(Math.log10(tree.length / 20 || 1)));
-const costs = tree.cost.filter((cost) => cost > 0);
-const dear = costs.length ? 10 ** Math.floor(Math.log10(Math.max(...costs))) : 0;
+const limit = (only) => Number(document.querySelector(`[data-only=${only}]`)?.dataset.limit);
+const [slow, dear] = [limit("slow"), limit("dear")];
 const ONLY = {
   errors: (row) => tree.errors.has(row),
   critical: (row) => tree.critical.has(row),
   slow: (row) => tree.duration[row] > slow,
   dear: (row) => tree.cost[row] > dear,
 };
-const matchCount = document.getElementById("match-count");
-const textFilter = document.getElementById("text-filter");
-document.getElementById("matches").hidden = false;
+const matchCount = byId("match-count");
+const textFilter = byId("text-filter");
+byId("matches").hidden = false;
 
 function filterButtons() {
   for (const link of document.querySelectorAll(".filter[data-kind], .filter[data-only]")) {
-    const only = link.dataset.only;
-    if (only === "slow" || only === "dear") {
-      const number = tree.ids.reduce((sum, _, row) => sum + (ONLY[only](row) ? 1 : 0), 0);
-      link.replaceChildren(only === "slow" ? `slower than ${mark(slow)} ` : `dearer than ${money(dear, dear < 1 ? 2 : 0)} `, Object.assign(document.createElement("span"), {className: "much", textContent: count(number)}));
-      link.hidden = !number || number === tree.size;
-    } else link.hidden = false;
-    link.setAttribute("role", "button");
+    const {only} = link.dataset;
+    link.role = "button";
     link.addEventListener("click", (event) => {
       event.preventDefault();
       if (only) state.only = state.only === only ? "" : only;
@@ -165,12 +159,12 @@ function step(rowsToTry, by) {
 
 const errorRows = [...tree.errors.keys()].sort((one, other) => one - other);
 const nextMatch = (by) => () => step(tree.filter ? tree.visible : errorRows, by);
-document.getElementById("next").addEventListener("click", nextMatch(1));
-document.getElementById("previous").addEventListener("click", nextMatch(-1));
+byId("next").addEventListener("click", nextMatch(1));
+byId("previous").addEventListener("click", nextMatch(-1));
 textFilter.addEventListener("input", () => { state.text = textFilter.value; filter(); });
 textFilter.addEventListener("keydown", (event) => { if (event.key === "Enter") { nextMatch(1)(); container.focus(); } });
 
-const fitButton = document.getElementById("fit");
+const fitButton = byId("fit");
 function setFit(on) {
   rows.fit = on;
   fitButton.setAttribute("aria-pressed", on);
@@ -186,7 +180,6 @@ fitButton.addEventListener("click", toggleFit);
 
 // -- keys --
 
-const dearest = tree.cost.reduce((best, cost, row) => (cost !== null && (best < 0 || cost > tree.cost[best]) ? row : best), -1);
 const slowest = tree.kind.reduce((best, kind, row) => (kind === "tool" && (best < 0 || tree.duration[row] > tree.duration[best]) ? row : best), -1);
 const move = (by) => () => {
   const at = tree.visible.indexOf(rows.selected);
@@ -218,13 +211,12 @@ onKey(["ArrowLeft"], () => {
   const row = rows.selected;
   if (tree.expanded(row) === true && (tree.groups.has(row) || tree.hasChildren(row))) { tree.toggle(row); rows.draw(true); rows.select(row); remember(); } else if (tree.parent[row] >= 0) select(tree.parent[row]);
 });
-onKey(["Enter"], (event) => {
-  if (event.target instanceof HTMLElement && event.target.closest("a, button, summary") && event.target !== container) return false;
+onKey(["Enter"], () => {
   if (rows.selected < 0) return false;
   if (tree.isGroup(rows.selected)) { tree.toggle(rows.selected); rows.draw(true); } else open(rows.selected);
 });
 onKey(["Escape"], () => (drawer.isOpen ? drawer.close() : false));
-onKey(["$"], () => { if (dearest >= 0) open(dearest); });
+onKey(["$"], () => { if (tree.dearest >= 0) open(tree.dearest); });
 onKey(["s"], () => { if (slowest >= 0) open(slowest); });
 onKey(["e"], () => step(errorRows, 1));
 onKey(["E"], () => step(errorRows, -1));
@@ -240,7 +232,7 @@ onKey(["a"], pan(-0.25));
 onKey(["d"], pan(0.25));
 KINDS.forEach((kind, at) => onKey([String(at + 1)], () => { toggleKind(kind); filter(); }));
 for (const link of document.querySelectorAll("[data-jump]")) link.addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey) return;
+  if (isElsewhere(event)) return;
   event.preventDefault();
   open(tree.positions.get(link.dataset.jump));
 });

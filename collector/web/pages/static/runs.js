@@ -1,5 +1,6 @@
 // The list of runs: a row is chosen by keys as by the pointer; new runs wait to be asked for.
 
+import {byId} from "./elements.js";
 import {onKey} from "./page.js";
 
 const rows = [...document.querySelectorAll("table.runs tbody tr[data-trace]")];
@@ -20,7 +21,7 @@ for (const row of rows) row.addEventListener("click", (event) => {
   if (!event.target.closest("a") && !String(getSelection())) link(row).click();
 });
 
-const button = document.getElementById("new-runs");
+const button = byId("new-runs");
 const newest = new URLSearchParams(location.search);
 const listsNewest = rows.length && !newest.has("after") && (newest.get("sort") || "start") === "start" && newest.get("order") !== "asc" && !newest.has("until");
 async function look() {

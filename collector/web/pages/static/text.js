@@ -1,5 +1,6 @@
 // Texts of a span, byte for byte: fetched in pieces and set as text, never as markup.
 
+import {make} from "./elements.js";
 import {size} from "./format.js";
 import {announce, copy, part} from "./page.js";
 
@@ -57,9 +58,7 @@ class Text {
     this.pieces.replaceChildren();
     this.pieces.classList.toggle("long", this.bytes > FIRST);
     const add = (bytes, more) => {
-      const piece = document.createElement("pre");
-      piece.className = "exact";
-      piece.tabIndex = -1;
+      const piece = make("pre", {className: "exact", tabIndex: -1});
       put(piece, decoder.decode(bytes, {stream: more}));
       this.pieces.append(piece);
     };
@@ -73,10 +72,8 @@ class Text {
   }
 
   #offer(shown, add) {
-    const line = document.createElement("p");
-    line.className = "muted";
-    const button = document.createElement("button");
-    button.textContent = "Show all";
+    const line = make("p", {className: "muted"});
+    const button = make("button", {textContent: "Show all"});
     line.append(`${size(shown)} of ${size(this.bytes)} shown. `, button);
     this.pieces.append(line);
     button.addEventListener("click", async () => {
@@ -94,12 +91,11 @@ class Text {
   async #json() {
     const text = await this.#whole();
     this.pieces.replaceChildren();
-    const pre = document.createElement("pre");
-    pre.className = "exact";
+    const pre = make("pre", {className: "exact"});
     try {
       colour(pre, JSON.stringify(JSON.parse(text), null, 2));
     } catch {
-      this.pieces.append(Object.assign(document.createElement("p"), {className: "muted", textContent: "This is no JSON; as it was sent:"}));
+      this.pieces.append(make("p", {className: "muted", textContent: "This is no JSON; as it was sent:"}));
       pre.textContent = text;
     }
     this.pieces.append(pre);
@@ -110,10 +106,8 @@ class Text {
 function put(piece, text) {
   let at = 0;
   for (const [number, found] of [...text.matchAll(UNSEEN)].slice(0, MARKS).entries()) {
-    const mark = document.createElement("span");
-    mark.className = "unseen";
+    const mark = make("span", {className: "unseen", textContent: found[0]});
     mark.dataset.code = `U+${found[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}${number === MARKS - 1 ? ", further ones are not marked" : ""}`;
-    mark.textContent = found[0];
     piece.append(text.slice(at, found.index), mark);
     at = found.index + found[0].length;
   }
@@ -126,10 +120,8 @@ function colour(pre, text) {
   let at = 0;
   for (const found of text.matchAll(TOKEN)) {
     pre.append(text.slice(at, found.index));
-    const part = document.createElement("span");
-    part.className = found[3] ? "json-number" : found[2] ? "json-key" : "json-text";
-    part.textContent = found[1] || found[3];
-    pre.append(part, found[2] || "");
+    const className = found[3] ? "json-number" : found[2] ? "json-key" : "json-text";
+    pre.append(make("span", {className, textContent: found[1] || found[3]}), found[2] || "");
     at = found.index + found[0].length;
   }
   pre.append(text.slice(at));

@@ -17,7 +17,7 @@ function together(answer) {
   for (const [name, column] of Object.entries(columns)) column.splice(at, 0, name in own ? own[name] : 0);
   const moved = (name) => answer[name].map(later);
   return {...answer, spans: answer.spans + 1, errors: answer.errors.map((error) => ({...error, row: later(error.row)})),
-    critical_path: moved("critical_path"), unpriced: moved("unpriced"), orphans: moved("orphans"), rounds: moved("rounds")};
+    critical_path: moved("critical_path"), rolled_up: moved("rolled_up"), unpriced: moved("unpriced"), orphans: moved("orphans"), rounds: moved("rounds")};
 }
 
 export class Tree {
@@ -30,9 +30,11 @@ export class Tree {
     this.parent = columns.parent;
     this.start = columns.start;
     this.duration = columns.duration;
-    this.tokens = columns.input_tokens;
+    const repeated = new Set(answer.rolled_up);
+    this.tokens = columns.input_tokens.map((number, row) => (repeated.has(row) ? 0 : number));
     this.cost = columns.cost.map((text) => (text === null ? null : Number(text)));
     this.exact = columns.cost;
+    this.dearest = this.cost.reduce((best, cost, row) => (cost > (this.cost[best] ?? 0) ? row : best), -1);
     this.kind = columns.kind.map((at) => texts[at]);
     this.model = columns.model.map((at) => texts[at]);
     this.name = columns.name.map((at, row) => {
@@ -59,23 +61,23 @@ export class Tree {
     this.depth = new Int32Array(this.size);
     this.last = new Int32Array(this.size); // one after the last row within
     this.below = [...this.cost];
+    this.tokensBelow = [...this.tokens];
+    this.until = new Float64Array(this.size); // when the last span within ended
     for (let row = 0; row < this.size; row++) this.depth[row] = this.parent[row] < 0 ? 0 : this.depth[this.parent[row]] + 1;
     for (let row = this.size - 1; row >= 0; row--) {
       this.last[row] = Math.max(this.last[row], row + 1);
+      this.until[row] = Math.max(this.until[row], this.end(row));
       const above = this.parent[row];
       if (above < 0) continue;
       this.last[above] = Math.max(this.last[above], this.last[row]);
+      this.until[above] = Math.max(this.until[above], this.until[row]);
+      this.tokensBelow[above] += this.tokensBelow[row];
       if (this.below[row] !== null) this.below[above] = (this.below[above] || 0) + this.below[row];
     }
     this.place = new Int32Array(this.size);
     this.among = new Int32Array(this.size);
-    const seen = new Map();
-    for (let row = 0; row < this.size; row++) {
-      const number = (seen.get(this.parent[row]) || 0) + 1;
-      seen.set(this.parent[row], number);
-      this.place[row] = number;
-    }
-    for (let row = 0; row < this.size; row++) this.among[row] = seen.get(this.parent[row]);
+    this.beside = Map.groupBy(this.parent.keys(), (row) => this.parent[row]);
+    for (const rows of this.beside.values()) for (const [at, row] of rows.entries()) { this.place[row] = at + 1; this.among[row] = rows.length; }
   }
 
   /** Leaves of one name that follow each other below one parent are one row, until it is opened. */
@@ -144,6 +146,21 @@ export class Tree {
     return this.start[row] + this.duration[row];
   }
 
+  /** How long before its parent a span starts. */
+  early(row) {
+    return this.parent[row] < 0 ? 0 : Math.max(this.start[this.parent[row]] - this.start[row], 0);
+  }
+
+  /** How many of the spans beside it run while it does. */
+  parallel(row) {
+    return this.beside.get(this.parent[row]).filter((other) => other !== row && this.start[other] < this.end(row) && this.end(other) > this.start[row]).length;
+  }
+
+  /** Whether a row shows the sums of what is within it, having no amounts of its own. */
+  isSum(row) {
+    return this.cost[row] === null && (this.depth[row] === 0 || this.kind[row] === "agent");
+  }
+
   /** The time that the rows seen from one place to another cover. */
   range(from, to) {
     let begin = Infinity;
@@ -159,27 +176,24 @@ export class Tree {
   /** Where nothing is recorded below a row: pieces longer than a hundredth of it. */
   gaps(row) {
     const inside = [];
-    for (let child = row + 1; child < this.last[row]; child++) if (this.duration[child] && this.kind[child] !== "agent") inside.push(child);
-    if (inside.length > 5000) return []; // what is as busy has no gap that is seen
-    inside.sort((one, other) => this.start[one] - this.start[other]);
+    for (let child = row + 1; child < this.last[row]; child++) if (this.duration[child] && this.kind[child] !== "agent") inside.push([this.start[child], this.end(child)]);
+    if (!inside.length || inside.length > 5000) return []; // what is as busy has no gap that is seen
+    inside.sort(([one], [other]) => one - other).push([this.end(row)]);
     const found = [];
     let covered = this.start[row];
-    for (const child of inside) {
-      if (this.start[child] - covered > this.duration[row] / 100) found.push([covered, this.start[child]]);
-      covered = Math.max(covered, this.end(child));
+    for (const [start, end] of inside) {
+      if (start - covered > this.duration[row] / 100) found.push([covered, start]);
+      covered = Math.max(covered, end);
     }
-    if (inside.length && this.end(row) - covered > this.duration[row] / 100) found.push([covered, this.end(row)]);
     return found;
   }
 
-  /** The row as a sentence, for who does not see it. */
-  sentence(row, duration) {
-    const parts = [this.kind[row], this.name[row]];
-    if (this.members(row) > 1) parts.push(`${this.members(row)} times, folded`);
-    parts.push(duration);
-    if (this.errors.has(row)) parts.push("error");
-    if (this.unpriced.has(row)) parts.push("unpriced");
-    if (this.orphans.has(row)) parts.push("parent not received");
-    return parts.join(", ");
+  /** The row as a sentence, for who does not see it; `time` writes durations. */
+  sentence(row, spent, time) {
+    const number = this.members(row);
+    const beside = number > 1 ? 0 : this.parallel(row);
+    return [this.kind[row], this.name[row], number > 1 && `${number} times, folded`, time(spent), this.errors.has(row) && "error",
+      this.unpriced.has(row) && "unpriced", this.orphans.has(row) && "parent not received", `starts at ${time(this.start[row])}`,
+      this.early(row) && `${time(this.early(row))} before its parent`, beside && `runs in parallel with ${beside}`].filter(Boolean).join(", ");
   }
 }

@@ -1,7 +1,7 @@
-"""Which addresses webhooks may reach, and connections to exactly the address that was checked.
+"""Which addresses requests of ours may reach, and connections to exactly the address that was checked.
 
-A name is looked up once an attempt; all of its addresses are checked, and the connection goes to one of them by number.
-So a name that answers differently the second time (DNS rebinding) gains nothing. TLS still checks the name.
+A name is looked up once a connection; all of its addresses are checked, and one of them is connected to by number. So
+a name that answers differently the second time (DNS rebinding) gains nothing. TLS still checks the name.
 """
 
 import socket
@@ -61,7 +61,7 @@ _PRIVATE_NETWORKS, _NEVER_NETWORKS = _networks(_PRIVATE), _networks(_NEVER)
 
 
 class TargetRefused(SpanmeterError):  # noqa: N818 - a decision, not a malfunction
-    """The endpoint's host has an address that webhooks may not reach."""
+    """The endpoint's host has an address that may not be reached."""
 
 
 def refusal(address: Address, *, allow_private: bool) -> str | None:

@@ -1,0 +1,195 @@
+"""`spanmeter connect`: a program's settings for this daemon, shown or put in place, and what then arrives."""
+
+import argparse
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from collector.admit.auth import hash_token, mint
+from collector.app import read_ports
+from collector.cli.arrivals import await_arrivals
+from collector.cli.daemon import TOKEN_VARIABLE, web_address
+from collector.cli.options import config_of
+from collector.cli.reload import reload_daemon
+from collector.config import Config
+from collector.connect.editing import shown
+from collector.connect.placing import Copies, settings_in
+from collector.connect.programs import Program, programs
+from collector.connect.tokens import with_token
+from collector.errors import ConfigError, Rejected
+from collector.model.principal import Scope
+
+_WAIT_SECONDS: Final = 120
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    """Add `connect` to the command's parser; `common` has the options every command takes."""
+    text = "Set a program up to send here: show its settings or put them in place, and wait for what arrives."
+    command = commands.add_parser("connect", parents=[common], help=text, description=text)
+    command.set_defaults(command=_connect)
+    command.add_argument("program", metavar="PROGRAM", choices=[*programs()], help=", ".join(programs()))
+    command.add_argument("--write", action="store_true", help="put the settings in place, keeping a copy")
+    command.add_argument("--undo", action="store_true", help="restore what stood there before --write")
+    wait = f"wait for the first call and say what arrived; at most so long, default {_WAIT_SECONDS}"
+    command.add_argument("--wait", nargs="?", type=int, const=_WAIT_SECONDS, metavar="SECONDS", help=wait)
+    command.add_argument("--content", action="store_true", help="have prompts and answers sent as well")
+    command.add_argument("--file", type=Path, help="settings file; default: where the program reads it")
+    command.add_argument("--service", metavar="NAME", help="service.name, where the program leaves it to its user")
+    command.add_argument("--endpoint", metavar="URL", help="OTLP/HTTP address; default: that of the daemon here")
+    command.add_argument("--project", default="default", help="project of the token that is made")
+    send = "variable that holds the token to send with; default: with tokens on, one is made"
+    command.add_argument("--send-token-env", metavar="NAME", help=send)
+    command.add_argument("--url", help="the daemon's web address; default: the one DATA_DIR/ports.json names")
+    command.add_argument(
+        "--token-env", default=TOKEN_VARIABLE, metavar="NAME", help="variable that holds the token to ask with"
+    )
+
+
+def _connect(options: argparse.Namespace) -> int:
+    config, program = config_of(options), programs()[options.program]
+    copies = Copies(_state() / "spanmeter" / "connect" / program.name)
+    if options.undo:
+        return _undo(program, copies, options.config, config)
+    since = time.time_ns()
+    path = _path(program, options)
+    service = options.service or _named_after(path.resolve().parent)
+    http = (options.endpoint or config.otlp_url(_ports(config).get("http", 0))).rstrip("/")
+    token = _token(config, program, path, options, copies)
+    wanted = program.wanted(http, token, service, content=options.content)
+    if options.write:
+        changed = copies.place(path, program.format, wanted, program.replaces, private=bool(token))
+        _say_written(program, path, [".".join(names) for names in changed])
+    else:
+        _show(program, path, http, shown(program.format, wanted))
+    if options.wait is not None:
+        return await_arrivals(program, http, options, web=options.url or web_address(config), since=since)
+    return 0
+
+
+def _show(program: Program, path: Path, http: str, text: str) -> None:
+    print(f"{program.title} sends to {http} with these settings in {path}:\n")
+    print(_indented(text))
+    _say_steps(program)
+    print(f"`spanmeter connect {program.name} --write` puts them in place, `--undo` takes them back.")
+
+
+def _say_written(program: Program, path: Path, changed: list[str]) -> None:
+    if not changed:
+        print(f"{path} has these settings already.")
+    else:
+        print(f"{path} has been written: {', '.join(changed)}.")
+        print(f"`spanmeter connect {program.name} --undo` restores what it was.")
+    _say_steps(program)
+
+
+def _say_steps(program: Program) -> None:
+    for what, text in (("Install", program.install), ("In the program", program.code), ("Run", program.run)):
+        if text:
+            print(f"{what}:\n\n{_indented(text)}")
+    for note in program.notes:
+        print(note)
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}\n" if line else "\n" for line in text.rstrip().split("\n"))
+
+
+def _undo(program: Program, copies: Copies, config_file: Path | None, config: Config) -> int:
+    restored, sentences = copies.restore()
+    for path in restored:
+        print(f"{path} is as it was before.")
+    if config_file and config_file.resolve() in restored:
+        print(reload_daemon(config))
+    if not restored and not sentences:
+        print(f"Nothing was put in place for {program.title}; there is nothing to undo.")
+    for sentence in sentences:
+        print(sentence)
+    return 1 if sentences else 0
+
+
+# -- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def _token(config: Config, program: Program, path: Path, options: argparse.Namespace, copies: Copies) -> str:
+    """What the program sends with: that of a variable, else a new one where the daemon wants one, else none."""
+    if options.send_token_env:
+        if found := os.environ.get(options.send_token_env):
+            return found
+        raise ConfigError(f"The variable {options.send_token_env} holds no token.")
+    if options.endpoint or not config.auth.tokens or config.auth.allow_anonymous:
+        return ""
+    if not program.token:
+        print(f"The daemon wants a token, and {program.title} has no setting for one.")
+        return ""
+    if options.write and (known := _known_token(config, program, path)):
+        return known
+    return _minted(config, program, options, copies)
+
+
+def _known_token(config: Config, program: Program, path: Path) -> str:
+    """The token that the file has already, if the daemon takes it: a second `--write` makes none more."""
+    token = program.token_in(settings_in(path, program.format))
+    return token if hash_token(token) in {each.sha256 for each in config.auth.tokens} else ""
+
+
+def _minted(config: Config, program: Program, options: argparse.Namespace, copies: Copies) -> str:
+    token, digest = mint()
+    entry: dict[str, Any] = {
+        "name": program.name,
+        "sha256": digest,
+        "project": options.project,
+        "scopes": [Scope.TRACES_WRITE.value],
+    }
+    if options.write and options.config:
+        _accept(options.config, entry, copies)
+        print(f"{options.config} accepts a token more, {program.name!r}, for the project {options.project!r}.")
+        print(reload_daemon(config))
+    else:
+        print("The daemon wants a token. This entry of its auth.tokens accepts the new one:\n")
+        print(_indented(_yaml_item(entry)))
+    return token
+
+
+def _accept(path: Path, entry: dict[str, Any], copies: Copies) -> None:
+    before = path.read_bytes()
+    try:
+        after, insertion = with_token(before.decode(), entry)
+    except Rejected as error:
+        raise ConfigError(f"{path} was left as it is: {error}. Add this to it:\n{_yaml_item(entry)}") from None
+    copies.replace(path, before, after.encode(), insertion, private=False)
+
+
+def _yaml_item(entry: dict[str, Any]) -> str:
+    values = {**entry, "scopes": f"[{', '.join(entry['scopes'])}]"}
+    lines = [f"{name}: {value}" for name, value in values.items()]
+    return "- " + "\n  ".join(lines)
+
+
+# -- places -----------------------------------------------------------------------------------------------------------
+
+
+def _path(program: Program, options: argparse.Namespace) -> Path:
+    found: Path = options.file or program.path(os.environ, Path.home())
+    return found
+
+
+def _state() -> Path:
+    """The user's directory for what programs remember, as XDG has it."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+
+
+def _named_after(directory: Path) -> str:
+    """A service for what is in a directory."""
+    return re.sub(r"[^a-z0-9]+", "-", directory.name.lower()).strip("-") or "agent"
+
+
+def _ports(config: Config) -> dict[str, int]:
+    """Those that a daemon took here; none where none has run."""
+    try:
+        return read_ports(config.directory)
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,31 @@
+-- How many log records and metric points have arrived at or after `since`, by service; dated on or after the day of `floor`.
+SELECT ServiceName AS Service, countIf(Signal = 'logs') AS LogRecords, countIf(Signal = 'metrics') AS MetricPoints
+FROM
+(
+    SELECT ServiceName, 'logs' AS Signal FROM otel_logs
+    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
+      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+    UNION ALL
+    SELECT ServiceName, 'metrics' AS Signal FROM otel_metrics_sum
+    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
+      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+    UNION ALL
+    SELECT ServiceName, 'metrics' AS Signal FROM otel_metrics_gauge
+    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
+      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+    UNION ALL
+    SELECT ServiceName, 'metrics' AS Signal FROM otel_metrics_histogram
+    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
+      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+    UNION ALL
+    SELECT ServiceName, 'metrics' AS Signal FROM otel_metrics_exponential_histogram
+    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
+      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+    UNION ALL
+    SELECT ServiceName, 'metrics' AS Signal FROM otel_metrics_summary
+    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
+      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
+)
+GROUP BY Service
+ORDER BY Service
+LIMIT 100
