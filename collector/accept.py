@@ -1,12 +1,14 @@
-"""The write path: gate -> dedupe -> validate -> spool -> receipt. Bytes become durable here."""
+"""The write path: gate -> dedupe -> validate -> capture -> spool -> receipt. Bytes become durable here."""
 
 import asyncio
+import dataclasses
 from collections.abc import Iterable
 
 from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits, RequestLimits, Reservation
 from collector.admit.validate import Validated, validate, validate_quickly
+from collector.capture import Capture
 from collector.errors import Rejected, SpanmeterError, Unavailable, let_go
 from collector.model.clock import Clock
 from collector.model.envelope import Encoding, Envelope, Receipt, Signal, Transport
@@ -26,6 +28,7 @@ class Acceptor:
         spool: Spool,
         clock: Clock,
         metrics: Metrics,
+        capture: Capture,
         request_limits: RequestLimits = RequestLimits(),  # noqa: B008 - immutable
     ) -> None:
         self._request_limits = request_limits
@@ -36,6 +39,7 @@ class Acceptor:
         self._spool = spool
         self._clock = clock
         self._metrics = metrics
+        self._capture = capture
         self._accepted = {
             (signal, transport): (
                 metrics.accepted[signal].labels(transport.value),
@@ -53,9 +57,12 @@ class Acceptor:
         """Memory for a request body, held until it is released. Raises Unavailable(BUSY)."""
         return self._limits.reserve(size)
 
-    def validate(self, signal: Signal, body: bytes, encoding: Encoding) -> Validated:
-        """What is in the body of a request. May be called from any thread. Raises Rejected."""
-        return validate(signal, body, encoding, self._request_limits)
+    def validate(self, project: str, signal: Signal, body: bytes, encoding: Encoding) -> Validated:
+        """What is in the body of a request, and of it what may be stored. May be called from any thread.
+
+        Raises Rejected, or Unavailable when what may not be stored cannot be told from the rest.
+        """
+        return self._captured(signal, project, validate(signal, body, encoding, self._request_limits))
 
     def reserve_unknown(self) -> Reservation:
         """Memory for what a caller holds before anyone has asked who it is; grows as `reserve` does."""
@@ -73,7 +80,7 @@ class Acceptor:
         body: bytes,
         encoding: Encoding,
         transport: Transport,
-        validated: Validated | Rejected | None = None,
+        validated: Validated | Rejected | Unavailable | None = None,
     ) -> tuple[Receipt, SpoolAck | None] | None:
         """The answer to an export request, to be given once the acknowledgement completes; without one, at once.
 
@@ -86,8 +93,8 @@ class Acceptor:
         if seen:
             return seen.receipt, seen.ack
         try:
-            validated = validated or validate_quickly(signal, body, encoding, self._request_limits)
-            if isinstance(validated, Rejected):
+            validated = validated or self._validate_quickly(principal.project, signal, body, encoding)
+            if isinstance(validated, SpanmeterError):
                 raise validated
         except Rejected as error:
             self._metrics.refused_bytes.labels(transport.value, error.reason.value).inc(len(body))
@@ -95,11 +102,21 @@ class Acceptor:
         if validated is None:
             return None
         receipt, ack = validated.receipt, None
-        if receipt.accepted:
+        if receipt.accepted and validated.payload:
             ack = self._spooled(signal, principal.project, validated, digest, len(body), transport)
         else:
             self._count(signal, validated, len(body), transport)
         return receipt, ack
+
+    def _validate_quickly(self, project: str, signal: Signal, body: bytes, encoding: Encoding) -> Validated | None:
+        if not self._capture.quick(project, len(body)):
+            return None
+        validated = validate_quickly(signal, body, encoding, self._request_limits)
+        return validated and self._captured(signal, project, validated)
+
+    def _captured(self, signal: Signal, project: str, validated: Validated) -> Validated:
+        payload = self._capture.apply(signal, project, validated.payload)
+        return validated if payload is validated.payload else dataclasses.replace(validated, payload=payload)
 
     def _spooled(
         self, signal: Signal, project: str, validated: Validated, digest: bytes, size: int, transport: Transport
@@ -131,7 +148,10 @@ class Acceptor:
             with self.reserve(len(request)):
                 asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, Transport.MCP
                 found = self.export(*asked) or self.export(
-                    *asked, await asyncio.to_thread(self.validate, Signal.TRACES, request, Encoding.PROTOBUF)
+                    *asked,
+                    await asyncio.to_thread(
+                        self.validate, principal.project, Signal.TRACES, request, Encoding.PROTOBUF
+                    ),
                 )
                 assert found
                 receipt, ack = found

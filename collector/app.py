@@ -16,8 +16,11 @@ from collector import __version__
 from collector.admit.auth import Gate
 from collector.backups import Backups, refuse_unfinished
 from collector.bi.port import BiPort
+from collector.billing import spans
 from collector.billing.across_batches import Billing
+from collector.billing.completing import Completer
 from collector.billing.log_content import LoggedContent
+from collector.billing.models_above import ModelsAbove
 from collector.billing.price_refresh import Prices
 from collector.billing.repricer import Repricer
 from collector.billing.session_events import SessionReader
@@ -30,6 +33,7 @@ from collector.enrich.conventions.expiring import content_rules
 from collector.enrich.sessions import sources
 from collector.errors import Reason, SpanmeterError, StartError
 from collector.evals.judging import Judging
+from collector.evals.service import EvalService
 from collector.files import make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
@@ -46,7 +50,7 @@ from collector.spending.views import BudgetViews
 from collector.spool.queue import Queue
 from collector.store import ENGINE_NAMES, embedded_path
 from collector.store.connection import StoreConnection
-from collector.storing import TimeLimits, each, log_path, metric_path, span_path
+from collector.storing import Poison, TimeLimits, each, log_path, metric_path, span_path
 from collector.summing import Summing
 from collector.telemetry import Metrics, expose
 from collector.web.app import web_app
@@ -82,16 +86,20 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)
-    reader = SessionReader(sources(prices.enricher.families), metrics)
-    sessions = SessionWriter(reader, billing, budgets.spending.writing, metrics)
-    metered = SessionMetrics(prices.enricher.families, metrics)
-    contents = LoggedContent(billing, budgets.spending.writing)
+    families, writing = prices.enricher.families, budgets.spending.writing
+    set_aside = Poison(queue.deadletter, metrics).set_aside
+    sessions = SessionWriter(SessionReader(sources(families), metrics), billing, writing, metrics, set_aside)
+    metered = SessionMetrics(families, metrics)
+    completer = Completer(billing, writing, set_aside)
+    contents, models = LoggedContent(families, completer), ModelsAbove(families, completer)
     drain = Drain(
         queue.spool,
         queue.deadletter,
         store.ready,
         {
-            Signal.TRACES: span_path(billing, metrics, budgets.spending.writing, limits, contents.follow_spans),
+            Signal.TRACES: span_path(
+                billing, metrics, writing, limits, spans.each(contents.follow_spans, models.follow)
+            ),
             Signal.LOGS: log_path(metrics, limits, each(sessions.write, contents.follow_logs)),
             Signal.METRICS: metric_path(metrics, limits, metered.follow),
         },
@@ -119,12 +127,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
             prices=prices.enricher.catalogue.version,
         )
 
+    jobs, summing, judging = Jobs(clock), Summing(store.ready, clock), Judging(config)
+
     def misdirected(signal: Signal) -> None:
         metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
 
-    jobs, summing = Jobs(clock), Summing(store.ready, clock)
     services = Services(
         query=Query(store.ready, config.reads),
+        evals=EvalService(store.ready, lambda: judging.evaluators, clock),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
@@ -141,7 +151,6 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
     retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
     bi = BiPort(config, store.ready, gate)
-    judging = Judging(config)
     parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, judging, retention, prices, store, budgets]
     return parts
 

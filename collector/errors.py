@@ -32,6 +32,7 @@ class Reason(StrEnum):
     FATAL = "fatal"
     DEAD_LETTER_FULL = "dead_letter_full"
     INTERNAL = "internal"
+    CAPTURE = "capture"
 
 
 class SpanmeterError(Exception):

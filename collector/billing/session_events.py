@@ -47,6 +47,17 @@ class _Turns:
 
 
 @dataclass(frozen=True, slots=True)
+class _Size:
+    """Of some events."""
+
+    records: int
+    bytes: int
+
+    def __add__(self, other: "_Size") -> "_Size":
+        return _Size(self.records + other.records, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class SessionReader:
     """Reads turns. Belongs to the drain's thread."""
 
@@ -56,14 +67,30 @@ class SessionReader:
     max_bytes: int = _MAX_BYTES
 
     def events(self, store: Store, touched: Sequence[Touched]) -> Iterator[list[Event]]:
-        """All events of the touched turns, some sessions at a time. Turns that are too large are left out, and logged.
+        """All events of the touched turns, some sessions at a time. Of turns that are too large, events that may be
+        large by themselves are left out, and of those that are too large without them all; that is logged.
 
         Raises Unavailable.
         """
         for part in slices(touched, MAX_KEYS_IN_QUERY):
-            for together in self._together(store, self._turns(store, part)):
-                rows = store.query(named_query("session_events"), self._parameters(together)).to_pylist()
+            for names, together in self._readable(store, self._turns(store, part)):
+                rows = store.query(named_query("session_events"), _parameters(together, names)).to_pylist()
                 yield list(self.sources.events(rows))
+
+    def _readable(self, store: Store, turns: Sequence[_Turns]) -> Iterator[tuple[Sequence[str], list[_Turns]]]:
+        """Turns that are read at once, with the names of the events to read."""
+        for names in (self.sources.names, self.sources.small):
+            sizes = _sizes(store, turns, names)
+            small = [each for each in turns if self._fits(sizes[each.touched.key])]
+            yield from ((names, together) for together in self._together(small, sizes))
+            turns = [each for each in turns if not self._fits(sizes[each.touched.key])]
+            if not turns:
+                return
+        for each in turns:
+            self._leave_out(each.touched, sizes[each.touched.key])
+
+    def _fits(self, size: _Size) -> bool:
+        return size.records <= self.max_records and size.bytes <= self.max_bytes
 
     def _turns(self, store: Store, touched: Sequence[Touched]) -> list[_Turns]:
         parameters = {
@@ -78,48 +105,48 @@ class SessionReader:
         }
         return [_turns(each, found.get(each.key, {})) for each in touched]
 
-    def _together(self, store: Store, turns: Sequence[_Turns]) -> Iterator[list[_Turns]]:
+    def _together(self, turns: Sequence[_Turns], sizes: Mapping[str, _Size]) -> Iterator[list[_Turns]]:
         """Sessions whose turns together are of no more than is read at once."""
-        sizes = {
-            _key(row["Project"], row["SessionId"]): (row["Records"], row["Bytes"])
-            for row in store.query(named_query("session_sizes"), self._parameters(turns)).to_pylist()
-        }
         together: list[_Turns] = []
-        records = size = 0
+        size = _Size(0, 0)
         for each in turns:
-            more, larger = sizes.get(each.touched.key, (0, 0))
-            if more > self.max_records or larger > self.max_bytes:
-                self._leave_out(each.touched, more, larger)
-                continue
-            if together and (records + more > self.max_records or size + larger > self.max_bytes):
+            more = sizes[each.touched.key]
+            if together and not self._fits(size + more):
                 yield together
-                together, records, size = [], 0, 0
+                together, size = [], _Size(0, 0)
             together.append(each)
-            records, size = records + more, size + larger
+            size += more
         if together:
             yield together
 
-    def _leave_out(self, touched: Touched, records: int, size: int) -> None:
+    def _leave_out(self, touched: Touched, size: _Size) -> None:
         self.metrics.oversized_turns.inc()
         log.warning(
             "A turn of a session has too many log records to be made a run, and its calls are not billed from now on. "
             "The records are stored.",
             project=touched.project,
             session=touched.session[:200],
-            records=records,
-            bytes=size,
+            records=size.records,
+            bytes=size.bytes,
             at_most=self.max_records,
             bytes_at_most=self.max_bytes,
         )
 
-    def _parameters(self, turns: Sequence[_Turns]) -> Mapping[str, Any]:
-        return {
-            **_of([each.touched for each in turns]),
-            "prompts": sorted({prompt for each in turns for prompt in each.touched.prompts}),
-            "begins": [each.begin for each in turns],
-            "ends": [each.end for each in turns],
-            "events": list(self.sources.names),
-        }
+
+def _sizes(store: Store, turns: Sequence[_Turns], names: Sequence[str]) -> dict[str, _Size]:
+    rows = store.query(named_query("session_sizes"), _parameters(turns, names)).to_pylist()
+    found = {_key(row["Project"], row["SessionId"]): _Size(row["Records"], row["Bytes"]) for row in rows}
+    return {each.touched.key: found.get(each.touched.key, _Size(0, 0)) for each in turns}
+
+
+def _parameters(turns: Sequence[_Turns], names: Sequence[str]) -> Mapping[str, Any]:
+    return {
+        **_of([each.touched for each in turns]),
+        "prompts": sorted({prompt for each in turns for prompt in each.touched.prompts}),
+        "begins": [each.begin for each in turns],
+        "ends": [each.end for each in turns],
+        "events": list(names),
+    }
 
 
 def _key(project: str, session: str) -> str:

@@ -5,29 +5,26 @@ else than before are written, billed together with the spans of their traces. Al
 may be repeated.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import structlog
 
 from collector.billing.across_batches import Billing, query_parameters
+from collector.billing.refused import SetAside, insert_or_set_aside
 from collector.billing.session_events import SessionReader, touched_sessions
 from collector.enrich.sessions import Event, Row, batch_of, derived, withdrawn
 from collector.enrich.stored import VERDICT_STEP, decoded_again
-from collector.errors import Rejected
 from collector.model.columns import DECODED_SCHEMA, TEXT
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey
 from collector.slices import slices
 from collector.spending.feed import Writing
 from collector.store.client import Store
 from collector.store.sql import named_query
-from collector.store.writer import Insert, insert_versions
 from collector.telemetry import Metrics
-
-log = structlog.get_logger("spanmeter.sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,10 @@ class SessionWriter:
     billing: Billing
     writing: Writing
     metrics: Metrics
+    set_aside: SetAside
 
     def write(self, store: Store, batches: Sequence[pa.RecordBatch]) -> None:
-        """The records of `batches` are stored: write the rows that follow from them. Raises like `Store.insert`."""
+        """The records of `batches` are stored: write the rows that follow from them. Raises Unavailable."""
         arrived = _arrived(batches, self.reader.sources.names)
         keys = frozenset(row["RowKey"] for row in arrived)
         for events in self.reader.events(store, touched_sessions(arrived)):
@@ -57,10 +55,11 @@ class SessionWriter:
         rivals = _again(self.billing.logged.rivals(store, rows))
         made = [batch_of(rows), *(withdrawn(_again(stored)) for stored in self._stored(store, gone))]
         enriched = self.billing.enrich_logged(store, pa.concat_batches(made), rivals)
+        purpose = f"sessions/{_digest(rows)}"
         with self.writing(store, enriched.traces, True) as feed:
             for _, part, _ in enriched.by_day():
                 for batch in part.to_batches():
-                    _insert(store, batch, feed.insert)
+                    insert_or_set_aside(store, batch, purpose, feed.insert, self.set_aside)
             revised = self.billing.write_revisions(store, enriched, feed.insert)
         self.metrics.revised_spans.inc(revised)
 
@@ -69,14 +68,10 @@ class SessionWriter:
             yield store.query(named_query("span_rows"), query_parameters(part))
 
 
-def _insert(store: Store, batch: pa.RecordBatch, insert: Insert) -> None:
-    """Insert derived rows. Those that the store refuses are logged: their records are stored, and others go on."""
-    try:
-        insert_versions(store, batch, "sessions", insert)
-    except Rejected as error:
-        log.exception(
-            "Rows that were made of logs cannot be stored; the logs are.", rows=batch.num_rows, why=str(error)
-        )
+def _digest(rows: Sequence[Row]) -> str:
+    """What tells an insert of these rows from one of others with the same versions: records may be late."""
+    said = repr([(row.key, row.parent_id, row.name, row.start, row.end, row.error, row.attributes) for row in rows])
+    return hashlib.blake2b(said.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 def _again(rows: pa.Table | None) -> pa.RecordBatch:

@@ -40,6 +40,16 @@ def ahead_of_receipt(batches: Sequence[pa.RecordBatch]) -> Ahead:
 Follow = Callable[[Store, pa.RecordBatch], None]
 
 
+def each(*follows: Follow) -> Follow:
+    """One after the other."""
+
+    def follow(store: Store, spans: pa.RecordBatch) -> None:
+        for one in follows:
+            one(store, spans)
+
+    return follow
+
+
 def nothing(_: Store, __: pa.RecordBatch) -> None:
     """Nothing follows."""
 

@@ -18,18 +18,23 @@ from collector.web.times import rfc3339
 _POLL_SECONDS: Final = 1.0
 # After the first sign of life; exporters send their signals one after the other.
 _PATIENCE_SECONDS: Final = 15.0
+# Signals of one call come one after the other, and some change what it costs.
+_SETTLED_SECONDS: Final = 3.0
 _SERVICES: Final = TypeAdapter(list[ArrivedService])
 _REFUSED: Final = TypeAdapter(list[RefusedRequests])
 
 
-def await_arrivals(program: Program, http: str, options: argparse.Namespace, *, web: str, since: int) -> int:
+def await_arrivals(
+    program: Program, http: str, options: argparse.Namespace, *, web: str, since: int, content: bool
+) -> int:
     """Wait for the first priced call, `options.wait` seconds at most; 0 when it came.
 
     Raises Rejected where the daemon does not answer such questions, Unavailable where it answers none at all.
     """
     print(f"Waiting for {program.title}, {options.wait} s at most.", flush=True)
-    began = time.monotonic()
+    began = changed = time.monotonic()
     deadline = began + options.wait
+    before: object = None
     while True:
         try:
             arrived, refused = _look(program, options, web, since)
@@ -40,10 +45,12 @@ def await_arrivals(program: Program, http: str, options: argparse.Namespace, *, 
         now = time.monotonic()
         if arrived or refused:
             deadline = min(deadline, now + _PATIENCE_SECONDS)
-        if is_complete(arrived) or now >= deadline:
+        if (arrived, refused) != before:
+            before, changed = (arrived, refused), now
+        if now >= deadline or (is_complete(arrived) and now - changed >= _SETTLED_SECONDS):
             break
         time.sleep(_POLL_SECONDS)
-    _say(arrived, list(problems(program, arrived, refused, http)), web, now - began)
+    _say(arrived, list(problems(program, arrived, refused, http, content=content)), web, changed - began)
     return 0 if is_complete(arrived) else 1
 
 

@@ -15,6 +15,7 @@ from collector.cli.options import config_of
 from collector.cli.reload import reload_daemon
 from collector.config import Config
 from collector.connect.editing import shown
+from collector.connect.overriding import overriding
 from collector.connect.placing import Copies, settings_in
 from collector.connect.programs import Program, programs
 from collector.connect.tokens import with_token
@@ -53,20 +54,24 @@ def _connect(options: argparse.Namespace) -> int:
     config, program = config_of(options), programs()[options.program]
     copies = Copies(_state() / "spanmeter" / "connect" / program.name)
     if options.undo:
-        return _undo(program, copies, options.config, config)
+        return _undo(program, copies, config)
     since = time.time_ns()
     path = _path(program, options)
     service = options.service or _named_after(path.resolve().parent)
     http = (options.endpoint or config.otlp_url(_ports(config).get("http", 0))).rstrip("/")
     token = _token(config, program, path, options, copies)
     wanted = program.wanted(http, token, service, content=options.content)
+    for sentence in overriding(program, settings_in(path, program.format), os.environ, http):
+        print(sentence)
     if options.write:
         changed = copies.place(path, program.format, wanted, program.replaces, private=bool(token))
         _say_written(program, path, [".".join(names) for names in changed])
     else:
         _show(program, path, http, shown(program.format, wanted))
     if options.wait is not None:
-        return await_arrivals(program, http, options, web=options.url or web_address(config), since=since)
+        content = program.sends_content(settings_in(path, program.format))
+        web = options.url or web_address(config)
+        return await_arrivals(program, http, options, web=web, since=since, content=content)
     return 0
 
 
@@ -98,13 +103,13 @@ def _indented(text: str) -> str:
     return "".join(f"  {line}\n" if line else "\n" for line in text.rstrip().split("\n"))
 
 
-def _undo(program: Program, copies: Copies, config_file: Path | None, config: Config) -> int:
-    restored, sentences = copies.restore()
-    for path in restored:
-        print(f"{path} is as it was before.")
-    if config_file and config_file.resolve() in restored:
+def _undo(program: Program, copies: Copies, config: Config) -> int:
+    undone, sentences = copies.restore()
+    for placed in undone:
+        print(f"{placed.path} is as it was before.")
+    if any(placed.insertion for placed in undone):
         print(reload_daemon(config))
-    if not restored and not sentences:
+    if not undone and not sentences:
         print(f"Nothing was put in place for {program.title}; there is nothing to undo.")
     for sentence in sentences:
         print(sentence)
@@ -122,8 +127,9 @@ def _token(config: Config, program: Program, path: Path, options: argparse.Names
         raise ConfigError(f"The variable {options.send_token_env} holds no token.")
     if options.endpoint or not config.auth.tokens or config.auth.allow_anonymous:
         return ""
-    if not program.token:
-        print(f"The daemon wants a token, and {program.title} has no setting for one.")
+    if not program.token and any(each.name == program.name for each in config.auth.tokens):
+        print(f"The daemon accepts a token for {program.title} already; it is started with")
+        print(_indented(program.mend.token))
         return ""
     if options.write and (known := _known_token(config, program, path)):
         return known
@@ -151,6 +157,9 @@ def _minted(config: Config, program: Program, options: argparse.Namespace, copie
     else:
         print("The daemon wants a token. This entry of its auth.tokens accepts the new one:\n")
         print(_indented(_yaml_item(entry)))
+    if not program.token:
+        print(f"{program.title} has no setting for a token. Start it where this was typed; it is not shown again:\n")
+        print(_indented(program.mend.token.replace("TOKEN", token)))
     return token
 
 

@@ -13,6 +13,7 @@ from collector.config.budgets import (
     EnforcementConfig,
     LedgerConfig,
 )
+from collector.config.capture import CaptureConfig, CaptureRule
 from collector.config.evals import EvalsConfig, JudgeConfig
 from collector.config.evaluator_files import all_evaluators, load_evaluators
 from collector.config.evaluators import EvaluatorConfig
@@ -35,6 +36,8 @@ __all__ = [
     "WEEKDAYS",
     "AuthConfig",
     "BudgetConfig",
+    "CaptureConfig",
+    "CaptureRule",
     "Config",
     "CorsConfig",
     "DedupeConfig",

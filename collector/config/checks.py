@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from collector.config.patterns import check_path, check_schema, pattern
 from collector.config.settings import Duration, Section, setting
 
 MAX_DEPTH: Final = 8
@@ -34,10 +35,24 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _pattern(text: str) -> str:
+    pattern(text)
+    return text
+
+
+def _schema(schema: Any) -> Any:
+    return schema if schema is None else check_schema(schema)
+
+
 CheckText = Annotated[str, BeforeValidator(_as_text), Field(max_length=100_000)]
 Texts = Annotated[tuple[CheckText, ...], BeforeValidator(_listed), Field(max_length=1000)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=1000)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000)]
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Path = Annotated[str, AfterValidator(check_path)]
+Schema = Annotated[dict[str, Any] | bool | None, AfterValidator(_schema)]
 
 
 class _Texts(Section):
@@ -71,7 +86,7 @@ class OutputStartsWith(_Texts):
 
 class OutputRegex(Section):
     kind: Literal["output_regex"]
-    pattern: str = setting(..., "RE2.", min_length=1, max_length=10_000)
+    pattern: Pattern = setting(..., "RE2.", min_length=1, max_length=10_000)
     full: bool = setting(False, "Whether the whole output has to match.")
     ignore_case: bool = setting(False, "Whether upper and lower case are the same.")
 
@@ -93,8 +108,8 @@ class Expected(Section):
 
 class OutputJson(Section):
     kind: Literal["output_json"]
-    schema_: dict[str, Any] | bool | None = Field(None, alias="schema", description="JSON Schema, draft 2020-12.")
-    at: dict[str, Expected] = setting({}, "By JSONPath (RFC 9535), what has to stand there.", max_length=100)
+    schema_: Schema = Field(default=None, alias="schema", description="JSON Schema, draft 2020-12.")
+    at: dict[Path, Expected] = setting({}, "By JSONPath (RFC 9535), what has to stand there.", max_length=100)
     where: Literal["whole", "fenced", "first_object"] = setting(
         "whole", "whole: all of the output; fenced: its first block of code; first_object: the first object in it."
     )
@@ -124,8 +139,8 @@ class Step(Section):
     tool: str = setting(..., "Its name.", min_length=1)
     arguments: Any = setting(None, "Its arguments; any, when there are none here.")
     match: ArgumentsMode | None = setting(None, "How arguments are compared, when not as the path has it.")
-    schema_: dict[str, Any] | bool | None = Field(None, alias="schema", description="JSON Schema of the arguments.")
-    at: dict[str, Expected] = setting({}, "By JSONPath, what stands in the arguments.")
+    schema_: Schema = Field(default=None, alias="schema", description="JSON Schema of the arguments.")
+    at: dict[Path, Expected] = setting({}, "By JSONPath, what stands in the arguments.")
     defaults: dict[str, Any] = setting({}, "Arguments that are as if given, on both sides.")
     ignore: Names = setting((), "Arguments that are not compared.")
 
@@ -184,7 +199,7 @@ class SpanQuery(Section):
 
     name_equals: str | None = setting(None, "Its name.", validation_alias=AliasChoices("name_equals", "name"))
     name_contains: str | None = setting(None, "A part of its name.")
-    name_matches_regex: str | None = setting(None, "RE2 that is found in its name.")
+    name_matches_regex: Pattern | None = setting(None, "RE2 that is found in its name.")
     kind: Literal["agent", "llm", "tool", "eval", "internal"] | None = setting(None, "What it is.")
     operation: str | None = setting(None, "chat, embeddings, execute_tool, ...")
     tool: str | None = setting(None, "Tool it runs.")
@@ -197,9 +212,15 @@ class SpanQuery(Section):
     has_attribute_keys: Names = setting((), "Attributes it has.")
     min_duration: Duration | None = setting(None, "Shortest it may last.")
     max_duration: Duration | None = setting(None, "Longest it may last.")
-    not_: "SpanQuery | None" = Field(None, validation_alias=AliasChoices("not", "not_"), description="Does not hold.")
-    and_: tuple["SpanQuery", ...] = Field((), validation_alias=AliasChoices("and", "and_"), description="All hold.")
-    or_: tuple["SpanQuery", ...] = Field((), validation_alias=AliasChoices("or", "or_"), description="One holds.")
+    not_: "SpanQuery | None" = Field(
+        default=None, validation_alias=AliasChoices("not", "not_"), description="Does not hold."
+    )
+    and_: tuple["SpanQuery", ...] = Field(
+        default=(), validation_alias=AliasChoices("and", "and_"), description="All hold."
+    )
+    or_: tuple["SpanQuery", ...] = Field(
+        default=(), validation_alias=AliasChoices("or", "or_"), description="One holds."
+    )
     min_child_count: int | None = setting(None, "Fewest spans right below it.", ge=0)
     max_child_count: int | None = setting(None, "Most spans right below it.", ge=0)
     some_child_has: "SpanQuery | None" = setting(

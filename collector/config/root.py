@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from collector.config.auth import AuthConfig, DedupeConfig, LimitsConfig
-from collector.config.budgets import BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.budgets import ATTRIBUTE, BudgetConfig, EnforcementConfig, LedgerConfig
+from collector.config.capture import CaptureConfig
 from collector.config.evals import EvalsConfig, JudgeConfig, JudgeName
 from collector.config.evaluators import Evaluators
 from collector.config.pricing import PricingConfig
@@ -86,6 +87,7 @@ class Config(Section):
     receivers: ReceiversConfig = section(ReceiversConfig, "What comes in.")
     auth: AuthConfig = section(AuthConfig, "Who may send and read.", reloadable=True)
     limits: LimitsConfig = section(LimitsConfig, "What is refused at the door.")
+    capture: CaptureConfig = section(CaptureConfig, "What is stored of what is sent.", reloadable=True)
     dedupe: DedupeConfig = section(DedupeConfig, "Retried exports.")
     spool: SpoolConfig = section(SpoolConfig, "The durable queue on disk.")
     store: StoreConfig = section(StoreConfig, "ClickHouse.")
@@ -138,6 +140,14 @@ class Config(Section):
                     "their prompts go earlier"
                 )
                 yield f"{path}.{'rolling' if budget.rolling else 'period'}", sentence
+
+    @property
+    def captured(self) -> CaptureConfig:
+        """`capture`, with what the budgets match or divide by among what is kept."""
+        dimensions = {key for budget in self.budgets for key in (*budget.match, *budget.per)}
+        attributes = sorted(key.removeprefix(ATTRIBUTE) for key in dimensions if key.startswith(ATTRIBUTE))
+        names = ["@name"] if "agent" in dimensions else []
+        return self.capture.model_copy(update={"keep": (*self.capture.keep, *attributes, *names)})
 
     def endpoints(self) -> dict[str, str]:
         """Every address the daemon binds, by its setting."""

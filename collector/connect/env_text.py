@@ -4,12 +4,19 @@ import io
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from collector.connect.trees import Path, Tree
+
+_SETTING: Final = re.compile(
+    r"""(?P<before>\s*(?:export[ \t]+)?)[^=\s]+[ \t]*(?:=[ \t]*
+    (?:'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | [^\s'"#][^\r\n]*? | ))?
+    (?P<after>(?:[ \t]+\#[^\r\n]*)?\s*)""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def read(text: str) -> Tree:
@@ -30,11 +37,9 @@ def write(text: str, path: Path, value: Any) -> str:
         between = "" if not text or text.endswith("\n") else line
         return f"{text}{between}{setting}{line}"
     at = len(names) - 1 - names[::-1].index(name)
-    before = re.match(r"\s*(?:export\s+)?", parts[at])
-    after = re.search(r"\s*\Z", parts[at])
-    assert before
-    assert after
-    parts[at] = f"{before[0]}{setting}{after[0]}"
+    if not (found := _SETTING.fullmatch(parts[at])):
+        raise ValueError(f"{name} is written in a way that cannot be changed")
+    parts[at] = f"{found['before']}{setting}{found['after']}"
     return "".join(parts)
 
 

@@ -47,21 +47,28 @@ def _plural(count: int, name: str) -> str:
 
 
 def problems(
-    program: Program, arrived: Sequence[ArrivedService], refused: Sequence[RefusedRequests], http: str
+    program: Program, arrived: Sequence[ArrivedService], refused: Sequence[RefusedRequests], http: str, *, content: bool
 ) -> Iterator[Finding]:
-    """What is missing, gravest first. `refused` are requests since it was set up, of whichever program."""
+    """What is missing, gravest first. `refused` are requests since it was set up, of whichever program.
+
+    `content` says that its settings have prompts and answers sent.
+    """
     yield from _refusals(program, refused, http)
     if not arrived:
         if not refused:
-            yield Finding(
-                f"Nothing has come from {program.title} yet: start it anew, and have it call a model.", program.run
-            )
+            text = f"Nothing has come from {program.title}. Start it anew, and have it call a model:"
+            yield Finding(text, program.run)
         return
     if not any(one.calls for one in arrived):
         yield _no_calls(program, arrived)
+        return
     for one in arrived:
         yield from _unpriced(program, one)
-    if any(one.calls for one in arrived) and not any(one.with_content for one in arrived) and program.mend.content:
+    if any(one.with_content for one in arrived):
+        return
+    if content:
+        yield Finding("No prompts or answers have come, though they are to be sent. Start it anew:", program.run)
+    elif program.mend.content:
         yield Finding("Prompts and answers are not sent. If they are wanted:", program.mend.content)
 
 

@@ -87,7 +87,12 @@ class Copies:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for directory in self._kept():
             kept = _record(directory)
-            if before is not None and kept.path == placed.path and kept.sha256 == _digest(before):
+            if (
+                before is not None
+                and not placed.insertion
+                and kept.path == placed.path
+                and kept.sha256 == _digest(before)
+            ):
                 _save(directory, placed.model_copy(update={"mode": kept.mode}))
                 return
         number = max((int(directory.name) for directory in self._kept()), default=0) + 1
@@ -103,8 +108,8 @@ class Copies:
         whole = [each for each in found if each.name.isdigit() and (each / _RECORD).exists()]
         return sorted(whole, key=lambda directory: int(directory.name), reverse=True)
 
-    def restore(self) -> tuple[list[Path], list[str]]:
-        """Put back what stood in every file; which were restored, and a sentence for each that could not be.
+    def restore(self) -> tuple[list[Placed], list[str]]:
+        """Put back what stood in every file; what was undone, and a sentence for each file that could not be restored.
 
         A file that has changed since is left alone, and so is the copy. Raises Unavailable for a disk that fails.
         """
@@ -118,7 +123,7 @@ class Copies:
                 shutil.rmtree(directory)
             except OSError as error:
                 raise Unavailable(Reason.DISK, f"{placed.path} could not be restored: {error.strerror}.") from None
-            restored.append(placed.path)
+            restored.append(placed)
         return restored, sentences
 
 

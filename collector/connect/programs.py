@@ -51,6 +51,11 @@ class Program(BaseModel):
     source: str
     checked: str = ""
 
+    @property
+    def shown_file(self) -> str:
+        """Where its settings stand for most users, as it is written in documentation."""
+        return _VARIABLE.sub(lambda match: match[2], self.file)
+
     def path(self, environment: Mapping[str, str], home: Path) -> Path:
         """Where its settings stand for a user with this environment."""
         found = _VARIABLE.sub(lambda match: environment.get(match[1]) or match[2], self.file)
@@ -61,6 +66,11 @@ class Program(BaseModel):
         tree = merged(self.settings, self.token) if token else self.settings
         tree = merged(tree, self.content) if content else tree
         return filled(tree, {"http": http, "token": token, "service": service})
+
+    def sends_content(self, settings: Tree) -> bool:
+        """Whether these settings have prompts and answers sent, as far as settings decide it."""
+        wanted = list(leaves(self.content))
+        return bool(wanted) and all(get(settings, path) == value for path, value in wanted)
 
     def token_in(self, settings: Tree) -> str:
         """The token that these settings send; empty without one."""

@@ -9,6 +9,7 @@ from collector.exports import shapes
 from collector.exports.otlp import Details, Row, details_of, events, links, resource_key, rows, scope_key, sent_times
 from collector.exports.otlp_json import plain
 from collector.exports.values import key_values
+from collector.model.capture import strictest_word
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, Tool, read_spans, run_of
 
@@ -16,7 +17,7 @@ COLUMNS = (
     "Project", "ReceivedAt", "Kind", "Operation", "Provider", "RequestModel", "ResponseModel",
     "ResponseId", "AgentName", "ToolName", "Feature", "ConversationId", "UserId", "InputTokens", "OutputTokens",
     "CacheReadTokens", "CacheWriteTokens", "ReasoningTokens", "UsageDetails", "Cost", "CostDetails", "PriceStatus",
-    "PriceRef", "ReportedCost", "FinishReason", "ContentExpired",
+    "PriceRef", "ReportedCost", "FinishReason", "ContentExpired", "CapturePolicy",
 )  # fmt: skip
 
 
@@ -43,6 +44,7 @@ def run_document(table: pa.Table, known: Run | None = None) -> shapes.RunExport:
         cost=decimal_text(run.cost),
         errors=sum(span.error for span in run.spans),
         content_expired=any(row["ContentExpired"] for row in found),
+        capture_policy=strictest_word({row["CapturePolicy"] for row in found}),
         system_prompt=_system_prompt(run),
         tools=[_tool(tool) for tool in run.tools],
         rounds=[_round(entry) for entry in run.rounds],

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from collector.model.capture import PolicyWord
+
 FORMAT: Final = "spanmeter.run"
 VERSION: Final = 1
 
@@ -195,6 +197,10 @@ class RunExport(TypedDict):
     cost: Annotated[Usd, Field(description="Of every span that is priced.")]
     errors: Annotated[int, Field(description="Spans with the status Error.")]
     content_expired: Annotated[bool, Field(description="Whether `store.content_ttl` has emptied content of it.")]
+    capture_policy: Annotated[
+        PolicyWord,
+        Field(description="The strictest capture policy of its spans: but for `full`, content was not stored."),
+    ]
     system_prompt: SystemPrompt | None
     tools: Sequence[Tool]
     rounds: Sequence[Round]

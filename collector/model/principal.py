@@ -10,6 +10,7 @@ class Scope(StrEnum):
     TRACES_WRITE = "traces:write"
     TRACES_READ = "traces:read"
     BUDGETS_CHECK = "budgets:check"
+    EVALS_READ = "evals:read"
     EVALS_WRITE = "evals:write"
     QUERY_READ = "query:read"
     QUERY_WRITE = "query:write"

@@ -10,9 +10,11 @@ import pyarrow as pa
 from collector.config import ATTRIBUTE, ReadsConfig
 from collector.errors import Reason, Rejected
 from collector.model.arrivals import ArrivedService
+from collector.model.evaluations import Evaluation
 from collector.model.principal import Principal
 from collector.query import run_questions, spans
 from collector.query.arrivals import arrivals
+from collector.query.evaluations import EvaluationsWanted, list_evaluations
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter
@@ -163,6 +165,10 @@ class Query:
         """Conversations with a matching run, those with the latest first; `after` names one by its id."""
         _check_limit(limit)
         return run_questions.conversations(self._store, principal.project, asked, limit, after)
+
+    def evaluations(self, principal: Principal, wanted: EvaluationsWanted) -> Sequence[Evaluation]:
+        """As `evaluations.list_evaluations`."""
+        return list_evaluations(self._store, principal.project, wanted)
 
     def spend(self, principal: Principal, by: Dimension | ByAttribute, since: int, until: int) -> pa.Table:
         """Cost, calls and tokens of the calls that started in [since, until), Unix ns, by `by`, dearest first.

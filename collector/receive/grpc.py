@@ -320,11 +320,19 @@ class ExportCall:
             body = inflate_quickly(message, coding, port.max_bytes)
         if body is None or not self._export_plain(message, body):
             looked = port.offload.look_at(
-                self._signal, message, coding or "", Encoding.PROTOBUF, port.max_bytes, reservation
+                self._principal.project,
+                self._signal,
+                message,
+                coding or "",
+                Encoding.PROTOBUF,
+                port.max_bytes,
+                reservation,
             )
             looked.add_done_callback(partial(self._looked_at, message))
 
-    def _export_plain(self, message: bytes, body: bytes, validated: Validated | Rejected | None = None) -> bool:
+    def _export_plain(
+        self, message: bytes, body: bytes, validated: Validated | Rejected | Unavailable | None = None
+    ) -> bool:
         """False when looking at the body takes long."""
         self._reservation.grow_to(CALL_BYTES + len(message) + (0 if body is message else len(body)))
         outcome = self._calls.port.acceptor.export(

@@ -68,7 +68,9 @@ class OtlpGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]
         message = await self._message(context)
         with self._acceptor.reserve(len(message)) as reservation:
             coding = compression(message)
-            looked = self._offload.look_at(signal, message, coding, Encoding.PROTOBUF, self._max_bytes, reservation)
+            looked = self._offload.look_at(
+                principal.project, signal, message, coding, Encoding.PROTOBUF, self._max_bytes, reservation
+            )
             body, validated = await looked
             reservation.grow_to(len(message) + (0 if body is message else len(body)))
             outcome = self._acceptor.export(principal, signal, body, Encoding.PROTOBUF, Transport.GRPC, validated)

@@ -247,11 +247,19 @@ class OtlpExchange:
         plain = inflate_quickly(message, self._coding, port.max_bytes) if self._coding else message
         if plain is None or not self._export_plain(message, plain):
             looked = port.offload.look_at(
-                self._signal, message, self._coding, self._encoding, port.max_bytes, self._reservation
+                self._principal.project,
+                self._signal,
+                message,
+                self._coding,
+                self._encoding,
+                port.max_bytes,
+                self._reservation,
             )
             looked.add_done_callback(partial(self._looked_at, message))
 
-    def _export_plain(self, message: bytes, body: bytes, validated: Validated | Rejected | None = None) -> bool:
+    def _export_plain(
+        self, message: bytes, body: bytes, validated: Validated | Rejected | Unavailable | None = None
+    ) -> bool:
         """False when looking at the body takes long."""
         assert self._encoding
         self._reservation.grow_to(len(message) + (0 if body is message else len(body)))

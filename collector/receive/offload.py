@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from collector.accept import Acceptor
 from collector.admit.limits import Reservation
 from collector.admit.validate import Validated
-from collector.errors import Reason, Rejected
+from collector.errors import Reason, Rejected, Unavailable
 from collector.model.envelope import Encoding, Signal
 from collector.receive.inflate import inflate
 
-Looked = tuple[bytes, Validated | Rejected]
+Looked = tuple[bytes, Validated | Rejected | Unavailable]
 
 # Decompressing so much takes some milliseconds.
 _QUICK_BYTES = 1024 * 1024
@@ -36,6 +36,7 @@ class Offload:
 
     def look_at(
         self,
+        project: str,
         signal: Signal,
         message: bytes,
         coding: str,
@@ -51,8 +52,8 @@ class Offload:
         def work() -> Looked:
             body = inflate(message, coding, limit)
             try:
-                return body, self._acceptor.validate(signal, body, encoding)
-            except Rejected as error:
+                return body, self._acceptor.validate(project, signal, body, encoding)
+            except (Rejected, Unavailable) as error:
                 return body, error
 
         held = reservation.hand_over()

@@ -7,12 +7,17 @@ from collector.accept import Acceptor
 from collector.admit.auth import Gate
 from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits, RequestLimits
+from collector.capture import Capture
 from collector.config import Config
+from collector.enrich.conventions.kept import KeptFacts, agent_keys
+from collector.enrich.conventions.reader import load
+from collector.model.capture import Keeper
 from collector.model.clock import Clock
 from collector.model.envelope import Envelope
 from collector.net import http2
 from collector.part import Part
 from collector.receive.http import OtlpHttp
+from collector.schema import schema_root
 from collector.spool import Spool, SpoolAck
 from collector.telemetry import Metrics, Sample, catalogue
 
@@ -26,8 +31,8 @@ class Receiver(Part):
     """The receivers of one process. With `config.processes` above 1 it is one of as many that share the ports."""
 
     name = "receivers"
-    settings = ("receivers", "auth", "limits", "dedupe", "processes")
-    reloadable = ("auth",)
+    settings = ("receivers", "auth", "limits", "capture", "budgets", "dedupe", "processes")
+    reloadable = ("auth", "capture", "budgets")
 
     def __init__(self, config: Config, spool: Spool, clock: Clock, metrics: Metrics) -> None:
         self._config = config
@@ -36,7 +41,8 @@ class Receiver(Part):
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
         self._window = DedupeWindow[SpoolAck](config.dedupe, clock)
         limits = RequestLimits(config.limits.max_request_items, config.limits.max_request_elements)
-        self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics, limits)
+        self._capture = Capture(config.capture, self._keeper)
+        self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics, self._capture, limits)
         self._servers: dict[str, GrpcServer | OtlpHttp] = {}
         self._ports: dict[str, int] = {}
 
@@ -67,8 +73,15 @@ class Receiver(Part):
         await asyncio.gather(*[server.stop(grace) for server in self._servers.values()])
 
     async def reload(self, config: Config) -> None:
-        """Use these tokens from the next request on."""
+        """Use these tokens, and what may be captured, from the next request on."""
+        self._config = config
         self._gate.reload(config.auth)
+        await asyncio.to_thread(self._capture.reload, config.capture)
+
+    def _keeper(self) -> tuple[Keeper, frozenset[str]]:
+        """What capture policies keep, and the attributes that name an agent."""
+        families = load(schema_root()).families
+        return KeptFacts(families, schema_root(), self._config.captured.keep), agent_keys(families)
 
     async def worker_metrics(self) -> dict[str, str]:
         """The metrics of other processes by `worker`, as text: here there are none."""

@@ -37,6 +37,11 @@ class Round:
         return self.call.requests if self.call else ()
 
     @property
+    def answer(self) -> str:
+        """The text of the answer, without its reasoning and media."""
+        return "\n".join(text for message in self.call.output if (text := message.text)) if self.call else ""
+
+    @property
     def finish_reason(self) -> str:
         if self.call is None:
             return ""

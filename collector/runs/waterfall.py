@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from collector.model.capture import strictest_word
 from collector.model.facts import Kind
 from collector.runs import columns
 from collector.runs.calls import calls
@@ -48,6 +49,7 @@ class Waterfall:
     users: Sequence[str]
     conversations: Sequence[str]
     content_expired: bool
+    capture_policy: str
 
     @property
     def start(self) -> int:
@@ -163,6 +165,7 @@ def waterfall(table: pa.Table) -> Waterfall:
         users=_values(table, "UserId"),
         conversations=_values(table, "ConversationId"),
         content_expired=any(table.column("ContentExpired").to_pylist()),
+        capture_policy=strictest_word(table.column("CapturePolicy").unique().to_pylist()),
     )
 
 

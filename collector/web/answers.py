@@ -59,6 +59,12 @@ class RunAction(TypedDict):
     error: Annotated[bool, Field(description="Whether it failed, by its span, the last inside it, or its answer.")]
 
 
+class AskedTool(TypedDict):
+    id: str
+    name: str
+    arguments: Annotated[str, Field(description="As they were sent.")]
+
+
 class RunRound(TypedDict):
     number: int
     span_id: str | None
@@ -68,7 +74,15 @@ class RunRound(TypedDict):
     input_tokens: int
     output_tokens: int
     cost: str | None
+    requests: Annotated[Sequence[AskedTool], Field(description="The tools that the answer asks for, in order.")]
+    answer: Annotated[str, Field(description="The text of the answer; empty where it is not known or has none.")]
     actions: Sequence[RunAction]
+
+
+CapturePolicy = Annotated[
+    Literal["full", "metadata", "off"],
+    Field(description="The capture policy applied, of several spans the strictest: but for `full`, content is absent."),
+]
 
 
 class RunDocument(TypedDict):
@@ -81,6 +95,11 @@ class RunDocument(TypedDict):
     content_expired: Annotated[
         bool,
         Field(description="Whether `store.content_ttl` has emptied content of it: what is empty need not have been."),
+    ]
+    capture_policy: CapturePolicy
+    evaluations: Annotated[
+        Sequence[Mapping[str, Any]],
+        Field(description="Of it and its spans those that count, as `list_evaluations` answers them."),
     ]
 
 
@@ -308,6 +327,27 @@ class BackupResult(TypedDict):
     format: int
 
 
+class EvaluatorOutcome(TypedDict):
+    """selected + not_drawn + not_settled + known are the runs that it selects."""
+
+    selected: Annotated[int, Field(description="Runs that were judged now.")]
+    not_drawn: Annotated[int, Field(description="Runs outside the sample.")]
+    not_settled: Annotated[int, Field(description="Runs that may still get spans.")]
+    known: Annotated[int, Field(description="Runs judged before, as they are now.")]
+    passed: int
+    failed: int
+    ok: Annotated[int, Field(description="Judged with a score alone.")]
+    errors: int
+    skipped: int
+
+
+class EvalsResult(TypedDict):
+    batch: str
+    runs: int
+    cost: Annotated[str, Field(description="USD that judging took, or of a dry run would take at most.")]
+    evaluators: Mapping[str, EvaluatorOutcome]
+
+
 class JobText(TypedDict):
     id: str
     kind: str
@@ -321,7 +361,9 @@ class JobText(TypedDict):
     started_at_unix_nano: UnixNano | None
     finished_at: Instant | None
     finished_at_unix_nano: UnixNano | None
-    result: Annotated[RepriceResult | BackupResult | None, Field(description="Of a job that has succeeded.")]
+    result: Annotated[
+        RepriceResult | BackupResult | EvalsResult | None, Field(description="Of a job that has succeeded.")
+    ]
     error: Annotated[FailureText | None, Field(description="Of a job that has failed.")]
 
 

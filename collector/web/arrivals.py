@@ -40,7 +40,7 @@ class ArrivedJson(TypedDict):
     metric_points: int
     calls: int
     priced_calls: int
-    with_content: Annotated[int, Field(description="Spans with a prompt or an answer.")]
+    with_content: Annotated[int, Field(description="Spans but of tools, and log records, with a prompt or an answer.")]
     input_tokens: int
     output_tokens: int
     cost: Annotated[str | None, Field(description="USD as a decimal string; null when no call has a price.")]

@@ -81,7 +81,11 @@ def inputs_of(row: AnyOperation, schemas: Schemas) -> Iterable[tuple[str, str, s
 def _described(of: dict[str, Any], *, required: bool) -> str:
     text = str(of.get("description", ""))
     default = of.get("schema", of).get("default")
-    parts = ["Required." if required else "", text, f"Default: {_shown(default)}." if default not in {None, ""} else ""]
+    parts = [
+        "Required." if required else "",
+        text,
+        f"Default: {_shown(default)}." if default not in (None, "", []) else "",
+    ]
     return " ".join(part for part in parts if part)
 
 

@@ -10,7 +10,7 @@ from collector.errors import Reason, Rejected
 from collector.jobs import Job
 from collector.model.principal import Scope
 from collector.model.progress import Progress
-from collector.web.answers import BackupResult, FailureText, JobAnswer, JobsPage, JobText, RepriceResult
+from collector.web.answers import BackupResult, EvalsResult, FailureText, JobAnswer, JobsPage, JobText, RepriceResult
 from collector.web.inputs import Instant, Page, Text
 from collector.web.operation import Call, Input, Result, Services, answer
 from collector.web.times import rfc3339
@@ -65,7 +65,7 @@ async def jobs(services: Services, call: Call[None, Page, None]) -> Result:
     found = services.jobs.page(call.principal, call.query.limit + 1, call.query.after)
     shown = found[: call.query.limit]
     more = shown[-1].id if len(found) > len(shown) else None
-    return answer(JobsPage(jobs=[_job(job) for job in shown], next=more))
+    return answer(JobsPage(jobs=[job_json(job) for job in shown], next=more))
 
 
 async def job(services: Services, call: Call[JobPath, None, None]) -> Result:
@@ -77,10 +77,11 @@ async def cancel_job(services: Services, call: Call[JobPath, None, None]) -> Res
 
 
 def _answer(found: Job) -> JobAnswer:
-    return {"job": _job(found)}
+    return {"job": job_json(found)}
 
 
-def _job(found: Job) -> JobText:
+def job_json(found: Job) -> JobText:
+    """A job as every answer has it."""
     return {
         "id": found.id,
         "kind": found.kind,
@@ -94,7 +95,7 @@ def _job(found: Job) -> JobText:
         "started_at_unix_nano": _nano(found.started_ns),
         "finished_at": _at(found.finished_ns),
         "finished_at_unix_nano": _nano(found.finished_ns),
-        "result": cast("RepriceResult | BackupResult | None", found.result),
+        "result": cast("RepriceResult | BackupResult | EvalsResult | None", found.result),
         "error": _failure(found),
     }
 

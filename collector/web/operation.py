@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
+from collector.evals.service import EvalService
 from collector.jobs import Jobs
 from collector.model.envelope import Receipt, Signal
 from collector.model.principal import Principal, Scope
@@ -63,6 +64,7 @@ class Services:
     metrics_text: Callable[[], Awaitable[bytes]]
     unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
     streams: Streams = field(default_factory=Streams)  # answers that go on
+    evals: EvalService | None = None  # judges
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
     record: "Callable[[Principal, bytes], Awaitable[Receipt]] | None" = None  # takes traces as OTLP, durable when done

@@ -55,6 +55,7 @@ from collector.web.budget_inputs import (
 )
 from collector.web.compare import TwoRuns
 from collector.web.compare_answers import ComparedRuns, ComparedWindows
+from collector.web.evaluation_operations import EVALS
 from collector.web.exports import handlers
 from collector.web.exports.handlers import ExportQuery, OtlpTraces
 from collector.web.inputs import Page
@@ -705,7 +706,7 @@ DAEMON: Final[tuple[AnyOperation, ...]] = (
     ),
 )
 
-OPERATIONS: Final = (*BUDGETS, *RUNS, *ARRIVALS, *SPANS, *JOBS, *DAEMON)
+OPERATIONS: Final = (*BUDGETS, *RUNS, *ARRIVALS, *SPANS, *EVALS, *JOBS, *DAEMON)
 
 
 @cache

@@ -1,13 +1,22 @@
 """A run as the API tells it: its rounds and their actions, the system prompt, the tools at hand."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from collector.model.capture import Policy
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, SystemPrompt, Tool
 from collector.web.answers import RunAction, RunRound
 
 
-def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[str, Any]:
+def run_json(
+    trace_id: str,
+    run: Run,
+    *,
+    content_expired: bool = False,
+    capture_policy: str = Policy.FULL.word,
+    evaluations: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Money is USD as decimal strings."""
     return {
         "trace_id": trace_id,
@@ -17,6 +26,8 @@ def run_json(trace_id: str, run: Run, *, content_expired: bool = False) -> dict[
         "tools": [_tool(tool) for tool in run.tools],
         "rounds": [round_json(entry) for entry in run.rounds],
         "content_expired": content_expired,
+        "capture_policy": capture_policy,
+        "evaluations": evaluations,
     }
 
 
@@ -38,6 +49,8 @@ def round_json(entry: Round) -> RunRound:
         "input_tokens": entry.input_tokens,
         "output_tokens": entry.output_tokens,
         "cost": None if entry.cost is None else decimal_text(entry.cost),
+        "requests": [{"id": asked.id, "name": asked.name, "arguments": asked.arguments} for asked in entry.requests],
+        "answer": entry.answer,
         "actions": [action_json(action) for action in entry.actions],
     }
 

@@ -230,6 +230,7 @@ def span_json(row: Mapping[str, Any]) -> SpanAnswer:
         events=_events(row),
         links=_links(row),
         content_expired=row["ContentExpired"],
+        capture_policy=row["CapturePolicy"],
     )
 
 

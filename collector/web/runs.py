@@ -8,9 +8,12 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from collector.errors import Reason, Rejected
+from collector.model.capture import strictest_word
 from collector.model.principal import Principal
-from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Query, Split
+from collector.query.evaluations import EvaluationsWanted
+from collector.query.service import MAX_CELLS, MAX_RUNS, ByAttribute, Dimension, Query, Split
 from collector.runs import read_spans, run_of
+from collector.runs.columns import counts
 from collector.web.answers import (
     SpendAnswer,
     SpendCell,
@@ -20,6 +23,7 @@ from collector.web.answers import (
     UnpricedModel,
     UnpricedModels,
 )
+from collector.web.evaluation_answers import evaluation_json
 from collector.web.operation import Call, Input, Result, Services, answer
 from collector.web.run import run_json
 from collector.web.run_inputs import SpendQuery, SpendTableQuery
@@ -72,7 +76,14 @@ def _run(query: Query, principal: Principal, trace_id: str) -> Result:
     stored = query.run_spans(principal, trace_id)
     spans = found(read_spans(stored), principal, trace_id)
     expired = bool(pc.any(stored.column("ContentExpired")).as_py())
-    return answer(run_json(trace_id.lower(), run_of(spans), content_expired=expired))
+    policy = strictest_word(stored.column("CapturePolicy").unique().to_pylist())
+    received = max(counts(stored.column("ReceivedAt")), default=0)
+    wanted = EvaluationsWanted(trace_ids=[trace_id], limit=MAX_RUNS)
+    judged = [evaluation_json(one, received) for one in query.evaluations(principal, wanted)]
+    document = run_json(
+        trace_id.lower(), run_of(spans), content_expired=expired, capture_policy=policy, evaluations=judged
+    )
+    return answer(document)
 
 
 def found(spans: _Rows, principal: Principal, trace_id: str) -> _Rows:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from collector.web.answers import Instant, UnixNano, Usd
+from collector.web.answers import CapturePolicy, Instant, UnixNano, Usd
 
 Places = Annotated[Sequence[int], Field(description="Positions of rows.")]
 Words = Annotated[Sequence[int], Field(description="Positions in `texts`, one a row.")]
@@ -144,6 +144,7 @@ class SpanAnswer(TypedDict):
     events: Sequence[SpanEvent]
     links: Sequence[SpanLink]
     content_expired: bool
+    capture_policy: CapturePolicy
 
 
 ANY_BYTES: Any = Annotated[str, Field(json_schema_extra={"format": "binary"})]

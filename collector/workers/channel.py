@@ -17,12 +17,12 @@ _MAX_MESSAGE_LENGTH = 64 * 1024 * 1024
 
 
 class MessageKind(StrEnum):
-    """To a worker: CONFIG (first), SERVE (once it is READY), AUTH, METRICS (the question). The rest is sent by it."""
+    """To a worker: CONFIG (first), SERVE (once it is READY), RELOAD, METRICS (the question). The rest is sent by it."""
 
     CONFIG = "config"
     READY = "ready"
     SERVE = "serve"
-    AUTH = "auth"
+    RELOAD = "reload"
     METRICS = "metrics"
     ACCEPTING = "accepting"
     PUBLISHED = "published"

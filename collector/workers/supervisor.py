@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from collector.accept import Acceptor
-from collector.config import AuthConfig, Config, split_endpoint
+from collector.config import Config, split_endpoint
 from collector.errors import StartError
 from collector.net.sockets import bound
 from collector.part import Part
@@ -45,8 +45,8 @@ class Workers(Part):
     """As many receiver processes as `config.processes`, on the same ports. What they seal is taken up by `spool`."""
 
     name = "receivers"
-    settings = ("receivers", "auth", "limits", "dedupe", "processes")
-    reloadable = ("auth",)
+    settings = ("receivers", "auth", "limits", "capture", "budgets", "dedupe", "processes")
+    reloadable = ("auth", "capture", "budgets")
 
     def __init__(self, config: Config, spool: Spool, own: Receiver) -> None:
         """`own` is this process's, whose ports are never opened: what the web port takes goes through it."""
@@ -75,7 +75,7 @@ class Workers(Part):
         protocols = self._config.receivers.otlp.protocols
         endpoints = {"grpc": protocols.grpc.endpoint, "http": protocols.http.endpoint}
         ports = {name: await self._reserve(endpoint, f"OTLP/{name}") for name, endpoint in endpoints.items()}
-        settings = self._config.model_dump(mode="json", exclude=_NOT_FOR_WORKERS)
+        settings = self._config.model_dump(mode="json", exclude=_NOT_FOR_WORKERS) | _reloadable(self._config)
         settings["data_dir"] = str(self._config.directory.absolute())
         for name, port in ports.items():
             settings["receivers"]["otlp"]["protocols"][name]["endpoint"] = _with_port(endpoints[name], port)
@@ -143,10 +143,10 @@ class Workers(Part):
             sock.close()
 
     async def reload(self, config: Config) -> None:
-        """Use these tokens from the next request on."""
+        """Use these tokens, and what may be captured, from the next request on."""
         await self._own.reload(config)
         for worker in self._workers:
-            worker.reload(config.auth)
+            worker.reload(_reloadable(config))
 
     def unready_reason(self) -> str:
         """Why not all of them accept spans, as a sentence; empty when they do."""
@@ -302,10 +302,10 @@ class _Worker:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
-    def reload(self, auth: AuthConfig) -> None:
-        self.settings = {**self.settings, "auth": auth.model_dump(mode="json")}
+    def reload(self, changed: Mapping[str, object]) -> None:
+        self.settings = {**self.settings, **changed}
         if self._channel:
-            self._channel.send(MessageKind.AUTH, self.settings["auth"])
+            self._channel.send(MessageKind.RELOAD, changed)
 
     async def worker_metrics(self) -> str:
         """Its metrics as text; empty when it does not answer."""
@@ -316,6 +316,11 @@ class _Worker:
         self._channel.send(MessageKind.METRICS)
         await asyncio.wait({answer}, timeout=_ANSWER_SECONDS)
         return answer.result() if answer.done() and not answer.cancelled() else ""
+
+
+def _reloadable(config: Config) -> dict[str, object]:
+    """The settings that receiver processes take while they run. They know no budgets, but what these are kept for."""
+    return {"auth": config.auth.model_dump(mode="json"), "capture": config.captured.model_dump(mode="json")}
 
 
 def _environment() -> dict[str, str]:

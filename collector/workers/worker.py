@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
-from collector.config import AuthConfig, Config
+from collector.config import AuthConfig, CaptureConfig, Config
 from collector.errors import SpanmeterError, StartError
 from collector.files import sync_directory
 from collector.model.clock import Clock, SystemClock
@@ -75,8 +75,12 @@ class Worker:
             kind, value = message
             if kind is until:
                 return True
-            if kind is MessageKind.AUTH:
-                await self._intake.reload(self._config.model_copy(update={"auth": AuthConfig.model_validate(value)}))
+            if kind is MessageKind.RELOAD:
+                changed = {
+                    "auth": AuthConfig.model_validate(value["auth"]),
+                    "capture": CaptureConfig.model_validate(value["capture"]),
+                }
+                await self._intake.reload(self._config.model_copy(update=changed))
             elif kind is MessageKind.METRICS:
                 self._channel.send(MessageKind.METRICS, generate_latest(self._metrics.registry).decode())
         return False

@@ -5,7 +5,8 @@ SELECT
     countIf(NOT startsWith(ScopeName, {derived:String})) AS Spans,
     countIf(PriceStatus IN ('priced', 'reported') OR UnpricedCall) AS Calls,
     countIf(PriceStatus IN ('priced', 'reported')) AS PricedCalls,
-    countIf(Input != '' OR Output != '') AS WithContent,
+    countIf(Kind != 'tool' AND (Input NOT IN {redacted:Array(String)} OR Output NOT IN {redacted:Array(String)}))
+        AS WithContent,
     sumIf(InputTokens, PriceStatus != 'rolled_up') AS InputTokens,
     sumIf(OutputTokens, PriceStatus != 'rolled_up') AS OutputTokens,
     toString(sum(Cost)) AS Cost,

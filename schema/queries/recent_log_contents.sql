@@ -3,7 +3,7 @@
 SELECT Project, TraceId, SpanId
 FROM otel_logs
 WHERE Timestamp > now() - INTERVAL 1 HOUR AND Timestamp < now() + INTERVAL 1 HOUR
-  AND startsWith(Event, {events:String})
+  AND arrayExists(prefix -> startsWith(Event, prefix), {events:Array(String)})
   AND SpanId != ''
 GROUP BY Project, TraceId, SpanId
 ORDER BY max(Timestamp) DESC

@@ -9,7 +9,8 @@ SELECT
     substringUTF8(StatusMessage, 1, 200) AS StatusMessage,
     Kind, Operation, RequestModel, ResponseModel, ResponseId, ServiceName, AgentName, ToolName, FinishReason,
     Feature, UserId, ConversationId,
-    InputTokens, OutputTokens, CacheReadTokens, Cost, PriceStatus, UnpricedCall, ReceivedAt, ContentExpired
+    InputTokens, OutputTokens, CacheReadTokens, Cost, PriceStatus, UnpricedCall, ReceivedAt, ContentExpired,
+    CapturePolicy
 FROM otel_traces FINAL
 WHERE
   -- include spans_of_trace

@@ -131,6 +131,22 @@ def test_money_is_the_same_in_any_order_split_and_repetition(store: Store, case:
         assert ends[-1] == ends[0], [request.received_at for request in order]
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_calls_of_codex_have_the_model_of_a_span_above_them(store: Store, step: int) -> None:
+    """Its spans alone: usage is on one, the model on another that may come later."""
+    case = "codex-exec-traces"
+    daemon = Daemon(store)
+    for request in [request for request in requests(case) if request.signal is Signal.TRACES][::step]:
+        daemon.deliver([request])
+        daemon.restart()
+    found = shown(store)
+    assert found.calls == Counter(map(tokens, answered(case)))
+    assert found.priced == found.calls.total()
+    alone = found.cost
+    daemon.deliver(requests(case))
+    assert shown(store).cost == alone > 0  # logs are billed instead, and cost as much
+
+
 def undercounted(daemon: Daemon) -> float | None:
     return daemon.metrics.registry.get_sample_value("spanmeter_drain_undercounted_sessions_total")
 

@@ -1,6 +1,7 @@
 """`spanmeter connect` against a real daemon: tokens, what arrives through real exporters, and what is missing."""
 
 import json
+import re
 import threading
 import time
 import urllib.error
@@ -21,6 +22,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
+from collector.admit.auth import hash_token
 from collector.cli import main
 from collector.cli.arrivals import arrivals_of
 from collector.connect.findings import Finding, arrived_of, is_complete, problems
@@ -168,7 +170,7 @@ def test_what_is_missing_has_a_line_that_mends_it(daemon: Daemon, case: str) -> 
         services, refused = arrivals_of(json.loads(body))
         arrived = arrived_of(PROGRAM, services, case)
         assert not is_complete(arrived)
-        found[:] = problems(PROGRAM, arrived, refused, url)
+        found[:] = problems(PROGRAM, arrived, refused, url, content=False)
         return status == 200 and any(text in one.text for one in found)
 
     wait_until(is_said, 30, text)
@@ -221,3 +223,75 @@ def test_a_token_is_made_accepted_and_taken_back(
         assert (config.read_text(), settings.exists()) == (before, False)
         wait_until(lambda: not takes(token), 10, "the end of the token")
         assert token not in daemon.log()
+
+
+# -- without a daemon -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Path:
+    config = tmp_path / "config.yaml"
+    config.write_text("# tokens of the team\n" + token_config((READER, "team", ["traces:read"])))
+    return config
+
+
+def accepted(config: Path, token: str) -> bool:
+    entries = yaml.safe_load(config.read_text())["auth"]["tokens"]
+    return hash_token(token) in {entry["sha256"] for entry in entries}
+
+
+def test_a_token_is_shown_where_nothing_is_written(team: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = team.read_text()
+    assert main(["connect", "codex", "--config", str(team), "--project", "team"]) == 0
+    text = capsys.readouterr().out
+    token = re.findall(r'x-api-key = "(spm_[^"]+)"', text)[0]
+    entry = yaml.safe_load(text[text.index("  - name") : text.index("Codex sends")])[0]
+    assert entry == {"name": "codex", "sha256": hash_token(token), "project": "team", "scopes": ["traces:write"]}
+    assert team.read_text() == before
+    assert not Path.home().exists()
+
+
+def test_a_program_without_a_setting_for_it_gets_its_token_from_the_shell(
+    team: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["connect", "gemini", "--config", str(team), "--write"]
+    assert main(command) == 0
+    (token,) = re.findall(r"export OTEL_EXPORTER_OTLP_HEADERS=x-api-key=(spm_\S+)", capsys.readouterr().out)
+    assert accepted(team, token)
+    assert main(command) == 0
+    assert "accepts a token for Gemini CLI already" in capsys.readouterr().out
+    assert len(yaml.safe_load(team.read_text())["auth"]["tokens"]) == 2
+
+
+def test_a_token_of_a_variable_is_sent(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = team.read_text()
+    monkeypatch.setenv("TEAM_TOKEN", "spm_given")
+    command = ["connect", "claude-code", "--config", str(team), "--write", "--send-token-env", "TEAM_TOKEN"]
+    assert main([*command, "--endpoint", "https://spans.example.com:4318/"]) == 0
+    env = json.loads((Path.home() / ".claude" / "settings.json").read_text())["env"]
+    assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "https://spans.example.com:4318"
+    assert env["OTEL_EXPORTER_OTLP_HEADERS"] == "x-api-key=spm_given"
+    assert team.read_text() == before
+
+
+FAILING: Mapping[str, tuple[list[str], int, str]] = {
+    "no JSON": (["claude-code", "--write"], 1, "settings.json was left as it is: it is not JSON"),
+    "no token": (["codex", "--send-token-env", "NO_SUCH"], 2, "The variable NO_SUCH holds no token"),
+    "no daemon": (["codex", "--wait"], 3, "No daemon has run in"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_what_cannot_be_done_is_a_sentence(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, code, sentence = FAILING[case]
+    file = Path.home() / ".claude" / "settings.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("[]")
+    assert main(["connect", *arguments, "--data-dir", str(tmp_path / "none")]) == code
+    assert sentence in capsys.readouterr().err
+    assert file.read_text() == "[]"
+
+
+def test_nothing_to_undo(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["connect", "vercel", "--undo"]) == 0
+    assert "there is nothing to undo" in capsys.readouterr().out

@@ -19,6 +19,7 @@ from collector.net.http1.connection import Connection
 from collector.receive.http import OtlpHttp
 from collector.spool import Spool, SpoolAck
 from collector.telemetry import Metrics
+from tests.support.capture import WITHHOLDS_NOTHING
 from tests.support.spans import request
 from tests.support.waiting import until
 
@@ -55,7 +56,9 @@ async def bench(directory: Path) -> AsyncIterator[Bench]:
     clock = SystemClock()
     spool = Spool(directory, SpoolConfig.model_validate({"min_free_bytes": 0}), clock)
     limits, window = Limits(2**30), DedupeWindow[SpoolAck](DedupeConfig(), clock)
-    acceptor = Acceptor(Gate(AuthConfig()), limits, window, spool, clock, Metrics(CollectorRegistry()))
+    acceptor = Acceptor(
+        Gate(AuthConfig()), limits, window, spool, clock, Metrics(CollectorRegistry()), WITHHOLDS_NOTHING
+    )
     port = OtlpHttp(acceptor, HttpConfig(endpoint="127.0.0.1:0"))
     reader, writer = await asyncio.open_connection("127.0.0.1", await port.start())
     try:

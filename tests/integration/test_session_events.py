@@ -105,3 +105,39 @@ def test_sessions_are_read_together_as_far_as_there_is_room(store: Store, daemon
     reader = SessionReader(sources(ENRICHER.families), daemon.metrics, max_records=5)
     read_at_once = list(reader.events(store, touched_sessions(rows)))
     assert [sorted({event.session for event in events}) for events in read_at_once] == [["x", "y"], ["z"]]
+
+
+def body(at: int, event: str, text: str, **attributes: str) -> Record:
+    return f"claude_code.{event}", at, {"body": text, "query_source": "sdk", "prompt.id": "raw", **attributes}
+
+
+RAW = (
+    prompt(30, "raw"),
+    body(31, "api_request_body", '{"messages":[{"role":"user","content":"first attempt"}]}'),
+    body(32, "api_request_body", '{"messages":[{"role":"user","content":"hello"}]}'),
+    body(33, "api_request_body", '{"messages":[{"role":"user","content":"a title"}]}', query_source="title"),
+    body(34, "api_response_body", '{"role":"assistant","content":[{"type":"text","text":"hi"}]}', request_id="req_35"),
+    call(35, "raw"),
+)
+
+
+def shown_content(store: Store) -> list[tuple[str, str]]:
+    query = "SELECT Input, Output FROM otel_traces FINAL WHERE Kind = 'llm' AND ResponseId = 'req_35'"
+    return [(row["Input"], row["Output"]) for row in store.query(query, {}).to_pylist()]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0), (4, 5, 0, 2, 3, 1)])
+def test_bodies_of_the_api_are_the_content_of_their_call(store: Store, order: Sequence[int]) -> None:
+    daemon = Daemon(store)
+    sent = [(event, at, {"query_source": "sdk", **said}) for event, at, said in RAW]
+    for number, place in enumerate(order):
+        daemon.deliver([claude(number, "raw", sent[place])])
+    assert shown_content(store) == [(RAW[2][2]["body"], RAW[4][2]["body"])]
+
+
+def test_bodies_are_left_out_of_a_turn_that_is_too_large_with_them(store: Store) -> None:
+    daemon = Daemon(store)
+    daemon.deliver([claude(0, "raw", *RAW)])
+    assert read(store, daemon, "raw", 31, "raw") == [[30, 31, 32, 33, 34, 35]]
+    assert read(store, daemon, "raw", 31, "raw", max_records=3) == [[30, 35]]
+    assert daemon.metrics.registry.get_sample_value("spanmeter_drain_oversized_turns_total") == 0

@@ -9,17 +9,22 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from collector.admit.validate import validate
+from collector.billing import spans
 from collector.billing.across_batches import Billing
+from collector.billing.completing import Completer
 from collector.billing.log_content import LoggedContent
+from collector.billing.models_above import ModelsAbove
 from collector.billing.session_events import SessionReader
 from collector.billing.session_metrics import SessionMetrics
 from collector.billing.sessions import SessionWriter
 from collector.enrich import RecentTraces
 from collector.enrich.sessions import sources
+from collector.errors import Rejected
 from collector.model.envelope import Encoding, Envelope, Signal
 from collector.spending.feed import Writing, uncounted
+from collector.spool import DeadLetter
 from collector.store import Store
-from collector.storing import SignalPath, each, log_path, metric_path, span_path
+from collector.storing import Poison, SignalPath, each, log_path, metric_path, span_path
 from collector.telemetry import Metrics
 from tests.support.stored import ENRICHER
 
@@ -49,12 +54,20 @@ def _envelope(path: Path, received: int) -> Envelope:
     return Envelope("default", received, valid.receipt.accepted, valid.payload, signal=signal)
 
 
-class Daemon:
-    """The paths of the three signals over one store; `restart` forgets what memory has."""
+def _refused(_: str, error: Rejected, __: Envelope) -> None:
+    raise error
 
-    def __init__(self, store: Store, writing: Writing = uncounted) -> None:
+
+class Daemon:
+    """The paths of the three signals over one store; `restart` forgets what memory has.
+
+    What the store refuses of the rows that follow fails the test, unless there is a dead letter.
+    """
+
+    def __init__(self, store: Store, writing: Writing = uncounted, deadletter: DeadLetter | None = None) -> None:
         self._store = store
         self._writing = writing
+        self._deadletter = deadletter
         self._inserts = 0
         self.metrics = Metrics(CollectorRegistry())
         self.restart()
@@ -62,11 +75,14 @@ class Daemon:
     def restart(self) -> None:
         billing = Billing(ENRICHER, RecentTraces(100_000))
         reader = SessionReader(sources(ENRICHER.families), self.metrics)
-        writer = SessionWriter(reader, billing, self._writing, self.metrics)
+        set_aside = Poison(self._deadletter, self.metrics).set_aside if self._deadletter else _refused
+        writer = SessionWriter(reader, billing, self._writing, self.metrics, set_aside)
         metered = SessionMetrics(ENRICHER.families, self.metrics)
-        contents = LoggedContent(billing, self._writing)
+        completer = Completer(billing, self._writing, set_aside)
+        contents, models = LoggedContent(ENRICHER.families, completer), ModelsAbove(ENRICHER.families, completer)
+        follow = spans.each(contents.follow_spans, models.follow)
         self._paths: Mapping[Signal, SignalPath] = {
-            Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=contents.follow_spans),
+            Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=follow),
             Signal.LOGS: log_path(self.metrics, follow=each(writer.write, contents.follow_logs)),
             Signal.METRICS: metric_path(self.metrics, follow=metered.follow),
         }

@@ -30,6 +30,8 @@ PAGES = {
     "budgets": "/budgets",
     "budget": "/budgets/by%20feature",
     "compare": "/compare",
+    "connect": "/connect",
+    "connect a program": "/connect?program=vercel&content=1&since=2026-01-01",
     "replay": f"/runs/{RUN}/replay?step=4",
     "two runs": f"/compare?a={RUN}&b={OPEN}",
     "not found": f"/runs/{'0' * 32}",

@@ -1,11 +1,12 @@
 """Pages in other states: signing in, an empty store, a store that is away, paper, zoom, other zones, missing parents."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from collector.admit.auth import hash_token
 from collector.store import Store
@@ -224,3 +225,29 @@ def test_a_run_is_copied_as_markdown_and_a_span_as_curl(open_page: Open, daemon:
     page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('curl'))")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"curl -H \"x-api-key: $SPANMETER_TOKEN\" '{daemon.web}{path}'"
+
+
+# -- setting a program up ---------------------------------------------------------------------------------------------
+
+
+def test_settings_to_copy_and_what_arrives(daemon: Daemon, open_page: Open, browser: Browser) -> None:
+    """The page shows a program's settings for this daemon, and by itself what has arrived since, with its cost."""
+    page = open_page("/connect?program=openai", ready=True)
+    assert f"OTEL_EXPORTER_OTLP_ENDPOINT={daemon.http}" in page.locator("#settings").inner_text()
+    expect(page.locator("#listening")).to_contain_text("Listening")
+    page.get_by_role("link", name="With them").click()
+    expect(page.locator("#settings")).to_contain_text("CAPTURE_MESSAGE_CONTENT=SPAN_ONLY")
+    page.wait_for_selector("body[data-ready]")
+    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 1200}
+    send(daemon.http, request([Step("chat", 0, 1000, attributes=call)], 0xC0, time.time_ns()))
+    expect(page.locator("#listening")).to_contain_text("A call with its price has arrived", timeout=20_000)
+    expect(page.locator(".ready")).to_contain_text("1 call, 1,200 tokens in")
+    assert "content=1" in page.url
+    again = page.url
+    page.close()
+    plain = browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(again)
+    expect(plain.locator(".ready")).to_contain_text("1 call, 1,200 tokens in")
+    plain.get_by_role("link", name="Claude Code").click()
+    expect(plain.locator("#settings")).to_contain_text('"OTEL_LOGS_EXPORTER": "otlp"')
+    plain.context.close()

@@ -1,16 +1,20 @@
 """Settings put into files: what stands there before stays, comments and layout too, and comes back to the byte."""
 
 import json
+import re
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.connect import env_text, json_text, toml_text
-from collector.connect.editing import edited, shown
+from collector.connect.editing import edited, read, shown
+from collector.connect.overriding import overriding
 from collector.connect.placing import Copies
 from collector.connect.programs import programs
 from collector.connect.tokens import with_token
@@ -196,6 +200,11 @@ def copies(tmp_path: Path) -> Copies:
     return Copies(tmp_path / "state")
 
 
+def restored(copies: Copies) -> tuple[list[Path], list[str]]:
+    undone, sentences = copies.restore()
+    return [placed.path for placed in undone], sentences
+
+
 @pytest.mark.parametrize(
     "before", [None, b"", b'{\n  "model": "opus" // best\n}', b'{"env": {"OTEL_LOGS_EXPORTER": "none"}}\r\n']
 )
@@ -209,10 +218,10 @@ def test_a_file_is_restored_to_the_byte(tmp_path: Path, copies: Copies, before: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert copies.place(path, "json", ENV, private=True) == []
     assert copies.place(path, "json", {"env": {"MORE": "1"}}, private=True) == [("env", "MORE")]
-    assert copies.restore() == ([path], [])
+    assert restored(copies) == ([path], [])
     assert (path.read_bytes() if path.exists() else None) == before
     assert before is None or stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert copies.restore() == ([], [])
+    assert restored(copies) == ([], [])
 
 
 def test_a_file_that_has_changed_since_is_left_alone(tmp_path: Path, copies: Copies) -> None:
@@ -221,14 +230,14 @@ def test_a_file_that_has_changed_since_is_left_alone(tmp_path: Path, copies: Cop
     copies.place(path, "json", ENV, private=False)
     written = path.read_text()
     path.write_text(written + "\n")
-    restored, (sentence,) = copies.restore()
-    assert restored == []
+    undone, (sentence,) = restored(copies)
+    assert undone == []
     assert f"{path} has changed since" in sentence
     copy = Path(sentence.rsplit(" ", 1)[1].rstrip("."))
     assert copy.read_text() == "{}"
     assert path.read_text() == written + "\n"
     path.write_text(written)
-    assert copies.restore() == ([path], [])
+    assert restored(copies) == ([path], [])
     assert path.read_text() == "{}"
 
 
@@ -250,7 +259,79 @@ def test_a_file_that_cannot_be_read_is_left_alone(tmp_path: Path, copies: Copies
     with pytest.raises(Rejected, match=f"settings.json was left as it is: {why}"):
         copies.place(path, "json", ENV, private=False)
     assert path.read_bytes() == content
-    assert copies.restore() == ([], [])
+    assert restored(copies) == ([], [])
+
+
+SAMPLES = Path(__file__).parents[1] / "fixtures" / "settings"
+
+
+@pytest.mark.parametrize("program", programs().values(), ids=lambda program: program.name)
+def test_settings_of_a_user_keep_all_else_and_come_back(tmp_path: Path, copies: Copies, program: Any) -> None:
+    """With a token and content, into a file as people have them: comments, other exporters, keys of several lines."""
+    sample = SAMPLES / (program.format if program.format == "env" else f"{program.name}.{program.format}")
+    path = tmp_path / sample.name
+    path.write_bytes(sample.read_bytes())
+    wanted = program.wanted("http://127.0.0.1:4318", "spm_secret", "svc", content=True)
+    before = read(sample.read_bytes().decode(), program.format)
+    assert copies.place(path, program.format, wanted, program.replaces, private=True)
+    after = path.read_bytes().decode()
+    whole = {tuple(each.split(".")) for each in program.replaces}
+    assert read(after, program.format) == merged(before, wanted, whole)
+    for comment in re.findall(r"(?://|#|/\*) (?!not)[^\n]*", sample.read_text()):
+        assert comment in after
+    assert restored(copies) == ([path], [])
+    assert path.read_bytes() == sample.read_bytes()
+
+
+def test_two_tokens_of_one_program_are_both_taken_out(tmp_path: Path, copies: Copies) -> None:
+    path, before = tmp_path / "config.yaml", CONFIGS["block"]
+    path.write_text(before)
+    for name in ("a", "b"):
+        text = path.read_text()
+        after, inserted = with_token(text, {**ENTRY, "name": name})
+        copies.replace(path, text.encode(), after.encode(), inserted)
+    path.write_text(path.read_text() + "# more\n")
+    assert restored(copies) == ([path, path], [])
+    assert path.read_text() == before + "# more\n"
+
+
+OVERRIDING = {
+    "claude-code": (
+        {"env": {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "x"}},
+        {},
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT in the file",
+    ),
+    "otel": ({}, {"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED in the environment"),
+    "gemini": (
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://other:4318"},
+        "OTEL_EXPORTER_OTLP_ENDPOINT in the environment",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OVERRIDING)
+def test_what_wins_over_the_settings_is_named(name: str) -> None:
+    settings, environment, words = OVERRIDING[name]
+    (sentence,) = overriding(programs()[name], settings, environment, "http://h:4318")
+    assert words in sentence
+    assert not [*overriding(programs()[name], {}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://h:4318/"}, "http://h:4318")]
+
+
+TABLES = st.dictionaries(
+    st.sampled_from(["a", "otel", "b.c"]),
+    st.integers()
+    | st.text(max_size=5)
+    | st.dictionaries(st.sampled_from(["exporter", "x"]), st.booleans(), max_size=2),
+    max_size=3,
+)
+
+
+@given(TABLES)
+def test_merging_into_any_toml(before: dict[str, Any]) -> None:
+    text = tomlkit.dumps(before)
+    after, _ = edited(text, "toml", CODEX, ["otel.exporter"])
+    assert tomllib.loads(after) == merged(before, CODEX, {("otel", "exporter")})
 
 
 ENTRY = {"name": "claude-code", "sha256": "0" * 64, "project": "p", "scopes": ["traces:write"]}
@@ -269,7 +350,7 @@ def test_a_token_more_in_a_configuration(case: str, tmp_path: Path, copies: Copi
     after, inserted = with_token(before, ENTRY)
     copies.replace(path, before.encode(), after.encode(), inserted)
     path.write_text("# another change\n" + path.read_text())
-    assert copies.restore() == ([path], [])
+    assert restored(copies) == ([path], [])
     assert path.read_text() == "# another change\n" + before
 
 

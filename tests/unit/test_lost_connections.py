@@ -23,6 +23,7 @@ from collector.net.port import Port
 from collector.receive.http import OtlpHttp
 from collector.spool import Spool, SpoolAck
 from collector.telemetry import Metrics
+from tests.support.capture import WITHHOLDS_NOTHING
 from tests.support.clock import FakeClock
 from tests.support.exporters import EXPORT
 from tests.support.http2 import DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, frame, plain_block
@@ -50,7 +51,7 @@ def acceptor(tmp_path: Path, limits: Limits) -> Iterator[Acceptor]:
     clock = FakeClock()
     spool = Spool(tmp_path / "spool", SpoolConfig.model_validate({"min_free_bytes": 0}), clock)
     window: DedupeWindow[SpoolAck] = DedupeWindow(DedupeConfig(), clock)
-    yield Acceptor(Gate(AuthConfig()), limits, window, spool, clock, Metrics(CollectorRegistry()))
+    yield Acceptor(Gate(AuthConfig()), limits, window, spool, clock, Metrics(CollectorRegistry()), WITHHOLDS_NOTHING)
     spool.close()
 
 

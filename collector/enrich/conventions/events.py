@@ -10,13 +10,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 class Role(StrEnum):
     """What an event tells of: a turn that begins, a call that was answered, one that was given up, an attempt at a
-    call, more about an answered call, whether a tool may run, and what became of it.
+    call, what a call asks, more about an answered call, whether a tool may run, and what became of it.
     """
 
     PROMPT = "prompt"
     CALL = "call"
     ERROR = "error"
     ATTEMPT = "attempt"
+    REQUEST = "request"
     ANSWER = "answer"
     DECISION = "decision"
     RESULT = "result"
@@ -46,6 +47,9 @@ class EventRules(BaseModel):
     - `failed` tells failed attempts and tools, `denied` the tools that were not allowed to run.
     - `sole_source`: spans tell of the same calls and nothing says which are which; within a session, or a trace, logs
       alone are billed.
+    - `asked_by`: an event of role `request` is of the call which ended next of those that say the same here.
+    - `names_of`: attributes that events of a name have under another name in rows, as the same one means other things
+      elsewhere. Events that have any may be large: of a turn that has too much to be read they are left out.
     - `token_metric` is a sum of tokens by `type`, of which `token_types` add up to input and output.
     - `redacted` are texts that stand for content which is not recorded.
     """
@@ -69,6 +73,8 @@ class EventRules(BaseModel):
     starts_agents: tuple[str, ...] = ()
     failed: Patterns = {}
     denied: Patterns = {}
+    asked_by: tuple[str, ...] = ()
+    names_of: dict[str, dict[str, str]] = {}
     sole_source: Literal["", "session", "trace"] = ""
     token_metric: str = ""
     token_types: tuple[str, ...] = ()
@@ -80,9 +86,13 @@ class EventRules(BaseModel):
             return self.roles.get(event.removeprefix(self.prefix))
         return self.roles.get(event) if scope.startswith(self.scopes or "\0") else None
 
-    def names(self, *roles: Role) -> tuple[str, ...]:
-        """Every name that an event of these roles may have."""
-        named = [name for name, role in self.roles.items() if role in roles]
+    def renamed(self, event: str) -> Mapping[str, str]:
+        """Other names of the attributes of an event of this name."""
+        return self.names_of.get(event.removeprefix(self.prefix), {})
+
+    def names(self, *roles: Role, large: bool = True) -> tuple[str, ...]:
+        """Every name that an event of these roles may have; without those of `names_of` unless `large`."""
+        named = [name for name, role in self.roles.items() if role in roles and (large or name not in self.names_of)]
         return (*(f"{self.prefix}{name}" for name in named), *(named if self.scopes else ()))
 
 

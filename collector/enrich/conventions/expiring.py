@@ -26,7 +26,7 @@ def content_rules(families: Iterable[Family], schema: FilePath) -> ContentRules:
     specs = {spec for family in families for keys in family.content.values() for spec in keys}
     attributes = {*names.attributes, *(spec for spec in specs if not spec.startswith(EVENT))}
     events = {spec.removeprefix(EVENT).partition("#") for spec in specs if spec.startswith(EVENT)}
-    kept, facts = _facts(families)
+    kept, facts = facts_of(_specs(families))
     return ContentRules(
         attributes=frozenset(attributes | {attribute for _, _, attribute in events if _is_full(attribute)}),
         events=frozenset({*names.events, *(name for name, _, _ in events)}),
@@ -43,11 +43,11 @@ def _is_full(attribute: str) -> bool:
     return "." in attribute
 
 
-def _facts(families: Iterable[Family]) -> tuple[set[str], dict[str, tuple[Path, ...]]]:
+def facts_of(specs: Iterable[str]) -> tuple[set[str], dict[str, tuple[Path, ...]]]:
     """The attributes that are facts, and those whose JSON has some with the paths to them."""
     whole: set[str] = set()
     paths: dict[str, set[Path]] = defaultdict(set)
-    for place in map(source, _specs(families)):
+    for place in map(source, specs):
         attribute, path = (place.path[0], place.path[1:]) if place.event else (place.attribute, place.path)
         if path:
             paths[attribute].add(path)

@@ -14,6 +14,7 @@ from genai_prices.data_units import unit_data
 from pydantic import AfterValidator, BaseModel, ConfigDict, RootModel, ValidationError, model_validator
 
 from collector.enrich.conventions.events import EventRules
+from collector.enrich.conventions.log_content import LogContentRules
 from collector.errors import ConfigError
 from collector.model.facts import Kind
 
@@ -211,6 +212,10 @@ class Family(Part):
     meaning: tuple[Meaning, ...] = ()
     # What its log events tell of sessions.
     events: EventRules | None = None
+    # The attribute of a call that names its model, where a span above the call has it and the call has not.
+    model_from_above: str = ""
+    # Its log records with the content of spans.
+    log_content: LogContentRules | None = None
 
     @property
     def lists(self) -> tuple[dict[str, Keys], ...]:

@@ -206,6 +206,12 @@ def _literal(text: str) -> Any:
         return None
 
 
+def leading_member(text: str) -> tuple[str, str] | None:
+    """The first member of a JSON object when it is a text without escapes, found without parsing."""
+    first = _LEADING.match(text)
+    return (first[1], first[2]) if first else None
+
+
 def unwrapped(text: str) -> str:
     """A text that instrumentations send bare, quoted, or in an array: `stop`, `"stop"` and `["stop"]` are `stop`."""
     if text[:1] not in ("[", '"'):

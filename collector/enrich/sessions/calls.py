@@ -36,16 +36,21 @@ def calls(turn: Turn) -> list[Call]:
     found: list[Call] = []
     failed: dict[str, list[Event]] = defaultdict(list)
     answered: dict[str, Event] = {}
+    asked: dict[str, Event] = {}
     told = _told(turn)
-    for event in turn.of(Role.CALL, Role.ERROR, Role.ATTEMPT):
-        if event.role is Role.ATTEMPT and event.failed:
+    for event in turn.of(Role.CALL, Role.ERROR, Role.ATTEMPT, Role.REQUEST):
+        if event.role is Role.REQUEST:
+            asked[event.asked_by] = event
+        elif event.role is Role.ATTEMPT and event.failed:
             failed[event.agent].append(event)
         elif event.role is Role.ATTEMPT:
             answered[event.agent] = event
         else:
             begun = answered.pop(event.agent, None)
             start = min(event.begin, begun.begin) if begun else event.begin
-            found.append(Call(event, start, tuple(failed.pop(event.agent, ())), told.get(event.call_id, ())))
+            request = asked.pop(event.asked_by, None)
+            more = (*([request] if request else ()), *told.get(event.call_id, ()))
+            found.append(Call(event, start, tuple(failed.pop(event.agent, ())), more))
     left = (Call(attempts[-1], attempts[0].begin, tuple(attempts[:-1])) for attempts in failed.values())
     return sorted(_each_once([*found, *left]), key=lambda call: call.event.order)
 

@@ -53,6 +53,10 @@ class Event:
         return self.first(self.rules.call_id)
 
     @cached_property
+    def asked_by(self) -> str:
+        return self.first(self.rules.asked_by)
+
+    @cached_property
     def tool_id(self) -> str:
         return self.first(self.rules.tool_id)
 
@@ -85,11 +89,12 @@ class Sources:
     def __init__(self, families: Iterable[Family]) -> None:
         self._rules = {family.family: family.events for family in families if family.events}
         self.names = self._named(*Role)
+        self.small = self._named(*Role, large=False)
         self.prompts = self._named(Role.PROMPT)
 
-    def _named(self, *roles: Role) -> tuple[str, ...]:
-        """Every name that an event of these roles may have."""
-        return tuple(sorted({name for rules in self._rules.values() for name in rules.names(*roles)}))
+    def _named(self, *roles: Role, large: bool = True) -> tuple[str, ...]:
+        """Every name that an event of these roles may have, those of events that may be large too if `large`."""
+        return tuple(sorted({name for rules in self._rules.values() for name in rules.names(*roles, large=large)}))
 
     def events(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
         """The events among records of `otel_logs`, whose times are integers in `At` and `Received`."""
@@ -108,7 +113,8 @@ def sources(families: Iterable[Family]) -> Sources:
 
 
 def _event(family: str, rules: EventRules, role: Role, row: Mapping[str, Any]) -> Event:
-    attributes = {key: value for key, value in row["LogAttributes"] if value not in rules.redacted}
+    names = rules.renamed(row["Event"])
+    attributes = {names.get(key, key): value for key, value in row["LogAttributes"] if value not in rules.redacted}
     shared = Shared(row["ServiceName"], tuple(row["ResourceAttributes"]), row["ResourceSchemaUrl"], row["ScopeVersion"])
     return Event(
         family=family,

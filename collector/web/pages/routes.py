@@ -18,7 +18,7 @@ from collector.model.http_status import http_status, retry_after
 from collector.web.callers import Callers, cookie_token
 from collector.web.compression import accepted_coding, compressed
 from collector.web.operation import Services
-from collector.web.pages import budgets, compare, live, replay, run, runs, span, spend
+from collector.web.pages import budgets, compare, connect, live, replay, run, runs, span, spend
 from collector.web.pages.assets import by_path
 from collector.web.pages.page import Asked, Handler, Moved, Shown, asked
 from collector.web.pages.rendering import HEADERS, HTML, render
@@ -34,6 +34,7 @@ PAGES: Final[Mapping[str, Handler]] = {
     "/live": live.page,
     "/spend": spend.page,
     "/compare": compare.page,
+    "/connect": connect.page,
     "/budgets": budgets.page,
     "/budgets/{name:path}": budgets.one,
     "/runs/{trace_id}": run.page,

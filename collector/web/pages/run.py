@@ -90,6 +90,7 @@ def head(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "conversations": run.conversations,
         "orphans": len(run.orphans),
         "content_expired": run.content_expired,
+        "capture_policy": run.capture_policy,
         "base": f"/runs/{trace_id}",
         "jumps": {
             "dearest": None

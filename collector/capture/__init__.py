@@ -1,0 +1,5 @@
+"""Capture policies and redaction: what of a request may reach the disk, decided before it is spooled."""
+
+from collector.capture.capture import Capture
+
+__all__ = ["Capture"]

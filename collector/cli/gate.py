@@ -1,0 +1,304 @@
+"""`spanmeter gate`: run a command, judge what it exported, and compare with the approved baseline."""
+
+import argparse
+import getpass
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.cli.gate_daemon import GateDaemon, gate_daemon
+from collector.cli.jobs import progress_bar
+from collector.errors import ConfigError, StartError
+from collector.evals.evaluator import Evaluator
+from collector.evals.questions import with_judge
+from collector.gate.collect import CaseRun, case_run, evaluations_of, trial_of
+from collector.gate.comment import comment
+from collector.gate.decide import Check, Decided, Exit, decide
+from collector.gate.judging import judge_all
+from collector.gate.junit import junit_xml
+from collector.gate.policy import Loaded, load_policy
+from collector.gate.record import Record, Trial, flips, read_baseline, write_baseline
+from collector.gate.result import result_json
+from collector.gate.words import change, detectable, headline, interval, level, warnings
+from collector.model.clock import SystemClock
+
+_LAST: Final = Path("last")
+_RECORD: Final = "record.json"
+_RUNS: Final = "runs.arrow"
+_PROJECT: Final = "default"
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,  # noqa: ARG001 - a gate's daemon has settings of its own
+) -> None:
+    """Add the commands to the parser's."""
+    text = "Say whether a change made the agent worse or dearer than the approved baseline."
+    gate = commands.add_parser("gate", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = gate.add_parser(name, help=text, description=text)
+        command.set_defaults(command=run)
+        command.add_argument(
+            "-f", "--file", type=Path, default=Path("gate.yaml"), help="the policy; default: gate.yaml"
+        )
+        return command
+
+    run = add("run", _run, "Run a command, and judge what it exported: no server is needed.")
+    _add_reports(run)
+    run.add_argument(
+        "--quiet", type=float, default=2.0, metavar="SECONDS", help="no span arrives for so long: all are there"
+    )
+    run.add_argument("--patience", type=float, default=60.0, metavar="SECONDS", help="how long spans are waited for")
+    run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
+
+    check = add("check", _check, "Judge runs that were recorded: OTLP files, or those of the last gate.")
+    _add_reports(check)
+    check.add_argument(
+        "--otlp", type=Path, action="append", default=[], metavar="FILE", help="OTLP/JSON requests, a line each"
+    )
+
+    baseline = gate.add_parser("baseline", help="The approved baseline.").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    approve = baseline.add_parser("approve", help="Make the last gate's result the baseline.")
+    approve.set_defaults(command=_approve)
+    approve.add_argument("-f", "--file", type=Path, default=Path("gate.yaml"), help="the policy; default: gate.yaml")
+    approve.add_argument("--by", default="", metavar="NAME", help="who approves; default: the user")
+
+    add("noise", _noise, "Judge the last gate's runs twice more, and say how often judges contradict themselves.")
+
+
+def _add_reports(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the result, by docs/gate-result.schema.json")
+    command.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="write it as a comment for a pull request")
+    command.add_argument("--trace-link", default="", metavar="URL", help="what comes before a trace id in links")
+
+
+def _run(options: argparse.Namespace) -> int:
+    argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
+    if not argv:
+        raise ConfigError("gate run takes a command after --: spanmeter gate run -- pytest tests/agents")
+    loaded = load_policy(options.file)
+    evaluators = _evaluators(loaded)
+    batch = f"gate-{secrets.token_hex(6)}"
+    expected = len(loaded.policy.cases) * loaded.policy.trials
+    with tempfile.TemporaryDirectory(prefix="spanmeter-gate-") as directory, gate_daemon(Path(directory)) as daemon:
+        code = _command(argv, daemon.environment(batch, os.environ))
+        runs = _collected(daemon, options.quiet, options.patience, expected)
+        record = _judged(loaded, evaluators, runs, batch, daemon)
+    failed = (f"The command ended with exit code {code}.",) if code else ()
+    return _finish(options, loaded, record, runs, Check("command", failed, Exit.FAILED))
+
+
+def _check(options: argparse.Namespace) -> int:
+    loaded = load_policy(options.file)
+    evaluators = _evaluators(loaded)
+    batch = f"gate-{secrets.token_hex(6)}"
+    if not options.otlp:
+        runs = _last_runs(loaded)
+        return _finish(options, loaded, _judged(loaded, evaluators, runs, batch, None), runs)
+    with tempfile.TemporaryDirectory(prefix="spanmeter-gate-") as directory, gate_daemon(Path(directory)) as daemon:
+        for path in options.otlp:
+            _send_file(daemon, path)
+        runs = _collected(daemon, 1.0, 60.0, 1)
+        record = _judged(loaded, evaluators, runs, batch, daemon)
+    return _finish(options, loaded, record, runs)
+
+
+def _approve(options: argparse.Namespace) -> int:
+    loaded = load_policy(options.file)
+    path = _state(loaded) / _RECORD
+    record = read_baseline(path)
+    if record is None:
+        raise StartError(f"There is no {path}: run `spanmeter gate run` first.")
+    before = read_baseline(loaded.baseline)
+    approved = replace(
+        record,
+        approved_by=options.by or getpass.getuser(),
+        flip_rates=record.flip_rates or (before.flip_rates if before else {}),
+    )
+    write_baseline(loaded.baseline, approved)
+    print(f"{loaded.baseline} holds {len(record.cases)} cases, approved by {approved.approved_by}. Commit it.")
+    return Exit.PASSED
+
+
+def _noise(options: argparse.Namespace) -> int:
+    loaded = load_policy(options.file)
+    evaluators = [one for one in _evaluators(loaded) if one.config.check.kind == "judge"]
+    if not evaluators:
+        raise ConfigError(f"{options.file} has no judge: other evaluators do not contradict themselves.")
+    runs = _last_runs(loaded)
+    first, second = (_judged(loaded, evaluators, runs, f"noise-{number}", None) for number in (1, 2))
+    rates = flips(first, second)
+    for name, rate in rates.items():
+        print(f"{name}: {rate:.1%} of its verdicts turned.")
+    for path in (loaded.baseline, _state(loaded) / _RECORD):
+        if known := read_baseline(path):
+            write_baseline(path, replace(known, flip_rates=rates))
+    print(f"Judging cost ${first.judge_usd + second.judge_usd:.6f}.")
+    return Exit.PASSED
+
+
+def _evaluators(loaded: Loaded) -> list[Evaluator]:
+    return [with_judge(Evaluator(config), loaded.policy.judges) for config in loaded.evaluators]
+
+
+def _state(loaded: Loaded) -> Path:
+    """Where the last gate is kept: beside the baseline."""
+    return loaded.baseline.parent / _LAST
+
+
+def _command(argv: Sequence[str], environment: dict[str, str]) -> int:
+    """The exit code of the command; an interrupt is the command's to take. Raises StartError when it cannot start."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(argv, env=environment)  # noqa: S603 - what the user asks to run
+    except OSError as error:
+        raise StartError(f"The command {argv[0]!r} cannot be started: {error.strerror}.") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+
+
+def _collected(daemon: GateDaemon, quiet: float, patience: float, expected: int) -> list[CaseRun]:
+    tables = [
+        pa.ipc.open_stream(daemon.rows(trace_id)).read_all() for trace_id in daemon.settled(quiet, patience, expected)
+    ]
+    found = [run for table in tables if table.num_rows and (run := case_run(table))]
+    return sorted(found, key=lambda run: (run.case, run.run.spans[0].start))
+
+
+def _judged(
+    loaded: Loaded, evaluators: Sequence[Evaluator], runs: Sequence[CaseRun], batch: str, daemon: GateDaemon | None
+) -> Record:
+    def publish(request: bytes) -> None:
+        if daemon:
+            _post(daemon, request, "application/x-protobuf")
+
+    with progress_bar("Judging", "verdicts") as progress:
+        judged = judge_all(loaded, evaluators, runs, batch, SystemClock(), publish, progress)
+    cases: dict[str, list[Trial]] = {}
+    cost = Decimal(0)
+    for run in runs:
+        rows = [*evaluations_of(run, evaluators, _PROJECT, batch), *judged.get(run.trace_id, [])]
+        cost += sum((row.receipt.cost for row in rows if row.vote == 0 and row.receipt.cost), Decimal(0))
+        cases.setdefault(run.case, []).append(trial_of(run, rows))
+    return Record(
+        evaluators={one.name: one.revision for one in evaluators},
+        cases={name: tuple(trials) for name, trials in cases.items()},
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        judge_usd=cost,
+    )
+
+
+def _finish(options: argparse.Namespace, loaded: Loaded, record: Record, runs: Iterable[CaseRun], *more: Check) -> int:
+    _keep(loaded, record, runs)
+    decided = decide(loaded, read_baseline(loaded.baseline), record)
+    decided = replace(decided, checks=(*more, *decided.checks))
+    for path, text in (
+        (options.json, result_json(decided)),
+        (options.junit, junit_xml(decided, options.trace_link)),
+        (options.markdown, comment(decided, options.trace_link)),
+    ):
+        if path:
+            _write(path, text)
+    _show(decided)
+    return decided.exit
+
+
+def _keep(loaded: Loaded, record: Record, runs: Iterable[CaseRun]) -> None:
+    state = _state(loaded)
+    write_baseline(state / _RECORD, record)
+    (state / ".gitignore").write_text("*\n", encoding="utf-8")  # what it holds are prompts; only baselines are reviewed
+    tables = [run.table for run in runs]
+    if tables:
+        with pa.ipc.new_file(str(state / _RUNS), tables[0].schema) as file:
+            for table in tables:
+                file.write_table(table)
+    else:
+        (state / _RUNS).unlink(missing_ok=True)
+
+
+def _last_runs(loaded: Loaded) -> list[CaseRun]:
+    path = _state(loaded) / _RUNS
+    try:
+        with pa.OSFile(str(path)) as file:
+            table = pa.ipc.open_file(file).read_all()
+    except (OSError, pa.ArrowInvalid):
+        raise StartError(f"There is no {path}: run `spanmeter gate run` first.") from None
+    ids = table.column("TraceId")
+    found = []
+    for trace_id in dict.fromkeys(ids.to_pylist()):
+        run = case_run(table.filter(pc.equal(ids, trace_id)))
+        found += [run] if run else []
+    return sorted(found, key=lambda run: (run.case, run.run.spans[0].start))
+
+
+def _send_file(daemon: GateDaemon, path: Path) -> None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    for request in _requests(data):
+        _post(daemon, request, "application/json", str(path))
+
+
+def _requests(data: bytes) -> list[bytes]:
+    """The requests of a file: one in all of it, or one a line, as the Collector's file exporter writes them."""
+    try:
+        json.loads(data)
+    except ValueError:
+        return [line for line in data.splitlines() if line.strip()]
+    return [data]
+
+
+def _post(daemon: GateDaemon, body: bytes, kind: str, source: str = "") -> None:
+    request = urllib.request.Request(f"{daemon.otlp}/v1/traces", body, {"Content-Type": kind})  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(request, timeout=30):  # noqa: S310
+            pass
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace")[:300]
+        raise ConfigError(f"{source or 'The spans of the judge'} cannot be taken: {text}") from None
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _show(decided: Decided) -> None:
+    for one in decided.metrics:
+        numbers = f"{level(one, one.old)} -> {level(one, one.new)}, {change(one)} ({interval(one)})"
+        counts = f"n={one.cases}, {one.improved} better, {one.worsened} worse"
+        print(f"{one.config.title}: {numbers}: {one.conclusion}; {counts}; could have seen {detectable(one)}")
+    for check in decided.checks:
+        for problem in check.problems:
+            print(f"{check.name}: {problem}")
+    for warning in warnings(decided):
+        print(f"note: {warning}")
+    print(headline(decided), file=sys.stderr if decided.exit else sys.stdout)

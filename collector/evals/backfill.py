@@ -1,0 +1,245 @@
+"""Evaluators over stored runs, page by page: what was judged before, as it is now, is not judged again."""
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import pyarrow as pa
+
+from collector.config import ReadsConfig
+from collector.evals.deciding import DECIDED
+from collector.evals.evaluate import About
+from collector.evals.evaluator import Evaluator
+from collector.evals.select import input_hash, is_drawn, is_selected
+from collector.evals.workshop import Task, Workshop
+from collector.model.clock import Clock
+from collector.model.evaluation_rows import TABLE, rows_of
+from collector.model.evaluations import Evaluation, digest_of
+from collector.model.progress import Progress
+from collector.query import run_questions
+from collector.query.limits import Reader
+from collector.query.listing import RunsWanted
+from collector.query.run_filter import HOUR_NS
+from collector.query.run_rows import RunRow
+from collector.store.client import Store
+from collector.store.sql import named_query
+from collector.store.tables import EVALUATIONS
+
+PAGE: Final = 500
+_SPANS_OF_TASK: Final = 5_000
+MAX_SPANS: Final = 100_000
+_MAX_HOURS: Final = 2_000
+_SECOND: Final = 1_000_000_000
+_READS: Final = ReadsConfig(max_execution_time="600s", max_memory_usage="1GiB")  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Runs of a project that began in [since, until), Unix nanoseconds. `again`: also those that were judged before."""
+
+    project: str
+    since: int
+    until: int
+    again: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """Of one evaluator: `selected` runs, and the rows they gave; of those not selected why."""
+
+    selected: int = 0
+    known: int = 0
+    not_drawn: int = 0
+    not_settled: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+
+    def add(self, found: Evaluation) -> None:
+        self.rows[found.verdict.value or found.status.value] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a back-fill came to: `runs` were looked at, and what came of them by evaluator."""
+
+    batch: str
+    runs: int
+    tallies: dict[str, Tally]
+
+
+Chosen = Sequence[tuple[RunRow, Sequence[int]]]
+
+
+def backfill(
+    store: Store,
+    evaluators: Sequence[Evaluator],
+    window: Window,
+    clock: Clock,
+    progress: Progress,
+    workshop: Workshop,
+    *,
+    dry_run: bool = False,
+) -> Outcome:
+    """Judge the runs of a window, or only count them. Raises Unavailable, and what `progress` raises.
+
+    What was judged until then stays: the next back-fill goes on with the rest.
+    """
+    evaluators = [one for one in evaluators if one.config.check.kind in DECIDED]
+    outcome = Outcome(f"backfill-{secrets.token_hex(6)}", 0, {one.name: Tally() for one in evaluators})
+    documents = Documents(store, evaluators, window.project, outcome.batch, clock, workshop)
+    reader = Reader(lambda: store, _READS)
+    wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
+    total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
+    looked_at = 0
+    for page in _pages(reader, window.project, wanted):
+        progress(looked_at, max(looked_at, total))
+        chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns())
+        if not dry_run:
+            documents.judge(chosen, outcome.tallies)
+        looked_at += len(page)
+    documents.finish(outcome.tallies)
+    progress(looked_at, max(looked_at, total))
+    return replace(outcome, runs=looked_at)
+
+
+def _pages(reader: Reader, project: str, wanted: RunsWanted) -> Iterator[Sequence[RunRow]]:
+    while True:
+        page = run_questions.search(reader, project, wanted)
+        if page.runs:
+            yield page.runs
+        if page.next is None:
+            return
+        wanted = replace(wanted, after=page.next)
+
+
+def choose(
+    reader: Reader,
+    evaluators: Sequence[Evaluator],
+    window: Window,
+    runs: Sequence[RunRow],
+    tallies: Mapping[str, Tally],
+    now: int,
+) -> Chosen:
+    """The runs that evaluators look at, each with the positions of these evaluators; the others are counted."""
+    known = set() if window.again else _judged(reader, window.project, runs)
+    chosen = []
+    for run in runs:
+        took = []
+        for at, one in enumerate(evaluators):
+            tally = tallies[one.name]
+            if not is_selected(one.config.select, run):
+                continue
+            if not is_drawn(one.config.sample, run):
+                tally.not_drawn += 1
+            elif run.last_received > now - one.config.settle * _SECOND:
+                tally.not_settled += 1
+            elif (run.trace_id, one.name, one.revision, input_hash(run)) in known:
+                tally.known += 1
+            else:
+                tally.selected += 1
+                took.append(at)
+        if took:
+            chosen.append((run, took))
+    return chosen
+
+
+def _judged(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[tuple[str, str, str, str]]:
+    parameters = {"project": project, "trace_ids": [run.trace_id for run in runs]}
+    rows = reader.query(named_query("evals_judged"), parameters).to_pylist()
+    return {(row["TraceId"], row["Evaluator"], row["Revision"], row["InputHash"]) for row in rows}
+
+
+class Documents:
+    """Runs judged by their documents: while the process is at some, the next are read and the last are stored."""
+
+    def __init__(
+        self,
+        store: Store,
+        evaluators: Sequence[Evaluator],
+        project: str,
+        batch: str,
+        clock: Clock,
+        workshop: Workshop,
+    ) -> None:
+        self._store = store
+        self._evaluators = evaluators
+        self._project = project
+        self._batch = batch
+        self._clock = clock
+        self._workshop = workshop
+        self._under_way: Future[Sequence[Evaluation]] | None = None
+
+    def judge(self, chosen: Chosen, tallies: Mapping[str, Tally]) -> None:
+        """Have runs judged; the rows of those before are stored. Raises Unavailable."""
+        for part in _parts(chosen):
+            task = self._task(part)
+            self.finish(tallies)
+            self._under_way = self._workshop.judge(task)
+
+    def finish(self, tallies: Mapping[str, Tally]) -> None:
+        """Wait for what is under way, and store it. Raises Unavailable."""
+        if self._under_way is None:
+            return
+        found = self._workshop.result(self._under_way)
+        self._under_way = None
+        insert(self._store, found)
+        for one in found:
+            tallies[one.evaluator].add(one)
+
+    def _task(self, part: Chosen) -> Task:
+        hours = [(hour, run.trace_id) for run, _ in part for hour in _hours(run)]
+        parameters = {
+            "project": self._project,
+            "hours": [hour for hour, _ in hours],
+            "trace_ids": [trace_id for _, trace_id in hours],
+            "limit": MAX_SPANS,
+        }
+        spans = self._store.query(named_query("evals_documents"), parameters)
+        stream = pa.BufferOutputStream()
+        with pa.ipc.new_stream(stream, spans.schema) as writer:
+            writer.write_table(spans)
+        now = self._clock.time_ns()
+        runs = [(self._about(run, now), positions) for run, positions in part]
+        return Task(stream.getvalue().to_pybytes(), self._evaluators, runs)
+
+    def _about(self, run: RunRow, now: int) -> About:
+        return About(
+            project=run.project,
+            trace_id=run.trace_id,
+            conversation_id=run.conversation_id,
+            input_hash=input_hash(run),
+            batch=self._batch,
+            at=now,
+            agent=run.agent_name,
+            feature=run.feature,
+            model=run.models[0] if len(run.models) == 1 else "",
+        )
+
+
+def insert(store: Store, found: Sequence[Evaluation]) -> None:
+    """Add rows; again, it adds none. Raises Unavailable."""
+    if found:
+        token = digest_of("\n".join(one.id for one in found).encode())
+        store.insert(TABLE, [rows_of(found)], f"{EVALUATIONS.token_prefix}{token}")
+
+
+def _parts(chosen: Chosen) -> Iterator[Chosen]:
+    """So many runs together as have few spans."""
+    part: list[tuple[RunRow, Sequence[int]]] = []
+    spans = 0
+    for run, positions in chosen:
+        if part and spans + run.spans > _SPANS_OF_TASK:
+            yield part
+            part, spans = [], 0
+        part.append((run, positions))
+        spans += run.spans
+    if part:
+        yield part
+
+
+def _hours(run: RunRow) -> range:
+    """The hours that a run has spans in, and one more at each end: the store's may begin at other minutes."""
+    first = run.start // HOUR_NS
+    return range((first - 1) * 3600, min(run.end // HOUR_NS + 2, first + _MAX_HOURS) * 3600, 3600)

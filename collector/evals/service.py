@@ -1,0 +1,52 @@
+"""What pages, REST and the command line ask of evaluations that is more than a read."""
+
+from collections.abc import Callable, Sequence
+
+from collector.errors import Reason, Rejected
+from collector.evals.backfill import Outcome, Window, backfill, insert
+from collector.evals.evaluator import Evaluator
+from collector.evals.workshop import Workshop
+from collector.model.clock import Clock
+from collector.model.evaluations import Evaluation
+from collector.model.progress import Progress
+from collector.store.client import Store
+
+
+class EvalService:
+    """`evaluators` gives those in force. Every method blocks, and raises Unavailable when the store does not answer."""
+
+    def __init__(self, store: Callable[[], Store], evaluators: Callable[[], Sequence[Evaluator]], clock: Clock) -> None:
+        self._store = store
+        self._evaluators = evaluators
+        self._clock = clock
+
+    @property
+    def evaluators(self) -> Sequence[Evaluator]:
+        """Those in force."""
+        return self._evaluators()
+
+    def named(self, names: Sequence[str]) -> Sequence[Evaluator]:
+        """Those in force with these names; all, without any. Raises Rejected(MALFORMED) for a name that none has."""
+        known = {one.name: one for one in self.evaluators}
+        if unknown := [name for name in names if name not in known]:
+            raise Rejected(Reason.MALFORMED, f"There is no evaluator {unknown[0][:100]!r} in the settings.")
+        return [known[name] for name in names] if names else self.evaluators
+
+    def backfill(
+        self, evaluators: Sequence[Evaluator], window: Window, progress: Progress, *, dry_run: bool = False
+    ) -> Outcome:
+        """As `backfill.backfill`, through a connection and a process of its own."""
+        store, workshop = self._store().clone(), Workshop()
+        try:
+            return backfill(store, evaluators, window, self._clock, progress, workshop, dry_run=dry_run)
+        finally:
+            workshop.close()
+            store.close()
+
+    def add(self, found: Sequence[Evaluation]) -> None:
+        """Store evaluations that came from elsewhere."""
+        store = self._store().clone()
+        try:
+            insert(store, found)
+        finally:
+            store.close()

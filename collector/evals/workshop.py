@@ -1,0 +1,87 @@
+"""Documents of runs made and judged in a process of their own: receiving and storing never wait for it."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from collector.errors import Reason, Unavailable
+from collector.evals.evaluate import About, evaluate
+from collector.evals.evaluator import Evaluator
+from collector.model.evaluations import Evaluation
+from collector.runs import read_spans, run_of
+
+_NICE: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Runs to judge: the spans of all of them as an Arrow stream, and of each which of the evaluators look at it."""
+
+    spans: bytes
+    evaluators: Sequence[Evaluator]
+    runs: Sequence[tuple[About, Sequence[int]]]
+
+
+class Workshop:
+    """One process, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+
+    def judge(self, task: Task) -> "Future[Sequence[Evaluation]]":
+        """Have a task done. The future raises BrokenProcessPool when the process has died of it."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begin)
+        return self._pool.submit(judged, task)
+
+    def close(self) -> None:
+        """End the process, and what it is at."""
+        if self._pool:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def result(self, future: "Future[Sequence[Evaluation]]") -> Sequence[Evaluation]:
+        """What came of a task. Raises Unavailable when the process has died; the next task has a new one."""
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            self.close()
+            raise Unavailable(Reason.INTERNAL, "The process that judges has died; it begins again.") from None
+
+
+def _begin() -> None:
+    with suppress(OSError):
+        os.nice(_NICE)
+
+
+def judged(task: Task) -> Sequence[Evaluation]:
+    """What the evaluators of a task find."""
+    tables = dict(_by_trace(pa.ipc.open_stream(task.spans).read_all()))
+    return [found for about, chosen in task.runs for found in _of_run(task, about, chosen, tables)]
+
+
+def _of_run(task: Task, about: About, chosen: Sequence[int], tables: Mapping[str, pa.Table]) -> Iterator[Evaluation]:
+    table = tables.get(about.trace_id)
+    if table is None:  # its spans have expired
+        return iter(())
+    release = next(filter(None, table.column("Release").to_pylist()), "")
+    evaluators = [task.evaluators[at] for at in chosen]
+    return evaluate(evaluators, run_of(read_spans(table)), replace(about, release=release))
+
+
+def _by_trace(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Rows of each trace; they are in order of their traces."""
+    table = table.combine_chunks()
+    counts = pc.run_end_encode(table.column("TraceId").combine_chunks())
+    begin = 0
+    for trace_id, end in zip(counts.values.to_pylist(), counts.run_ends.to_pylist(), strict=True):
+        yield trace_id, table.slice(begin, end - begin)
+        begin = end

@@ -1,0 +1,61 @@
+"""The operations of evaluations and evaluators."""
+
+from typing import Final
+
+from collector.model.principal import Scope
+from collector.web import evaluations
+from collector.web.answers import JobAnswer
+from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluatorsAnswer
+from collector.web.evaluations import AddInput, EvaluationsQuery, RunEvaluatorsInput
+from collector.web.operation import Answer, AnyOperation, Operation
+
+EVALS: Final[tuple[AnyOperation, ...]] = (
+    Operation(
+        name="list_evaluations",
+        tag="Evaluations",
+        method="GET",
+        path="/api/v1/evaluations",
+        scope=Scope.EVALS_READ,
+        summary="What evaluators found, the newest first.",
+        description="Of each run or span and evaluator the one that counts; with `all`, every row.",
+        handler=evaluations.evaluations,
+        query_input=EvaluationsQuery,
+        answers={200: Answer("A page of evaluations.", EvaluationsPage)},
+    ),
+    Operation(
+        name="add_evaluations",
+        tag="Evaluations",
+        method="POST",
+        path="/api/v1/evaluations",
+        scope=Scope.EVALS_WRITE,
+        summary="Add what others found.",
+        description="Rows are added, never changed. One that is sent again with its `batch` adds none.",
+        handler=evaluations.add,
+        body_input=AddInput,
+        answers={201: Answer("Their ids.", Added)},
+    ),
+    Operation(
+        name="list_evaluators",
+        tag="Evaluations",
+        method="GET",
+        path="/api/v1/evaluators",
+        scope=Scope.EVALS_READ,
+        summary="The evaluators of the settings.",
+        description="With the revision that their verdicts carry.",
+        handler=evaluations.evaluators,
+        answers={200: Answer("The evaluators.", EvaluatorsAnswer)},
+    ),
+    Operation(
+        name="run_evaluators",
+        tag="Evaluations",
+        method="POST",
+        path="/api/v1/evaluators/run",
+        scope=Scope.EVALS_WRITE,
+        summary="Judge stored runs.",
+        description="A job: those of the token's project that began in a period. What was judged before, and has not "
+        "changed, is not judged again.",
+        handler=evaluations.run_evaluators,
+        body_input=RunEvaluatorsInput,
+        answers={202: Answer("The job.", JobAnswer, {"location": "The job's path."})},
+    ),
+)
