@@ -127,7 +127,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
             prices=prices.enricher.catalogue.version,
         )
 
-    jobs, summing, judging = Jobs(clock), Summing(store.ready, clock), Judging(config)
+    jobs, summing, judging = Jobs(clock), Summing(store.ready, clock), Judging(config, store.ready, clock)
 
     def misdirected(signal: Signal) -> None:
         metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)

@@ -126,7 +126,8 @@ class Evaluation:
     def id(self) -> str:
         """Of what is judged, by what, in which batch and vote."""
         key = (self.project, self.trace_id, self.span_id, self.evaluator, self.revision, self.input_hash, self.batch)
-        return f"ev_{digest_of(repr((*key, self.vote)).encode())[:_ID_DIGITS]}"
+        written = "\n".join((*key, str(self.vote)))
+        return f"ev_{digest_of(written.encode('utf-8', 'surrogatepass'))[:_ID_DIGITS]}"
 
 
 def digest_of(content: bytes) -> str:

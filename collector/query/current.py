@@ -42,8 +42,7 @@ class CurrentRuns:
         Without what is not needed: the engine takes longer to plan a union than to read a page of kept sums.
         """
         parts, parameters = self._parts(floor, ceiling)
-        by_spans = {"by_no_spans": "by_spans"} if asked.text or asked.attribute else {}
-        return named_query(name, **parts, **by_spans), {**parameters, "floor": floor, "ceiling": ceiling}
+        return named_query(name, **parts, **_asked_parts(asked)), {**parameters, "floor": floor, "ceiling": ceiling}
 
     def _parts(self, floor: datetime, ceiling: datetime) -> tuple[Mapping[str, str], Mapping[str, Any]]:
         if self.changed is None:
@@ -59,6 +58,16 @@ class CurrentRuns:
         hours, trace_ids = map(list, zip(*here, strict=True))
         parts = {"unsummed_runs": "some_unsummed_runs", "changed_runs": "named_runs"}
         return parts, {**named, "hours": hours, "trace_ids": trace_ids}
+
+
+def _asked_parts(asked: RunFilter) -> Mapping[str, str]:
+    """The parts that look beyond sums of runs, where something is asked of it."""
+    parts = {"by_no_spans": "by_spans"} if asked.text or asked.attribute else {}
+    if asked.verdict or asked.evaluator:
+        parts["by_no_evaluations"] = "by_evaluations"
+    if asked.by_failures:
+        parts |= {"runs_to_rank": "runs_with_failures", "no_failures": "failures"}
+    return parts
 
 
 def current_runs(store: Reader, project: str) -> CurrentRuns:

@@ -30,6 +30,7 @@ class RunSort(StrEnum):
     COST = "cost"
     DURATION = "duration"
     TOKENS = "tokens"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class RunsWanted(RunFilter):
     after: RunKey | None = None
     sort: RunSort = RunSort.START
     ascending: bool = False
+
+    @property
+    def by_failures(self) -> bool:
+        return self.sort is RunSort.FAILED
 
 
 def list_runs(store: Reader, project: str, wanted: RunsWanted) -> pa.Table:

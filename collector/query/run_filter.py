@@ -35,8 +35,9 @@ class RunFilter:
 
     With `model`, runs that called this model; with `feature`, runs of this feature and those with a call of it; with
     `service` or `agent`, runs with a span of it. `text` is looked for in the input and output of all spans, whatever
-    the case of its letters. Without `folded`, traces with neither model call, tool nor agent are left out. Costs are
-    picodollars, durations nanoseconds, tokens input and output.
+    the case of its letters. With `verdict` (pass or fail, else the status error or skipped) or `evaluator`, runs of
+    which it was found, or of a span of theirs. Without `folded`, traces with neither model call, tool nor agent are
+    left out. Costs are picodollars, durations nanoseconds, tokens input and output.
     """
 
     since: int
@@ -57,6 +58,13 @@ class RunFilter:
     text: str = ""
     attribute: Attribute | None = None
     folded: bool = True
+    verdict: str = ""
+    evaluator: str = ""
+
+    @property
+    def by_failures(self) -> bool:
+        """Whether runs are ranked by the verdicts that they failed."""
+        return False
 
     def parameters(self) -> dict[str, Any]:
         """As `run_filters` has them."""
@@ -78,6 +86,8 @@ class RunFilter:
             "max_tokens": _MAX if self.max_tokens is None else self.max_tokens,
             "folded": int(self.folded),
             "text": self.text,
+            "verdict": self.verdict,
+            "evaluator": self.evaluator,
             "attribute": self.attribute.name if self.attribute else "",
             "attribute_value": self.attribute.value if self.attribute else "",
         }

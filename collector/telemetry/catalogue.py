@@ -249,6 +249,13 @@ UNSUMMED_RUNS: Final = Metric(
     "Runs changed since their sums were kept; lists make these from their spans, which takes longer.",
     "runs",
 )
+EVALUATIONS: Final = Metric(
+    "spanmeter_evaluations",
+    Kind.COUNTER,
+    "Evaluations of runs and spans that settled.",
+    "evaluations",
+    ("found",),
+)
 DRAIN_LAG_SECONDS: Final = Metric(
     "spanmeter_drain_lag_seconds", Kind.GAUGE, "Age of the oldest span not yet stored.", "seconds"
 )
@@ -378,6 +385,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = tuple(entry for entry in list(globals().v
 # Their values come from closed sets, but for `model` and `scope`, which are capped, and `endpoint`: it is configured.
 LABELS: Final[Mapping[str, str]] = {
     "endpoint": "Name of the webhook, as in `webhooks`.",
+    "found": "`pass` or `fail`; `ok` with a score alone; `error` or `skipped` without a verdict.",
     "model": "Model as the call names it.",
     "module": "Part of the daemon that has a compiled form.",
     "outcome": "`delivered`, `failed` or `gone`.",

@@ -25,6 +25,13 @@ _CONVERSATION_KEY = re.compile(r"([0-9]{1,18}|[1-8][0-9]{18})-(.+)\Z", re.DOTALL
 _MAX_STEPS = 400
 
 
+class RunVerdict(StrEnum):
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
 class Order(StrEnum):
     DESCENDING = "desc"
     ASCENDING = "asc"
@@ -118,6 +125,10 @@ class Matching(Input):
     attribute: Annotated[
         Attribute | None, BeforeValidator(_attribute), WithJsonSchema({"type": "string", "pattern": "^[^=]+="})
     ] = Field(None, description="Only runs with a span or resource that has this attribute: `name=value`.")
+    verdict: Annotated[RunVerdict | None, one_of(RunVerdict)] = Field(
+        None, description="Only runs that an evaluator found this of, or of a span of theirs."
+    )
+    evaluator: Text = Field(None, description="Only runs that this evaluator has judged; with `verdict`, so.")
     folded: Switch = Field(False, description="Whether to list traces with neither model call, tool nor agent, too.")
 
     def narrowed(self, period: RunFilter) -> RunFilter:
@@ -138,6 +149,8 @@ class Matching(Input):
             min_tokens=self.min_tokens,
             max_tokens=self.max_tokens,
             text=self.text or "",
+            verdict=self.verdict or "",
+            evaluator=self.evaluator or "",
             attribute=self.attribute,
             folded=self.folded,
         )

@@ -19,7 +19,7 @@ FROM
     ) AS run
     WHERE toUnixTimestamp64Nano(run.Start) >= {since:Int64}
       AND toUnixTimestamp64Nano(run.Start) < {until:Int64}
-      AND ByFolded AND ByValues AND BySpans
+      AND ByFolded AND ByValues AND BySpans AND ByEvaluations
 )
 GROUP BY Pair
 ORDER BY Facet, Runs DESC, Value

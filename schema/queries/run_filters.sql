@@ -12,4 +12,6 @@
     AND run.InputTokens + run.OutputTokens BETWEEN {min_tokens:UInt64} AND {max_tokens:UInt64}
     AND ({min_cost:Decimal(38, 12)} <= 0 OR ifNull(run.Cost, 0) >= {min_cost:Decimal(38, 12)})
     AND ({max_cost:Decimal(38, 12)} < 0 OR ifNull(run.Cost, 0) <= {max_cost:Decimal(38, 12)}) AS ByValues,
+-- include by_no_evaluations
+,
 -- include by_no_spans

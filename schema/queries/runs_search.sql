@@ -7,16 +7,19 @@ WITH
     {sign:Int8} * multiIf(
         {sort:String} = 'cost', toInt64(ifNull(run.Cost, -1) * 1000000000000),
         {sort:String} = 'duration', toInt64(least(run.Duration, 9000000000000000000)),
+        {sort:String} = 'failed',
+            -- include no_failures
+            ,
         {sort:String} = 'tokens', toInt64(least(run.InputTokens + run.OutputTokens, 9000000000000000000)),
         toUnixTimestamp64Nano(run.Start)) AS Rank
 SELECT *, Rank
 FROM
 (
-    -- include current_runs
+    -- include runs_to_rank
 ) AS run
 WHERE toUnixTimestamp64Nano(run.Start) >= {since:Int64}
   AND toUnixTimestamp64Nano(run.Start) < {until:Int64}
-  AND ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByFolded AND ByValues AND BySpans
+  AND ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByFolded AND ByValues AND BySpans AND ByEvaluations
   AND (Rank < {after:Int64} OR (Rank = {after:Int64} AND run.TraceId > {after_id:String}))
 ORDER BY Rank DESC, run.TraceId
 LIMIT {limit:UInt64}

@@ -1,5 +1,6 @@
 """Evaluators over stored runs: by a job, by the command line; what they find in REST and in the run's document."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.agent_runs import request, send, support_agent
 from tests.support.daemon import Daemon, running
@@ -133,6 +139,40 @@ def test_pages_of_evaluations(daemon: Daemon) -> None:
     assert [(one["trace_id"], one["verdict"]) for one in failed] == [(trace(2), "fail")]
 
 
+def test_lists_of_runs_by_verdicts(daemon: Daemon) -> None:
+    judge(daemon)
+    given = {"trace_id": trace(2), "evaluator": "by-hand", "verdict": "fail"}
+    assert post(daemon, "/api/v1/evaluations", {"evaluations": [given]})[0] == 201
+    everyone = sorted(map(trace, range(1, RUNS + 1)))
+
+    def listed(query: str) -> list[str]:
+        return [one["trace_id"] for one in get(daemon, f"/api/v1/runs?{query}")["runs"]]
+
+    assert sorted(listed("verdict=fail")) == sorted(listed("evaluator=cheap")) == everyone
+    assert listed("verdict=fail&evaluator=by-hand") == [trace(2)]
+    assert listed("verdict=pass&evaluator=cheap") == listed("verdict=error&evaluator=cheap") == []
+    assert listed("sort=failed")[0] == trace(2)
+    assert listed("sort=failed&order=asc")[-1] == trace(2)
+    assert get(daemon, "/api/v1/kpis?verdict=fail&evaluator=by-hand")["window"]["kpis"]["runs"] == 1
+
+
+def test_pages_show_what_was_found(daemon: Daemon) -> None:
+    judge(daemon)
+    hostile = "<script>alert(1)</script>"
+    given = {"trace_id": trace(1), "evaluator": hostile, "verdict": "fail", "reason": hostile, "label": hostile}
+    assert post(daemon, "/api/v1/evaluations", {"evaluations": [given]})[0] == 201
+    run = daemon.get(f"/runs/{trace(1)}")[1].decode()
+    assert "cost_usd is" in run
+    assert "Of spans:" in run
+    assert hostile not in run
+    runs = daemon.get("/runs?verdict=fail&sort=failed")[1].decode()
+    assert "Verdicts" in runs
+    assert "fail</a>" in runs
+    span = get(daemon, f"/api/v1/evaluations?evaluator=short&trace_id={trace(1)}")["evaluations"][0]
+    drawer = daemon.get(f"/runs/{trace(1)}/spans/{span['span_id']}?part=drawer")[1].decode()
+    assert "duration_ms is" in drawer
+
+
 def test_what_others_found_is_added(daemon: Daemon) -> None:
     given = {
         "trace_id": trace(3),
@@ -183,3 +223,71 @@ def test_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
     listed = json.loads(spanmeter("list", "--evaluator", "mine", "--json"))
     assert [one["verdict"] for one in listed] == ["pass"] * RUNS
     assert "mine" in spanmeter("show", trace(1))
+
+
+def test_runs_are_judged_once_they_settle(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "evaluators:\n- {name: cheap, settle: 0s, kind: bound, metric: cost_usd, max: 0.000001}\n"
+        "- {name: some, settle: 0s, sample: {rate: 0.5}, kind: finish}\n"
+    )
+    numbers = range(1, 9)
+    with running(tmp_path / "data", config=tmp_path / "config.yaml") as daemon:
+        for number in numbers:
+            send(daemon.http, request(support_agent(), number, time.time_ns() - 600 * 10**9))
+
+        def found(evaluator: str) -> list[Any]:
+            rows: list[Any] = get(daemon, f"/api/v1/evaluations?all=true&evaluator={evaluator}")["evaluations"]
+            return rows
+
+        wait_until(lambda: len(found("cheap")) == len(numbers), 60, "every run judged")
+        assert {(one["batch"], one["verdict"], one["probability"]) for one in found("cheap")} == {("online", "fail", 1)}
+        drawn = {one["trace_id"] for one in found("some")}
+        assert drawn == {trace(number) for number in numbers if _draw(trace(number)) < 0.5}
+        assert {one["probability"] for one in found("some")} == {0.5}
+        assert daemon.metric("spanmeter_evaluations_total", found="fail") == len(numbers)
+
+
+def _draw(trace_id: str) -> float:
+    return int.from_bytes(hashlib.sha256(trace_id.encode()).digest()[:8], "big") / 2**64
+
+
+def test_evaluations_of_other_tools_become_rows(daemon: Daemon) -> None:
+    """Log records, events of spans, and evaluators' spans, as OpenTelemetry's conventions have them."""
+    at, trace_id = time.time_ns(), bytes.fromhex(trace(77))
+    span = Span(trace_id=trace_id, span_id=b"a" * 8, name="chat m", start_time_unix_nano=at, end_time_unix_nano=at + 9)
+    said = {"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "fail"}
+    span.events.add(name="gen_ai.evaluation.result", time_unix_nano=at, attributes=_attributes(said))
+    failed = {"gen_ai.evaluation.name": "slow", "gen_ai.evaluation.score.value": "0", "error.type": "timeout"}
+    judge = Span(trace_id=trace_id, span_id=b"b" * 8, parent_span_id=b"a" * 8, name="evaluate", start_time_unix_nano=at)
+    judge.attributes.extend(_attributes(failed))
+    spans = ExportTraceServiceRequest()
+    spans.resource_spans.add().scope_spans.add().spans.extend([span, judge])
+    record = LogRecord(trace_id=trace_id, span_id=b"a" * 8, time_unix_nano=at, event_name="gen_ai.evaluation.result")
+    scored = {"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.explanation": "On topic."}
+    record.attributes.extend(_attributes(scored))
+    record.attributes.add(key="gen_ai.evaluation.score.value").value.double_value = 0.75
+    logs = ExportLogsServiceRequest()
+    logs.resource_logs.add().scope_logs.add().log_records.append(record)
+    for _ in range(2):  # delivered again, they have the same keys
+        for path, message in (("/v1/traces", spans), ("/v1/logs", logs)):
+            body = message.SerializeToString()
+            made = urllib.request.Request(f"{daemon.http}{path}", body, {"content-type": "application/x-protobuf"})
+            with urllib.request.urlopen(made) as response:
+                assert response.status == 200
+    path = f"/api/v1/evaluations?all=true&trace_id={trace(77)}"
+    wait_until(lambda: len(get(daemon, path)["evaluations"]) >= 3, 60, "three evaluations")
+    found = {one["evaluator"]: one for one in get(daemon, path)["evaluations"]}
+    assert {name: (one["status"], one["verdict"], one["score"]) for name, one in found.items()} == {
+        "tone": ("ok", "fail", None),
+        "slow": ("error", "", None),
+        "relevance": ("ok", "", 0.75),
+    }
+    assert {one["span_id"] for one in found.values()} == {(b"a" * 8).hex()}
+    assert {one["kind"] for one in found.values()} == {"external"}
+    assert found["relevance"]["reason"] == "On topic."
+    assert found["slow"]["error_type"] == "timeout"
+    assert found["slow"]["receipt"]["span_id"] == (b"b" * 8).hex()
+
+
+def _attributes(said: dict[str, str]) -> list[KeyValue]:
+    return [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in said.items()]

@@ -9,7 +9,7 @@ from typing import Any, Final
 from collector.model.facts import Kind
 from collector.query.spans import MAX_SPANS
 from collector.runs.waterfall import Waterfall
-from collector.web.pages import formats
+from collector.web.pages import formats, verdicts
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.rows import bars, legend
 from collector.web.pages.run_views import run_view, run_views
@@ -92,6 +92,7 @@ def head(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "content_expired": run.content_expired,
         "capture_policy": run.capture_policy,
         "base": f"/runs/{trace_id}",
+        "verdicts": verdicts.of_run(verdicts.found_of(asked, trace_id), run.received),
         "jumps": {
             "dearest": None
             if dearest is None

@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from collector.model.money import usd
+from collector.query.evaluations import EvaluationsWanted
 from collector.query.run_filter import RunStatus
 from collector.query.run_rows import FacetCount, Kpis, KpiWindows, RunRow
 from collector.query.titles import title_of
@@ -17,6 +19,7 @@ from collector.web.reading import reader
 from collector.web.run_inputs import RunsQuery, key_text
 
 _PAGE: Final = 50
+_MAX_VERDICTS: Final = 20_000
 _STEPS: Final = 24
 _SHOWN_VALUES: Final = 8
 _TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}\Z")
@@ -74,12 +77,14 @@ def _page(asked: Asked) -> Shown | Moved:
         return _first_visit(asked)
     runs = ask.search(asked.principal, wanted)
     titles = ask.inputs(asked.principal, runs.runs)
+    verdicts = verdicts_of(asked, runs.runs)
     facets = ask.facets(asked.principal, query.asked())
     after = key_text(runs.next)
     context = {
         "kpis": _kpis(found, period),
         "facets": _facets(asked, facets),
-        "rows": rows_of(asked, runs.runs, titles),
+        "rows": rows_of(asked, runs.runs, titles, verdicts),
+        "judged": bool(verdicts),
         "total": found.window.runs,
         "folded": found.folded,
         "period": period,
@@ -90,7 +95,7 @@ def _page(asked: Asked) -> Shown | Moved:
         "ascending": query.order.value == "asc",
         "sorts": {
             name: asked.without("after", sort=name, order="asc" if _is_descending(query, name) else "desc")
-            for name in ("start", "duration", "tokens", "cost")
+            for name in ("start", "duration", "tokens", "cost", "failed")
         },
     }
     return Shown("runs.html", "Runs", "Runs", context, ("runs",))
@@ -112,7 +117,7 @@ def _anything() -> Any:
 
 def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
     """What narrows the list: a name, its value, and the address without it."""
-    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "folded")
+    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "verdict", "evaluator", "folded")
     known += ("min_cost", "max_cost", "min_seconds", "max_seconds", "min_tokens", "max_tokens")
     labels = {"q": "text", "folded": "traces without calls", "min_cost": "cost from $", "max_cost": "cost up to $"}
     return [
@@ -122,11 +127,30 @@ def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
     ]
 
 
-def rows_of(asked: Asked, runs: Sequence[RunRow], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+def verdicts_of(asked: Asked, runs: Sequence[RunRow]) -> dict[str, Counter[str]]:
+    """By trace id how often evaluators found what of it and its spans."""
+    wanted = EvaluationsWanted(trace_ids=[run.trace_id for run in runs], limit=_MAX_VERDICTS)
+    counts: dict[str, Counter[str]] = {}
+    for one in asked.services.query.evaluations(asked.principal, wanted) if runs else ():
+        counts.setdefault(one.trace_id, Counter())[one.verdict.value or one.status.value] += 1
+    return counts
+
+
+def rows_of(
+    asked: Asked,
+    runs: Sequence[RunRow],
+    titles: Mapping[str, str],
+    verdicts: Mapping[str, Mapping[str, int]] | None = None,
+) -> list[dict[str, Any]]:
     """The rows of a table of runs."""
+    found = verdicts or {}
     decimals = formats.decimals_of(usd(run.cost) for run in runs if run.cost is not None)
     longest = max((run.duration for run in runs), default=0)
-    return [_row(asked, run, title_of(titles.get(run.trace_id, "")), decimals, longest) for run in runs]
+    return [
+        _row(asked, run, title_of(titles.get(run.trace_id, "")), decimals, longest)
+        | {"verdicts": found.get(run.trace_id, {})}
+        for run in runs
+    ]
 
 
 def _row(asked: Asked, run: RunRow, title: str, decimals: int, longest: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collector.model.money import usd_text
 from collector.query.spans import Side
 from collector.runs import Messages, messages, read_spans
 from collector.runs.waterfall import Waterfall
-from collector.web.pages import formats
+from collector.web.pages import formats, verdicts
 from collector.web.pages.markdown import markdown
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.run import VIEWS, head, load
@@ -89,6 +89,7 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
         "max_markdown": MAX_MARKDOWN_BYTES,
         "messages": _messages(asked, span, span_id),
         "override": _override(span),
+        "span_verdicts": verdicts.of_span(verdicts.found_of(asked, trace_id), span_id.lower(), 0),
         "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",
     }
 

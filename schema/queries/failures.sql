@@ -1,0 +1,2 @@
+-- A part: in place of no_failures, with runs_with_failures.
+toInt64(run.Failed)
