@@ -144,6 +144,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         unready_reason=unready_reason,
         deliveries=budgets,
         facts=facts,
+        record=receivers.acceptor.record,
         misdirected=misdirected,
     )
     read_timeout = config.receivers.otlp.protocols.http.read_timeout
@@ -156,9 +157,8 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
 
 def _receivers(config: Config, queue: Queue, clock: Clock, metrics: Metrics) -> Receiver | Workers:
     """What takes spans and spools them: this process, or several others."""
-    if config.processes > 1:
-        return Workers(config, queue.spool)
-    return Receiver(config, queue.spool, clock, metrics)
+    receiver = Receiver(config, queue.spool, clock, metrics)
+    return Workers(config, queue.spool, receiver) if config.processes > 1 else receiver
 
 
 class Daemon:
