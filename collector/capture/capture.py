@@ -1,5 +1,6 @@
 """What of an accepted request is spooled."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -7,11 +8,14 @@ from typing import Final
 import structlog
 
 from collector.capture.policies import AgentPolicies, Policies
-from collector.capture.reference import rewrite
+from collector.capture.redaction import Redactor, compiled
+from collector.capture.reference import withhold
 from collector.config import CaptureConfig
 from collector.errors import Reason, SpanmeterError, Unavailable
-from collector.model.capture import Keeper, Policy
+from collector.model.capture import Keeper, Kept, Policy
 from collector.model.envelope import Signal
+from collector.telemetry import Metrics
+from collector.wire.otlp import REQUESTS, parse_checked
 
 log = structlog.get_logger("spanmeter.capture")
 
@@ -20,26 +24,46 @@ _QUICK_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class _InForce:
-    """The settings of one load."""
+class Applied:
+    """What became of a request: what may be stored, items by the policy that was applied, and texts by rule."""
 
-    policies: Policies
-    keeper: Keeper
-    agent_keys: frozenset[str]
+    payload: bytes
+    items: Counter[Policy]
+    redacted: Counter[str]
+
+
+class CaptureRules:
+    """The settings of one load. Safe to share."""
+
+    def __init__(self, config: CaptureConfig, keeper: Keeper, agent_keys: frozenset[str]) -> None:
+        self._policies = Policies(config)
+        self._keeper = keeper
+        self._agent_keys = agent_keys
+        self._redactor = Redactor(compiled(config.redact, config.hash_key), self._is_count) if config.redact else None
 
     def passes(self, project: str) -> bool:
         """Whether everything of a project is stored as it came."""
-        return self.policies.of_project(project) is Policy.FULL
+        return self._redactor is None and self._policies.of_project(project) is Policy.FULL
 
-    def apply(self, signal: Signal, project: str, payload: bytes) -> bytes:
+    def apply(self, signal: Signal, project: str, payload: bytes) -> Applied:
+        """Raises Rejected; whatever else it raises, nothing of the request may be stored."""
+
         def of_service(service: str) -> AgentPolicies:
-            return self.policies.of_service(project, service)
+            return self._policies.of_service(project, service)
 
-        return rewrite(signal, payload, of_service, self.keeper, self.agent_keys)
+        request = parse_checked(REQUESTS[signal], payload)
+        # Nothing can be said of what is in fields that this version of OTLP does not have.
+        request.DiscardUnknownFields()
+        items = withhold(signal, request, of_service, self._keeper, self._agent_keys)
+        redacted = self._redactor.redact(request) if self._redactor else Counter[str]()
+        return Applied(request.SerializeToString(), items, redacted)
+
+    def _is_count(self, key: str) -> bool:
+        return self._keeper.kept(Policy.OFF, key) is not Kept.NOTHING
 
 
-def _in_force(config: CaptureConfig, keeper: Callable[[], tuple[Keeper, frozenset[str]]]) -> _InForce | None:
-    return _InForce(Policies(config), *keeper()) if config.active else None
+def _in_force(config: CaptureConfig, keeper: Callable[[], tuple[Keeper, frozenset[str]]]) -> CaptureRules | None:
+    return CaptureRules(config, *keeper()) if config.active else None
 
 
 class Capture:
@@ -48,8 +72,11 @@ class Capture:
     `keeper` makes what says what the policies keep, from settings; it takes some tenths of a second.
     """
 
-    def __init__(self, config: CaptureConfig, keeper: Callable[[], tuple[Keeper, frozenset[str]]]) -> None:
+    def __init__(
+        self, config: CaptureConfig, keeper: Callable[[], tuple[Keeper, frozenset[str]]], metrics: Metrics
+    ) -> None:
         self._keeper = keeper
+        self._metrics = metrics
         self._in_force = _in_force(config, keeper)
 
     def reload(self, config: CaptureConfig) -> None:
@@ -68,7 +95,7 @@ class Capture:
         if force is None or force.passes(project):
             return payload
         try:
-            return force.apply(signal, project, payload)
+            applied = force.apply(signal, project, payload)
         except SpanmeterError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be stored
@@ -80,3 +107,8 @@ class Capture:
                 "has the kind of the failure.",
                 30.0,
             ) from None
+        for policy, items in applied.items.items():
+            self._metrics.capture_items.labels(signal.value, policy.word).inc(items)
+        for rule, texts in applied.redacted.items():
+            self._metrics.capture_redactions.labels(rule).inc(texts)
+        return applied.payload

@@ -3,13 +3,13 @@
 Fields that this version of OTLP does not know are dropped: nothing can be said of what is in them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from collector.capture.policies import AgentPolicies
 from collector.model.capture import POLICY_ATTRIBUTE, Keeper, Kept, Policy
 from collector.model.envelope import Signal
-from collector.wire.otlp import REQUESTS, parse_checked
 
 OfService = Callable[[str], AgentPolicies]
 
@@ -17,19 +17,20 @@ _SCHEMAS = "https://opentelemetry.io/schemas/"
 _LONGEST_SCHEMA_URL = 80
 
 
-def rewrite(signal: Signal, payload: bytes, of_service: OfService, keeper: Keeper, agent_keys: frozenset[str]) -> bytes:
-    """`payload` without what the policies of its items withhold. Raises Rejected when it does not decode."""
-    request = parse_checked(REQUESTS[signal], payload)
-    request.DiscardUnknownFields()
+def withhold(
+    signal: Signal, request: Any, of_service: OfService, keeper: Keeper, agent_keys: frozenset[str]
+) -> "Counter[Policy]":
+    """Change a request to what the policies of its items leave of it; how many items each applied to."""
     rewriter = _Rewriter(of_service, keeper, agent_keys)
     {Signal.TRACES: rewriter.traces, Signal.LOGS: rewriter.logs, Signal.METRICS: rewriter.metrics}[signal](request)
-    return bytes(request.SerializeToString())
+    return rewriter.applied
 
 
 class _Rewriter:
     """Changes one request in place."""
 
     def __init__(self, of_service: OfService, keeper: Keeper, agent_keys: frozenset[str]) -> None:
+        self.applied: Counter[Policy] = Counter()
         self._of_service = of_service
         self._keeper = keeper
         self._agent_keys = agent_keys
@@ -44,6 +45,7 @@ class _Rewriter:
                 for span in scope_spans.spans:
                     policy = policies.of(self._agents(span.attributes))
                     if policy is not Policy.FULL:
+                        self.applied[policy] += 1
                         self._span(span, policy)
                     of_scope = max(of_scope, policy)
                 self._scope(scope_spans, of_scope)
@@ -60,7 +62,8 @@ class _Rewriter:
                     if policy is not Policy.OFF or self._of_session(record, scope_logs.scope.name):
                         kept.append(record)
                     if policy is not Policy.FULL:
-                        self._record(record, policy)
+                        self.applied[policy] += 1
+                        self._record(record, scope_logs.scope.name, policy)
                     of_scope = max(of_scope, policy)
                 if len(kept) < len(scope_logs.log_records):
                     remaining = [type(record).FromString(record.SerializeToString()) for record in kept]
@@ -98,10 +101,11 @@ class _Rewriter:
             del span.links[:]
         _mark(span.attributes, policy)
 
-    def _record(self, record: Any, policy: Policy) -> None:
+    def _record(self, record: Any, scope: str, policy: Policy) -> None:
         record.ClearField("body")
         record.severity_text = record.severity_text[:16] if policy is Policy.METADATA else ""
-        record.event_name = self._keeper.short(record.event_name)
+        if not self._keeper.tells_of_session(record.event_name, scope):
+            record.event_name = self._keeper.event(policy, record.event_name)
         self._attributes(record.attributes, policy)
         _mark(record.attributes, policy)
 
@@ -116,6 +120,7 @@ class _Rewriter:
         for point in points:
             policy = policies.of(self._agents(point.attributes))
             if policy is not Policy.FULL:
+                self.applied[policy] += 1
                 self._attributes(point.attributes, policy)
                 for exemplar in getattr(point, "exemplars", ()):
                     self._attributes(exemplar.filtered_attributes, policy)

@@ -14,7 +14,7 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
-from collector.cli import backup, bi, connect, copy, evals, export, gate, prices, reprice, webhooks
+from collector.cli import backup, bi, capture, connect, copy, evals, export, gate, mcp, prices, reprice, webhooks
 from collector.cli.check import summary
 from collector.cli.options import common_options, config_of
 from collector.cli.store import store_lock
@@ -99,6 +99,7 @@ def command_parser() -> argparse.ArgumentParser:
     add("migrate", _migrate, "Create or update the tables, then exit.")
     add("replay", _replay, "Put dead letters back into the spool, to be stored again.")
     connect.add_command(commands, common)
+    capture.add_command(commands, common)
     export.add_command(commands, common)
     _add_token_commands(commands)
     prices.add_commands(commands, common)
@@ -109,6 +110,7 @@ def command_parser() -> argparse.ArgumentParser:
     copy.add_command(commands, common)
     evals.add_commands(commands, common)
     gate.add_commands(commands, common)
+    mcp.add_command(commands, common)
     return parser
 
 

@@ -61,7 +61,7 @@ def _many(url: str, options: argparse.Namespace) -> int:
     runs = failed = 0
     with ExitStack() as stack:
         writer = stack.enter_context(_WRITERS[options.format](options.to))
-        for trace_id in _runs(url, options.since, until, options.token_env):
+        for trace_id in runs_of(url, options.since, until, options.token_env):
             try:
                 body = download(url, f"/api/v1/runs/{trace_id}/export?format={writer.form}", options.token_env)
             except Rejected as error:
@@ -85,7 +85,7 @@ def _make(directory: Path) -> None:
         raise StartError(f"No files can be written into {directory}: {error}") from error
 
 
-def _runs(url: str, since: int, until: int, token_variable: str) -> Iterator[str]:
+def runs_of(url: str, since: int, until: int, token_variable: str) -> Iterator[str]:
     """Ids of the runs that began in a period, newest first, a page at a time."""
     query = {"since": rfc3339(since), "until": rfc3339(until), "folded": "true", "limit": str(_PAGE)}
     while True:

@@ -13,7 +13,7 @@ from collector.config.budgets import (
     EnforcementConfig,
     LedgerConfig,
 )
-from collector.config.capture import CaptureConfig, CaptureRule
+from collector.config.capture import CaptureConfig, CaptureRule, RedactionRule
 from collector.config.evals import EvalsConfig, JudgeConfig
 from collector.config.evaluator_files import all_evaluators, load_evaluators
 from collector.config.evaluators import EvaluatorConfig
@@ -56,6 +56,7 @@ __all__ = [
     "QueryConfig",
     "ReadsConfig",
     "ReceiversConfig",
+    "RedactionRule",
     "SpoolConfig",
     "StoreConfig",
     "TelemetryConfig",

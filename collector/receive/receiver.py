@@ -41,10 +41,15 @@ class Receiver(Part):
         self._limits = Limits(config.limits.max_in_flight_bytes // config.processes)
         self._window = DedupeWindow[SpoolAck](config.dedupe, clock)
         limits = RequestLimits(config.limits.max_request_items, config.limits.max_request_elements)
-        self._capture = Capture(config.capture, self._keeper)
+        self._capture = Capture(config.capture, self._keeper, metrics)
         self._acceptor = Acceptor(self._gate, self._limits, self._window, spool, clock, metrics, self._capture, limits)
         self._servers: dict[str, GrpcServer | OtlpHttp] = {}
         self._ports: dict[str, int] = {}
+
+    @property
+    def acceptor(self) -> Acceptor:
+        """The write path of this process."""
+        return self._acceptor
 
     @property
     def ports(self) -> Mapping[str, int]:

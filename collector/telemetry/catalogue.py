@@ -121,6 +121,24 @@ RECEIVER_REPAIRED_STRINGS: Final = Metric(
     "strings",
     receiver=True,
 )
+CAPTURE_ITEMS: Final = Metric(
+    "spanmeter_capture_items",
+    Kind.COUNTER,
+    "Spans, log records and data points of which a capture policy withheld content.",
+    "items",
+    ("signal", "policy"),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
+CAPTURE_REDACTIONS: Final = Metric(
+    "spanmeter_capture_redactions",
+    Kind.COUNTER,
+    "Texts that a rule of capture.redact replaced.",
+    "texts",
+    ("rule",),
+    appears=Appears.AT_FIRST_EVENT,
+    receiver=True,
+)
 RECEIVER_CONNECTIONS: Final = Metric(
     "spanmeter_receiver_connections",
     Kind.GAUGE,
@@ -389,9 +407,11 @@ LABELS: Final[Mapping[str, str]] = {
     "model": "Model as the call names it.",
     "module": "Part of the daemon that has a compiled form.",
     "outcome": "`delivered`, `failed` or `gone`.",
+    "policy": "`metadata` or `off`.",
     "reason": "Why something was not taken; the values are below.",
+    "rule": "Name of the rule in `capture.redact`.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
-    "transport": "`grpc` or `http`; `web` of requests for a receiver that came to the web port.",
+    "transport": "`grpc` or `http`; `web` of OTLP that came to the web port; `mcp` of spans that agents record.",
     "worker": "Number of the receiver process, from 0; absent on what the daemon's own process reports.",
 }

@@ -38,6 +38,8 @@ class Metrics:
         self.refused_requests = self._counter(catalogue.RECEIVER_REFUSED_REQUESTS)
         self.last_refused = self._gauge(catalogue.RECEIVER_LAST_REFUSED_TIMESTAMP_SECONDS)
         self.repaired_strings = self._counter(catalogue.RECEIVER_REPAIRED_STRINGS)
+        self.capture_items = self._counter(catalogue.CAPTURE_ITEMS)
+        self.capture_redactions = self._counter(catalogue.CAPTURE_REDACTIONS)
         self.stored = {
             Signal.TRACES: self._counter(catalogue.DRAIN_STORED_SPANS),
             Signal.LOGS: self._counter(catalogue.DRAIN_STORED_LOG_RECORDS),

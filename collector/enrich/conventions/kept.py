@@ -1,5 +1,6 @@
 """What capture policies keep of attributes: what the conventions read facts from, and what is listed as harmless."""
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -69,6 +70,7 @@ class KeptFacts:
         self._longest = listed.longest
         self._name_patterns = [re.compile(rule.pattern) for family in families for rule in family.names]
         self._names = SPAN_NAME in further
+        self._telling = functools.lru_cache(1024)(self._beginning)
         self._sessions = [family.events for family in families if family.events]
         self._metrics = {rules.token_metric for rules in self._sessions} - {""}
 
@@ -97,10 +99,13 @@ class KeptFacts:
         return ""
 
     def name(self, policy: Policy, name: str) -> str:
-        if policy is Policy.OFF and not self._names:
-            found = (match[0] for pattern in self._name_patterns if (match := pattern.match(name)))
-            name = max(found, key=len, default="")
-        return name if len(name) <= _NAME_BYTES else name[:_NAME_BYTES]
+        kept = self._telling(name) if policy is Policy.OFF and not self._names else name
+        return kept[:_NAME_BYTES]
+
+    def _beginning(self, name: str) -> str:
+        """As much of a span's name as a rule on kinds looks at."""
+        found = (match[0] for pattern in self._name_patterns if (match := pattern.match(name)))
+        return max(found, key=len, default="")
 
     def event(self, policy: Policy, name: str) -> str:
         kept = policy is Policy.METADATA and self._events.of(name) is Kept.SHORT
