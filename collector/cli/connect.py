@@ -106,7 +106,9 @@ def _indented(text: str) -> str:
 def _undo(program: Program, copies: Copies, config: Config) -> int:
     undone, sentences = copies.restore()
     for placed in undone:
-        print(f"{placed.path} is as it was before.")
+        print(
+            f"The token is out of {placed.path} again." if placed.insertion else f"{placed.path} is as it was before."
+        )
     if any(placed.insertion for placed in undone):
         print(reload_daemon(config))
     if not undone and not sentences:

@@ -167,12 +167,15 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """Replace a file; at no moment may others read what is in it who could not before."""
+    """Replace a file, whose owner stays the same; at no moment may others read it who could not before."""
+    owner = path.stat() if path.exists() else None
     mask = os.umask(0o177)
     try:
         write_durably(path, data)
     finally:
         os.umask(mask)
+    if owner and owner.st_uid != os.geteuid():
+        os.chown(path, owner.st_uid, owner.st_gid)
     path.chmod(mode)
 
 

@@ -25,6 +25,7 @@ from collector.errors import StartError
 _SPANS = 6
 _PATIENCE = 60.0
 _POLL = 0.1
+_SETTLED = 1.5  # seconds after which its evaluators take a run for over
 
 
 def run_demo(config: Config, *, stay: bool) -> int:
@@ -48,6 +49,7 @@ def run_demo(config: Config, *, stay: bool) -> int:
         print(f"\nOne agent run, sent by three OpenTelemetry exporters, as stored (trace {trace_id}):\n")
         print(render(spans))
         print(f"\nThe run cost ${total(spans)}. With it are stored {runs - 1} runs of the last {DAYS} days, made up.")
+        print(f"\n{_verdicts(daemon, web)}")
         print(f"\n{_look(directory, web, trace_id)}")
         if stay:
             print("\nServing until you press Ctrl-C.")
@@ -55,11 +57,39 @@ def run_demo(config: Config, *, stay: bool) -> int:
     return daemon.returncode
 
 
+def _verdicts(daemon: "subprocess.Popen[bytes]", web: str) -> str:
+    """What the evaluators of the settings find of every run, judged now."""
+    time.sleep(_SETTLED)
+    job = _post(f"{web}/api/v1/evaluators/run", {"since": "2020-01-01"})["job"]
+    for _ in _polls(daemon):
+        job = _get(f"{web}/api/v1/jobs/{job['id']}")["job"]
+        if job["finished_at"]:
+            break
+    found = (job["result"] or {"evaluators": {}})["evaluators"]
+    lines = [
+        f"  {name}: {one['passed']} passed, {one['failed']} failed, {one['skipped']} skipped"
+        + (f", {one['known']} were judged as they settled" if one["known"] else "")
+        for name, one in found.items()
+    ]
+    return "\n".join(("What evaluators found of them:", *lines))
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url) as response:
+        return json.load(response)
+
+
+def _post(url: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as response:
+        return json.load(response)
+
+
 def _look(directory: Path, web: str, trace_id: str) -> str:
     return "\n".join(
         (
             "Where to look:",
-            f"  {web}/runs   every run: what it did, what it cost",
+            f"  {web}/runs   every run: what it did, what it cost, what evaluators found",
             f"  {web}/runs/{trace_id}   this one, span by span",
             f"  {web}/api/v1/runs/{trace_id}   the run: rounds, actions, system prompt, tools, cost",
             f"  {web}/api/v1/traces/{trace_id}   every span and attribute",

@@ -1,4 +1,5 @@
-"""What the demo's daemon is configured with: budgets that are kept, nearly spent, and spent, and who hears of it."""
+"""What the demo's daemon is configured with: budgets that are kept, nearly spent, and spent, who hears of it, and
+evaluators."""
 
 from pathlib import Path
 from string import Template
@@ -30,6 +31,14 @@ budgets:
     period: 15d
     match: {service: support-agent}
     per: [user]
+# What a good run of these agents is: docs/evals.md.
+evaluators:
+  - {name: looks-up-the-weather, select: {agent: travel-planner}, settle: 1s, kind: tool_path, steps: [get_weather]}
+  - {name: looks-up-the-order, select: {agent: support}, settle: 1s, kind: tool_path, steps: [lookup_order]}
+  - {name: cheap, settle: 1s, kind: bound, metric: cost_usd, max: 0.05}
+  - {name: not-cut-short, settle: 1s, kind: finish}
+  - {name: no-loops, settle: 1s, kind: redundancy, no_loops: true, max_repeats: 1}
+  - {name: tools-answer, on: span, select: {where: [{kind: tool}]}, settle: 1s, kind: bound, metric: errors, max: 0}
 """
 
 

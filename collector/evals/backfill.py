@@ -10,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from collector.config import ReadsConfig
+from collector.evals import by_columns
 from collector.evals.deciding import DECIDED
 from collector.evals.evaluate import About
 from collector.evals.evaluator import Evaluator
@@ -22,7 +23,7 @@ from collector.model.progress import Progress
 from collector.query import run_questions
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted
-from collector.query.run_filter import HOUR_NS
+from collector.query.run_filter import HOUR_NS, RunFilter
 from collector.query.run_rows import RunRow
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -86,22 +87,44 @@ def backfill(
 
     What was judged until then stays: the next back-fill goes on with the rest.
     """
-    evaluators = [one for one in evaluators if one.config.check.kind in DECIDED]
-    outcome = Outcome(f"backfill-{secrets.token_hex(6)}", 0, {one.name: Tally() for one in evaluators})
-    documents = Documents(store, evaluators, window.project, outcome.batch, clock, workshop)
+    decided = [one for one in evaluators if one.config.check.kind in DECIDED]
+    outcome = Outcome(f"backfill-{secrets.token_hex(6)}", 0, {one.name: Tally() for one in decided})
     reader = Reader(lambda: store, _READS)
     wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
     total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
+    progress(0, total)
+    for one in filter(by_columns.needs_columns_only, decided):
+        _by_columns(store, reader, one, window, outcome, clock.time_ns(), dry_run=dry_run)
+        progress(0, total)
+    others = [one for one in decided if not by_columns.needs_columns_only(one)]
+    documents = Documents(store, others, window.project, outcome.batch, clock, workshop)
     looked_at = 0
-    for page in _pages(reader, window.project, wanted):
+    for page in _pages(reader, window.project, wanted) if others else ():
         progress(looked_at, max(looked_at, total))
-        chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns())
+        chosen = choose(reader, others, window, page, outcome.tallies, clock.time_ns())
         if not dry_run:
             documents.judge(chosen, outcome.tallies)
         looked_at += len(page)
     documents.finish(outcome.tallies)
-    progress(looked_at, max(looked_at, total))
-    return replace(outcome, runs=looked_at)
+    progress(looked_at if others else total, max(looked_at, total))
+    return replace(outcome, runs=looked_at if others else total)
+
+
+def _by_columns(
+    store: Store, reader: Reader, one: Evaluator, window: Window, outcome: Outcome, now: int, *, dry_run: bool
+) -> None:
+    """Judge by one statement, and count what came of it."""
+    period = RunFilter(window.since, window.until, folded=False)
+    tally = outcome.tallies[one.name]
+    counts = by_columns.count(reader, one, window.project, period, now, again=window.again)
+    tally.selected, tally.known = counts["Selected"], counts["KnownRuns"]
+    tally.not_drawn, tally.not_settled = counts["NotDrawn"], counts["NotSettled"]
+    if dry_run:
+        return
+    by_columns.judge(store, reader, one, window.project, period, now, outcome.batch, again=window.again)
+    parameters = {"project": window.project, "evaluator": one.name, "batch": outcome.batch}
+    for row in reader.query(named_query("evals_of_batch"), parameters).to_pylist():
+        tally.rows[row["Found"]] += row["Rows"]
 
 
 def _pages(reader: Reader, project: str, wanted: RunsWanted) -> Iterator[Sequence[RunRow]]:
@@ -221,7 +244,7 @@ class Documents:
 def insert(store: Store, found: Sequence[Evaluation]) -> None:
     """Add rows; again, it adds none. Raises Unavailable."""
     if found:
-        token = digest_of("\n".join(one.id for one in found).encode())
+        token = digest_of("\n".join(f"{one.id} {one.at}" for one in found).encode())
         store.insert(TABLE, [rows_of(found)], f"{EVALUATIONS.token_prefix}{token}")
 
 

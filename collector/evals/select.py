@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -37,11 +37,6 @@ def is_drawn(sample: Sample, run: RunRow) -> bool:
 def input_hash(run: RunRow) -> str:
     """Of what is judged: which run, with how many spans, the last of which came when."""
     return digest_of(f"{run.trace_id} {run.spans} {run.last_received}".encode())[:_HASH_DIGITS]
-
-
-def expression(patterns: Sequence[str]) -> str:
-    """An expression of RE2 that matches what one of `patterns` does; empty without any. `*` is any letters."""
-    return f"^(?s:{'|'.join('.*'.join(map(re.escape, one.split('*'))) for one in patterns)})$" if patterns else ""
 
 
 @lru_cache(256)

@@ -30,6 +30,7 @@ def test_the_demo_leaves_something_on_every_page(tmp_path: Path, say: Any) -> No
     with running(directory, config=directory / "demo.yaml") as daemon:
         check_runs(daemon)
         check_spend(daemon)
+        check_verdicts(daemon)
         assert b'<span class="state ok">delivered</span>' in daemon.get("/budgets")[1]
 
 
@@ -37,6 +38,14 @@ def ask(daemon: Daemon, path: str) -> Any:
     status, body = daemon.get(f"/api/v1/{path}")
     assert status == 200
     return json.loads(body)
+
+
+def check_verdicts(daemon: Daemon) -> None:
+    found = ask(daemon, "evaluations?limit=1000")["evaluations"]
+    assert {one["verdict"] for one in found} >= {"pass", "fail"}
+    assert {"cheap", "no-loops", "looks-up-the-weather", "tools-answer", "grounded"} <= {
+        one["evaluator"] for one in found
+    }
 
 
 def check_runs(daemon: Daemon) -> None:

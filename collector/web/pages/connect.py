@@ -21,7 +21,10 @@ _TOKEN: Final = "TOKEN"  # noqa: S105 - what stands where one is to be put
 async def page(asked: Asked) -> Shown:
     """Raises Rejected for a program that is not known, and for a `since` that is no time."""
     name = asked.query.get("program", "")
-    choices = [(one.title, f"/connect?program={one.name}", one.name == name) for one in programs().values()]
+    choices = [
+        (one.title, "/connect" if one.name == name else f"/connect?program={one.name}", one.name == name)
+        for one in programs().values()
+    ]
     if not name:
         return Shown(
             "connect.html", "Connect a program", context={"choices": choices, "program": None}, modules=("views",)
