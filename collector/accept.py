@@ -1,5 +1,6 @@
 """The write path: gate -> dedupe -> validate -> capture -> spool -> receipt. Bytes become durable here."""
 
+import asyncio
 import dataclasses
 from collections.abc import Iterable
 
@@ -137,6 +138,29 @@ class Acceptor:
         ack.then(completed)
         self._window.remember(signal, project, digest, receipt, ack)
         return ack
+
+    async def record(self, principal: Principal, request: bytes) -> Receipt:
+        """Take traces that somebody states over MCP, as a request in protobuf: durable when this returns.
+
+        Raises as `export` does, and Unavailable(BUSY).
+        """
+        try:
+            with self.reserve(len(request)):
+                asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, Transport.MCP
+                found = self.export(*asked) or self.export(
+                    *asked,
+                    await asyncio.to_thread(
+                        self.validate, principal.project, Signal.TRACES, request, Encoding.PROTOBUF
+                    ),
+                )
+                assert found
+                receipt, ack = found
+                if ack:
+                    await ack
+        except SpanmeterError as error:
+            self.refused(error, Signal.TRACES, Transport.MCP)
+            raise
+        return receipt
 
     def refused(self, error: SpanmeterError, signal: Signal, transport: Transport) -> None:
         """Count a request that was answered with an error, and let go what of it the error holds."""

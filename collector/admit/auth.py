@@ -52,6 +52,13 @@ class Gate:
 
         Raises Rejected: UNAUTHENTICATED without a known token, FORBIDDEN without the scope.
         """
+        principal = self.identify(headers)
+        if self._principals and not principal.may(scope):
+            raise Rejected(Reason.FORBIDDEN, f"The token {principal.name!r} does not have the scope {scope.value}.")
+        return principal
+
+    def identify(self, headers: Iterable[tuple[str, str]]) -> Principal:
+        """The caller behind lower-cased `headers`, whatever they may do. Raises Rejected(UNAUTHENTICATED)."""
         if not self._principals:
             return ANONYMOUS  # clients made for other backends always send some key
         tokens = list(_tokens(headers))
@@ -64,8 +71,6 @@ class Gate:
                     "or `x-api-key: TOKEN`.",
                 )
             principal = self._anonymous
-        if not principal.may(scope):
-            raise Rejected(Reason.FORBIDDEN, f"The token {principal.name!r} does not have the scope {scope.value}.")
         return principal
 
     def _lookup(self, token: str) -> Principal | None:

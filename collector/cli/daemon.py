@@ -37,6 +37,7 @@ def download(url: str, path: str, token_variable: str = TOKEN_VARIABLE) -> bytes
 
 def _answer(url: str, path: str, data: bytes | None, token_variable: str) -> bytes:
     request = urllib.request.Request(url.rstrip("/") + path, data)  # noqa: S310 - the user's own address
+    request.add_header("Accept", "*/*")
     if data:
         request.add_header("Content-Type", "application/json")
     if token := os.environ.get(token_variable):

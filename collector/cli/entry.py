@@ -14,7 +14,7 @@ import uvloop
 from collector import __version__
 from collector.admit.auth import mint
 from collector.app import Daemon
-from collector.cli import backup, bi, capture, connect, copy, evals, export, gate, prices, reprice, webhooks
+from collector.cli import backup, bi, capture, connect, copy, evals, export, gate, mcp, prices, reprice, webhooks
 from collector.cli.check import summary
 from collector.cli.options import common_options, config_of
 from collector.cli.store import store_lock
@@ -110,6 +110,7 @@ def command_parser() -> argparse.ArgumentParser:
     copy.add_command(commands, common)
     evals.add_commands(commands, common)
     gate.add_commands(commands, common)
+    mcp.add_command(commands, common)
     return parser
 
 

@@ -19,6 +19,7 @@ from collector.cli.jobs import (
     until_interrupted,
     workplace,
 )
+from collector.cli.labels import add_label_commands
 from collector.cli.options import config_of
 from collector.cli.times import moment
 from collector.config import Config, EvaluatorConfig, all_evaluators, load_evaluators
@@ -77,6 +78,7 @@ def add_commands(
     show = add("show", "Everything that was found of a run, with evidence and receipts.")
     show.add_argument("trace", metavar="TRACE", help="the run's trace id")
     show.set_defaults(command=_show)
+    add_label_commands(add)
 
 
 def _run(options: argparse.Namespace) -> int:

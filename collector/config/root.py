@@ -38,6 +38,13 @@ from collector.config.webhooks import WebhookConfig
 WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
+class McpConfig(Section):
+    enabled: bool = setting(True, "Whether agents may ask at /mcp.")
+    anonymous_record: bool = setting(
+        False, "Whether callers without a token may record runs there, too; those with one may as its scopes say."
+    )
+
+
 class WebConfig(Section):
     endpoint: Endpoint = setting(
         "127.0.0.1:8080", "host:port of the web port: pages, REST, /metrics, /healthz, /readyz."
@@ -51,6 +58,8 @@ class WebConfig(Section):
     allowed_hosts: tuple[str, ...] = setting(
         (), "Further names that browsers may know the web port by, without port; addresses and localhost are."
     )
+
+    mcp: McpConfig = section(McpConfig, "Tools for agents: the Model Context Protocol.")
 
     @model_validator(mode="after")
     def _links_lead_to_a_page(self) -> "WebConfig":

@@ -99,6 +99,9 @@ def _incomplete(loaded: Loaded, old: Record | None, new: Record) -> Iterator[str
     if expected:
         yield from (f"The case {name!r} did not run." for name in sorted(expected - set(new.cases)))
         yield from (f"The case {name!r} is not expected." for name in sorted(set(new.cases) - expected))
+    for pattern in loaded.policy.required:
+        if not any(fnmatchcase(name, pattern) for name in new.cases):
+            yield f"No case matches {pattern!r}, which is required."
     for name, trials in new.cases.items():
         if len(trials) != loaded.policy.trials:
             yield f"The case {name!r} ran {len(trials)} times, and {loaded.policy.trials} are expected."
@@ -141,8 +144,6 @@ def passes(trials: Sequence[Trial]) -> bool | None:
 def _failing_required(loaded: Loaded, new: Record) -> Iterator[str]:
     for pattern in loaded.policy.required:
         matching = [name for name in new.cases if fnmatchcase(name, pattern)]
-        if not matching:
-            yield f"No case matches {pattern!r}, which is required."
         yield from _sentences((name for name in matching if not passes(new.cases[name])), new)
 
 

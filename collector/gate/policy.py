@@ -89,7 +89,6 @@ class Policy(Section):
     limits: tuple[LimitConfig, ...] = setting((), "What is bounded whatever it was before.")
     alpha: float = setting(0.05, "How often a gate may fail without cause.", gt=0, lt=0.5)
     strict: bool = setting(False, "Whether a gate that cannot tell fails.")
-    calibrated: bool = setting(False, "Whether judges need labels: at least 20, and a kappa of 0.4 or more.")
     baseline: str = setting(".spanmeter/baseline.json", "File of the approved baseline.")
 
     @model_validator(mode="after")

@@ -93,7 +93,7 @@ class Judge:
             blank,
             kind=EvalKind.JUDGE,
             evaluator=question.evaluator,
-            input_hash=question.input_hash,
+            input_hash=blank.input_hash or question.input_hash,
             score_min=question.rubric.bounds.low,
             score_max=question.rubric.bounds.high,
         )

@@ -22,10 +22,11 @@ class Signal(StrEnum):
 
 
 class Transport(StrEnum):
-    """The receivers; values are metric labels, as the Collector names them."""
+    """The ways in; values are metric labels, the receivers' as the Collector names them."""
 
     GRPC = "grpc"
     HTTP = "http"
+    MCP = "mcp"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Questions about evaluations, within one project."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,3 +52,9 @@ def list_evaluations(store: Reader, project: str, wanted: EvaluationsWanted) -> 
         "after_id": after_id,
     }
     return list(evaluations_of(store.query(named_query("evaluations_page"), parameters)))
+
+
+def verdict_weights(store: Reader, project: str, evaluator: str) -> Mapping[Verdict, float]:
+    """How often an evaluator's newest revision gives each verdict, by the inverse of the sampling's probability."""
+    rows = store.query(named_query("evaluations_verdicts"), {"project": project, "evaluator": evaluator}).to_pylist()
+    return {Verdict(row["Verdict"]): float(row["Weight"]) for row in rows}

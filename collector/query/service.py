@@ -10,11 +10,11 @@ import pyarrow as pa
 from collector.config import ATTRIBUTE, ReadsConfig
 from collector.errors import Reason, Rejected
 from collector.model.arrivals import ArrivedService
-from collector.model.evaluations import Evaluation
+from collector.model.evaluations import Evaluation, Verdict
 from collector.model.principal import Principal
 from collector.query import run_questions, spans
 from collector.query.arrivals import arrivals
-from collector.query.evaluations import EvaluationsWanted, list_evaluations
+from collector.query.evaluations import EvaluationsWanted, list_evaluations, verdict_weights
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter
@@ -165,6 +165,10 @@ class Query:
         """Conversations with a matching run, those with the latest first; `after` names one by its id."""
         _check_limit(limit)
         return run_questions.conversations(self._store, principal.project, asked, limit, after)
+
+    def evaluation_verdicts(self, principal: Principal, evaluator: str) -> Mapping[Verdict, float]:
+        """As `evaluations.verdict_weights`."""
+        return verdict_weights(self._store, principal.project, evaluator)
 
     def evaluations(self, principal: Principal, wanted: EvaluationsWanted) -> Sequence[Evaluation]:
         """As `evaluations.list_evaluations`."""

@@ -47,6 +47,11 @@ class Receiver(Part):
         self._ports: dict[str, int] = {}
 
     @property
+    def acceptor(self) -> Acceptor:
+        """The write path of this process."""
+        return self._acceptor
+
+    @property
     def ports(self) -> Mapping[str, int]:
         return self._ports
 

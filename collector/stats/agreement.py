@@ -162,6 +162,22 @@ def _redrawn(stratum: Stratum, generator: np.random.Generator) -> "np.ndarray[tu
     return generator.binomial(stratum.labels, rate, (RESAMPLES + 1) // 10 - 1)
 
 
+def weighted_pass_rate_interval(
+    judged_pass: Stratum, judged_fail: Stratum, verdicts: float, seed: int
+) -> Interval | None:
+    """Of the rate at which people pass, by drawing the verdicts, of which there are so many, and each stratum's labels
+    again. None when verdicts of a kind that there is have no labels.
+    """
+    if any(stratum.share and not stratum.labels for stratum in (judged_pass, judged_fail)) or verdicts < 1:
+        return None
+    generator = np.random.default_rng(seed)
+    draws = (RESAMPLES + 1) // 10 - 1
+    shares = generator.binomial(round(verdicts), judged_pass.share, draws) / round(verdicts)
+    passing, failing = (_redrawn(stratum, generator) / max(1, stratum.labels) for stratum in (judged_pass, judged_fail))
+    low, high = np.quantile(shares * passing + (1 - shares) * failing, [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
 def corrected_rate(observed: float, sensitivity: float, specificity: float) -> float | None:
     """The pass rate people would find, from that of a judge; None when the judge tells hardly more than chance."""
     if not sensitivity + specificity > _LEAST_INFORMATIVE:

@@ -4,8 +4,10 @@ from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from collector.web.callers import Callers
+from collector.web.mcp.endpoint import PATH, McpEndpoint
 from collector.web.operation import Services
 from collector.web.operations import OPERATIONS
 from collector.web.pages.routes import page_routes
@@ -15,7 +17,9 @@ from collector.web.routing import route, unrouted
 def web_app(callers: Callers, services: Services, read_timeout: float) -> Starlette:
     """The application. `callers` decides who may ask; a body has `read_timeout` seconds to arrive."""
     operations = [route(operation, services, callers, read_timeout) for operation in OPERATIONS]
-    routes = [*operations, *page_routes(services, callers, read_timeout)]
+    endpoint = McpEndpoint(services, callers, read_timeout)
+    mcp = [Route(PATH, endpoint, methods=["POST"])] if callers.speaks_mcp else []
+    routes = [*operations, *mcp, *page_routes(services, callers, read_timeout)]
     app = Starlette(routes=routes, exception_handlers={HTTPException: partial(unrouted, services)})
     app.router.redirect_slashes = False  # a path is one that is documented, or 404
     return app

@@ -7,13 +7,14 @@ brings no token in a header has to ask for a name that is known.
 
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from collector.admit.auth import Gate
 from collector.config import WebConfig, split_endpoint
 from collector.errors import Reason, Rejected
-from collector.model.principal import Principal, Scope
+from collector.model.principal import ANONYMOUS, Principal, Scope
 
 COOKIE = "spanmeter_token"
 _CREDENTIALS = ("authorization", "x-api-key")
@@ -27,6 +28,8 @@ class Callers:
         self._gate = gate
         named = [split_endpoint(web.endpoint)[0], urlsplit(web.public_url).hostname or ""]
         self._hosts = frozenset(name.lower() for name in (*named, *web.allowed_hosts) if name)
+        self.speaks_mcp = web.mcp.enabled
+        self._unknown_may_record = web.mcp.anonymous_record
         self.secure = web.tls.enabled or web.public_url.startswith("https://")
 
     def admit(self, method: str, headers: Mapping[str, str], scope: Scope) -> Principal:
@@ -48,21 +51,40 @@ class Callers:
 
     def check_host(self, headers: Mapping[str, str]) -> None:
         """Raises Rejected for a Host that is neither an address, nor loopback, nor known."""
+        self._check_host(headers, ", or send a token in a header")
+
+    def _check_host(self, headers: Mapping[str, str], otherwise: str = "") -> None:
         host = _host_name(headers.get("host", ""))
         if not host or host in self._hosts or host == "localhost" or host.endswith(".localhost") or _is_address(host):
             return  # browsers always name one
         raise Rejected(
             Reason.FORBIDDEN,
-            f"spanmeter is not known as {host[:100]}. Name it in web.public_url or web.allowed_hosts, or send a token "
-            "in a header.",
+            f"spanmeter is not known as {host[:100]}. Name it in web.public_url or web.allowed_hosts{otherwise}.",
         )
 
     def check_origin(self, headers: Mapping[str, str]) -> None:
         """For what a form changes. Raises Rejected unless it comes from a page of this very host."""
         self.check_host(headers)
-        origin = urlsplit(headers.get("origin", ""))
-        if origin.netloc.lower() != headers.get("host", "").lower() or origin.scheme not in {"http", "https"}:
+        if not _is_same_origin(headers):
             raise Rejected(Reason.FORBIDDEN, "This form was not sent by a page of spanmeter: open the page again.")
+
+    def client(self, headers: Mapping[str, str]) -> Principal:
+        """Who asks by a protocol of programs, whatever they may do; no cookie counts.
+
+        Whoever brings no token may only read, unless the settings say otherwise: what agents do here may be put into
+        their heads by what they read.
+
+        Raises Rejected for a host that is not known and for pages of other origins, whatever token comes with them,
+        and as the gate does.
+        """
+        self._check_host(headers)
+        if "origin" in headers and not _is_same_origin(headers):
+            origin = headers["origin"][:100]
+            raise Rejected(Reason.FORBIDDEN, f"Pages of {origin} may not ask here; programs send no Origin.")
+        principal = self._gate.identify(headers.items())
+        if principal is ANONYMOUS and not self._unknown_may_record:
+            return replace(principal, scopes=principal.scopes - {Scope.TRACES_WRITE, Scope.ADMIN})
+        return principal
 
     def is_open(self) -> bool:
         """Whether anyone may read, so that there is nothing to sign in to."""
@@ -95,6 +117,12 @@ def cookie_token(headers: Mapping[str, str]) -> str:
     except CookieError:
         return ""
     return found.value if found else ""
+
+
+def _is_same_origin(headers: Mapping[str, str]) -> bool:
+    """Whether the Origin is that of the host which is asked."""
+    origin = urlsplit(headers.get("origin", ""))
+    return origin.netloc.lower() == headers.get("host", "").lower() and origin.scheme in {"http", "https"}
 
 
 def _host_name(host: str) -> str:

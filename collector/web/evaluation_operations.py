@@ -3,10 +3,11 @@
 from typing import Final
 
 from collector.model.principal import Scope
-from collector.web import evaluations
+from collector.web import evaluations, labels
 from collector.web.answers import JobAnswer
 from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluatorsAnswer
 from collector.web.evaluations import AddInput, EvaluationsQuery, RunEvaluatorsInput
+from collector.web.labels import AgreementText, EvaluatorPath, LabelAnswer, LabelInput
 from collector.web.operation import Answer, AnyOperation, Operation
 
 EVALS: Final[tuple[AnyOperation, ...]] = (
@@ -33,6 +34,31 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         handler=evaluations.add,
         body_input=AddInput,
         answers={201: Answer("Their ids.", Added)},
+    ),
+    Operation(
+        name="add_label",
+        tag="Evaluations",
+        method="POST",
+        path="/api/v1/evaluations/labels",
+        scope=Scope.EVALS_WRITE,
+        summary="Say what a person finds of a run or span.",
+        description="About the same input as the newest verdict of that evaluator. A labeler's next label of it counts "
+        "in place of this one.",
+        handler=labels.add_label,
+        body_input=LabelInput,
+        answers={201: Answer("The label.", LabelAnswer)},
+    ),
+    Operation(
+        name="evaluator_agreement",
+        tag="Evaluations",
+        method="GET",
+        path="/api/v1/evaluators/{name}/agreement",
+        scope=Scope.EVALS_READ,
+        summary="How far an evaluator agrees with labels.",
+        description="Of its newest revision, weighted back to how often it passes and fails.",
+        handler=labels.agreement,
+        path_input=EvaluatorPath,
+        answers={200: Answer("The report.", AgreementText)},
     ),
     Operation(
         name="list_evaluators",

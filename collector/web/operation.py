@@ -11,7 +11,7 @@ from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
 from collector.evals.service import EvalService
 from collector.jobs import Jobs
-from collector.model.envelope import Signal
+from collector.model.envelope import Receipt, Signal
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.service import Query
@@ -67,6 +67,7 @@ class Services:
     evals: EvalService | None = None  # judges
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
+    record: "Callable[[Principal, bytes], Awaitable[Receipt]] | None" = None  # takes traces as OTLP, durable when done
     misdirected: Callable[[Signal], None] = lambda _: None  # OTLP came to the web port
 
 

@@ -24,14 +24,9 @@ _Model = TypeVar("_Model", bound=Input)
 async def json_object(request: Request, seconds: float) -> dict[str, object]:
     """The body as an object; no body at all is an empty one. Numbers with a point come as Decimal.
 
-    Raises Rejected: SLOW when it has not arrived after so many `seconds`, TOO_LARGE beyond 64 KiB, MALFORMED for what
-    is no JSON object, TOO_DEEP; ClientDisconnect when the client goes.
+    Raises Rejected: as `body_of` beyond 64 KiB, MALFORMED for what is no JSON object, TOO_DEEP; ClientDisconnect.
     """
-    try:
-        async with asyncio.timeout(seconds):
-            text = await _bounded(request)
-    except TimeoutError:
-        raise Rejected(Reason.SLOW, f"The body did not arrive within {seconds:g} s.") from None
+    text = await body_of(request, seconds, MAX_BODY_BYTES)
     if not text:
         return {}
     try:
@@ -43,6 +38,17 @@ async def json_object(request: Request, seconds: float) -> dict[str, object]:
     if text.count(b"{") + text.count(b"[") > MAX_BODY_DEPTH and _nests_deeper(body, MAX_BODY_DEPTH):
         raise Rejected(Reason.TOO_DEEP, f"The body nests more than {MAX_BODY_DEPTH} levels deep.")
     return body
+
+
+async def body_of(request: Request, seconds: float, max_bytes: int) -> bytes:
+    """The body. Raises Rejected: SLOW when it has not arrived after so many `seconds`, TOO_LARGE; ClientDisconnect when
+    the client goes.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _bounded(request, max_bytes)
+    except TimeoutError:
+        raise Rejected(Reason.SLOW, f"The body did not arrive within {seconds:g} s.") from None
 
 
 def reader(model: type[_Model], what: str) -> Callable[[Mapping[str, object]], _Model]:
@@ -78,10 +84,10 @@ def _documented(model: type[Input]) -> Iterable[str]:
 
 
 def _sentence(error: ErrorDetails, model: type[Input]) -> str:
-    name = str(error["loc"][0]) if error["loc"] else "The body"
+    name = ".".join(map(str, error["loc"])) or "The body"
     field = model.model_fields.get(name)
     if error["type"] == "missing" or (error["input"] is None and field is not None and field.is_required()):
-        examples = model.model_fields[name].examples or ()
+        examples = (field.examples if field else None) or ()
         return f"{name} is required{''.join(f', for example {example}' for example in examples[:1])}."
     expected = {"string_type": "a string", "bool_type": "true or false"}.get(error["type"])
     if expected:
@@ -89,12 +95,12 @@ def _sentence(error: ErrorDetails, model: type[Input]) -> str:
     return f"{name}: {error['msg']}."
 
 
-async def _bounded(request: Request) -> bytes:
+async def _bounded(request: Request, max_bytes: int) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise Rejected(Reason.TOO_LARGE, f"The body is larger than {MAX_BODY_BYTES} bytes.")
+        if size > max_bytes:
+            raise Rejected(Reason.TOO_LARGE, f"The body is larger than {max_bytes} bytes.")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import structlog
 
+from collector.accept import Acceptor
 from collector.config import Config, split_endpoint
 from collector.errors import StartError
 from collector.net.sockets import bound
 from collector.part import Part
+from collector.receive.receiver import Receiver
 from collector.spool import Spool
 from collector.spool.shares import collect, share
 from collector.telemetry import Sample, catalogue
@@ -46,9 +48,11 @@ class Workers(Part):
     settings = ("receivers", "auth", "limits", "capture", "budgets", "dedupe", "processes")
     reloadable = ("auth", "capture", "budgets")
 
-    def __init__(self, config: Config, spool: Spool) -> None:
+    def __init__(self, config: Config, spool: Spool, own: Receiver) -> None:
+        """`own` is this process's, whose ports are never opened: what the web port takes goes through it."""
         self._config = config
         self._spool = spool
+        self._own = own
         self._published = asyncio.Event()
         self._workers = [
             _Worker(number, spool.directory, self._published.set, self._others_accept)
@@ -56,6 +60,11 @@ class Workers(Part):
         ]
         self._reserved: list[socket.socket] = []
         self._ports: dict[str, int] = {}
+
+    @property
+    def acceptor(self) -> Acceptor:
+        """The write path of this process."""
+        return self._own.acceptor
 
     @property
     def ports(self) -> Mapping[str, int]:
@@ -135,6 +144,7 @@ class Workers(Part):
 
     async def reload(self, config: Config) -> None:
         """Use these tokens, and what may be captured, from the next request on."""
+        await self._own.reload(config)
         for worker in self._workers:
             worker.reload(_reloadable(config))
 

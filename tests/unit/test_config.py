@@ -41,7 +41,7 @@ def loaded(tmp_path: Path, text: str, *overrides: str) -> Config:
         ("receivers.otlp.protocols.gprc.endpoint=x", "protocols.gprc: unknown setting; did you mean grpc?"),
         (
             "web.zzz=1",
-            "web.zzz: unknown setting; known here: allowed_hosts, endpoint, max_connections, public_url, tls",
+            "web.zzz: unknown setting; known here: allowed_hosts, endpoint, max_connections, mcp, public_url, tls",
         ),
         (
             f"auth.tokens=[{{name: a, sha256: {DIGEST}, scope: [admin]}}]",
