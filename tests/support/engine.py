@@ -56,9 +56,12 @@ def migrated_store(store: Path) -> None:
     shutil.copytree(_migrated(), store, symlinks=True)
 
 
+_TEMPORARY = tempfile.gettempdir()  # before an engine in this process makes its own place that, and empties it
+
+
 @functools.cache
 def _migrated() -> Path:
-    parent = Path(tempfile.mkdtemp(prefix="spanmeter-store-"))
+    parent = Path(tempfile.mkdtemp(prefix="spanmeter-store-", dir=_TEMPORARY))
     atexit.register(shutil.rmtree, parent, ignore_errors=True)
     script = (
         "import os, sys, pathlib\n"
