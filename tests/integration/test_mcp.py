@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +130,12 @@ def test_a_daemon_that_does_not_run_is_a_sentence() -> None:
         assert (await failed(client, "get_spend")).startswith(f"No daemon answers at {address}: ")
 
     over(use, over_stdio("--url", address), LEGACY)
+
+
+def test_a_daemon_that_nobody_asks_does_without_the_sdk() -> None:
+    loaded = "import sys, collector.cli; print([name for name in sys.modules if name.split('.')[0] == 'mcp'])"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 # -- the list ---------------------------------------------------------------------------------------------------------
