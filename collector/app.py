@@ -19,6 +19,7 @@ from collector.bi.port import BiPort
 from collector.billing import spans
 from collector.billing.across_batches import Billing
 from collector.billing.completing import Completer
+from collector.billing.late_content import LateContent
 from collector.billing.log_content import LoggedContent
 from collector.billing.models_above import ModelsAbove
 from collector.billing.price_refresh import Prices
@@ -91,15 +92,14 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     sessions = SessionWriter(SessionReader(sources(families), metrics), billing, writing, metrics, set_aside)
     metered = SessionMetrics(families, metrics)
     completer = Completer(billing, writing, set_aside)
-    contents, models = LoggedContent(families, completer), ModelsAbove(families, completer)
+    contents = LoggedContent(families, completer)
+    follow = spans.each(contents.follow_spans, ModelsAbove(families, completer).follow, LateContent(completer).follow)
     drain = Drain(
         queue.spool,
         queue.deadletter,
         store.ready,
         {
-            Signal.TRACES: span_path(
-                billing, metrics, writing, limits, spans.each(contents.follow_spans, models.follow)
-            ),
+            Signal.TRACES: span_path(billing, metrics, writing, limits, follow),
             Signal.LOGS: log_path(metrics, limits, each(sessions.write, contents.follow_logs)),
             Signal.METRICS: metric_path(metrics, limits, metered.follow),
         },

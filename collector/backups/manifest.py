@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from collector.errors import StartError
 from collector.files import write_durably
 
-_FILE = "backup.json"
+FILE = "backup.json"
 _FORMAT = 1
 # The time it was begun, to the millisecond: names sort by it, and nothing else in the directory is taken for a backup.
 NAME = re.compile(r"\d{8}T\d{9}Z")
@@ -21,7 +21,8 @@ class Manifest:
     """`base` is the name of the backup that this one adds to, beside it in the same directory; empty for none.
 
     `schema` is the newest migration of the database; `rows` are those of each table, replaced versions included;
-    `bytes` is what the store's files are in all, those in the bases included.
+    `bytes` is what the store's files are in all, those in the bases included. `sums` is the digest of the list of
+    digests of its files; empty where an earlier version made none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Manifest:
     database: str
     rows: dict[str, int]
     bytes: int
+    sums: str = ""
     format: int = _FORMAT
 
 
@@ -40,18 +42,20 @@ _MANIFEST = TypeAdapter(Manifest)
 
 def write_manifest(backup: Path, manifest: Manifest) -> None:
     """Finish a backup, durably. Raises OSError."""
-    write_durably(backup / _FILE, _MANIFEST.dump_json(manifest, indent=2) + b"\n")
+    write_durably(backup / FILE, _MANIFEST.dump_json(manifest, indent=2) + b"\n")
 
 
 def read_manifest(backup: Path) -> Manifest:
     """Raises StartError for what is no finished backup of this or an earlier version."""
-    path = backup / _FILE
+    path = backup / FILE
     try:
         manifest = _MANIFEST.validate_json(path.read_bytes())
     except OSError as error:
         raise StartError(f"{backup} is no finished backup: cannot read {path}: {error.strerror}.") from None
     except ValidationError:
         raise StartError(f"{path} is not as spanmeter writes it: damaged, or of a newer version.") from None
+    if not (NAME.fullmatch(manifest.name) and NAME.fullmatch(manifest.base or manifest.name)):
+        raise StartError(f"{path} was changed: names of backups are times, as 20261129T120000123Z.")
     if manifest.format > _FORMAT:
         raise StartError(f"{backup} was made by spanmeter {manifest.version}, which is newer. Restore it with that.")
     return manifest
@@ -59,12 +63,12 @@ def read_manifest(backup: Path) -> Manifest:
 
 def finished(directory: Path) -> Sequence[Manifest]:
     """The backups in a directory, oldest first. Raises StartError for a manifest that cannot be read."""
-    return [read_manifest(path) for path in _named(directory) if (path / _FILE).exists()]
+    return [read_manifest(path) for path in _named(directory) if (path / FILE).exists()]
 
 
 def unfinished(directory: Path) -> Sequence[Path]:
     """What backups that failed have left in a directory."""
-    return [path for path in _named(directory) if not (path / _FILE).exists()]
+    return [path for path in _named(directory) if not (path / FILE).exists()]
 
 
 def _named(directory: Path) -> Sequence[Path]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from collector.backups.copies import put_beside_store, sync_tree
-from collector.backups.manifest import Manifest, read_manifest
+from collector.backups.digests import check_digests
+from collector.backups.manifest import FILE, Manifest, read_manifest
 from collector.config import Config
-from collector.errors import ConfigError, StartError
+from collector.errors import ConfigError, Rejected, StartError, Unavailable
 from collector.files import LOCK, lock_directory, sync_directory, write_durably
 from collector.store import embedded_path, open_store
 from collector.store.backup import restore_database, stored_rows
@@ -35,20 +36,23 @@ def restore(config: Config, backup: Path) -> tuple[Manifest, Mapping[str, int]]:
 
     Raises StartError when the directory has something in it, or the backup cannot be used.
     """
+    backup = backup.resolve()
     manifest = read_manifest(backup)
     _check(config, manifest, backup)
     store_path = embedded_path(config.store, config.directory)
+    _check_room(store_path, manifest)
     _mark(config.directory, store_path)
     lock = lock_directory(config.directory / _SPOOL)
     try:
         _clear(config.directory, store_path)
-        rows = _restore_store(config, backup.resolve())
+        rows = _restore_store(config, backup)
         put_beside_store(backup, config.directory)
         sync_tree(config.directory)
         if not store_path.is_relative_to(config.directory):
             sync_tree(store_path)
-    except OSError as error:
-        raise StartError(f"Cannot restore {backup} into {config.directory}: {error}.") from error
+    except (OSError, Rejected, Unavailable) as error:
+        text = f"Cannot restore {backup} into {config.directory}: {str(error).rstrip('.')}."
+        raise StartError(f"{text} The directory cannot be used; restore again, which begins anew.") from error
     finally:
         os.close(lock)
     (config.directory / _MARK).unlink()
@@ -67,12 +71,23 @@ def _check(config: Config, manifest: Manifest, backup: Path) -> None:
             f"{backup} was made by spanmeter {manifest.version}, whose database is newer (migration "
             f"{manifest.schema:04}; this one knows {known:04}). Restore it with that version or a later one."
         )
-    seen, base = {manifest.name}, manifest.base
+    chain, base = {backup: manifest}, manifest.base
     while base:  # the engine's own message would name neither the backup nor what to do
-        if base in seen:
+        path = backup.parent / base
+        if path in chain:
             raise StartError(f"The backups below {backup} go round in a circle; their manifests were changed.")
-        seen.add(base)
-        base = read_manifest(backup.parent / base).base
+        chain[path] = read_manifest(path)
+        base = chain[path].base
+    for path, one in chain.items():
+        check_digests(path, one.sums, FILE)
+
+
+def _check_room(store_path: Path, manifest: Manifest) -> None:
+    there = next(path for path in (store_path, *store_path.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < manifest.bytes:
+        needed, left = (f"{size / 2**20:,.1f} MiB" for size in (manifest.bytes, free))
+        raise StartError(f"The store of this backup has {needed}, and {there} has {left} free.")
 
 
 def _mark(directory: Path, store_path: Path) -> None:

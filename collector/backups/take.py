@@ -5,6 +5,8 @@ accepted span is then in the noted parts or in the copied spool, and in only one
 meanwhile. The parts are copied afterwards, beside everything else.
 """
 
+import fcntl
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +19,11 @@ import structlog
 
 from collector import __version__
 from collector.backups.copies import copy_beside_store, sync_tree
+from collector.backups.digests import write_digests
 from collector.backups.manifest import Manifest, finished, unfinished, write_manifest
 from collector.config import Config
 from collector.errors import Reason, Rejected, StartError, Unavailable
-from collector.files import sync_directory
+from collector.files import LOCK, sync_directory
 from collector.model.clock import Clock
 from collector.model.progress import Progress
 from collector.store import Store
@@ -65,7 +68,9 @@ class Backups:
         """
         refuse_server(self._config)
         try:
-            return self._take(progress, full=full)
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone_in(self._directory):
+                return self._take(progress, full=full)
         except (OSError, StartError) as error:
             raise Unavailable(Reason.DISK, f"The backup in {self._directory} failed: {error}") from error
 
@@ -81,6 +86,7 @@ class Backups:
                     rows = stored_rows(store)
                     copy_beside_store(self._config.directory, target)
                 state = engine.wait(progress)
+                sums = write_digests(target)
                 sync_tree(target)
                 manifest = Manifest(
                     name=name,
@@ -91,6 +97,7 @@ class Backups:
                     database=store.database,
                     rows=dict(rows),
                     bytes=state.bytes,
+                    sums=sums,
                 )
                 write_manifest(target, manifest)
         finally:
@@ -100,7 +107,6 @@ class Backups:
 
     def _prepare(self, *, full: bool) -> str:
         """The base of the next backup, once there is room for it and nothing left of failed ones."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in unfinished(self._directory):
             shutil.rmtree(left)
         there = finished(self._directory)
@@ -112,6 +118,20 @@ class Backups:
             for hold in self._holds:
                 stack.enter_context(hold)
             yield
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """What another daemon's backup has not finished there looks like what a failed one left."""
+    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        text = f"Another backup is being made in {directory}. Ask again when it has ended."
+        raise Unavailable(Reason.BUSY, text) from None
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -62,9 +62,12 @@ def _first(body: bytes, most: int) -> tuple[bytes, bytes]:
     if plain > most:
         return bytes(most), b""
     try:
-        return lz4.block.decompress(body[start:end], uncompressed_size=plain), body[end:]
+        content: bytes = lz4.block.decompress(body[start:end], uncompressed_size=plain)
     except lz4.block.LZ4BlockError:
         raise _no_blocks() from None
+    if len(content) != plain:
+        raise _no_blocks()
+    return content, body[end:]
 
 
 def _checksum(data: bytes) -> bytes:

@@ -22,8 +22,8 @@ def authenticate(gate: Gate, url: Mapping[str, str], headers: Mapping[str, str])
         raise _failed(user) from None
     if principal is ANONYMOUS and (password or user not in ("", _DEFAULT_USER)):
         raise _failed(user)
-    if principal is ANONYMOUS and not _is_local(headers.get("host", "")):
-        raise _failed(user)  # a page that a browser was led to by a name of somebody else's
+    if principal is ANONYMOUS and not (_is_local(headers.get("host", "")) and _is_no_page(headers)):
+        raise _failed(user)  # a page in a browser on this machine asks, maybe by a name of somebody else's
     return principal
 
 
@@ -57,6 +57,10 @@ def _authorization(value: str) -> tuple[str, str]:
 
 def _is_local(host: str) -> bool:
     return not host or host.rpartition(":")[0] in _LOCAL_HOSTS or host in _LOCAL_HOSTS
+
+
+def _is_no_page(headers: Mapping[str, str]) -> bool:
+    return headers.get("sec-fetch-site", "none") in ("none", "same-origin")
 
 
 def _failed(user: str) -> QueryError:

@@ -5,6 +5,7 @@ is not there. Settings of the tree are capped, formats and INTO OUTFILE are take
 """
 
 import copy
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,8 @@ from collector.bi.errors import QueryError, read_only, refused, syntax_error, un
 from collector.bi.settings import Limits, checked_setting
 
 _MAX_DEPTH = 200
+# Each becomes a subquery of its own.
+_MAX_SYSTEM_TABLES = 20
 
 _PLAIN: Final = frozenset(
     {
@@ -63,6 +66,7 @@ _IN: Final = frozenset(
     for variant in ("", "IgnoreSet")
 )
 _DATABASE_FUNCTIONS: Final = frozenset({"currentdatabase", "current_database", "database", "schema"})
+_WORKED_OUT = re.compile(r".\b(?:DEFAULT|MATERIALIZED|ALIAS|EPHEMERAL)\b", re.IGNORECASE | re.DOTALL)
 _SYSTEM = "system"
 
 
@@ -97,6 +101,7 @@ class Guard:
         self.asked: dict[str, str] = {}
         self._catalog = catalog
         self._context = context
+        self._system_tables = 0
         self._walks: Mapping[str, Callable[[Node, Scope, int], None]] = {
             "SelectQuery": self._select,
             "Function": self._function,
@@ -151,7 +156,7 @@ class Guard:
                 raise refused(f"{name} is not answered inside a query.")
             node.pop(name, None)
         for key, value in node.items():
-            if key not in _VALUES and key not in but:
+            if key not in but and (key not in _VALUES or isinstance(value, dict)):
                 self._walk(value, scope, depth + 1)
 
     # -- queries ------------------------------------------------------------------------------------------------------
@@ -183,6 +188,7 @@ class Guard:
         if function and function["name"] not in policy.TABLE_FUNCTIONS:
             raise refused(f"The table function {function['name']} is not answered.")
         if function:
+            _no_expressions(function)
             self._arguments(function, scope, depth)
         self._children(node, scope, depth, but=("database_and_table_name", "table_function"))
         table = node.get("database_and_table_name")
@@ -200,6 +206,9 @@ class Guard:
         if shown is None:
             _rename(table, [database, name])
             return
+        self._system_tables += 1
+        if self._system_tables > _MAX_SYSTEM_TABLES:
+            raise refused(f"More than {_MAX_SYSTEM_TABLES} system tables in one query are not answered.")
         del node["database_and_table_name"]
         node.pop("final", None)
         alias = table.get("alias") or name
@@ -369,6 +378,13 @@ def _no_states(node: Node) -> None:
         text = str(argument.get("value", "")).lower()
         if argument.get("type") != "Literal" or "aggregatefunction" in text:
             raise refused("A type is written out, and is no AggregateFunction.")
+
+
+def _no_expressions(function: Node) -> None:
+    """The structure that a table function is given may have columns that are worked out."""
+    for argument in _children_of(function.get("arguments"))[:1]:
+        if _WORKED_OUT.search(str(argument.get("value", ""))):
+            raise refused("The structure of a table function is names and types only.")
 
 
 def _prewhere_to_where(node: Node) -> None:

@@ -8,6 +8,7 @@ from collector.bi.errors import QueryError
 from collector.model.principal import Principal
 
 _MAX_SESSIONS = 1000
+_MAX_OF_ONE = 100
 _MAX_NAME_LENGTH = 200
 _DEFAULT_SECONDS = 60.0
 _MAX_SECONDS = 3600.0
@@ -23,7 +24,7 @@ class Session:
 
 
 class Sessions:
-    """At most a thousand; those unused for longest go first."""
+    """At most a thousand, a hundred of one principal; those unused for longest go first."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
@@ -42,11 +43,18 @@ class Sessions:
             if check in ("1", "true"):
                 raise QueryError(372, "SESSION_NOT_FOUND", "Session not found.")
             found = Session()
+            self._make_room(principal)
         found.expires = now + _seconds(timeout)
         self._sessions[key] = found
         while len(self._sessions) > _MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         return found
+
+    def _make_room(self, principal: Principal) -> None:
+        """Nobody's new sessions end those of others, while these are few."""
+        own = [key for key in self._sessions if key[:2] == (principal.name, principal.project)]
+        for key in own[: len(own) + 1 - _MAX_OF_ONE]:
+            del self._sessions[key]
 
 
 def _seconds(timeout: str) -> float:

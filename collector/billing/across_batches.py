@@ -50,6 +50,7 @@ class EnrichedRows:
         moved[list(billed.moved)] = True
         self._kept = _Part(enricher, readings, billed, ~(billed.superseded | moved))
         self._moved = _Part(enricher, readings, billed, moved)
+        self._dropped = _Part(enricher, readings, billed, billed.superseded)
 
     @property
     def num_rows(self) -> int:
@@ -69,6 +70,10 @@ class EnrichedRows:
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
         return {*trace_keys(self.spans), *(trace for trace, _ in self.billed.revise)}
+
+    def dropped(self) -> Iterator[pa.RecordBatch]:
+        """The rows that cannot count, made whole like those that are stored."""
+        return self._dropped.to_batches()
 
     def by_day(self) -> Iterator[tuple[str, TableRows, Sequence[int]]]:
         """The rows by UTC day, as `store.writer.by_day` has them; positions are those in the batches given."""

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.billing.across_batches import query_parameters
+from collector.billing.across_batches import EnrichedRows, query_parameters
 from collector.billing.completing import Completer
 from collector.enrich.conventions.families import Family
 from collector.enrich.conventions.log_content import continues
@@ -44,11 +44,11 @@ class LoggedContent:
             self._remember(told)
             self._join(store, told)
 
-    def follow_spans(self, store: Store, spans: pa.RecordBatch) -> None:
-        """These spans are stored; `spans` has their ids. Raises Unavailable."""
+    def follow_spans(self, store: Store, enriched: EnrichedRows) -> None:
+        """These spans are stored. Raises Unavailable."""
         self._on_first_use(store)
         if self._spans:
-            self._join(store, [key for key in _keys(spans) if key in self._spans])
+            self._join(store, [key for key in _keys(enriched.spans) if key in self._spans])
 
     def _on_first_use(self, store: Store) -> None:
         if self._met is not store:

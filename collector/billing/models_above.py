@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.billing.across_batches import query_parameters
+from collector.billing.across_batches import EnrichedRows, query_parameters
 from collector.billing.completing import Completer
 from collector.enrich.conventions.families import Family
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey, trace_keys
@@ -34,9 +34,9 @@ class ModelsAbove:
         }
         self._completer = completer
 
-    def follow(self, store: Store, spans: pa.RecordBatch) -> None:
-        """These spans are stored, of each its row of `SEEN_SCHEMA`. Raises Unavailable."""
-        if traces := self._touched(spans):
+    def follow(self, store: Store, enriched: EnrichedRows) -> None:
+        """These spans are stored. Raises Unavailable."""
+        if traces := self._touched(enriched.spans):
             for part in slices(sorted(traces), MAX_KEYS_IN_QUERY):
                 self._complete(store, part)
 

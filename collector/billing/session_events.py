@@ -1,9 +1,11 @@
 """The stored log records of the turns that arriving records belong to: no more of a session, and in bounded memory."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
+import pyarrow as pa
 import structlog
 
 from collector.enrich.sessions import Event, Sources
@@ -168,17 +170,18 @@ def _turns(touched: Touched, prompts: Mapping[str, int]) -> _Turns:
     return _Turns(touched, begin, prompts.get("After") or touched.last + _AROUND_NS)
 
 
-def touched_sessions(rows: Iterable[Mapping[str, Any]]) -> list[Touched]:
-    """What arrives of each session, by rows of `otel_logs` with `Timestamp` in Unix nanoseconds."""
-    sessions: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        sessions.setdefault((row["Project"], row["SessionId"]), []).append(row)
-    return [
+def touched_sessions(records: pa.Table) -> list[Touched]:
+    """What arrives of each session, by columns of `otel_logs` with `Timestamp` in Unix nanoseconds."""
+    sessions = records.group_by(["Project", "SessionId"], use_threads=False)
+    found = sessions.aggregate([("Timestamp", "min"), ("Timestamp", "max"), ("PromptId", "distinct")]).to_pylist()
+    touched = (
         Touched(
-            *key,
-            min(row["Timestamp"] for row in found),
-            max(row["Timestamp"] for row in found),
-            frozenset(row["PromptId"] for row in found if row["PromptId"]),
+            row["Project"],
+            row["SessionId"],
+            row["Timestamp_min"],
+            row["Timestamp_max"],
+            frozenset(filter(None, row["PromptId_distinct"])),
         )
-        for key, found in sorted(sessions.items())
-    ]
+        for row in found
+    )
+    return sorted(touched, key=attrgetter("key"))

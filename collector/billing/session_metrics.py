@@ -5,9 +5,10 @@ minutes after their points, records or spans of calls did not arrive. Fewer are 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
@@ -25,6 +26,7 @@ SessionKey = tuple[str, str]  # project, session
 log = structlog.get_logger("spanmeter.sessions")
 
 _SESSION: Final = "session.id"
+_NOTED: Final = ("Project", "TimeUnix", "ReceivedAt", "Attributes")
 # Calls of a session are looked for so long before and after the points that arrive.
 _AROUND_NS: Final = 7 * 86_400 * 1_000_000_000
 _GRACE_NS: Final = 120 * 1_000_000_000
@@ -60,7 +62,7 @@ class SessionMetrics:
         for batch in batches:
             chosen = pc.is_in(batch.column("MetricName"), wanted)
             if pc.any(chosen).as_py():
-                self._note(batch.filter(chosen))
+                self._note(batch.select(_NOTED).filter(chosen))
             now = pc.max(batch.column("ReceivedAt").cast(pa.int64())).as_py() or 0
             due = [key for key, noted in self._noted.items() if noted.received <= now - _GRACE_NS]
             for part in slices(due, MAX_KEYS_IN_QUERY):
@@ -69,7 +71,7 @@ class SessionMetrics:
     def _note(self, points: pa.RecordBatch) -> None:
         first, last = (edge(points.column("TimeUnix").cast(pa.int64())).as_py() for edge in (pc.min, pc.max))
         received = pc.max(points.column("ReceivedAt").cast(pa.int64())).as_py()
-        for key in set(_sessions(points)) - self._told.keys():
+        for key in _sessions(points) - self._told.keys():
             self._noted.setdefault(key, _Noted(received, first, last))
         while len(self._noted) > _MAX_REMEMBERED:
             self._noted.popitem(last=False)
@@ -106,6 +108,12 @@ class SessionMetrics:
         )
 
 
-def _sessions(points: pa.RecordBatch) -> Iterator[SessionKey]:
-    rows = zip(points.column("Project").to_pylist(), points.column("Attributes").to_pylist(), strict=True)
-    return ((project, session) for project, attributes in rows if (session := dict(attributes).get(_SESSION)))
+def _sessions(points: pa.RecordBatch) -> set[SessionKey]:
+    """The sessions that points name."""
+    attributes = points.column("Attributes")
+    places = np.flatnonzero(pc.equal(attributes.keys, _SESSION))
+    rows = np.searchsorted(attributes.offsets.to_numpy(), places, "right") - 1
+    named = pa.table({"project": points.column("Project").take(rows), "session": attributes.items.take(places)})
+    found = named.group_by(named.column_names, use_threads=False).aggregate([])
+    columns = (found.column(name).to_pylist() for name in named.column_names)
+    return {(project, session) for project, session in zip(*columns, strict=True) if session}

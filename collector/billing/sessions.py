@@ -6,9 +6,8 @@ may be repeated.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,9 +39,10 @@ class SessionWriter:
     def write(self, store: Store, batches: Sequence[pa.RecordBatch]) -> None:
         """The records of `batches` are stored: write the rows that follow from them. Raises Unavailable."""
         arrived = _arrived(batches, self.reader.sources.names)
-        keys = frozenset(row["RowKey"] for row in arrived)
-        for events in self.reader.events(store, touched_sessions(arrived)):
-            self._write(store, events, keys)
+        if arrived.num_rows:
+            keys = frozenset(arrived.column("RowKey").to_pylist())
+            for events in self.reader.events(store, touched_sessions(arrived)):
+                self._write(store, events, keys)
 
     def _write(self, store: Store, events: Sequence[Event], arrived: frozenset[int]) -> None:
         before = {row.key: row for row in derived(event for event in events if event.key not in arrived)}
@@ -79,18 +79,14 @@ def _again(rows: pa.Table | None) -> pa.RecordBatch:
     return decoded_again(rows, VERDICT_STEP) if rows else pa.RecordBatch.from_pylist([], DECODED_SCHEMA)
 
 
-def _arrived(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> list[Mapping[str, Any]]:
-    """The records with a name of an event that tells of a session."""
+def _arrived(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> pa.Table:
+    """Of the records with a name of an event that tells of a session, those which name one; times in nanoseconds."""
     wanted = pa.array(names, TEXT)
-    chosen = [
-        batch.filter(mask) for batch in batches if pc.any(mask := pc.is_in(batch.column("Event"), wanted)).as_py()
-    ]
-    return [row for batch in chosen for row in _named(batch)]
+    return pa.Table.from_batches([_named(batch, wanted) for batch in batches])
 
 
-def _named(batch: pa.RecordBatch) -> Iterator[Mapping[str, Any]]:
-    """Rows that name a session."""
+def _named(batch: pa.RecordBatch, wanted: pa.Array) -> pa.RecordBatch:
+    chosen = pc.and_(pc.is_in(batch.column("Event"), wanted), pc.not_equal(batch.column("SessionId"), ""))
     times = batch.column("Timestamp").cast(pa.int64())
-    columns = ("Project", "SessionId", "PromptId", "RowKey")
-    table = pa.table({"Timestamp": times, **{name: batch.column(name) for name in columns}})
-    return (row for row in table.to_pylist() if row["SessionId"])
+    columns = {name: batch.column(name) for name in ("Project", "SessionId", "PromptId", "RowKey")}
+    return pa.RecordBatch.from_pydict({"Timestamp": times, **columns}).filter(chosen)

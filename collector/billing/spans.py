@@ -36,21 +36,21 @@ def ahead_of_receipt(batches: Sequence[pa.RecordBatch]) -> Ahead:
     return Ahead(spans, most / _SECOND)
 
 
-# What follows from spans once they are stored; of each its row of `SEEN_SCHEMA`.
-Follow = Callable[[Store, pa.RecordBatch], None]
+# What follows from spans once they are stored.
+Follow = Callable[[Store, EnrichedRows], None]
 
 
 def each(*follows: Follow) -> Follow:
     """One after the other."""
 
-    def follow(store: Store, spans: pa.RecordBatch) -> None:
+    def follow(store: Store, enriched: EnrichedRows) -> None:
         for one in follows:
-            one(store, spans)
+            one(store, enriched)
 
     return follow
 
 
-def nothing(_: Store, __: pa.RecordBatch) -> None:
+def nothing(_: Store, __: EnrichedRows) -> None:
     """Nothing follows."""
 
 
@@ -94,7 +94,7 @@ class BilledSpans:
         with self.enricher.writing(self.store, self.enriched.traces, again) as feed:
             yield feed.insert
             revised = billing.write_revisions(self.store, self.enriched, feed.insert)
-        self.enricher.follow(self.store, self.enriched.spans)
+        self.enricher.follow(self.store, self.enriched)
         metrics.stored[Signal.TRACES].inc(self.num_rows)
         metrics.revised_spans.inc(revised)
         metrics.ahead_spans.inc(self.ahead.spans)

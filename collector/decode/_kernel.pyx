@@ -78,12 +78,18 @@ cdef extern from "span_columns.hpp" namespace "spanmeter::decode" nogil:
         Maps attributes
 
 
-cdef extern from "span_walk.hpp" namespace "spanmeter::decode" nogil:
+cdef extern from "walk.hpp" namespace "spanmeter::decode" nogil:
     struct Input "spanmeter::decode::Envelope":
         Bytes payload
         Bytes project
         uint64_t received_at
 
+    cppclass Walk:
+        void reserve(const vector[Input]&, size_t) except +
+        size_t add(const vector[Input]&, size_t) except +
+
+
+cdef extern from "span_walk.hpp" namespace "spanmeter::decode" nogil:
     struct WalkRules:
         uint64_t latest
         uint64_t ended
@@ -94,7 +100,7 @@ cdef extern from "span_walk.hpp" namespace "spanmeter::decode" nogil:
         Bytes pending
         Bytes pending_parent_key
 
-    cppclass SpanWalk:
+    cppclass SpanWalk(Walk):
         Strings* text
         Buffer[uint64_t]* wide
         Buffer[uint32_t]* narrow
@@ -103,8 +109,6 @@ cdef extern from "span_walk.hpp" namespace "spanmeter::decode" nogil:
         Links links
         SpanWalk(WalkRules) except +
         size_t size()
-        void reserve(const vector[Input]&, size_t) except +
-        size_t add(const vector[Input]&, size_t) except +
 
 
 cdef extern from "log_walk.hpp" namespace "spanmeter::decode::log" nogil:
@@ -124,7 +128,7 @@ cdef extern from "log_walk.hpp" namespace "spanmeter::decode::log" nogil:
         vector[string] request
         string resource_session
 
-    cppclass LogWalk:
+    cppclass LogWalk(Walk):
         Strings* text
         Buffer[uint64_t]* wide
         Buffer[uint32_t]* narrow
@@ -132,8 +136,6 @@ cdef extern from "log_walk.hpp" namespace "spanmeter::decode::log" nogil:
         Maps* maps
         LogWalk(LogRules) except +
         size_t size()
-        void reserve(const vector[Input]&, size_t) except +
-        size_t add(const vector[Input]&, size_t) except +
 
 
 cdef extern from "metric_walk.hpp" namespace "spanmeter::decode::metric" nogil:
@@ -159,10 +161,9 @@ cdef extern from "metric_walk.hpp" namespace "spanmeter::decode::metric" nogil:
         Exemplars exemplars
         size_t size()
 
-    cppclass MetricWalk:
+    cppclass MetricWalk(Walk):
         PointRows* tables
         MetricWalk() except +
-        size_t add(const vector[Input]&, size_t) except +
 
 
 cdef tuple _names(vector[string] names):
@@ -379,16 +380,20 @@ cdef WalkRules _rules():
 
 
 cdef class _Rows:
-    """The columns of one signal while they grow."""
+    """The columns of one signal while they grow. Whoever makes `walk` leaves it to this class."""
 
     cdef object signal
+    cdef Walk* walk
 
-    cdef size_t reserve(self, _Inputs inputs, size_t position) except *:
-        raise NotImplementedError
+    def __dealloc__(self):
+        del self.walk
 
     cdef size_t add(self, _Inputs inputs, size_t position) except *:
         """Append the rows of inputs; returns the position of the first that is not plain."""
-        raise NotImplementedError
+        cdef size_t reached
+        with nogil:
+            reached = self.walk.add(inputs.items, position)
+        return reached
 
     cdef object batch(self):
         """The arrays made of the columns."""
@@ -396,7 +401,7 @@ cdef class _Rows:
 
     cdef size_t read(self, envelopes, _Inputs inputs, size_t position) except *:
         """Append the rows of the envelopes from `position` on; returns that of one which only the reference can read."""
-        self.reserve(inputs, position)
+        self.walk.reserve(inputs.items, position)
         while True:
             position = self.add(inputs, position)
             if position == inputs.items.size() or not self._read_rewritten(envelopes[position]):
@@ -423,20 +428,7 @@ cdef class _Walk(_Rows):
 
     def __cinit__(self):
         self.signal = Signal.TRACES
-        self.rows = new SpanWalk(_rules())
-
-    def __dealloc__(self):
-        del self.rows
-
-    cdef size_t reserve(self, _Inputs inputs, size_t position) except *:
-        self.rows.reserve(inputs.items, position)
-        return 0
-
-    cdef size_t add(self, _Inputs inputs, size_t position) except *:
-        cdef size_t reached
-        with nogil:
-            reached = self.rows.add(inputs.items, position)
-        return reached
+        self.walk = self.rows = new SpanWalk(_rules())
 
     cdef object batch(self):
         cdef size_t rows = self.rows.size()
@@ -496,20 +488,7 @@ cdef class _LogRows(_Rows):
 
     def __cinit__(self):
         self.signal = Signal.LOGS
-        self.rows = new LogWalk(_log_rules())
-
-    def __dealloc__(self):
-        del self.rows
-
-    cdef size_t reserve(self, _Inputs inputs, size_t position) except *:
-        self.rows.reserve(inputs.items, position)
-        return 0
-
-    cdef size_t add(self, _Inputs inputs, size_t position) except *:
-        cdef size_t reached
-        with nogil:
-            reached = self.rows.add(inputs.items, position)
-        return reached
+        self.walk = self.rows = new LogWalk(_log_rules())
 
     cdef object batch(self):
         cdef size_t rows = self.rows.size()
@@ -536,19 +515,7 @@ cdef class _PointTables(_Rows):
 
     def __cinit__(self):
         self.signal = Signal.METRICS
-        self.rows = new MetricWalk()
-
-    def __dealloc__(self):
-        del self.rows
-
-    cdef size_t reserve(self, _Inputs inputs, size_t position) except *:
-        return 0
-
-    cdef size_t add(self, _Inputs inputs, size_t position) except *:
-        cdef size_t reached
-        with nogil:
-            reached = self.rows.add(inputs.items, position)
-        return reached
+        self.walk = self.rows = new MetricWalk()
 
     cdef object batch(self):
         schemas = metric_columns.METRIC_SCHEMAS.values()

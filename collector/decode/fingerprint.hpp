@@ -52,14 +52,13 @@ namespace fingerprint {
 constexpr uint64_t ORDINAL_STEP = 0x9E3779B97F4A7C15;
 
 inline uint64_t words(const uint64_t* numbers, size_t count, uint64_t seed = 0) {
-    constexpr size_t FEW = 16;
-    char room[8 * FEW];
-    std::vector<char> many(count > FEW ? 8 * count : 0);
-    char* bytes = count > FEW ? many.data() : room;
-    for (size_t i = 0; i < count; ++i) {
-        for (int byte = 0; byte < 8; ++byte) bytes[8 * i + size_t(byte)] = char(numbers[i] >> (8 * byte));
-    }
-    return Xxh64::of({bytes, 8 * count}, seed);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return Xxh64::of({reinterpret_cast<const char*>(numbers), 8 * count}, seed);
+#else
+    std::vector<char> bytes(8 * count);
+    for (size_t i = 0; i < 8 * count; ++i) bytes[i] = char(numbers[i / 8] >> (8 * (i % 8)));
+    return Xxh64::of({bytes.data(), bytes.size()}, seed);
+#endif
 }
 
 inline uint64_t words(std::initializer_list<uint64_t> numbers, uint64_t seed = 0) {

@@ -95,7 +95,7 @@ struct Record {
     uint32_t flags = 0, dropped_attributes = 0;
 };
 
-class LogWalk {
+class LogWalk : public Walk {
    public:
     Strings text[TEXT_COLUMNS];
     Buffer<uint64_t> wide[WIDE_COLUMNS];
@@ -107,29 +107,17 @@ class LogWalk {
 
     size_t size() const { return wide[TIMESTAMP].size(); }
 
-    void reserve(const std::vector<Envelope>& envelopes, size_t first) {
-        size_t bytes = 0;
-        for (size_t i = first; i < envelopes.size(); ++i) bytes += envelopes[i].payload.size();
+    void reserve(const std::vector<Envelope>& envelopes, size_t first) override {
+        const size_t bytes = bytes_from(envelopes, first);
         maps[LOG_ATTRIBUTES].values.reserve(bytes);
         maps[LOG_ATTRIBUTES].keys.reserve(bytes);
     }
 
-    // Append the rows of envelopes; returns the position of the first that is not plain, which adds nothing.
-    size_t add(const std::vector<Envelope>& envelopes, size_t first) {
-        for (size_t i = first; i < envelopes.size(); ++i) {
-            const size_t before = size();
-            try {
-                add(envelopes[i]);
-            } catch (const NotPlain&) {
-                truncate(before);
-                return i;
-            }
-        }
-        return envelopes.size();
-    }
-
    private:
-    void add(const Envelope& envelope) {
+    void mark() override { marked_ = size(); }
+    void drop() override { truncate(marked_); }
+
+    void append(const Envelope& envelope) override {
         const size_t before = size();
         above_.project = fingerprint::text(envelope.project);
         each_of_request(envelope.payload, [this](Bytes message) { resource_logs(message); });
@@ -241,6 +229,7 @@ class LogWalk {
     }
 
     const LogRules rules_;
+    size_t marked_ = 0;
     GroupFingerprints above_;
     uint64_t group_ = 0;  // the fingerprint of what a scope's records share
     Bytes session_;       // of the resource; the column it lies in does not grow while its records are read

@@ -106,27 +106,9 @@ struct Point {
     int32_t scale = 0, positive_offset = 0, negative_offset = 0;
 };
 
-class MetricWalk {
+class MetricWalk : public Walk {
    public:
     PointRows tables[KINDS];
-
-    // Append the rows of envelopes; returns the position of the first that is not plain, which adds nothing.
-    size_t add(const std::vector<Envelope>& envelopes, size_t first) {
-        for (size_t i = first; i < envelopes.size(); ++i) {
-            const auto before = sizes();
-            try {
-                add(envelopes[i]);
-            } catch (const NotPlain&) {
-                for (int kind = 0; kind < KINDS; ++kind) tables[kind].truncate(before[size_t(kind)]);
-                scratch_.truncate(0);
-                scope_scratch_.truncate(0);
-                resource_scratch_.truncate(0);
-                fingerprints_.clear();
-                return i;
-            }
-        }
-        return envelopes.size();
-    }
 
    private:
     using Sizes = std::array<size_t, KINDS>;
@@ -146,7 +128,17 @@ class MetricWalk {
         }
     }
 
-    void add(const Envelope& envelope) {
+    void mark() override { marked_ = sizes(); }
+
+    void drop() override {
+        for (size_t kind = 0; kind < KINDS; ++kind) tables[kind].truncate(marked_[kind]);
+        scratch_.truncate(0);
+        scope_scratch_.truncate(0);
+        resource_scratch_.truncate(0);
+        fingerprints_.clear();
+    }
+
+    void append(const Envelope& envelope) override {
         const Sizes before = sizes();
         above_.project = fingerprint::text(envelope.project);
         each_of_request(envelope.payload, [this](Bytes message) { resource_metrics(message); });
@@ -471,6 +463,7 @@ class MetricWalk {
     uint64_t group_ = 0;  // the fingerprint of what a scope's points share
     uint64_t of_metric_ = 0, rest_ = 0;
     uint32_t scope_dropped_ = 0;
+    Sizes marked_{};
     Maps resource_scratch_, scope_scratch_, scratch_;
     Ordinals ordinals_;
     std::vector<uint64_t> exemplars_;                      // of the point at hand

@@ -9,17 +9,11 @@
 #include "column_builders.hpp"
 #include "details.hpp"
 #include "span_columns.hpp"
+#include "walk.hpp"
 
 namespace spanmeter::decode {
 
 using namespace wire;
-
-// One accepted request and what its rows say about it. The views outlive the walk.
-struct Envelope {
-    Bytes payload;
-    Bytes project;
-    uint64_t received_at;
-};
 
 // What reference.py and model/versions.py have as constants. The views last as long as the walk.
 struct WalkRules {
@@ -88,7 +82,7 @@ inline void entity_ref(Bytes message) {
     }
 }
 
-class SpanWalk {
+class SpanWalk : public Walk {
    public:
     Strings text[TEXT_COLUMNS];
     Buffer<uint64_t> wide[WIDE_COLUMNS];
@@ -102,29 +96,17 @@ class SpanWalk {
     size_t size() const { return wide[TIMESTAMP].size(); }
 
     // Most of a body are the attributes of its spans. Memory that is not written costs nothing.
-    void reserve(const std::vector<Envelope>& envelopes, size_t first) {
-        size_t bytes = 0;
-        for (size_t i = first; i < envelopes.size(); ++i) bytes += envelopes[i].payload.size();
+    void reserve(const std::vector<Envelope>& envelopes, size_t first) override {
+        const size_t bytes = bytes_from(envelopes, first);
         maps[SPAN_ATTRIBUTES].values.reserve(bytes);
         maps[SPAN_ATTRIBUTES].keys.reserve(bytes / 2);
     }
 
-    // Append the rows of envelopes; returns the position of the first that is not plain, which adds nothing.
-    size_t add(const std::vector<Envelope>& envelopes, size_t first) {
-        for (size_t i = first; i < envelopes.size(); ++i) {
-            const size_t before = size();
-            try {
-                add(envelopes[i]);
-            } catch (const NotPlain&) {
-                truncate(before);
-                return i;
-            }
-        }
-        return envelopes.size();
-    }
-
    private:
-    void add(const Envelope& envelope) {
+    void mark() override { marked_ = size(); }
+    void drop() override { truncate(marked_); }
+
+    void append(const Envelope& envelope) override {
         const size_t before = size();
         arrival_ = envelope.received_at / rules_.resolution;
         each_of_request(envelope.payload, [this](Bytes message) { resource_spans(message); });
@@ -413,6 +395,7 @@ class SpanWalk {
     }
 
     const WalkRules rules_;
+    size_t marked_ = 0;
     Details details_;
     uint64_t arrival_ = 0;  // what a version has of the time of receipt
 };

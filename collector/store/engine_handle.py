@@ -75,6 +75,8 @@ def _counts(result: Any) -> Counts:
 def _engine_error(message: str) -> EngineError:
     prefix = _PREFIX.search(message)
     name = _NAME.search(message)
-    if not prefix or not name:
+    if not prefix:
         return EngineError(1002, "UNKNOWN_EXCEPTION", message.strip())
+    if not name:  # cut off, by a NUL of a value that it repeats
+        return EngineError(int(prefix[1]), "UNKNOWN_EXCEPTION", message[prefix.end() :].strip())
     return EngineError(int(prefix[1]), name[1], message[prefix.end() : name.start()].strip())

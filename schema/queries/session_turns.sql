@@ -10,10 +10,6 @@ FROM (
         transform(concat(Project, '\0', SessionId), {sessions:Array(String)}, {firsts:Array(Int64)}, toInt64(0)) AS First,
         transform(concat(Project, '\0', SessionId), {sessions:Array(String)}, {lasts:Array(Int64)}, toInt64(0)) AS Last
     FROM otel_logs
-    WHERE concat(Project, '\0', SessionId) IN {sessions:Array(String)}
-      AND SessionId IN {names:Array(String)}
-      AND Event IN {events:Array(String)}
-      AND toStartOfHour(Timestamp) >= toStartOfHour(fromUnixTimestamp64Nano({since:Int64}, 'UTC'))
-      AND toStartOfHour(Timestamp) <= toStartOfHour(fromUnixTimestamp64Nano({until:Int64}, 'UTC'))
+    -- include session_records
 )
 GROUP BY Project, SessionId

@@ -1,11 +1,7 @@
 -- Which log records are of some turns: those that name their prompt, and those between two prompts. `sessions` are
 -- project and session, joined by a NUL; `begins` and `ends` are when their turns begin and when the next ones do, Unix
 -- nanoseconds, in the same order. Included by: `session_events` and `session_sizes`.
-WHERE concat(Project, '\0', SessionId) IN {sessions:Array(String)}
-  AND SessionId IN {names:Array(String)}
-  AND Event IN {events:Array(String)}
-  AND toStartOfHour(Timestamp) >= toStartOfHour(fromUnixTimestamp64Nano({since:Int64}, 'UTC'))
-  AND toStartOfHour(Timestamp) <= toStartOfHour(fromUnixTimestamp64Nano({until:Int64}, 'UTC'))
+-- include session_records
   AND (
     PromptId IN {prompts:Array(String)}
     OR (

@@ -25,7 +25,7 @@ void check_between(Bytes plain, Bytes odd) {
     walk.reserve(all, 0);
     require(walk.add(all, 0) == 1, "what is not plain is not taken");
     require(walk.add(all, 2) == 3, "what is behind it is");
-    require(RowsTaker::of(walk) == rows_of({all[0], all[2]}), "what is not plain leaves no trace");
+    require(rows_of(walk) == rows_of({all[0], all[2]}), "what is not plain leaves no trace");
 }
 
 void check(Bytes first, Bytes second) {

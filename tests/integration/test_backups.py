@@ -1,9 +1,12 @@
 """Backups of a running daemon and of a data directory without one, restored; and what is refused."""
 
+import fcntl
 import json
+import os
 import shutil
+import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +80,11 @@ def test_a_backup_adds_to_the_one_before_and_both_can_be_moved(source: Daemon, f
     assert json.loads((added / "backup.json").read_text())["base"] >= full.name
     assert files_of(added) < files_of(full)
     moved = shutil.copytree(full.parent, tmp_path / "elsewhere")
-    restore(moved / added.name, tmp_path / "again")
-    with running(tmp_path / "again", SETTINGS) as again:
-        again.trace(f"{1:032x}", 3)
-        again.trace(f"{7:032x}", 3)
+    assert restore(moved / added.name, tmp_path / "again")["otel_traces"] >= 6
 
 
 def test_spans_in_the_spool_are_in_the_backup(tmp_path: Path) -> None:
-    """They wait there for an hour: no insert takes them before."""
+    """They wait there for an hour: no insert takes them before. A backup without a daemon has them, too."""
     daemon = Daemon(tmp_path / "data", "spool.flush_interval=1h")
     daemon.start()
     try:
@@ -93,21 +93,16 @@ def test_spans_in_the_spool_are_in_the_backup(tmp_path: Path) -> None:
         backup = back_up(daemon)
     finally:
         daemon.kill()
-    restore(backup, tmp_path / "again")
-    with running(tmp_path / "again") as again:
+    alone = back_up(daemon)
+    assert json.loads((alone / "backup.json").read_text())["base"] == backup.name
+    assert restore(alone, tmp_path / "again").get("otel_traces", 0) == 0
+    with running(tmp_path / "again", "spool.flush_interval=100ms") as again:
         again.trace(f"{3:032x}", 3)
 
 
-def test_without_a_daemon(source: Daemon, full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with running(tmp_path / "data") as daemon:
-        export(daemon, 4)
-    back_up(daemon)
-    (made,) = backups_of(daemon)
-    assert main(["backup", "--list", "--data-dir", str(daemon.directory)]) == 0
-    assert made.name in capsys.readouterr().out
-    restore(made, tmp_path / "again")
-    with running(tmp_path / "again") as again:
-        again.trace(f"{4:032x}", 3)
+def test_the_list(source: Daemon, full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backup", "--list", "--data-dir", str(source.directory)]) == 0
+    assert f"{full.name}  " in capsys.readouterr().out
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
@@ -128,10 +123,14 @@ def test_what_is_no_finished_backup(full: Path, tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "data").exists()
 
 
+def rewrite(backup: Path, **changes: Any) -> None:
+    manifest = json.loads((backup / "backup.json").read_text())
+    (backup / "backup.json").write_text(json.dumps({**manifest, **changes}))
+
+
 def edited(backup: Path, directory: Path, **changes: Any) -> Path:
     copy = shutil.copytree(backup, directory / backup.name)
-    manifest = json.loads((copy / "backup.json").read_text())
-    (copy / "backup.json").write_text(json.dumps({**manifest, **changes}))
+    rewrite(copy, **changes)
     return copy
 
 
@@ -140,6 +139,91 @@ def test_a_backup_of_a_newer_version(full: Path, tmp_path: Path, capsys: pytest.
     code, text = refusal(capsys, "restore", str(newer), "--data-dir", str(tmp_path / "data"))
     assert code == 3
     assert "spanmeter 9.0, whose database is newer (migration 9999" in text
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def part_of(backup: Path) -> Path:
+    return next(path for path in sorted(backup.rglob("data.bin")) if "otel_traces" in str(path))
+
+
+def without_digests(backup: Path, linked: str) -> None:
+    rewrite(backup, sums="")
+    (backup / "prices.json").symlink_to(linked)
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a part": (lambda backup: flip(part_of(backup)), "data.bin is not as it was written"),
+    "a shorter part": (lambda backup: os.truncate(part_of(backup), 1), "data.bin is not as it was written"),
+    "no part": (lambda backup: part_of(backup).unlink(), "has lost its file store/data/otel/otel_traces"),
+    "the outbox": (lambda backup: flip(backup / "webhooks.db"), "webhooks.db is not as it was written"),
+    "the list": (lambda backup: flip(backup / "SHA256SUMS"), "SHA256SUMS is not as it was written"),
+    "no list": (lambda backup: (backup / "SHA256SUMS").unlink(), "Cannot read the backup"),
+    "a file more": (lambda backup: (backup / "spool" / "x.seg").touch(), "x.seg is not of the backup"),
+    "a link": (lambda backup: (backup / "spool" / "x").symlink_to("/etc/passwd"), "x is neither a file nor"),
+    "a linked directory": (lambda backup: (backup / "spool" / "x").symlink_to("/etc"), "x is neither a file nor"),
+    "a pipe": (lambda backup: os.mkfifo(backup / "spool" / "x"), "x is neither a file nor"),
+    "a way out": (lambda backup: rewrite(backup, base="../../etc"), "names of backups are times"),
+    "a name": (lambda backup: rewrite(backup, name="'x"), "names of backups are times"),
+    "a circle": (lambda backup: rewrite(backup, base=backup.name), "go round in a circle"),
+    "its size": (lambda backup: rewrite(backup, bytes=1 << 60), "MiB free"),
+    "an older one's link": (lambda backup: without_digests(backup, "/etc/passwd"), "prices.json is neither a file nor"),
+    "half a manifest": (lambda backup: os.truncate(backup / "backup.json", 40), "not as spanmeter writes it"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_changed_backup_is_not_restored(
+    full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    copy = shutil.copytree(full, tmp_path / full.name)
+    damage, sentence = DAMAGE[kind]
+    damage(copy)
+    code, text = refusal(capsys, "restore", str(copy), "--data-dir", str(tmp_path / "data"))
+    assert (code, sentence in text) == (3, True), text
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_base_that_was_changed(
+    source: Daemon, full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    added = back_up(source)
+    moved = shutil.copytree(full.parent, tmp_path / "elsewhere")
+    flip(part_of(moved / full.name))
+    code, text = refusal(capsys, "restore", str(moved / added.name), "--data-dir", str(tmp_path / "data"))
+    assert (code, f"{full.name}/store" in text) == (3, True), text
+
+
+def test_digests_are_as_sha256sum_has_them(full: Path) -> None:
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=full, capture_output=True, check=False
+    )
+    assert (checked.returncode, checked.stdout) == (0, b"")
+
+
+def test_one_backup_at_a_time_in_a_directory(source: Daemon, full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That of another daemon, which looks like what a failed one left, stays."""
+    fd = os.open(full.parent / "lock", os.O_RDWR)
+    left = full.parent / "20200101T000000000Z"
+    left.mkdir()
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        code, text = refusal(capsys, "backup", "--data-dir", str(source.directory))
+    finally:
+        os.close(fd)
+    assert (code, "Another backup is being made" in text) == (1, True), text
+    assert left.exists()
+    left.rmdir()
+
+
+def test_the_directory_of_a_running_daemon(source: Daemon, full: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, text = refusal(capsys, "restore", str(full), "--data-dir", str(source.directory))
+    assert (code, "has something in it" in text) == (3, True)
+    source.trace(f"{1:032x}", 3)
 
 
 def test_a_base_that_is_not_there(full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,11 +241,9 @@ def test_an_interrupted_restore_is_not_started_and_begins_anew(
     for command in ("serve", "migrate"):
         code, text = refusal(capsys, command, "--data-dir", str(data))
         assert (code, "was being restored" in text) == (3, True)
-    restore(full, data)
+    assert restore(full, data)["otel_traces"] == 3
     assert not (data / "restoring").exists()
     assert not (data / "store" / "half").exists()
-    with running(data, SETTINGS) as again:
-        again.trace(f"{1:032x}", 3)
 
 
 def test_what_a_failed_backup_left_goes(source: Daemon) -> None:

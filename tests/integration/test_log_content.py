@@ -70,6 +70,32 @@ def test_a_span_whose_content_is_refused_stays_as_it_was(store: Store, tmp_path:
 # What a start remembers is of the last hour.
 NOW = time.time_ns()
 TRACE, SPAN = bytes(range(16)), bytes(range(1, 9))
+# A report of a span, and a later one that only says what it lacks.
+FULL = {
+    "langfuse.observation.type": "generation",
+    "langfuse.observation.model.name": "gpt-4o",
+    "langfuse.observation.usage_details": '{"input":1000,"output":10}',
+}
+LATE = {"langfuse.observation.input": '[{"role":"user","content":"hi"}]', "langfuse.observation.output": "hello"}
+
+
+def reported(said: dict[str, str], received: int) -> Envelope:
+    message = request(span(said, trace_id=TRACE, span_id=SPAN))
+    message.resource_spans[0].scope_spans[0].scope.name = "langfuse-sdk"
+    return Envelope("default", received, 1, message.SerializeToString())
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_later_report_of_a_span_with_nothing_but_content_adds_it(store: Store, *, together: bool) -> None:
+    daemon = Daemon(store)
+    full, late = (reported(said, NOW + number * 10**9) for number, said in enumerate((FULL, LATE)))
+    for part in [[full, late]] if together else [[full], [late], [late]]:
+        daemon.deliver(part)
+    (call,) = calls(store)
+    assert (call["Input"], call["Output"]) == tuple(LATE.values())
+    assert call["Cost"] > 0
+
+
 TOLD: tuple[tuple[str, Any], ...] = (
     ("gen_ai.system.message", {"content": "Answer briefly."}),
     ("gen_ai.user.message", {"content": "What is the weather in Oslo?"}),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
@@ -53,7 +54,7 @@ def read(store: Store, daemon: Daemon, session: str, at: int, *prompts: str, **l
         for name in prompts or ("",)
     ]
     reader = SessionReader(sources(ENRICHER.families), daemon.metrics, **limits)
-    found = reader.events(store, touched_sessions(rows))
+    found = reader.events(store, touched_sessions(pa.Table.from_pylist(rows)))
     return [[(event.at - RECEIVED) // MINUTE for event in together] for together in found]
 
 
@@ -103,7 +104,7 @@ def test_sessions_are_read_together_as_far_as_there_is_room(store: Store, daemon
         {"Project": "default", "SessionId": session, "PromptId": session, "Timestamp": RECEIVED} for session in "xyz"
     ]
     reader = SessionReader(sources(ENRICHER.families), daemon.metrics, max_records=5)
-    read_at_once = list(reader.events(store, touched_sessions(rows)))
+    read_at_once = list(reader.events(store, touched_sessions(pa.Table.from_pylist(rows))))
     assert [sorted({event.session for event in events}) for events in read_at_once] == [["x", "y"], ["z"]]
 
 

@@ -42,6 +42,8 @@ from tests.support.http2 import (
     plain_block,
 )
 from tests.support.otlp import json_of, nested_request, request, span
+from tests.support.signals import log_request, metric_request, one_of_each, record, total
+from tests.support.signals import number as point
 
 MAX_SEED: Final = 4_000  # bytes; small inputs are changed faster
 _SIGNALS = tuple(Signal)
@@ -53,12 +55,24 @@ _SAME = {"trace_id": b"t" * 16, "span_id": b"s" * 8, "start_time_unix_nano": 0, 
 
 def seeds() -> Mapping[str, Iterator[bytes]]:
     """The first inputs of each target."""
-    return {"http2": _http2(), "decode": _decode(), "door": _door()}
+    return {
+        "http2": _http2(),
+        "decode": _decode(),
+        "door": _door(),
+        "logs": _of_signal(Signal.LOGS),
+        "metrics": _of_signal(Signal.METRICS),
+    }
 
 
 def words() -> Mapping[str, Iterator[bytes]]:
     """What the inputs of a target are made of, where chance would not find it."""
-    return {"http2": _http2_words(), "decode": _decode_words(), "door": _door_words()}
+    return {
+        "http2": _http2_words(),
+        "decode": _decode_words(),
+        "door": _door_words(),
+        "logs": _signal_words(),
+        "metrics": _signal_words(),
+    }
 
 
 # -- HTTP/2 -----------------------------------------------------------------------------------------------------------
@@ -228,6 +242,34 @@ def _decode_words() -> Iterator[bytes]:
     yield from (b"service.name", b"logfire.span_type", b"pending_span", b"logfire.pending_parent_id", b"\xe2\x80\xa8")
     yield from (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x0b\x0c", b"\xf0\x9f\x98\x80", b"\xed\xa0\x80")
     yield from (b"\x0a\x10" + b"t" * 16, b"\x12\x08" + b"s" * 8, b"\x22\x08" + b"p" * 8)  # ids of a span
+
+
+def _of_signal(signal: Signal) -> Iterator[bytes]:
+    random = Random(13)
+    bodies = [*_odd_signals(signal), *_small(signal)]
+    for body in bodies:
+        yield bytes([random.randrange(256), *len(body).to_bytes(2, "big")]) + body
+    for one, other in pairwise(bodies):
+        if len(one + other) <= MAX_SEED:
+            yield bytes([random.randrange(256), *len(one).to_bytes(2, "big")]) + one + other
+
+
+def _odd_signals(signal: Signal) -> Iterator[bytes]:
+    """Records and points of every kind, with each field and values within values."""
+    said = {"event.name": "e", "list": [1, 2.5, b"b", True, {"a": "x"}], "session.id": "s"}
+    named = {"trace_id": b"t" * 16, "span_id": b"s" * 8}
+    if signal is Signal.LOGS:
+        records = [record(body, said, **named, flags=1, event_name="e") for body in ("line", {"a": [1, "b"]}, None)]
+        yield log_request(*records, *records, resource={"service.name": "s", **said}).SerializeToString()
+        return
+    metrics = [*one_of_each(said, flags=1), total(point(1.5, said), point(None))]
+    yield from (metric_request(metric, resource=said).SerializeToString() for metric in metrics)
+    yield metric_request(*metrics).SerializeToString()
+
+
+def _signal_words() -> Iterator[bytes]:
+    yield from (b"service.name", b"event.name", b"session.id", b"prompt.id", b"request_id", b"\xed\xa0\x80")
+    yield from (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x4a\x10" + b"t" * 16, b"\x52\x08" + b"s" * 8)
 
 
 def _door() -> Iterator[bytes]:

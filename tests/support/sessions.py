@@ -12,6 +12,7 @@ from collector.admit.validate import validate
 from collector.billing import spans
 from collector.billing.across_batches import Billing
 from collector.billing.completing import Completer
+from collector.billing.late_content import LateContent
 from collector.billing.log_content import LoggedContent
 from collector.billing.models_above import ModelsAbove
 from collector.billing.session_events import SessionReader
@@ -80,7 +81,7 @@ class Daemon:
         metered = SessionMetrics(ENRICHER.families, self.metrics)
         completer = Completer(billing, self._writing, set_aside)
         contents, models = LoggedContent(ENRICHER.families, completer), ModelsAbove(ENRICHER.families, completer)
-        follow = spans.each(contents.follow_spans, models.follow)
+        follow = spans.each(contents.follow_spans, models.follow, LateContent(completer).follow)
         self._paths: Mapping[Signal, SignalPath] = {
             Signal.TRACES: span_path(billing, self.metrics, self._writing, follow=follow),
             Signal.LOGS: log_path(self.metrics, follow=each(writer.write, contents.follow_logs)),
