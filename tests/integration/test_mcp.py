@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -271,19 +270,6 @@ def test_answers_are_small_and_paged(daemon: Daemon) -> None:
 
 
 # -- recording --------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_recorded_survives_a_kill(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path / "data", "web.mcp.anonymous_record=true", "spool.flush_interval=1h")
-    daemon.start()
-    daemon.wait_until_ready()
-    answer = using(daemon.web, lambda client: called(client, "record_run", {"name": "kept", "service": "agents"}))
-    daemon.kill()
-    daemon.start()
-    daemon.wait_until_ready()
-    (span,) = daemon.trace(answer["trace_id"])
-    assert (span["SpanName"], span["ServiceName"], span["Kind"]) == ("kept", "agents", "agent")
-    assert daemon.stop() == 0
 
 
 def test_what_is_stated_is_what_is_stored(daemon: Daemon) -> None:
