@@ -244,7 +244,7 @@ class Documents:
 def insert(store: Store, found: Sequence[Evaluation]) -> None:
     """Add rows; again, it adds none. Raises Unavailable."""
     if found:
-        token = digest_of("\n".join(one.id for one in found).encode())
+        token = digest_of("\n".join(f"{one.id} {one.at}" for one in found).encode())
         store.insert(TABLE, [rows_of(found)], f"{EVALUATIONS.token_prefix}{token}")
 
 

@@ -86,6 +86,8 @@ def test_pods_may_do_little() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert not pod["automountServiceAccountToken"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    assert {"name": "tmp", "emptyDir": {}} in pod["volumes"]
 
 
 def test_replicas_need_a_server() -> None:
@@ -121,6 +123,8 @@ def test_configurations_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_compose_names_what_is_there(name: str) -> None:
     document = yaml.safe_load((DEPLOY / "compose" / f"{name}.yaml").read_text(encoding="utf-8"))
     for service in document["services"].values():
+        # The embedded engine does not start without a place for temporary files.
+        assert service.get("tmpfs", []) == (["/tmp"] if service.get("read_only") else [])
         for volume in service["volumes"]:
             source = volume.partition(":")[0]
             there = (DEPLOY / "compose" / source).exists() if source.startswith(".") else source in document["volumes"]
