@@ -11,20 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
 from benchmarks.daemon import daemon
 from benchmarks.load import Figures, Shape, sender
+from benchmarks.processes import in_own_process
 from benchmarks.report import parser, table, write
 from collector.config import StoreConfig
 from collector.store import migrate, open_store
-
-T = TypeVar("T")
 
 _SPAN_BYTES = 10_000
 _ROWS_AT_ONCE = 50_000
@@ -75,12 +70,6 @@ def _rows(directory: Path) -> int:
         return int(store.command(_ROWS))
 
 
-def _in_own_process(work: Callable[..., T], *arguments: object) -> T:
-    """The engine makes its own place that of the temporary files of a process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
-
-
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--gib", type=float, default=10.0, help="size of the store")
@@ -89,7 +78,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="spanmeter-bench-") as name:
         data, again = Path(name) / "data", Path(name) / "again"
         data.mkdir()
-        _in_own_process(_fill, data, options.gib)
+        in_own_process(_fill, data, options.gib)
         with daemon(directory=data) as server:
             address = server.address("grpc")
             quiet = _ingest(address, options.rate, 20)
@@ -99,7 +88,7 @@ def main() -> None:
         latest = max((data / "backups").iterdir())
         manifest = json.loads((latest / "backup.json").read_text())
         restored = _command("restore", str(latest), "--data-dir", str(again))
-        rows = _in_own_process(_rows, again)
+        rows = in_own_process(_rows, again)
     figures = {
         "gib": manifest["bytes"] / 2**30,
         "full_s": full,

@@ -6,6 +6,7 @@ insert. Content is a few hundred bytes a span, which is small: what is measured 
 question reads.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from collector.store import Store
@@ -98,10 +99,10 @@ FROM
 """
 
 
-def fill(store: Store, spans: int) -> None:
-    """Store about `spans` spans in order of time, and the long runs after them."""
-    _fill_runs(store, spans // RUN_SPANS)
-    _fill_long_runs(store)
+def fill(store: Store, spans: int, projects: Sequence[str] = PROJECTS) -> None:
+    """Store about `spans` spans in order of time, and the long runs after them. `projects` are three."""
+    _fill_runs(store, spans // RUN_SPANS, projects)
+    _fill_long_runs(store, projects)
 
 
 def long_run_ids(store: Store, project: str) -> list[str]:
@@ -114,30 +115,31 @@ def long_run_ids(store: Store, project: str) -> list[str]:
     return [str(row["id"]) for row in store.query(statement, parameters).to_pylist()]
 
 
-def _fill_runs(store: Store, runs: int) -> None:
+def _fill_runs(store: Store, runs: int, projects: Sequence[str]) -> None:
     total, step = runs * RUN_SPANS, int((END - BEGIN).total_seconds() * 1e6) // runs
     for first in range(0, total, _ROWS_AT_ONCE):
         shape = {"spans": RUN_SPANS, "first_run": 0, "step_us": step, "pace_us": 2_000_000, "slow_us": 600_000_000}
         before = max(0, first - _ROWS_AT_ONCE)
         rows = {"first": first, "count": min(_ROWS_AT_ONCE, total - first)}
-        _insert(store, shape | rows | {"again": before, "again_count": first - before, "version": 1 + first})
+        _insert(store, projects, shape | rows | {"again": before, "again_count": first - before, "version": 1 + first})
     last = {
         "first": total,
         "count": 0,
         "again": max(0, total - _ROWS_AT_ONCE),
         "again_count": min(total, _ROWS_AT_ONCE),
     }
-    _insert(store, shape | last | {"version": 1 + total})
+    _insert(store, projects, shape | last | {"version": 1 + total})
 
 
-def _fill_long_runs(store: Store) -> None:
+def _fill_long_runs(store: Store, projects: Sequence[str]) -> None:
     for number in range(LONG_RUNS):
         shape = {"spans": LONG_RUN_SPANS, "first_run": _FIRST_LONG_RUN + number, "step_us": 1, "pace_us": 400_000}
         begin = BEGIN + timedelta(days=number + 2, hours=3 * number, minutes=20)
         rows = {"first": 0, "count": LONG_RUN_SPANS, "again": 0, "again_count": 0, "version": 1}
-        _insert(store, shape | rows | {"slow_us": 400_000, "begin_us": int(begin.timestamp() * 1e6)})
+        _insert(store, projects, shape | rows | {"slow_us": 400_000, "begin_us": int(begin.timestamp() * 1e6)})
         _insert(
             store,
+            projects,
             shape
             | rows
             | {
@@ -150,7 +152,7 @@ def _fill_long_runs(store: Store) -> None:
         )
 
 
-def _insert(store: Store, parameters: dict[str, int]) -> None:
-    lists = {"projects": list(PROJECTS), "models": list(MODELS), "features": list(FEATURES)}
+def _insert(store: Store, projects: Sequence[str], parameters: dict[str, int]) -> None:
+    lists = {"projects": list(projects), "models": list(MODELS), "features": list(FEATURES)}
     fixed = {"unknown": UNKNOWN_MODEL, "every": _AGAIN, "begin_us": int(BEGIN.timestamp() * 1e6)}
     store.command(_FILL, {**fixed, **lists, **parameters})

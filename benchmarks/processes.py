@@ -4,13 +4,24 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
 
 import psutil
+
+T = TypeVar("T")
 
 # Longer than a collector holds spans back to send them in batches.
 _QUIET_SECONDS = 1.5
 _QUIET_SHARE = 0.06
 _PAUSE = 0.2
+
+
+def in_own_process(work: Callable[..., T], *arguments: object) -> T:
+    """The engine makes its own place that of the temporary files of a process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 class Tree:

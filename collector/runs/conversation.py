@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from collector.runs.actions import Action
-from collector.runs.messages import Message, ToolCall, ToolResult
+from collector.runs.document import unquoted
+from collector.runs.messages import Message, Messages, ToolCall, ToolResult
 from collector.runs.rounds import Round
 
+_TOOLS = frozenset({"tool", "function"})  # roles
 _Key = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
@@ -33,14 +36,17 @@ class Turn:
 def conversation(rounds: Sequence[Round]) -> list[Turn]:
     """A turn a round. Messages of one owner (agent or tool) are compared with those it has sent before.
 
-    Results of tools whose spans stand with the answer are not messages of their own again.
+    Results of tools whose spans stand with the answer are not messages of their own again, also where they say
+    neither which call they answer nor more than the tool did.
     """
+    told: set[str] = set()
     known: dict[str, set[_Key]] = defaultdict(set)
     results = {result.id: result for each in rounds for result in _results(each.messages.input) if result.id}
     found = []
     for each in rounds:
         sent, seen = each.messages, known[each.owner]
-        fresh = [message for message in sent.input if _key(message) not in seen and not _only_results(message)]
+        new = [message for message in sent.input if _key(message) not in seen and not _only_results(message)]
+        fresh = [message for message in new if message.role not in _TOOLS or message.text not in told]
         answered = {action.asked.id for action in each.actions if action.asked}
         open_calls = [call for message in sent.output for call in message.calls if call.id not in answered]
         matched = bool(each.actions) and all(action.asked is None for action in each.actions)
@@ -53,8 +59,15 @@ def conversation(rounds: Sequence[Round]) -> list[Turn]:
                 unanswered=() if matched else [(call, results.get(call.id)) for call in open_calls],
             )
         )
+        told.update(unquoted(action.result) for action in each.actions if action.result)
         seen.update(_key(message) for message in (*sent.input, *sent.output))
     return found
+
+
+def repeated(before: Messages, sent: Sequence[Message]) -> int:
+    """How many of the first messages sent are those of the call before, what it answered included."""
+    pairs = zip((*before.input, *before.output), sent, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: _key(pair[0]) == _key(pair[1]), pairs))
 
 
 def _results(messages: Iterable[Message]) -> Iterable[ToolResult]:

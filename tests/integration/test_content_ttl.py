@@ -12,10 +12,8 @@ from prometheus_client import CollectorRegistry
 from collector.billing.across_batches import Billing
 from collector.billing.reprice import apply, compare
 from collector.enrich import RecentTraces
-from collector.enrich.conventions.expiring import content_rules
 from collector.enrich.stored import PRICE_STEP, decoded_again
 from collector.runs import read_spans, run_of
-from collector.schema import schema_root
 from collector.store import Store
 from collector.store.content_expiry import expire_content
 from collector.storing import log_path
@@ -23,13 +21,11 @@ from collector.telemetry import Metrics
 from collector.web.run import run_json
 from tests.support import stored
 from tests.support.captured import CASES, captured, truth
+from tests.support.expiry import RULES, expire, wait_until_expired
 from tests.support.signals import log_envelope, log_request, record
 from tests.support.spans import envelope
 from tests.support.spending import ALL
-from tests.support.waiting import wait_until
 
-RULES = content_rules(stored.ENRICHER.families, schema_root())
-LATER = 1_900_000_000_000_000_000  # captured payloads count as received before
 CONTENT_COLUMNS = {"Input", "Output", "InputKey", "OutputKey"}  # an empty attribute is found by the next key
 FACTS = (
     "Kind, Operation, Provider, RequestModel, ResponseModel, ResponseId, AgentName, ToolName, Feature, "
@@ -37,17 +33,6 @@ FACTS = (
     "toString(UsageDetails) AS Usage, Cost, toString(CostDetails) AS Receipt, PriceStatus, PriceRef, ReportedCost, "
     "FinishReason, InputKey, OutputKey"
 )
-
-
-def expire(store: Store, cutoff: int = LATER) -> None:
-    """Expire until there is nothing left to, and wait for it."""
-    while expire_content(store, RULES, cutoff, cutoff):
-        wait_until_expired(store)
-
-
-def wait_until_expired(store: Store) -> None:
-    undone = "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND NOT is_done"
-    wait_until(lambda: store.command(undone) == 0, 60, "expiry")
 
 
 def rows(store: Store, select: str) -> list[dict[str, Any]]:

@@ -126,7 +126,7 @@ def test_bars_stand_where_time_says(open_page: Open, daemon: Daemon, zoom: int) 
 def test_the_dearest_calls_prompt_is_one_click_away(open_page: Open, daemon: Daemon) -> None:
     page = open_page(f"/runs/{RUN}")
     page.get_by_role("link", name="Dearest call").click()
-    page.wait_for_selector("#drawer .message")
+    page.wait_for_selector("#drawer .messages")
     span_id = page.locator("#span").get_attribute("data-span")
     span = api(daemon, f"{RUN}/spans/{span_id}")
     costs = [Decimal(cost) for cost in api(daemon, f"{RUN}/spans")["columns"]["cost"] if cost]
@@ -139,6 +139,23 @@ def test_the_dearest_calls_prompt_is_one_click_away(open_page: Open, daemon: Dae
     page.wait_for_selector("#input pre")
     sent = daemon.get(f"/api/v1/runs/{RUN}/spans/{span_id}/input")[1].decode()
     assert page.locator("#input [data-pieces]").evaluate("one => one.textContent") == sent
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_messages_of_the_round_before_are_folded(open_page: Open, daemon: Daemon, scripts: bool) -> None:
+    found = api(daemon, f"{RUN}/spans")
+    span_id = found["columns"]["span_id"][found["rounds"][2]]
+    page = open_page(f"/runs/{RUN}/spans/{span_id}", java_script_enabled=scripts)
+    sent = json.loads(daemon.get(f"/api/v1/runs/{RUN}/spans/{span_id}/input")[1])
+    folded = page.locator("#input details.as-before")
+    fresh = page.locator("#input .messages > .message")
+    again = folded.locator(".message").count()
+    assert folded.locator("summary").inner_text() == f"{again} messages as in round 2"
+    assert again + fresh.count() == len(sent)
+    assert 0 < fresh.count() < again
+    assert not folded.locator(".message").first.is_visible()
+    folded.locator("summary").click()
+    assert folded.locator(".message").first.is_visible()
 
 
 def test_the_address_restores_what_was_seen(open_page: Open) -> None:

@@ -9,12 +9,19 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from collector.admit.auth import hash_token
+from collector.billing.across_batches import Billing
+from collector.enrich import RecentTraces
 from collector.store import Store
+from tests.support import stored
 from tests.support.agent_runs import Step, request, send, text_message
 from tests.support.budgets import Desk
+from tests.support.captured import captured
 from tests.support.daemon import Daemon
+from tests.support.expiry import expire
+from tests.support.images import base64_of, png
 from tests.support.pages import LONG, OPEN, RULES, RUN, START_NS, Open, Seen
 from tests.support.served import served
+from tests.support.stored import ENRICHER
 from tests.support.waiting import wait_until
 from tests.support.webserver import Web
 
@@ -88,6 +95,26 @@ def test_a_store_that_is_away_is_said_and_asked_again(storeless: Web, open_page:
     page.close()
 
 
+def test_a_run_whose_content_has_expired_says_so(store: Store, desk: Desk, open_page: Open) -> None:
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(1000)), captured("oi-openai"), "one fixture")
+    asked = "SELECT TraceId, SpanId FROM otel_traces FINAL WHERE Kind = 'llm' AND Input != '' LIMIT 1"
+    (span,) = store.query(asked, {}).to_pylist()
+    with served(desk, store=store) as web:
+        run = f"{web.url}/runs/{span['TraceId']}"
+        page = open_page(run)
+        assert "has expired" not in page.locator("main").inner_text()
+        expire(store)
+        for path in ("", "?view=conversation", f"/spans/{span['SpanId']}"):
+            page.goto(run + path)
+            assert "Content of this run has expired (store.content_ttl)" in page.locator(".note").inner_text()
+        expect(page.locator("#input")).to_contain_text(
+            "It has expired (store.content_ttl); what is left says what the call was."
+        )
+        page.goto(f"{run}?view=conversation")
+        assert "Its content has expired." in page.locator(".conversation").inner_text()
+        page.close()
+
+
 # -- paper, zoom, zones -----------------------------------------------------------------------------------------------
 
 
@@ -103,6 +130,20 @@ def test_a_run_is_printed_with_all_its_views(open_page: Open) -> None:
     page.goto(page.url.replace(RUN, LONG))
     assert page.locator(".waterfall .row").count() == 2000
     assert "The first 2,000 of 3,000 spans are printed." in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize("keys", ["Control+p", "Meta+p"])
+def test_printing_the_waterfall_prints_the_page_for_paper(open_page: Open, keys: str) -> None:
+    page = open_page(f"/runs/{RUN}")
+    page.context.add_init_script("window.print = () => { document.body.dataset.printed = 'true'; }")
+    page.keyboard.press(keys)
+    page.wait_for_selector("body[data-printed]")
+    assert page.locator(".waterfall .row").count() == 36
+    assert "?view=print" in page.url
+    plain = open_page(f"/runs/{RUN}")
+    assert not plain.get_by_text("These are the rows in sight.").is_visible()
+    plain.emulate_media(media="print")
+    assert plain.get_by_text("These are the rows in sight.").is_visible()
 
 
 @pytest.mark.parametrize("path", ["/runs?last=30d", f"/runs/{RUN}", f"/runs/{RUN}?view=conversation", "/budgets"])
@@ -131,6 +172,8 @@ def test_times_are_in_the_zone_that_is_chosen(open_page: Open, zone: str, hour: 
     assert page.locator("#zone").input_value() == zone
     page.goto(page.url.partition("?")[0] + "?tz=Europe/Berlin")
     expect(page.locator(".facts time")).to_contain_text("CET")
+    page.goto(f"{page.url.partition('?')[0]}/spans/{1:016x}")
+    assert f"{hour}.000 {name}" in (page.locator("#attributes tr", has_text="started").text_content() or "")
 
 
 def test_a_summer_hour_is_a_summer_hour(open_page: Open, daemon: Daemon) -> None:
@@ -167,6 +210,31 @@ def test_spans_without_their_parent_stand_together(open_page: Open, daemon: Daem
     assert page.locator("#rows .row").count() == before
     plain = open_page(f"/runs/{OPEN}", java_script_enabled=False)
     assert f"parent not received ({orphans})" in plain.locator("#rows").inner_text()
+
+
+def test_images_that_came_with_a_message_are_shown_and_nothing_is_loaded(
+    open_page: Open, daemon: Daemon, seen: Seen
+) -> None:
+    parts = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64_of(png(30, 20))}"}},
+        {"type": "image_url", "image_url": {"url": "http://evil.test/seen.png"}},
+        {"type": "input_audio", "input_audio": {"data": base64_of(bytes(3000)), "format": "wav"}},
+    ]
+    said = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": json.dumps([{"role": "user", "content": parts}])}
+    send(daemon.http, request([Step("chat", 0, 10, attributes=said)], 0xB4, START_NS))
+    run = f"/runs/{0xB4:032x}"
+    wait_until(lambda: daemon.get(f"/api/v1{run}/spans")[0] == 200, 30, "the run")
+    for path, place in ((f"{run}?view=conversation", ".conversation"), (f"{run}?span={1:016x}", "#drawer")):
+        page = open_page(path)
+        shown = page.locator(f"{place} .media")
+        expect(shown).to_have_count(3)
+        image = shown.nth(0).locator("img")
+        image.scroll_into_view_if_needed()
+        page.wait_for_function("one => one.naturalWidth === 30 && one.naturalHeight === 20", arg=image.element_handle())
+        assert shown.nth(1).inner_text() == "image not loaded http://evil.test/seen.png"
+        assert shown.nth(2).inner_text() == "audio audio/wav, 2.93 KiB (3,000 bytes), not shown"
+        assert shown.locator("img").count() == 1
+    assert not [url for url in seen.requests if "evil" in url]
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +288,7 @@ def test_a_run_is_copied_as_markdown_and_a_span_as_curl(open_page: Open, daemon:
     expect(page.locator("#announcement")).to_have_text("Copied.")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == daemon.get(f"/api/v1/runs/{RUN}/export?format=md")[1].decode()
-    page.get_by_role("button", name="copy as cURL").click()
+    page.get_by_role("button", name="Copy as cURL").click()
     path = f"/api/v1/runs/{RUN}/spans/{3:016x}"
     page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('curl'))")
     copied = page.evaluate("navigator.clipboard.readText()")

@@ -115,7 +115,12 @@ def _replaces(before: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether something that is there gives way, with the comments inside it."""
     return any(
         name in before
-        and (not isinstance(value, dict) or not isinstance(before[name], dict) or _replaces(before[name], value))
+        and (
+            not value
+            or not isinstance(value, dict)
+            or not isinstance(before[name], dict)
+            or _replaces(before[name], value)
+        )
         for name, value in wanted.items()
     )
 

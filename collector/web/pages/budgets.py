@@ -40,13 +40,14 @@ def _page(asked: Asked) -> Shown:
     views = asked.services.budgets.page(asked.principal, _MAX_BUDGETS).budgets
     cards = [_card(asked, view) for view in views if not view.rule.per]
     tables = [_table(asked, view) for view in views if view.rule.per]
-    states = [card["state"] for card in cards] + [row["state"] for table in tables for row in table["rows"]]
+    states = [{card["state"][1]} for card in cards] + [{row["state"][1] for row in each["rows"]} for each in tables]
+    breached = [any(word.startswith("breached") for word in words) for words in states]
     context = {
         "cards": sorted(cards, key=lambda card: (_ORDER.get(card["state"][0], 3), -card["used"])),
         "tables": tables,
         "count": len(views),
-        "near": sum(state[1] == "near cap" for state in states),
-        "breached": sum(state[1].startswith("breached") for state in states),
+        "near": sum("near cap" in words and not over for words, over in zip(states, breached, strict=True)),
+        "breached": sum(breached),
         "degraded": asked.services.budgets.degraded(),
         "deliveries": _deliveries(asked, {view.rule.name for view in views}),
         "may_replay": asked.principal.may(Scope.ADMIN),

@@ -133,6 +133,8 @@ def _side(span: Span | None, run: Waterfall, longest: int, decimals: int) -> dic
         "x": f"{100 * (span.start - run.start) / longest:.3f}%",
         "width": f"{width:.3f}%",
         "thin": width < 3,
+        "end": f"{100 * (span.end - run.start) / longest:.3f}%",
+        "late": span.end - run.start > 0.7 * longest,
         "error": span.error,
     }
 

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from collector.errors import Reason, Rejected
@@ -40,6 +40,14 @@ class Period:
         return self.until - self.since
 
 
+def spoken(period: Period, zone: tzinfo) -> str:
+    """`Last 24 h, 28 Nov 16:30 UTC to now`; from when until when, for a period that was written out."""
+    if not period.choice:
+        return period.label
+    at = formats.moment(period.since, zone)
+    return f"{period.label}, {at.day} {at:%b %H:%M} {formats.zone_name(at)} to now"
+
+
 def period_of(asked: Asked, default: str = "24h") -> Period:
     """As `last`, or `since` and `until`, say. Raises Rejected(MALFORMED) for what is no time."""
     if asked.query.get("since") or asked.query.get("until"):
@@ -70,7 +78,7 @@ def _month(asked: Asked) -> Period:
     now = formats.moment(asked.now, asked.zone)
     begin = datetime(now.year, now.month, 1, tzinfo=asked.zone)
     since = int(begin.astimezone(UTC).timestamp()) * 10**9
-    return Period(since, asked.now + _MINUTE_NS, f"1 to {now.day} {now:%b}", "month")
+    return Period(since, asked.now + _MINUTE_NS, "Month to date", "month")
 
 
 def _moment(asked: Asked, name: str, otherwise: int) -> int:

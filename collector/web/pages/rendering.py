@@ -11,6 +11,7 @@ from collector import __version__
 from collector.web.pages import formats
 from collector.web.pages.assets import assets
 from collector.web.pages.page import Asked, Shown
+from collector.web.pages.periods import spoken
 
 HTML: Final = "text/html; charset=utf-8"
 # Nothing but our own files runs, and no text ever becomes markup in the browser.
@@ -45,6 +46,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({name: getattr(formats, name) for name in _FORMATS})
+    environment.filters["spoken"] = spoken
     environment.globals.update({"sections": SECTIONS, "version": __version__, "asset": _asset})
     return environment
 

@@ -50,7 +50,7 @@ def _page(asked: Asked) -> Shown:
         "max_spans": MAX_SPANS,
     }
     if view == PRINT:
-        return Shown("run_print.html", _name(run), "Runs", {**context, **_printed(asked, run)}, ("views",))
+        return Shown("run_print.html", _name(run), "Runs", {**context, **_printed(asked, run)}, ("print",))
     if view not in dict(VIEWS) or view == "waterfall":
         return Shown(
             "run.html", _name(run), "Runs", {**context, "view": "waterfall", **_waterfall(asked, run)}, ("run",)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from collector.runs.text_difference import difference
 from collector.runs.tool_use import tool_uses
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
+from collector.web.pages.gallery import Gallery, shown_parts
 from collector.web.pages.page import Asked
 
 _PAGE: Final = 200  # rounds
@@ -38,21 +40,21 @@ def _whole(asked: Asked) -> Run:
 
 
 def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
-    turns = conversation(whole.rounds)
+    turns, gallery = conversation(whole.rounds), Gallery()
     begin, pager = _page(asked, len(turns))
     decimals = _decimals(whole.rounds)
     called = {tool.name: tool.count for tool in whole.tools}
     costs = [turn.round.cost for turn in turns]
     dearest = max((cost for cost in costs if cost is not None), default=Decimal(0))
     return {
-        "turns": [_turn(run, turn, decimals) for turn in turns[begin : begin + _PAGE]],
+        "turns": [_turn(run, turn, decimals, gallery) for turn in turns[begin : begin + _PAGE]],
         "messages": sum(len(turn.fresh) + len(turn.answer) for turn in turns),
         "sent": sum(len(turn.round.messages.input) for turn in turns),
         "by_round": [
             {
                 "number": turn.round.number,
                 "owner": _owner(run, turn.round),
-                "cost": formats.money(turn.round.cost, decimals),
+                "cost": _cost(run, turn.round, decimals),
                 "share": f"{float(100 * (turn.round.cost or 0) / dearest) if dearest else 0:.1f}%",
             }
             for turn in turns
@@ -64,22 +66,22 @@ def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
     }
 
 
-def _turn(run: Waterfall, turn: Turn, decimals: int) -> dict[str, Any]:
-    each = turn.round
+def _turn(run: Waterfall, turn: Turn, decimals: int, gallery: Gallery) -> dict[str, Any]:
+    each, shown = turn.round, partial(shown_parts, gallery=gallery, max_text=_MAX_PART, max_other=_MAX_LINE)
     span = each.call.span if each.call else None
     return {
         "number": each.number,
         "owner": _owner(run, each),
         "span_id": span.span_id if span else "",
         "repeated": turn.repeated,
-        "fresh": [{"role": message.role, "parts": _parts(message.parts)} for message in turn.fresh if message.parts],
-        "answer": [part for message in turn.answer for part in _parts(message.parts)],
-        "actions": [_action(action) for action in turn.actions],
+        "fresh": [{"role": message.role, "parts": shown(message.parts)} for message in turn.fresh if message.parts],
+        "answer": [part for message in turn.answer for part in shown(message.parts)],
+        "actions": [_action(run, action) for action in turn.actions],
         "unanswered": [
             {"name": call.name, "arguments": _cut(call.arguments), "result": _cut(found.text) if found else None}
             for call, found in turn.unanswered
         ],
-        "cost": formats.money(each.cost, decimals),
+        "cost": _cost(run, each, decimals),
         "exact_cost": formats.exact(each.cost),
         "tokens": f"{formats.count(each.input_tokens)} › {formats.count(each.output_tokens)}" if span else "",
         "duration": formats.duration(span.end - span.start) if span else "",
@@ -88,26 +90,14 @@ def _turn(run: Waterfall, turn: Turn, decimals: int) -> dict[str, Any]:
     }
 
 
-def _parts(parts: Sequence[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "kind": part.kind,
-            "text": part.text[:_MAX_PART] if part.kind in {"text", "reasoning"} else part.text[:_MAX_LINE],
-            "characters": len(part.text),
-            "shown": min(len(part.text), _MAX_PART if part.kind in {"text", "reasoning"} else _MAX_LINE),
-        }
-        for part in parts
-    ]
-
-
-def _action(action: Action) -> dict[str, Any]:
+def _action(run: Waterfall, action: Action) -> dict[str, Any]:
     span = action.span
     return {
         "kind": span.kind,
         "name": action.name,
         "span_id": span.span_id,
         "arguments": _cut(action.arguments),
-        "result": _cut(action.result),
+        "result": _cut(action.result or run.messages.get(span.span_id, "")),
         "error": action.error,
         "duration": formats.duration(span.end - span.start),
     }
@@ -147,11 +137,11 @@ def _rounds(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
                     "finish_reason": each.finish_reason,
                     "input_tokens": formats.count(each.input_tokens) if span else "",
                     "output_tokens": formats.count(each.output_tokens) if span else "",
-                    "cost": formats.money(each.cost, decimals),
+                    "cost": _cost(run, each, decimals),
                     "exact_cost": formats.exact(each.cost),
                     "running": formats.money(spent, decimals),
                     "duration": formats.duration(span.end - span.start) if span else "",
-                    "actions": [_action(action) for action in each.actions],
+                    "actions": [_action(run, action) for action in each.actions],
                 }
             )
     return {"round_rows": rows, "total_cost": formats.money(whole.cost, decimals), **pager}
@@ -220,6 +210,11 @@ def _json(asked: Asked, _: Waterfall, __: Run) -> dict[str, Any]:
             (f"/api/v1/traces/{trace_id}", "Every span as it is stored", "all columns of the table, content included"),
         ]
     }
+
+
+def _cost(run: Waterfall, each: Round, decimals: int) -> str:
+    unpriced = each.call and each.call.span.span_id in run.unpriced
+    return "unpriced" if unpriced else formats.money(each.cost, decimals)
 
 
 def _decimals(rounds: Sequence[Round]) -> int:

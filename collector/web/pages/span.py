@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from collector.enrich.receipt import Receipt, amount_text, rate_text, receipt, unpriced_because
@@ -10,15 +11,20 @@ from collector.model.facts import Kind
 from collector.model.money import usd_text
 from collector.query.spans import Side
 from collector.runs import Messages, messages, read_spans
+from collector.runs.conversation import repeated
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats, verdicts
+from collector.web.pages.gallery import Gallery, shown_parts
 from collector.web.pages.markdown import markdown
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.run import VIEWS, head, load
 from collector.web.run_spans import SpanPath, no_span, span_json
 from collector.web.span_answers import SpanAnswer
 
-_MAX_MESSAGES_BYTES: Final = 256 * 1024  # a longer conversation is read as it was sent
+_MAX_MESSAGES_BYTES: Final = 2 * 1024 * 1024  # a longer conversation, media included, is read as it was sent
+_MAX_SAID: Final = 256 * 1024  # characters of a conversation without its media
+_MAX_OTHER: Final = 200
+_MIN_FOLDED: Final = 3  # messages
 PREVIEW_BYTES: Final = 64 * 1024
 MAX_MARKDOWN_BYTES: Final = 256 * 1024
 _BUCKETS: Final = {
@@ -41,7 +47,7 @@ def _page(asked: Asked) -> Shown:
     context = about(asked, asked.path["span_id"])
     run, _ = load(asked)
     context |= head(asked, run) | {"span_id": asked.path["span_id"], "view": "", "views": VIEWS}
-    context |= _place(run, asked.path["span_id"])
+    context |= _place(run, asked.path["span_id"]) | _as_before(asked, run, context["exact_messages"])
     name = context["span"]["title"]
     return Shown("span.html", name, "Runs", context, ("span_page",))
 
@@ -77,6 +83,7 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
     row = rows[0]
     span = span_json(row)
     bill = receipt(row)
+    said = _messages(asked, span, span_id)
     texts = {side: _text(asked, span, side) for side in (Side.INPUT, Side.OUTPUT)}
     return {
         "span": {**span, "title": _title(span), "receipt_lines": _lines(bill), "why_unpriced": _why(span)},
@@ -87,11 +94,26 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
         "total_tokens": sum(line.quantity or 0 for line in bill.lines if line.unit == "tokens"),
         "texts": texts,
         "max_markdown": MAX_MARKDOWN_BYTES,
-        "messages": _messages(asked, span, span_id),
+        "messages": _shown(said),
+        "exact_messages": said,
         "override": _override(span),
         "span_verdicts": verdicts.of_span(verdicts.found_of(asked, trace_id), span_id.lower(), 0),
         "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",
     }
+
+
+def _as_before(asked: Asked, run: Waterfall, said: Messages | None) -> dict[str, int]:
+    """How many messages of a call its agent's round before had too, and which round that is: they are folded."""
+    at = run.positions.get(asked.path["span_id"].lower())
+    number = run.rounds.index(at) if at in run.rounds else 0
+    ids = [run.rows[row].span.span_id for row in run.rounds[: number + 1]]
+    owner = run.tree.owner(ids[-1]) if number else ""
+    before = next((place for place in range(number - 1, -1, -1) if run.tree.owner(ids[place]) == owner), None)
+    if said is None or before is None:
+        return {}
+    found = read_spans(asked.services.query.run_span(asked.principal, asked.path["trace_id"], ids[before]))
+    same = repeated(messages(found[0]), said.input) if found else 0
+    return {"repeated": same, "repeated_round": before + 1} if same >= _MIN_FOLDED else {}
 
 
 def _place(run: Waterfall, span_id: str) -> dict[str, Any]:
@@ -166,8 +188,38 @@ def _text(asked: Asked, span: SpanAnswer, side: Side) -> dict[str, Any]:
     }
 
 
+def _shown(found: Messages | None) -> dict[str, Any] | None:
+    """A conversation for the template, where it is short enough to be read there."""
+    if found is None:
+        return None
+    gallery = Gallery()
+    sides: dict[str, list[dict[str, Any]]] = {
+        name: [
+            {
+                "role": message.role,
+                "parts": shown_parts(message.parts, gallery, _MAX_SAID, _MAX_OTHER),
+                "calls": message.calls,
+                "results": message.results,
+            }
+            for message in side
+        ]
+        for name, side in (("input", found.input), ("output", found.output))
+    }
+    return sides if _characters(sides) <= _MAX_SAID else None
+
+
+def _characters(sides: Mapping[str, Sequence[Mapping[str, Any]]]) -> int:
+    """Of a conversation as it is shown."""
+    said = [message for side in sides.values() for message in side]
+    return (
+        sum(len(part["text"]) for message in said for part in message["parts"])
+        + sum(len(call.arguments) for message in said for call in message["calls"])
+        + sum(len(result.text) for message in said for result in message["results"])
+    )
+
+
 def _messages(asked: Asked, span: SpanAnswer, span_id: str) -> Messages | None:
-    """The conversation of a model call, where it is short enough to be read here."""
+    """The conversation of a model call."""
     if span["kind"] != Kind.LLM or span["input"]["bytes"] + span["output"]["bytes"] > _MAX_MESSAGES_BYTES:
         return None
     found = read_spans(asked.services.query.run_span(asked.principal, span["trace_id"], span_id))

@@ -60,8 +60,7 @@ export function tabs(article, keeper = {tab: "input"}) {
     keeper.tab = name;
     for (const link of links) {
       const chosen = link.hash === `#${name}`;
-      link.toggleAttribute("aria-current", chosen);
-      if (chosen) link.setAttribute("aria-current", "true");
+      link.ariaCurrent = chosen || null;
       article.querySelector(link.hash).hidden = !chosen;
     }
   };

@@ -61,7 +61,7 @@ chip.hidden = pause.hidden = false;
 chip.textContent = "connecting";
 function toggle() {
   paused = !paused;
-  pause.setAttribute("aria-pressed", paused);
+  pause.ariaPressed = paused;
   pause.textContent = paused ? "Go on" : "Pause";
   chip.textContent = paused ? "paused" : "live";
   if (!paused) { show(waiting); waiting = []; }

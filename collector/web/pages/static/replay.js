@@ -29,7 +29,7 @@ function begin() {
   readTexts(step());
   byId("play-controls").hidden = false;
   const play = byId("play");
-  play.setAttribute("aria-pressed", Boolean(playing));
+  play.ariaPressed = Boolean(playing);
   play.addEventListener("click", toggle);
   for (const link of step().querySelectorAll(".replay-bar a")) link.addEventListener("click", (event) => { event.preventDefault(); stop(); go(link.getAttribute("href")); });
 }
@@ -37,7 +37,7 @@ function begin() {
 function stop() {
   clearTimeout(playing);
   playing = 0;
-  byId("play")?.setAttribute("aria-pressed", "false");
+  if (byId("play")) byId("play").ariaPressed = false;
 }
 
 function plan() {
@@ -49,7 +49,7 @@ function plan() {
 function toggle() {
   if (playing) return stop();
   plan();
-  byId("play").setAttribute("aria-pressed", "true");
+  byId("play").ariaPressed = true;
 }
 
 const at = (number) => `${location.pathname}?step=${number}`;

@@ -5,6 +5,7 @@ import {count, duration, mark as label, marks, money} from "./format.js";
 
 const SPARE = 8;
 const TEXTURE = 7; // narrower bars are drawn solid
+const rect = (name, x, y, width, height) => svg("rect", {class: name, x: x.toFixed(2), y, width: width.toFixed(2), height});
 const span = (className, textContent = "") => make("span", {className, textContent});
 
 export class Rows {
@@ -16,9 +17,7 @@ export class Rows {
     this.gridLines = svg("svg", {"aria-hidden": "true"});
     this.grid.append(this.gridLines);
     container.replaceChildren(this.grid, this.canvas);
-    container.setAttribute("role", "tree");
-    container.setAttribute("aria-label", "Spans");
-    container.tabIndex = 0;
+    Object.assign(container, {role: "tree", ariaLabel: "Spans", tabIndex: 0});
     this.elements = new Map();
     const later = onNextFrame(() => this.draw());
     container.addEventListener("scroll", later, {passive: true});
@@ -44,10 +43,12 @@ export class Rows {
     const {tree, height} = this;
     const total = tree.visible.length;
     this.canvas.style.height = `${total * height}px`;
-    const first = Math.max(0, Math.floor(this.container.scrollTop / height) - SPARE);
-    const after = Math.min(total, Math.ceil((this.container.scrollTop + this.container.clientHeight) / height) + SPARE);
+    const {scrollTop, clientHeight} = this.container;
+    const from = Math.floor(scrollTop / height);
+    const to = Math.ceil((scrollTop + clientHeight) / height);
+    const [first, after] = [Math.max(0, from - SPARE), Math.min(total, to + SPARE)];
     if (this.fit) {
-      const seen = tree.range(Math.floor(this.container.scrollTop / height), Math.ceil((this.container.scrollTop + this.container.clientHeight) / height));
+      const seen = tree.range(from, to);
       if (seen[0] !== this.window[0] || seen[1] !== this.window[1]) { this.window = seen; all = true; this.actions.moved?.(); }
     }
     const width = this.#barWidth();
@@ -78,7 +79,7 @@ export class Rows {
   }
 
   #axis() {
-    const found = marks(this.window[0], this.window[1], Math.max(3, Math.floor(this.width / 90)));
+    const found = marks(this.window[0], this.window[1], Math.max(4, Math.floor(this.width / 90)));
     byId("axis").replaceChildren(...found.map((mark) => svg("text", {x: this.x(mark).toFixed(1), y: 15}, label(mark))));
     const tall = this.container.clientHeight;
     this.gridLines.replaceChildren(...found.map((mark) => svg("line", {x1: this.x(mark).toFixed(1), x2: this.x(mark).toFixed(1), y1: 0, y2: tall})));
@@ -157,12 +158,12 @@ export class Rows {
       const failed = tree.errors.has(at);
       if (failed) failedAt = begin + wide;
       const kind = `${tree.kind[at]}${wide < TEXTURE ? " thin" : ""}${failed ? " failed" : ""}`;
-      drawing.append(svg("rect", {class: kind, x: begin.toFixed(2), y: 6, width: wide.toFixed(2), height: 12, rx: tree.kind[at] === "agent" ? 1.5 : 0}));
-      if (tree.critical.has(at)) drawing.append(svg("rect", {class: "critical", x: begin.toFixed(2), y: 19.5, width: wide.toFixed(2), height: 1.5}));
+      drawing.append(rect(kind, begin, 6, wide, 12));
+      if (tree.critical.has(at)) drawing.append(rect("critical", begin, 19.5, wide, 1.5));
     }
     if (number === 1) this.#edges(drawing, row);
     if (number === 1 && tree.parent[row] < 0 && tree.kind[row] === "agent") for (const [from, to] of (this.rootGaps ??= tree.gaps(row))) {
-      drawing.append(svg("rect", {class: "gap", x: this.x(from).toFixed(2), y: 7, width: Math.max(this.x(to) - this.x(from), 0).toFixed(2), height: 10}));
+      drawing.append(rect("gap", this.x(from), 7, Math.max(this.x(to) - this.x(from), 0), 10));
     }
     if (failedAt >= 0) {
       const near = failedAt + 56 > this.width;
@@ -177,8 +178,8 @@ export class Rows {
     const {tree} = this;
     const end = this.x(tree.end(row));
     const tail = Math.min(this.x(tree.until[row]), this.width + 4) - Math.max(end, 0);
-    if (tail > 0 && tree.until[row] > tree.end(row)) drawing.append(svg("rect", {class: "tail", x: Math.max(end, 0).toFixed(2), y: 11, width: tail.toFixed(2), height: 1.5}));
-    if (tree.early(row)) drawing.append(svg("rect", {class: "early", x: (this.x(tree.start[tree.parent[row]]) - 0.75).toFixed(2), y: 3, width: 1.5, height: 18}));
+    if (tail > 0 && tree.until[row] > tree.end(row)) drawing.append(rect("tail", Math.max(end, 0), 11, tail, 1.5));
+    if (tree.early(row)) drawing.append(rect("early", this.x(tree.start[tree.parent[row]]) - 0.75, 3, 1.5, 18));
   }
 
   /** Where a span's bar begins and how wide it is, in pixels of the time line. */
@@ -200,9 +201,9 @@ export class Rows {
     const at = this.tree.visible.indexOf(row);
     if (at < 0) return;
     const top = at * this.height;
-    if (top < this.container.scrollTop) this.container.scrollTop = top;
-    else if (top + this.height > this.container.scrollTop + this.container.clientHeight) this.container.scrollTop = top + this.height - this.container.clientHeight;
+    const {container} = this;
+    container.scrollTop = Math.max(Math.min(container.scrollTop, top), top + this.height - container.clientHeight);
     this.draw();
-    this.container.setAttribute("aria-activedescendant", `row-${row}`);
+    container.setAttribute("aria-activedescendant", `row-${row}`);
   }
 }

@@ -126,11 +126,11 @@ function filter() {
     const on = state.kinds.has(link.dataset.kind);
     link.classList.toggle("on", on);
     link.classList.toggle("off", !on);
-    link.setAttribute("aria-pressed", on);
+    link.ariaPressed = on;
   }
   for (const link of document.querySelectorAll(".filter[data-only]")) {
     link.classList.toggle("set", link.dataset.only === state.only);
-    link.setAttribute("aria-pressed", link.dataset.only === state.only);
+    link.ariaPressed = link.dataset.only === state.only;
   }
   const text = state.text.toLowerCase();
   const all = state.kinds.size === 5 && !state.only && !text;
@@ -167,7 +167,7 @@ textFilter.addEventListener("keydown", (event) => { if (event.key === "Enter") {
 const fitButton = byId("fit");
 function setFit(on) {
   rows.fit = on;
-  fitButton.setAttribute("aria-pressed", on);
+  fitButton.ariaPressed = on;
 }
 function toggleFit() {
   setFit(!rows.fit);
@@ -230,6 +230,11 @@ onKey(["+", "="], zoom(0.5));
 onKey(["-"], zoom(2));
 onKey(["a"], pan(-0.25));
 onKey(["d"], pan(0.25));
+addEventListener("keydown", (event) => { // paper has a page of its own: here only rows in sight are elements
+  if (event.key !== "p" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  location.assign(`${base}?view=print&now=1`);
+});
 KINDS.forEach((kind, at) => onKey([String(at + 1)], () => { toggleKind(kind); filter(); }));
 for (const link of document.querySelectorAll("[data-jump]")) link.addEventListener("click", (event) => {
   if (isElsewhere(event)) return;

@@ -5,7 +5,8 @@ import {size} from "./format.js";
 import {announce, copy, part} from "./page.js";
 
 const FIRST = 64 * 1024;
-const PIECE = 256 * 1024;
+const READ = 4 * 1024 * 1024; // the store reads the whole text for each part that is asked for
+const PIECE = 256 * 1024; // of one element, which is laid out when it comes into sight
 const MARKS = 2000; // of a piece
 // Not to be seen, or turning what is around them; joiners belong to the emoji they join.
 const UNSEEN = /[\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]|\u200d(?!\p{Extended_Pictographic})/gu;
@@ -28,7 +29,7 @@ class Text {
   }
 
   async show(view) {
-    for (const button of this.section.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", button.dataset.view === view);
+    for (const button of this.section.querySelectorAll("[data-view]")) button.ariaPressed = button.dataset.view === view;
     if (this.messages) this.messages.hidden = view !== "messages";
     this.pieces.hidden = view === "messages";
     if (view === "exact") await this.#exact();
@@ -38,7 +39,7 @@ class Text {
 
   #wrap(button) {
     const wrapped = this.pieces.classList.toggle("nowrap");
-    button.setAttribute("aria-pressed", !wrapped);
+    button.ariaPressed = !wrapped;
   }
 
   async #fetch(first, last) {
@@ -78,9 +79,9 @@ class Text {
     this.pieces.append(line);
     button.addEventListener("click", async () => {
       button.disabled = true;
-      for (let at = shown; at < this.bytes; at += PIECE) {
-        const bytes = await this.#fetch(at, Math.min(at + PIECE, this.bytes) - 1);
-        add(bytes, at + PIECE < this.bytes);
+      for (let at = shown; at < this.bytes; at += READ) {
+        const bytes = await this.#fetch(at, Math.min(at + READ, this.bytes) - 1);
+        for (let from = 0; from < bytes.length; from += PIECE) add(bytes.subarray(from, from + PIECE), at + from + PIECE < this.bytes);
         this.pieces.append(line);
       }
       line.textContent = `All ${size(this.bytes)} shown.`;
