@@ -1,7 +1,7 @@
 """Documents of runs made and judged in a process of their own: receiving and storing never wait for it."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -10,13 +10,12 @@ from multiprocessing import get_context
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from collector.errors import Reason, Unavailable
 from collector.evals.evaluate import About, evaluate
 from collector.evals.evaluator import Evaluator
 from collector.model.evaluations import Evaluation
-from collector.runs import read_spans, run_of
+from collector.runs import read_runs, run_of
 
 _NICE: Final = 10
 
@@ -63,25 +62,18 @@ def _begin() -> None:
 
 
 def judged(task: Task) -> Sequence[Evaluation]:
-    """What the evaluators of a task find."""
-    tables = dict(_by_trace(pa.ipc.open_stream(task.spans).read_all()))
-    return [found for about, chosen in task.runs for found in _of_run(task, about, chosen, tables)]
-
-
-def _of_run(task: Task, about: About, chosen: Sequence[int], tables: Mapping[str, pa.Table]) -> Iterator[Evaluation]:
-    table = tables.get(about.trace_id)
-    if table is None:  # its spans have expired
-        return iter(())
-    release = next(filter(None, table.column("Release").to_pylist()), "")
-    evaluators = [task.evaluators[at] for at in chosen]
-    return evaluate(evaluators, run_of(read_spans(table)), replace(about, release=release))
-
-
-def _by_trace(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    """Rows of each trace; they are in order of their traces."""
-    table = table.combine_chunks()
-    counts = pc.run_end_encode(table.column("TraceId").combine_chunks())
-    begin = 0
-    for trace_id, end in zip(counts.values.to_pylist(), counts.run_ends.to_pylist(), strict=True):
-        yield trace_id, table.slice(begin, end - begin)
-        begin = end
+    """What the evaluators of a task find. Runs whose spans have expired since give none."""
+    table = pa.ipc.open_stream(task.spans).read_all()
+    of_each = zip(table.column("TraceId").to_pylist(), table.column("Release").to_pylist(), strict=True)
+    releases = {trace_id: release for trace_id, release in of_each if release}
+    runs = read_runs(table)
+    return [
+        found
+        for about, chosen in task.runs
+        if about.trace_id in runs
+        for found in evaluate(
+            [task.evaluators[at] for at in chosen],
+            run_of(runs[about.trace_id]),
+            replace(about, release=releases.get(about.trace_id, "")),
+        )
+    ]

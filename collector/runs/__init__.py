@@ -8,7 +8,7 @@ from collector.runs.rounds import Round, rounds
 from collector.runs.run import Run, run_of
 from collector.runs.sources import messages
 from collector.runs.span import Span
-from collector.runs.stored import read_spans
+from collector.runs.stored import read_runs, read_spans
 from collector.runs.toolbelt import Tool, toolbelt
 from collector.runs.tree import Tree
 
@@ -28,6 +28,7 @@ __all__ = [
     "Tree",
     "messages",
     "prompts_of",
+    "read_runs",
     "read_spans",
     "rounds",
     "run_of",

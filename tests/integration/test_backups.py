@@ -96,7 +96,7 @@ def test_spans_in_the_spool_are_in_the_backup(tmp_path: Path) -> None:
     alone = back_up(daemon)
     assert json.loads((alone / "backup.json").read_text())["base"] == backup.name
     assert restore(alone, tmp_path / "again").get("otel_traces", 0) == 0
-    with running(tmp_path / "again", "spool.flush_interval=100ms") as again:
+    with running(tmp_path / "again", ("spool.flush_interval=100ms",)) as again:
         again.trace(f"{3:032x}", 3)
 
 

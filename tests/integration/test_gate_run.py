@@ -101,7 +101,7 @@ def test_a_gate_from_the_first_run_to_a_regression(repository: Repository) -> No
     jsonschema.validate(result, schema)
     assert [one["conclusion"] for one in result["metrics"]] == ["regressed", "regressed"]
     assert len(result["newly_failing"]) == 12
-    assert "| order-29 |" in (repository.directory / "out.md").read_text()
+    assert (repository.directory / "out.md").read_text().count("\n| order-") == 20
     suite = ET.fromstring((repository.directory / "out.xml").read_text()).find("testsuite[@name='window']")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == ("30", "12")

@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -128,6 +129,12 @@ def test_a_daemon_that_does_not_run_is_a_sentence() -> None:
         assert (await failed(client, "get_spend")).startswith(f"No daemon answers at {address}: ")
 
     over(use, over_stdio("--url", address), LEGACY)
+
+
+def test_a_daemon_that_nobody_asks_does_without_the_sdk() -> None:
+    loaded = "import sys, collector.cli; print([name for name in sys.modules if name.split('.')[0] == 'mcp'])"
+    found = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 # -- the list ---------------------------------------------------------------------------------------------------------
@@ -263,19 +270,6 @@ def test_answers_are_small_and_paged(daemon: Daemon) -> None:
 
 
 # -- recording --------------------------------------------------------------------------------------------------------
-
-
-def test_what_is_recorded_survives_a_kill(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path / "data", "web.mcp.anonymous_record=true", "spool.flush_interval=1h")
-    daemon.start()
-    daemon.wait_until_ready()
-    answer = using(daemon.web, lambda client: called(client, "record_run", {"name": "kept", "service": "agents"}))
-    daemon.kill()
-    daemon.start()
-    daemon.wait_until_ready()
-    (span,) = daemon.trace(answer["trace_id"])
-    assert (span["SpanName"], span["ServiceName"], span["Kind"]) == ("kept", "agents", "agent")
-    assert daemon.stop() == 0
 
 
 def test_what_is_stated_is_what_is_stored(daemon: Daemon) -> None:
