@@ -33,6 +33,7 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         description="Rows are added, never changed. One that is sent again with its `batch` adds none.",
         handler=evaluations.add,
         body_input=AddInput,
+        errors=(404,),
         answers={201: Answer("Their ids.", Added)},
     ),
     Operation(
@@ -46,6 +47,7 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         "in place of this one.",
         handler=labels.add_label,
         body_input=LabelInput,
+        errors=(404,),
         answers={201: Answer("The label.", LabelAnswer)},
     ),
     Operation(
@@ -58,6 +60,7 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         description="Of its newest revision, weighted back to how often it passes and fails.",
         handler=labels.agreement,
         path_input=EvaluatorPath,
+        errors=(404,),
         answers={200: Answer("The report.", AgreementText)},
     ),
     Operation(
@@ -69,6 +72,7 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         summary="The evaluators of the settings.",
         description="With the revision that their verdicts carry.",
         handler=evaluations.evaluators,
+        errors=(404,),
         answers={200: Answer("The evaluators.", EvaluatorsAnswer)},
     ),
     Operation(
@@ -82,6 +86,7 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         "changed, is not judged again.",
         handler=evaluations.run_evaluators,
         body_input=RunEvaluatorsInput,
+        errors=(404,),
         answers={202: Answer("The job.", JobAnswer, {"location": "The job's path."})},
     ),
 )

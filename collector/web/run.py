@@ -27,7 +27,7 @@ def run_json(
         "rounds": [round_json(entry) for entry in run.rounds],
         "content_expired": content_expired,
         "capture_policy": capture_policy,
-        "evaluations": evaluations,
+        "evaluations": [*evaluations],
     }
 
 

@@ -193,7 +193,7 @@ def test_periods_are_half_open_to_the_nanosecond(store: Store, app: Starlette) -
         ("/api/v1/runs?limit=many", "limit='many' is not a whole number from 1 to 1000."),
         ("/api/v1/runs?modle=gpt-5", "'modle' is not a known parameter; did you mean model?"),
         ("/api/v1/runs?status=bad", "status='bad' is not known; choose one of ok, errors, failed, incomplete."),
-        ("/api/v1/runs?sort=name", "sort='name' is not known; choose one of start, cost, duration, tokens."),
+        ("/api/v1/runs?sort=name", "sort='name' is not known; choose one of start, cost, duration, tokens, failed."),
         ("/api/v1/runs?order=up", "order='up' is not known; choose one of desc, asc."),
         ("/api/v1/runs?titles=1", "titles='1' is neither true nor false."),
         ("/api/v1/runs?min_cost=much", "min_cost='much' is not an amount"),

@@ -146,6 +146,7 @@ def test_order_and_pages(query: Query, runs: Sequence[RunRow], sort: RunSort, as
         RunSort.COST: lambda run: -1 if run.cost is None else run.cost,
         RunSort.DURATION: lambda run: run.duration,
         RunSort.TOKENS: lambda run: run.input_tokens + run.output_tokens,
+        RunSort.FAILED: lambda _: 0,  # none of them was judged
     }
     sign = 1 if ascending else -1
     ordered = sorted(runs, key=lambda run: (sign * values[sort](run), run.trace_id))
