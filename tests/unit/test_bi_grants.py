@@ -33,7 +33,7 @@ def parsed(text: str) -> str:
 def test_the_server_s_parser_takes_it_and_names_stay_names() -> None:
     text = parsed(render_grants("otel", NASTY, "reader", "default"))
     assert text.count("GRANT SELECT ON otel.") == 21
-    assert text.count("CREATE ROW POLICY OR REPLACE reader ON otel.") == 9
+    assert text.count("CREATE ROW POLICY OR REPLACE reader ON otel.") == 10
     assert "DROP TABLE" in text
     assert "\nDROP" not in text
     assert parsed(render_grants("otel", "p", "a `role`", "default")).count("a \\`role\\`") > 8
