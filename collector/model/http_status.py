@@ -27,6 +27,7 @@ HTTP_STATUS: Final = {
     Reason.DISK: 503,
     Reason.STOPPING: 503,
     Reason.STORE: 503,
+    Reason.CAPTURE: 503,
 }
 
 # A reason outside the table is a failure of ours: the client keeps its data and tries again.

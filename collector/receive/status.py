@@ -45,6 +45,7 @@ _GRPC: Final = {
     Reason.DISK: code_pb2.UNAVAILABLE,
     Reason.STOPPING: code_pb2.UNAVAILABLE,
     Reason.STORE: code_pb2.UNAVAILABLE,
+    Reason.CAPTURE: code_pb2.UNAVAILABLE,
 }
 
 WIRE: Final = {reason: Wire(code, HTTP_STATUS[reason]) for reason, code in _GRPC.items()}

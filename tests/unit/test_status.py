@@ -14,7 +14,7 @@ from collector.receive.answers import success_body
 from collector.receive.status import WIRE, error_body, status, wire
 
 INSIDE_ONLY = {Reason.POISON, Reason.CORRUPT, Reason.FATAL, Reason.DEAD_LETTER_FULL, Reason.SIGNAL, Reason.INTERNAL}
-WORTH_A_RETRY = {Reason.BUSY, Reason.SPOOL_FULL, Reason.DISK, Reason.STOPPING, Reason.STORE}
+WORTH_A_RETRY = {Reason.BUSY, Reason.SPOOL_FULL, Reason.DISK, Reason.STOPPING, Reason.STORE, Reason.CAPTURE}
 
 # OTLP specification, "Failures": what clients send again. 429 counts as retryable but several SDKs drop data on it.
 HTTP_RETRYABLE = {429, 502, 503, 504}
