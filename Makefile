@@ -26,8 +26,8 @@ PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 test: $(VENV)/installed  ## Run every test.
 	$(BIN)/python $(PYTEST) $(TEST_OPTIONS)
 
-# Those under load and of crashes are about the machine more than about the variant, and are left to `make test`.
-VARIANT := -m 'not slow and not long'
+# Those under load, of crashes and of pages are not about the variant, and are left to `make test`.
+VARIANT := -m 'not slow and not long' --ignore=tests/ui
 PURE := build/pure
 
 test-ui: $(VENV)/installed  ## The tests of pages, in headless Chromium.
@@ -44,9 +44,9 @@ test-pure: $(VENV)/installed  ## The quick tests, on a copy in which nothing is 
 	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE):$(CURDIR)/$(PURE)/clients/python $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) --native=none
 
 test-python: PYTHON := $(shell .ci/another-python $(PYTHON))
-test-python:  ## The quick tests on the newest other Python that this machine has.
+test-python:  ## The quick tests of units and of what senders meet, on the newest other Python that this machine has.
 	@if [ -z "$(PYTHON)" ]; then echo "There is no other Python 3.11 or newer on this machine: nothing is tested."; \
-	else $(MAKE) test PYTHON=$(PYTHON) VENV=.venv-other TEST_OPTIONS="$(VARIANT) --native=all"; fi
+	else $(MAKE) test PYTHON=$(PYTHON) VENV=.venv-other TEST_OPTIONS="$(VARIANT) --native=all tests/unit tests/contract tests/conformance"; fi
 
 long: $(VENV)/installed  ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m long
