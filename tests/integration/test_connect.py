@@ -27,6 +27,7 @@ from collector.cli import main
 from collector.cli.arrivals import arrivals_of
 from collector.connect.findings import Finding, arrived_of, is_complete, problems
 from collector.connect.programs import programs
+from collector.net import http2
 from collector.web.times import rfc3339
 from tests.support.daemon import Daemon, running
 from tests.support.tokens import READER, token_config
@@ -159,6 +160,8 @@ MISSING: Mapping[str, tuple[Sending, str, str]] = {
 @pytest.mark.filterwarnings("ignore")  # of exporters that are sent to the wrong port
 @pytest.mark.parametrize("case", MISSING)
 def test_what_is_missing_has_a_line_that_mends_it(daemon: Daemon, case: str) -> None:
+    if case == "http-to-grpc" and not http2.NATIVE:
+        pytest.skip("grpcio, which serves where nothing was compiled, does not say what else came")
     send, text, mend = MISSING[case]
     since = time.time_ns()
     send(daemon)

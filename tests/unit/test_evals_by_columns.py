@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from dataclasses import replace
 from typing import Any
 
@@ -51,10 +52,9 @@ FROM numbers(360)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def store(engine_directory: Path) -> Iterator[Store]:
     """With 120 runs of three spans."""
-    directory = tmp_path_factory.mktemp("columns")
-    found = open_store(StoreConfig(url=f"chdb://{directory}"), directory)
+    found = open_store(StoreConfig(database="columns"), engine_directory)
     migrate(found, 0)
     found.command(_SPANS)
     sum_all(found)
