@@ -37,17 +37,7 @@ def stored_by(store: Path, table: str, group: str, item: str) -> Counts:
 
 def prepare_store(store: Path) -> None:
     """Make the tables a daemon would, and let no merge hide a duplicate: what is inserted stays as it is."""
-    script = (
-        "import sys, pathlib\n"
-        "from collector.config import StoreConfig\n"
-        "from collector.store import migrate, open_store\n"
-        "config = StoreConfig(url=f'chdb://{sys.argv[1]}')\n"
-        "store = open_store(config, pathlib.Path())\n"
-        "migrate(store, int(config.ttl))\n"
-        "store.command('ALTER TABLE otel_traces MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1')\n"
-        "store.close()\n"
-    )
-    _in_fresh_process(script, str(store))
+    _migrate(store, "ALTER TABLE otel_traces MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1")
 
 
 def migrated_store(store: Path) -> None:
@@ -63,6 +53,11 @@ _TEMPORARY = tempfile.gettempdir()  # before an engine in this process makes its
 def _migrated() -> Path:
     parent = Path(tempfile.mkdtemp(prefix="spanmeter-store-", dir=_TEMPORARY))
     atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    _migrate(parent / "store")
+    return parent / "store"
+
+
+def _migrate(store: Path, *statements: str) -> None:
     script = (
         "import os, sys, pathlib\n"
         "from collector.config import StoreConfig\n"
@@ -71,10 +66,11 @@ def _migrated() -> Path:
         "config = StoreConfig(url=f'chdb://{sys.argv[1]}')\n"
         "store = open_store(config, pathlib.Path())\n"
         "migrate(store, int(config.ttl), logs_ttl=int(config.logs_ttl), metrics_ttl=int(config.metrics_ttl))\n"
+        "for statement in sys.argv[2:]:\n"
+        "    store.command(statement)\n"
         "store.close()\n"
     )
-    _in_fresh_process(script, str(parent / "store"))
-    return parent / "store"
+    _in_fresh_process(script, str(store), *statements)
 
 
 def _in_fresh_process(script: str, *arguments: str) -> bytes:
