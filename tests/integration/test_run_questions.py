@@ -13,7 +13,7 @@ import pytest
 from collector.model.principal import ANONYMOUS, Principal
 from collector.model.times import nanoseconds
 from collector.query.listing import RunSort, RunsWanted
-from collector.query.run_filter import Attribute, RunFilter, RunStatus
+from collector.query.run_filter import Attribute, Problem, RunFilter, RunStatus
 from collector.query.run_rows import RunRow
 from collector.query.service import Query
 from collector.store import Store
@@ -93,6 +93,8 @@ FILTERS: list[tuple[dict[str, Any], Callable[[RunRow], bool]]] = [
     ({"conversation": "conversation-7"}, lambda run: run.conversation_id == "conversation-7"),
     ({"status": RunStatus.INCOMPLETE}, lambda run: run.status == "incomplete"),
     ({"status": RunStatus.FAILED}, lambda run: run.status == "failed"),
+    ({"problem": Problem.ERRORS}, lambda run: run.errors > 0),
+    ({"problem": Problem.UNPRICED}, lambda run: run.unpriced_calls > 0),
     ({"min_cost": 3 * CENT}, lambda run: (run.cost or 0) >= 3 * CENT),
     ({"max_cost": 2 * CENT}, lambda run: (run.cost or 0) <= 2 * CENT),
     ({"min_duration": 10_000_000}, lambda run: run.duration >= 10_000_000),
@@ -192,12 +194,16 @@ def test_facets_leave_their_own_filter_out(query: Query, runs: Sequence[RunRow])
     def both(run: RunRow) -> bool:
         return by_agent(run) and by_status(run)
 
+    def problems(run: RunRow) -> list[str]:
+        return ["errors"] * (run.errors > 0) + ["unpriced"] * (run.unpriced_calls > 0)
+
     assert found == {
         "service": counts(lambda run: run.services, both),
         "agent": counts(lambda run: run.agents, by_status),
         "model": counts(lambda run: run.models, both),
         "feature": counts(lambda run: run.features, both),
         "status": counts(lambda run: [run.status], by_agent),
+        "problem": counts(problems, both),
     }
     assert len(found["agent"]) > 3
     for facet in query.facets(ANONYMOUS, asked).values():
