@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from collector.query.limits import Reader
@@ -35,7 +36,12 @@ class CurrentRuns:
     changed: Sequence[_Run] | None
 
     def statement(
-        self, name: str, asked: RunFilter, floor: datetime, ceiling: datetime, **others: str
+        self,
+        name: str,
+        asked: RunFilter,
+        floor: datetime,
+        ceiling: datetime,
+        others: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[str, Mapping[str, Any]]:
         """The statement about runs that began in the hours [floor, ceiling), and its parameters.
 

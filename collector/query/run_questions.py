@@ -5,6 +5,7 @@ Each is one statement over `current_runs`, the runs that began in the hours of t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -46,7 +47,7 @@ def facets(store: Reader, project: str, asked: RunFilter) -> dict[str, list[Face
     parameters = {"limit": _MAX_FACET_VALUES}
     counts: dict[str, list[FacetCount]] = {name: [] for name in FACETS}
     parts = {"any_failed_evals": "failed_evals"}
-    for row in _answer(store, "run_facets", project, asked, parameters, **parts).to_pylist():
+    for row in _answer(store, "run_facets", project, asked, parameters, parts).to_pylist():
         counts[row["Facet"]].append(FacetCount(row["Value"], row["Runs"]))
     return counts
 
@@ -99,10 +100,14 @@ def inputs_of(store: Reader, project: str, runs: Sequence[RunRow]) -> dict[str, 
 
 
 def _answer(
-    store: Reader, name: str, project: str, asked: RunFilter, parameters: Mapping[str, Any], **others: str
+    store: Reader,
+    name: str,
+    project: str,
+    asked: RunFilter,
+    parameters: Mapping[str, Any],
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> pa.Table:
     """The answer of a statement about the runs of a period; `others` are parts as of `named_query`."""
     hours = hours_of(asked.since, asked.until)
-    current = current_runs(store, project)
-    statement, of_runs = current.statement(name, asked, hours["floor"], hours["ceiling"], **others)
+    statement, of_runs = current_runs(store, project).statement(name, asked, hours["floor"], hours["ceiling"], others)
     return store.query(statement, {"project": project, **asked.parameters(), **of_runs, **parameters})

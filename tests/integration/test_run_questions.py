@@ -30,7 +30,8 @@ FILL = """
 INSERT INTO otel_traces (Project, Timestamp, TraceId, SpanId, ParentSpanId, SpanName, ServiceName, SpanAttributes,
     ResourceAttributes, Duration, StatusCode, Version, Kind, ResponseModel, Feature, AgentName, UserId, ConversationId,
     InputTokens, OutputTokens, CacheReadTokens, Cost, PriceStatus, Input, Output, ReceivedAt)
-WITH intDiv(number, 6) AS run, number % 6 AS place, {version:UInt64} = 2 AND number % 5 = 0 AS changed
+WITH intDiv(number, 6) AS run, number % 6 AS place, {version:UInt64} = 2 AND number % 5 = 0 AS changed,
+    changed OR (place = 5 AND run % 13 = 5) AS unpriced
 SELECT
     if(run % 10 = 9, 'other', 'default'),
     toDateTime64('2026-03-01 12:00:00', 9, 'UTC') + toIntervalMinute(30 * (run - (run % 3 = 1)))
@@ -49,8 +50,8 @@ SELECT
     if(place = 1, concat('user-', toString(run % 6)), ''),
     if(run % 4 = 0, '', concat('conversation-', toString(run % 11))),
     100 + run, 10, 50,
-    if(place < 4 OR changed, NULL, toDecimal64('0.01', 12) * (1 + run % 3)),
-    multiIf(place < 4, 'not_a_call', changed, 'unknown_model', 'priced'),
+    if(place < 4 OR unpriced, NULL, toDecimal64('0.01', 12) * (1 + run % 3)),
+    multiIf(place < 4, 'not_a_call', unpriced, 'unknown_model', 'priced'),
     if(place IN (0, 1), concat('Question ', toString(number), '\nsecond line'), ''),
     if(place = 5, concat('The ANSWER is ', toString(run)), ''),
     toDateTime64('2026-03-10 00:00:00', 9, 'UTC')

@@ -64,6 +64,6 @@ def test_texts_are_read_in_three_ways(open_page: Open, daemon: Daemon) -> None:
 def test_a_long_prompt_leads_to_its_view(open_page: Open) -> None:
     page = open_page(VIEW)
     first = page.locator(".turn").first
-    assert "400 of 848 characters shown." in first.inner_text()
+    assert "400 of 840 characters shown." in first.inner_text()
     first.get_by_role("link", name="Whole prompt").click()
     expect(page.locator("#prompt")).to_be_visible()

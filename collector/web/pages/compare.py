@@ -168,14 +168,14 @@ def _evals(asked: Asked, *trace_ids: str) -> list[Line]:
 
 
 def _eval(name: str, first: Evaluation | None, second: Evaluation | None) -> Line:
-    shown = [f"{verdicts.word_of(one)} {verdicts.score_of(one)}".strip() if one else "–" for one in (first, second)]
+    a, b = (f"{verdicts.word_of(one)} {verdicts.score_of(one)}".strip() if one else "–" for one in (first, second))
     gap, verdict = "", ""
     if first and second and first.score is not None and second.score is not None and first.score != second.score:
         gap = formats.signed(f"{second.score - first.score:.3g}".replace("-", "−"))
         verdict = "better" if second.score > first.score else "worse"
     if first and second and {first.verdict, second.verdict} == {Verdict.PASS, Verdict.FAIL}:
         verdict = "better" if second.verdict is Verdict.PASS else "worse"
-    return Line(f"Eval {name}", *shown, gap, "", verdict)
+    return Line(f"Eval {name}", a, b, gap, "", verdict)
 
 
 # -- weeks, and what to compare ---------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The views of a run beside its waterfall: conversation, rounds, prompt, tools, JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -56,7 +56,8 @@ def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
     shown_turns = turns[begin : begin + _PAGE]
     reading = _reading(asked, shown_turns, gallery)
     tops = {row.span.span_id for row in run.rows if row.parent < 0}
-    unfolded = "unfold" in asked.query or asked.query.get("view") == "print"
+    on_paper = asked.query.get("view") == "print"
+    unfolded = "unfold" in asked.query or on_paper
     groups = [(False, [turn]) for turn in shown_turns] if unfolded else list(folded(shown_turns, tops))
     judged = verdicts.found_of(asked, asked.path["trace_id"].lower())
     decimals = _decimals(whole.rounds)
@@ -74,9 +75,8 @@ def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
             }
             for closed, group in groups
         ],
+        "folding": "" if on_paper else _folding(asked, groups, unfolded=unfolded),
         "unfolded": unfolded,
-        "folds": any(closed for closed, _ in groups),
-        "toggle_folds": asked.without("unfold") if unfolded else asked.without(unfold="1"),
         "reading": [
             (label, asked.without("as") if name == "text" else asked.without(**{"as": name}), name == reading.name)
             for name, label in _AS.items()
@@ -97,6 +97,13 @@ def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
         "called": called,
         **pager,
     }
+
+
+def _folding(asked: Asked, groups: Iterable[tuple[bool, object]], *, unfolded: bool) -> str:
+    """The page with everything unfolded, or folded again; empty where nothing is."""
+    if unfolded:
+        return asked.without("unfold")
+    return asked.without(unfold="1") if any(closed for closed, _ in groups) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,7 @@ def _turn(run: Waterfall, turn: Turn, decimals: int, reading: _Reading) -> dict[
             {
                 "role": message.role,
                 "is_prompt": message.role in _PROMPTS,
+                "characters": len(message.text),
                 "parts": reading.shown(message, is_prompt=message.role in _PROMPTS),
             }
             for message in turn.fresh

@@ -163,7 +163,7 @@ def rows_of(
 
 def _verdict(counts: Mapping[str, int]) -> tuple[str, str] | None:
     """A class and words for what evaluators found of a run: the worst, of how many."""
-    every = sum(counts.values())
+    every = sum(number for word, number in counts.items() if word != "skipped" or len(counts) == 1)
     worst = next((word for word in _VERDICTS if counts.get(word)), "")
     if not worst:
         return None

@@ -23,7 +23,7 @@ from collector.web.pages.periods import Period, period_of
 
 _DAY_NS: Final = 86_400 * 10**9
 _VALUES: Final = 10  # rows and columns of the table; the rest is added up
-_MODELS: Final = 5
+_MODELS: Final = 5  # columns, with the one of calls without a price
 _WIDTH, _HEIGHT = 880, 240
 _RISE: Final = 2  # how many times its mean a value costs to be named
 BY: Final = (Dimension.FEATURE, Dimension.AGENT, Dimension.USER, Dimension.SERVICE)
@@ -129,8 +129,8 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
         unpriced[cell.value, cell.model] += cell.unpriced
     priced = {(cell.value, cell.model) for cell in cells if cell.priced}
     values = _largest(sums, 0, _VALUES)
-    models = _largest({key: amount for key, amount in sums.items() if key in priced}, 1, _MODELS)
     without = sorted({model for (_, model), calls in unpriced.items() if calls})
+    models = _largest({key: amount for key, amount in sums.items() if key in priced}, 1, _MODELS - bool(without))
     total = sum(sums.values(), _NONE)
     longest = max((_of(sums, value, model, models) for value in values for model in models), default=_NONE)
     decimals = formats.decimals_of(amount for amount in sums.values() if amount)

@@ -10,6 +10,7 @@ from collector.web.pages import formats
 from collector.web.pages.page import Asked
 
 _MAX: Final = 5000
+_ORDER: Final = ("error", "warn", "ok", "")  # of classes: what needs a look first
 _CLASSES: Final = {"pass": "ok", "fail": "error", "error": "warn"}
 
 
@@ -37,7 +38,7 @@ def of_run(found: Sequence[Evaluation], received: int) -> list[dict[str, str]]:
                 "note": "",
             }
         )
-    return shown
+    return sorted(shown, key=lambda one: _ORDER.index(one["class"]))
 
 
 def of_span(found: Sequence[Evaluation], span_id: str, received: int) -> list[dict[str, str]]:
