@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
+# Every test process and daemon imports more than a thousand modules: compiled once, and not each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-ui screens test-pure test-python long lint format docs run native fuzz fuzz-native asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
