@@ -79,7 +79,11 @@ def test_lines_have_their_numbers_in_both_texts() -> None:
 
 
 def test_cells_are_texts_for_a_spreadsheet() -> None:
-    rows = [{"value": "=1+1", "cost": None}, {"value": 'a, "b"\n', "cost": "0.5"}, {"value": "@x", "cost": 3}]
+    rows: list[dict[str, object]] = [
+        {"value": "=1+1", "cost": None},
+        {"value": 'a, "b"\n', "cost": "0.5"},
+        {"value": "@x", "cost": 3},
+    ]
     written = csv_text(["value", "cost"], rows).decode()
     assert list(csv.reader(io.StringIO(written, newline=""))) == [
         ["value", "cost"],
