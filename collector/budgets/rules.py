@@ -89,8 +89,8 @@ class Rule:
 
     @property
     def counted(self) -> Mapping[str, tuple[str, ...]]:
-        """`match`, with what it says of purposes when it does not name them: the product's calls only."""
-        return self.match if PURPOSE in self.match else {**self.match, PURPOSE: (PRODUCT,)}
+        """`match`, with what holds of purposes when nothing names them: the product's calls only."""
+        return self.match if PURPOSE in (*self.match, *self.per) else {**self.match, PURPOSE: (PRODUCT,)}
 
     def limit_of(self, scope: Scope) -> int:
         return self.limits.get(scope, self.limit)

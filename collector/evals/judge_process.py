@@ -99,7 +99,7 @@ class JudgeProcess:
             self._process = context.Process(target=work, args=(theirs,), name="judges", daemon=True)
             self._process.start()
             theirs.close()
-            self._connection = ours  # type: ignore[assignment] # of this platform
+            self._connection = ours
         begin = Begin(self._judges(), self._catalogue())
         if self._begun is None or begin.judges != self._begun.judges or begin.catalogue is not self._begun.catalogue:
             self._connected().send(begin)

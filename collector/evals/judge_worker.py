@@ -94,7 +94,8 @@ class _Worker:
     async def reserve(self, evaluator: str, stated: Mapping[str, str], pico: int, tokens: int) -> str | None:
         """The lease of a call; None when it may not be made."""
         number = next(self._numbers)
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
         self.send(Reserve(number, evaluator, stated, pico, tokens))
         return await answer
 

@@ -29,7 +29,7 @@ KIND: Final = Kind(
 _AT_ONCE: Final = 100
 
 # Makes the spans of judgements durable, by project: blocking; raises Unavailable, or Rejected for a request.
-Record = Callable[[str, bytes], None]
+Record = Callable[[str, bytes], object]
 
 
 class _Kept(NamedTuple):
