@@ -21,6 +21,7 @@ def add_command(
     text = "Copy the embedded store into a ClickHouse server, while the daemon is stopped."
     command = commands.add_parser("copy", parents=[common], help=text, description=text)
     command.add_argument("--to", required=True, metavar="URL", help="as store.url: http://user:${env:NAME}@host:8123")
+    command.add_argument("--cluster", metavar="NAME", default="", help="as store.cluster of the server")
     command.set_defaults(command=_copy)
 
 
@@ -28,7 +29,7 @@ def _copy(options: argparse.Namespace) -> int:
     config = config_of(options)
     if not config.store.embedded:
         raise ConfigError("store.url is a server already; copy is from an embedded store.")
-    options.set.append(f"store.url={options.to}")
+    options.set += [f"store.url={options.to}", f"store.cluster={options.cluster}"]
     target_config = config_of(options).store
     if target_config.embedded:
         raise ConfigError("--to is the URL of a server: http://user:password@host:8123.")
@@ -43,5 +44,6 @@ def _copy(options: argparse.Namespace) -> int:
     for table in copied:
         print(f"{table.name}: {table.here} rows here, {table.there} there")
     missing(copied)
-    print("Now set store.url to the server, and start the daemon on the same data directory.")
+    settings = "store.url and store.cluster" if options.cluster else "store.url"
+    print(f"Now set {settings} to the server's, and start the daemon on the same data directory.")
     return 0
