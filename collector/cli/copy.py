@@ -1,6 +1,7 @@
 """`spanmeter copy`: what the embedded store has, into a ClickHouse server."""
 
 import argparse
+import json
 from contextlib import closing
 
 from collector.cli.jobs import interrupts, progress_bar, until_interrupted
@@ -29,7 +30,9 @@ def _copy(options: argparse.Namespace) -> int:
     config = config_of(options)
     if not config.store.embedded:
         raise ConfigError("store.url is a server already; copy is from an embedded store.")
-    options.set += [f"store.url={options.to}", f"store.cluster={options.cluster}"]
+    options.set.append(f"store.url={options.to}")
+    if options.cluster:
+        options.set.append(f"store.cluster={json.dumps(options.cluster)}")
     target_config = config_of(options).store
     if target_config.embedded:
         raise ConfigError("--to is the URL of a server: http://user:password@host:8123.")

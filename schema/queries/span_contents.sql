@@ -25,11 +25,11 @@ chosen AS
 )
 SELECT
     Project, TraceId, SpanId,
-    argMaxIf(InputKey, Version, Input != '') AS InputKey,
-    argMaxIf(Input, Version, Input != '') AS Input,
-    argMaxIf(OutputKey, Version, Output != '') AS OutputKey,
-    argMaxIf(Output, Version, Output != '') AS Output
-FROM otel_traces
+    argMaxIf(span.InputKey, span.Version, span.Input != '') AS InputKey,
+    argMaxIf(span.Input, span.Version, span.Input != '') AS Input,
+    argMaxIf(span.OutputKey, span.Version, span.Output != '') AS OutputKey,
+    argMaxIf(span.Output, span.Version, span.Output != '') AS Output
+FROM otel_traces AS span
 WHERE (Project, TraceId, SpanId) IN (SELECT Project, TraceId, SpanId FROM chosen)
   AND toStartOfHour(Timestamp) >= (SELECT first FROM lookup)
   AND toStartOfHour(Timestamp) <= (SELECT last FROM lookup)

@@ -99,7 +99,9 @@ def test_every_table_is_copied_or_made_again(store: Store, server: ClickHousePro
             assert copied == dict.fromkeys(tables - MADE, (60, 60))
 
 
-def test_the_guide_moves_rows_into_a_replicated_database(store: Store) -> None:
+def test_the_guide_moves_rows_into_a_replicated_database(
+    store: Store, embedded_config: StoreConfig, engine_directory: Path
+) -> None:
     """Here into a plain one: its statements name every table, and run."""
     fill(store)
     text = (DEPLOY / "move-to-replicated.sql").read_text(encoding="utf-8")
@@ -109,16 +111,17 @@ def test_the_guide_moves_rows_into_a_replicated_database(store: Store) -> None:
         for part in re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).split(";\n")
         if part.strip()
     ]
-    store.command("USE system")
-    try:
+    with closing(Store(embedded_config, engine_directory, first=False)) as moved:
         store.command(statements[0])
-        migrate(store, 0)
-        for statement in statements[1:]:
-            store.command(statement)
-        counts = {table: store.command(f"SELECT count() FROM {table}") for table in own_tables(store)}
-    finally:
-        store.command(f"DROP DATABASE IF EXISTS {plain}")
-    assert counts == dict.fromkeys(own_tables(store), 60)
+        try:
+            migrate(moved, 0)
+            for statement in statements[1:]:
+                moved.command(statement)
+            tables = own_tables(moved)
+            counts = {table: moved.command(f"SELECT count() FROM {table}") for table in tables}
+        finally:
+            moved.command(f"DROP DATABASE IF EXISTS {plain}")
+    assert counts == dict.fromkeys(tables, 60)
 
 
 def test_copy_needs_a_server_and_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
