@@ -16,7 +16,7 @@ def messages(text: str) -> str:
 
 
 def traces(secret: Secret, service: str) -> Any:
-    """A chat with a secret in 31 places that are not names."""
+    """A chat with a secret in 31 places that are not names, and a resource and a scope without spans with three more."""
     usage = {"prompt_tokens": 7, "note": f"a {secret()} note"}
     said = {
         "gen_ai.operation.name": "chat",
@@ -58,6 +58,9 @@ def traces(secret: Secret, service: str) -> Any:
     message.resource_spans[0].schema_url = f"https://example.com/{secret()}"
     message.MergeFromString(message.SerializeToString() + field_bytes(1000, secret().encode()))
     del message.resource_spans[1:]
+    message.resource_spans[0].scope_spans.add().scope.attributes.extend(attributes({"of no span": secret()}))
+    empty = message.resource_spans.add(schema_url=f"https://example.com/{secret()}")
+    empty.resource.attributes.extend(attributes({"service.name": service, "of no scope": secret()}))
     return message
 
 
