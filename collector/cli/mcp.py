@@ -7,7 +7,7 @@ from typing import Any
 from collector.cli.daemon import TOKEN_VARIABLE, web_address
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add the command to the parser's."""
