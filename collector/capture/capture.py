@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from collector.capture.policies import AgentPolicies, Policies
-from collector.capture.redaction import Redactor, compiled
+from collector.capture.redaction import NATIVE, Redactor, compiled, native
 from collector.capture.reference import MAX_SCHEMA_URL, SCHEMAS, withhold
 from collector.config import CaptureConfig
 from collector.errors import Reason, SpanmeterError, Unavailable
@@ -18,14 +18,7 @@ from collector.model.envelope import Signal
 from collector.telemetry import Metrics
 from collector.wire.otlp import REQUESTS, parse_checked
 
-try:
-    from collector.capture import _rewrite as native
-except ImportError:  # installed without a compiler
-    native = None  # type: ignore[assignment]
-
 log = structlog.get_logger("spanmeter.capture")
-
-NATIVE: Final = native is not None
 
 # Bodies up to this size are rewritten on the event loop: natively, if not too many texts need a look of their own, and
 # in Python.
@@ -50,7 +43,7 @@ class CaptureRules:
         self._policies = Policies(config)
         self._keeper = keeper
         self._agent_keys = agent_keys
-        self._withholder = native.Withholder(keeper, agent_keys, SCHEMAS, MAX_SCHEMA_URL) if native else None
+        self._withholder = native.Withholder(keeper, agent_keys, SCHEMAS, MAX_SCHEMA_URL) if NATIVE else None
         self._redactor = Redactor(compiled(config.redact, config.hash_key), self._is_count) if config.redact else None
 
     def passes(self, project: str) -> bool:

@@ -29,6 +29,8 @@ try:
 except ImportError:  # installed without a compiler
     native = None  # type: ignore[assignment]
 
+NATIVE: Final = native is not None
+
 # Whole numbers are looked at as texts from so many digits on: a card or a phone, not a count.
 _LONG_NUMBER: Final = 10_000_000
 _LONGEST_NUMBER: Final = 10**20
@@ -37,7 +39,7 @@ _MAX_MATCHES: Final = 100_000
 _MAX_KEYS: Final = 4096
 
 _SHAPES: Final = (
-    {signal: native.Shapes(schema_of(request.DESCRIPTOR)) for signal, request in REQUESTS.items()} if native else {}
+    {signal: native.Shapes(schema_of(request.DESCRIPTOR)) for signal, request in REQUESTS.items()} if NATIVE else {}
 )
 
 
@@ -109,7 +111,7 @@ class Redactor:
         self._paths = tuple(rule for rule in rules if rule.steps and not rule.keys)
         self._is_count = is_count
         self._finder = Finder(rules) if any(rule.pattern for rule in rules) else None
-        self._names = native.AttributeNames(is_count, lambda key: bool(self._rules_of(key))) if native else None
+        self._names = native.AttributeNames(is_count, lambda key: bool(self._rules_of(key))) if NATIVE else None
         self._of_key: dict[str, tuple[Rule, ...]] = {}
         self._shapes: dict[str, tuple[list[str], list[str], list[tuple[str, bool]]]] = {}
 
@@ -127,7 +129,7 @@ class Redactor:
 
         None when only `redact` can tell, or when more than `most` texts have to be looked at one by one.
         """
-        if self._paths:
+        if self._paths or self._names is None:
             return None
         texts = native.Texts.of(_SHAPES[signal], payload, self._names)
         if texts is None:

@@ -1,6 +1,7 @@
 // The texts of a request as redaction looks at them, and a request with some of them replaced.
 //
-// Takes requests of which every field is known, and of values and pairs what redaction.py says. It throws NotPlain for others.
+// Takes requests of which every field is known, and of values and pairs what redaction.py says. It throws NotPlain for
+// others.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,15 @@ namespace spanmeter::capture {
 // What a message of the schema (collector/wire/schema.py) is here.
 enum Role : int { PLAIN_MESSAGE, PAIR, VALUE };
 // What its fields are: numbers by how they are written; -1 for those that are not known.
-enum FieldRole : int { UNKNOWN = -1, NUMBER_VARINT = 0, NUMBER_FIXED64 = 1, NUMBER_FIXED32 = 5, TEXT = 8, BYTES, MESSAGE };
+enum FieldRole : int {
+    UNKNOWN = -1,
+    NUMBER_VARINT = 0,
+    NUMBER_FIXED64 = 1,
+    NUMBER_FIXED32 = 5,
+    TEXT = 8,
+    BYTES,
+    MESSAGE
+};
 
 constexpr uint32_t MAX_FIELDS = 32;
 
@@ -57,11 +66,11 @@ enum Looked : int { TAKEN, NOT_TAKEN, KEY_RAISED };
 
 // A text, and the field it stands in.
 struct Place {
-    size_t seen;          // where it begins in what is looked at
-    size_t start, end;    // of the field in the request
+    size_t seen;        // where it begins in what is looked at
+    size_t start, end;  // of the field in the request
     size_t text_start, text_size;
-    uint32_t tag;         // of the field
-    bool in_bytes;        // it is the content of a bytes_value, of which each byte is a character
+    uint32_t tag;   // of the field
+    bool in_bytes;  // it is the content of a bytes_value, of which each byte is a character
 };
 
 // -- escapes, as unescape.py decodes them -----------------------------------------------------------------------------

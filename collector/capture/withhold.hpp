@@ -1,7 +1,7 @@
 // Capture policies applied to the bytes of a request: reference.py says what becomes of what.
 //
-// It takes less than the protobuf library does (a message or a value that is sent twice, fields of values that OTLP does not
-// have), and throws NotPlain for the rest. Only the keeper in Python knows names; what it said is remembered.
+// It takes less than the protobuf library does (a message or a value that is sent twice, fields of values that OTLP
+// does not have), and throws NotPlain for the rest. Only the keeper in Python knows names; what it said is remembered.
 #pragma once
 
 #include <algorithm>
@@ -521,7 +521,8 @@ class Withholder {
     }
 
     Bytes shortened(Bytes text) {
-        return characters(text, settings_.max_text).size() == text.size() ? answer(SHORT_TEXT, FULL, {}, text) : Bytes();
+        return characters(text, settings_.max_text).size() == text.size() ? answer(SHORT_TEXT, FULL, {}, text)
+                                                                          : Bytes();
     }
 
     int kept_of(Policy policy, Bytes key) {

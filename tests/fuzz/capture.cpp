@@ -1,7 +1,7 @@
 // Capture policies and redaction on the bytes of requests of spans and log records.
 //
-// An input is the signal and how strict the policies are, where a copy begins in its memory, which texts are replaced, and
-// the request.
+// An input is the signal and how strict the policies are, where a copy begins in its memory, which texts are replaced,
+// and the request.
 #include "collector/admit/item_count.hpp"
 #include "collector/capture/texts.hpp"
 #include "collector/capture/withhold.hpp"
@@ -68,7 +68,8 @@ void check_texts(size_t signal, Bytes body, Bytes moved, uint8_t chosen) {
         const capture::Place& place = one.places[i];
         require(place.end <= body.size() && one.place_of(place.seen) == i, "a text is where it is said to be");
         require(place.text_start + place.text_size <= body.size(), "a text is within the request");
-        if (i % 7 == chosen % 7) patches.push_back({place.start, place.text_size ? place.tag : 10u, std::string(i % 9, 'x')});
+        if (i % 7 == chosen % 7)
+            patches.push_back({place.start, place.text_size ? place.tag : 10u, std::string(i % 9, 'x')});
     }
     const std::vector<capture::Patch> none;
     capture::Patcher same(shapes(signal), none), patched(shapes(signal), patches);

@@ -141,7 +141,7 @@ class Sent:
         whole = planted.traces(secret, "metadata").SerializeToString()
         for body in (whole[:-7], whole.replace(b"chat gpt-4o", b"chat \xff\xfe\xfd4o"), b"\xff" + secret().encode()):
             post(port, body, PROTOBUF)
-        text = json_of(planted.traces(secret, "metadata"))
+        text = json.dumps(json_of(planted.traces(secret, "metadata"))).encode()
         for old, new in (
             (b'"traceId"', b'"traceId":"' + secret().encode() + b'","x"'),
             (b"}", b"}}"),
@@ -204,7 +204,7 @@ def test_the_search_finds_what_is_there(sent: Sent) -> None:
 
 
 def test_the_dead_letter_has_what_the_policy_left(sent: Sent) -> None:
-    kept = [path.read_bytes() for path in (sent.directory / "deadletter").rglob("*") if path.is_file()]
+    kept = [path.read_bytes() for path in (sent.directory / "spool" / "deadletter").glob("*.bin")]
     assert sum(b"poison" in one and b"gpt-4o" in one for one in kept) == 2
 
 
