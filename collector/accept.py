@@ -140,30 +140,37 @@ class Acceptor:
         self._window.remember(signal, project, digest, receipt, ack)
         return ack
 
-    async def record(self, principal: Principal, request: bytes, repeated: Repeated | None = None) -> Receipt:
-        """Take traces that somebody states over MCP, as a request in protobuf: durable when this returns.
+    async def record(
+        self,
+        principal: Principal,
+        request: bytes,
+        repeated: Repeated | None = None,
+        *,
+        transport: Transport = Transport.MCP,
+    ) -> Receipt:
+        """Take traces that somebody states over MCP, or that are our own, in protobuf: durable when this returns.
 
         What is stated again with its key is not stored again. Raises as `export` does, and Unavailable(BUSY); Rejected
         when a key comes with something else.
         """
         try:
             with self.reserve(len(request)):
-                receipt, ack = await self._recorded(principal, request, repeated)
+                receipt, ack = await self._recorded(principal, request, repeated, transport)
                 if ack:
                     await ack
         except SpanmeterError as error:
-            self.refused(error, Signal.TRACES, Transport.MCP)
+            self.refused(error, Signal.TRACES, transport)
             raise
         return receipt
 
     async def _recorded(
-        self, principal: Principal, request: bytes, repeated: Repeated | None
+        self, principal: Principal, request: bytes, repeated: Repeated | None, transport: Transport
     ) -> tuple[Receipt, SpoolAck | None]:
         identity = b"\0key:" + repeated.key.encode(errors="replace") if repeated else b""
         stated = self._window.digest(identity + b"\0" + repeated.stated) if repeated else b""
         if repeated:
             self._refuse_other(principal.project, self._window.digest(identity), stated)
-        asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, Transport.MCP
+        asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, transport
         found = self.export(*asked, identity=identity)
         if found is None:
             validated = await asyncio.to_thread(

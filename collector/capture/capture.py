@@ -8,8 +8,9 @@ from typing import Final
 
 import structlog
 
+from collector.capture.native import NATIVE, native
 from collector.capture.policies import AgentPolicies, Policies
-from collector.capture.redaction import NATIVE, Redactor, compiled, native
+from collector.capture.redaction import Redactor, compiled
 from collector.capture.reference import MAX_SCHEMA_URL, SCHEMAS, withhold
 from collector.config import CaptureConfig
 from collector.errors import Reason, SpanmeterError, Unavailable

@@ -16,6 +16,7 @@ import re2
 from collector.capture.builtin import BUILTINS, Check
 from collector.capture.finding import Finder
 from collector.capture.json_paths import in_any_value
+from collector.capture.native import NATIVE, native
 from collector.capture.unescape import layers, renditions
 from collector.config import RedactionRule
 from collector.errors import Reason, Rejected
@@ -23,13 +24,6 @@ from collector.model.capture import Steps, steps_of
 from collector.model.envelope import Signal
 from collector.wire.otlp import REQUESTS
 from collector.wire.schema import schema_of
-
-try:
-    from collector.capture import _rewrite as native
-except ImportError:  # installed without a compiler
-    native = None  # type: ignore[assignment]
-
-NATIVE: Final = native is not None
 
 # Whole numbers are looked at as texts from so many digits on: a card or a phone, not a count.
 _LONG_NUMBER: Final = 10_000_000

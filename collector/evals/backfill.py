@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Final
 
 import pyarrow as pa
@@ -16,9 +17,11 @@ from collector.evals.evaluate import About
 from collector.evals.evaluator import Evaluator
 from collector.evals.select import input_hash, is_drawn, is_selected
 from collector.evals.workshop import Task, Workshop
+from collector.judge.client import CallFault
+from collector.judge.judge import JudgeError
 from collector.model.clock import Clock
 from collector.model.evaluation_rows import TABLE, rows_of
-from collector.model.evaluations import Evaluation, digest_of
+from collector.model.evaluations import Evaluation, Skip, digest_of
 from collector.model.progress import Progress
 from collector.query import run_questions
 from collector.query.limits import Reader
@@ -34,7 +37,7 @@ _SPANS_OF_TASK: Final = 5_000
 MAX_SPANS: Final = 100_000
 _MAX_HOURS: Final = 2_000
 _SECOND: Final = 1_000_000_000
-_READS: Final = ReadsConfig(max_execution_time="600s", max_memory_usage="1GiB")  # type: ignore[arg-type]
+READS: Final = ReadsConfig(max_execution_time="600s", max_memory_usage="1GiB")  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,19 @@ class Window:
 
 
 @dataclass(slots=True)
+class Spending:
+    """Of an evaluator that asks a model, USD: what was `spent`, or what a dry run would spend, `about` and at `most`.
+
+    `unpriced`: the model has no known price.
+    """
+
+    spent: Decimal = Decimal(0)
+    about: Decimal = Decimal(0)
+    most: Decimal = Decimal(0)
+    unpriced: bool = False
+
+
+@dataclass(slots=True)
 class Tally:
     """Of one evaluator: `selected` runs, and the rows they gave; of those not selected why."""
 
@@ -56,9 +72,13 @@ class Tally:
     not_drawn: int = 0
     not_settled: int = 0
     rows: Counter[str] = field(default_factory=Counter)
+    price: Spending = field(default_factory=Spending)
 
     def add(self, found: Evaluation) -> None:
-        self.rows[found.verdict.value or found.status.value] += 1
+        """Count a row, votes apart."""
+        if found.vote == 0:
+            self.rows[found.verdict.value or found.status.value] += 1
+            self.price.spent += found.receipt.cost or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,14 @@ class Outcome:
     runs: int
     tallies: dict[str, Tally]
 
+
+# Why a judge gave no verdict that say nothing of what is judged: asked again, it may give one.
+PASSING: Final = [
+    Skip.BUDGET.value,
+    Skip.UNPRICED.value,
+    *(fault.value for fault in CallFault if fault not in {CallFault.CONTEXT, CallFault.REQUEST}),
+    JudgeError.CONFIG.value,
+]
 
 Chosen = Sequence[tuple[RunRow, Sequence[int]]]
 
@@ -89,7 +117,7 @@ def backfill(
     """
     decided = [one for one in evaluators if one.config.check.kind in DECIDED]
     outcome = Outcome(f"backfill-{secrets.token_hex(6)}", 0, {one.name: Tally() for one in decided})
-    reader = Reader(lambda: store, _READS)
+    reader = Reader(lambda: store, READS)
     wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
     total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
     progress(0, total)
@@ -99,7 +127,7 @@ def backfill(
     others = [one for one in decided if not by_columns.needs_columns_only(one)]
     documents = Documents(store, others, window.project, outcome.batch, clock, workshop)
     looked_at = 0
-    for page in _pages(reader, window.project, wanted) if others else ():
+    for page in pages_of(reader, window.project, wanted) if others else ():
         progress(looked_at, max(looked_at, total))
         chosen = choose(reader, others, window, page, outcome.tallies, clock.time_ns())
         if not dry_run:
@@ -127,7 +155,8 @@ def _by_columns(
         tally.rows[row["Found"]] += row["Rows"]
 
 
-def _pages(reader: Reader, project: str, wanted: RunsWanted) -> Iterator[Sequence[RunRow]]:
+def pages_of(reader: Reader, project: str, wanted: RunsWanted) -> Iterator[Sequence[RunRow]]:
+    """Page after page of the runs that are asked for. Raises Unavailable."""
     while True:
         page = run_questions.search(reader, project, wanted)
         if page.runs:
@@ -169,7 +198,7 @@ def choose(
 
 
 def _judged(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[tuple[str, str, str, str]]:
-    parameters = {"project": project, "trace_ids": [run.trace_id for run in runs]}
+    parameters = {"project": project, "trace_ids": [run.trace_id for run in runs], "passing": PASSING}
     rows = reader.query(named_query("evals_judged"), parameters).to_pylist()
     return {(row["TraceId"], row["Evaluator"], row["Revision"], row["InputHash"]) for row in rows}
 
@@ -196,8 +225,8 @@ class Documents:
 
     def judge(self, chosen: Chosen, tallies: Mapping[str, Tally]) -> None:
         """Have runs judged; the rows of those before are stored. Raises Unavailable."""
-        for part in _parts(chosen):
-            task = self._task(part)
+        for part in parts_of(chosen):
+            task = self.task(part)
             self.finish(tallies)
             self._under_way = self._workshop.judge(task)
 
@@ -211,7 +240,8 @@ class Documents:
         for one in found:
             tallies[one.evaluator].add(one)
 
-    def _task(self, part: Chosen) -> Task:
+    def task(self, part: Chosen) -> Task:
+        """What is to be done with some runs, their spans included. Raises Unavailable."""
         hours = [(hour, run.trace_id) for run, _ in part for hour in _hours(run)]
         parameters = {
             "project": self._project,
@@ -248,7 +278,7 @@ def insert(store: Store, found: Sequence[Evaluation]) -> None:
         store.insert(TABLE, [rows_of(found)], f"{EVALUATIONS.token_prefix}{token}")
 
 
-def _parts(chosen: Chosen) -> Iterator[Chosen]:
+def parts_of(chosen: Chosen) -> Iterator[Chosen]:
     """So many runs together as have few spans."""
     part: list[tuple[RunRow, Sequence[int]]] = []
     spans = 0

@@ -11,6 +11,7 @@ from collector.evals.finding import Finding
 from collector.evals.span_queries import means
 from collector.evals.subject import Subject
 from collector.model.evaluations import ONLINE, Evaluation, Receipt
+from collector.model.purposes import PRODUCT
 from collector.runs import Run, Span
 
 
@@ -47,11 +48,11 @@ def evaluate(evaluators: Iterable[Evaluator], run: Run, about: About) -> Iterato
 
 
 def subjects(config: EvaluatorConfig, whole: Subject) -> Iterator[Subject]:
-    """What an evaluator looks at in a run."""
+    """What an evaluator looks at in a run: never at spans that were made for something else than the product."""
     where = config.select.where
     if config.on == "span":
         for span in whole.run.spans:
-            if all(means(query, span, whole.tree) for query in where):
+            if span.purpose == PRODUCT and all(means(query, span, whole.tree) for query in where):
                 yield Subject(whole.run, span)
     elif all(any(means(query, span, whole.tree) for span in whole.run.spans) for query in where):
         yield whole

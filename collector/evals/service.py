@@ -1,10 +1,13 @@
 """What pages, REST and the command line ask of evaluations that is more than a read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from collector.errors import Reason, Rejected
+from collector.config import EvaluatorConfig
+from collector.errors import ConfigError, Reason, Rejected
 from collector.evals.backfill import Outcome, Window, backfill, insert
-from collector.evals.evaluator import Evaluator
+from collector.evals.evaluator import Evaluator, evaluators_of
+from collector.evals.judge_bench import JudgeBench, judged_backfill
+from collector.evals.questions import judge_check, with_judge
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.evaluations import Evaluation
@@ -15,10 +18,18 @@ from collector.store.client import Store
 class EvalService:
     """`evaluators` gives those in force. Every method blocks, and raises Unavailable when the store does not answer."""
 
-    def __init__(self, store: Callable[[], Store], evaluators: Callable[[], Sequence[Evaluator]], clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        evaluators: Callable[[], Sequence[Evaluator]],
+        clock: Clock,
+        bench: JudgeBench | None = None,
+    ) -> None:
+        """Without a `bench` no models are asked."""
         self._store = store
         self._evaluators = evaluators
         self._clock = clock
+        self._bench = bench
 
     @property
     def evaluators(self) -> Sequence[Evaluator]:
@@ -32,13 +43,25 @@ class EvalService:
             raise Rejected(Reason.MALFORMED, f"There is no evaluator {unknown[0][:100]!r} in the settings.")
         return [known[name] for name in names] if names else self.evaluators
 
+    def defined(self, configs: Iterable[EvaluatorConfig]) -> Sequence[Evaluator]:
+        """Evaluators that are not of the settings, with their judges of these. Raises Rejected(MALFORMED)."""
+        judges = self._bench.judges() if self._bench else {}
+        try:
+            return [with_judge(one, judges) for one in evaluators_of(configs)]
+        except ConfigError as mistake:
+            raise Rejected(Reason.MALFORMED, str(mistake)) from None
+
     def backfill(
         self, evaluators: Sequence[Evaluator], window: Window, progress: Progress, *, dry_run: bool = False
     ) -> Outcome:
-        """As `backfill.backfill`, through a connection and a process of its own."""
+        """As `backfill.backfill`, and then as `judged_backfill`, through a connection and processes of its own."""
+        asking = [one for one in evaluators if judge_check(one)]
         store, workshop = self._store().clone(), Workshop()
         try:
-            return backfill(store, evaluators, window, self._clock, progress, workshop, dry_run=dry_run)
+            outcome = backfill(store, evaluators, window, self._clock, progress, workshop, dry_run=dry_run)
+            if not asking or self._bench is None:
+                return outcome
+            return judged_backfill(self._bench, store, asking, window, self._clock, progress, outcome, dry_run=dry_run)
         finally:
             workshop.close()
             store.close()

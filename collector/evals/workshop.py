@@ -64,9 +64,7 @@ def _begin() -> None:
 def judged(task: Task) -> Sequence[Evaluation]:
     """What the evaluators of a task find. Runs whose spans have expired since give none."""
     table = pa.ipc.open_stream(task.spans).read_all()
-    of_each = zip(table.column("TraceId").to_pylist(), table.column("Release").to_pylist(), strict=True)
-    releases = {trace_id: release for trace_id, release in of_each if release}
-    runs = read_runs(table)
+    releases, runs = releases_of(table), read_runs(table)
     return [
         found
         for about, chosen in task.runs
@@ -77,3 +75,9 @@ def judged(task: Task) -> Sequence[Evaluation]:
             replace(about, release=releases.get(about.trace_id, "")),
         )
     ]
+
+
+def releases_of(table: pa.Table) -> dict[str, str]:
+    """The version of the service, by the trace id of each run that names one."""
+    of_each = zip(table.column("TraceId").to_pylist(), table.column("Release").to_pylist(), strict=True)
+    return {trace_id: release for trace_id, release in of_each if release}

@@ -11,7 +11,7 @@ from collector.config.evaluators import EvaluatorFile
 from collector.config.load import sentences
 from collector.errors import Reason, Rejected
 from collector.evals.backfill import Window
-from collector.evals.evaluator import Evaluator, evaluators_of
+from collector.evals.evaluator import Evaluator
 from collector.evals.service import EvalService
 from collector.model.evaluations import EvalKind, EvalStatus, Evaluation, Receipt, Target, Verdict
 from collector.model.principal import Principal, Scope
@@ -137,7 +137,7 @@ async def evaluators(services: Services, _: Call[None, None, None]) -> Result:
 
 async def run_evaluators(services: Services, call: Call[None, None, RunEvaluatorsInput]) -> Result:
     evals, body = _evals(services), call.body
-    chosen = _defined(body.definitions) if body.definitions else evals.named(body.evaluators)
+    chosen = _defined(evals, body.definitions) if body.definitions else evals.named(body.evaluators)
     until = time.time_ns() if body.until is None else body.until
     window = Window(call.principal.project, body.since, until, again=body.again)
 
@@ -148,9 +148,9 @@ async def run_evaluators(services: Services, call: Call[None, None, RunEvaluator
     return answer(JobAnswer(job=job_json(job)), 202, {"location": f"/api/v1/jobs/{job.id}"})
 
 
-def _defined(definitions: Sequence[dict[str, Any]]) -> Sequence[Evaluator]:
+def _defined(evals: EvalService, definitions: Sequence[dict[str, Any]]) -> Sequence[Evaluator]:
     try:
-        return evaluators_of(EvaluatorFile.model_validate({"evaluators": list(definitions)}).evaluators)
+        return evals.defined(EvaluatorFile.model_validate({"evaluators": list(definitions)}).evaluators)
     except ValidationError as error:
         raise Rejected(Reason.MALFORMED, " ".join(f"{line}." for line in sentences(error, EvaluatorFile))) from None
 
