@@ -166,8 +166,7 @@ class Sent:
         self.planted["refused"] = found
 
     def _files(self) -> bytes:
-        files = [path for path in self.directory.rglob("*") if path.is_file()]
-        return b"\n".join(path.read_bytes() for path in files) + self.daemon.log().encode()
+        return planted.on_disk(self.directory) + self.daemon.log().encode()
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from mcp import Client
 from tests.support.daemon import Daemon, running
 from tests.support.mcp import called, failed, using
 from tests.support.otlp import request, span, trace_id
+from tests.support.planted import on_disk
 from tests.support.waiting import wait_until
 from tests.support.wire import PROTOBUF, post, succeeded
 
@@ -40,7 +41,7 @@ def run(service: str, **more: Any) -> dict[str, Any]:
 
 
 def files(daemon: Daemon) -> bytes:
-    return b"".join(path.read_bytes() for path in daemon.directory.rglob("*") if path.is_file()) + daemon.log().encode()
+    return on_disk(daemon.directory) + daemon.log().encode()
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """Secrets planted in every place of a request where content can stand."""
 
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.support.otlp import attributes, field_bytes, request, span
@@ -97,3 +99,12 @@ def numbered(prefix: str) -> tuple[Secret, list[str]]:
         return planted[-1]
 
     return secret, planted
+
+
+def on_disk(directory: Path) -> bytes:
+    """The content of every file; the store may remove some meanwhile."""
+    found = []
+    for path in directory.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found += [path.read_bytes()] if path.is_file() else []
+    return b"\n".join(found)
