@@ -34,7 +34,9 @@ def needs_columns_only(evaluator: Evaluator) -> bool:
 def count(reader: Reader, evaluator: Evaluator, project: str, period: RunFilter, now: int, *, again: bool) -> Any:
     """The columns of `evals_counts.sql`."""
     hours = hours_of(period.since, period.until)
-    statement, of_runs = current_runs(reader, project).statement("evals_counts", period, **hours)
+    statement, of_runs = current_runs(reader, project).statement(
+        "evals_counts", period, hours["floor"], hours["ceiling"]
+    )
     parameters = _parameters(evaluator, project, period, now, again=again)
     return reader.query(statement, {**of_runs, **parameters}).to_pylist()[0]
 
@@ -52,7 +54,9 @@ def judge(
 ) -> None:
     """Add a verdict for every run that is selected. Raises Unavailable."""
     hours = hours_of(period.since, period.until)
-    statement, of_runs = current_runs(reader, project).statement("evaluate_runs", period, **hours)
+    statement, of_runs = current_runs(reader, project).statement(
+        "evaluate_runs", period, hours["floor"], hours["ceiling"]
+    )
     check = evaluator.config.check
     assert isinstance(check, Bound), "as needs_columns_only says"
     parameters = {

@@ -10,6 +10,7 @@ from collector.web.pages import formats
 from collector.web.pages.page import Asked
 
 _MAX: Final = 5000
+_ORDER: Final = ("error", "warn", "ok", "")  # of classes: what needs a look first
 _CLASSES: Final = {"pass": "ok", "fail": "error", "error": "warn"}
 
 
@@ -24,7 +25,7 @@ def of_run(found: Sequence[Evaluation], received: int) -> list[dict[str, str]]:
     """Those of the run itself; those of its spans as numbers."""
     shown = [_shown(one, received) for one in found if not one.span_id]
     for name in sorted({one.evaluator for one in found if one.span_id}):
-        counts = Counter(_word(one) for one in found if one.span_id and one.evaluator == name)
+        counts = Counter(word_of(one) for one in found if one.span_id and one.evaluator == name)
         worst = next(word for word in ("fail", "error", "pass", *counts) if counts[word])
         told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
         shown.append(
@@ -37,7 +38,7 @@ def of_run(found: Sequence[Evaluation], received: int) -> list[dict[str, str]]:
                 "note": "",
             }
         )
-    return shown
+    return sorted(shown, key=lambda one: _ORDER.index(one["class"]))
 
 
 def of_span(found: Sequence[Evaluation], span_id: str, received: int) -> list[dict[str, str]]:
@@ -54,16 +55,21 @@ def _shown(one: Evaluation, received: int) -> dict[str, str]:
         *one.flags,
     ]
     return {
-        "class": _CLASSES.get(_word(one), ""),
-        "word": _word(one),
+        "class": _CLASSES.get(word_of(one), ""),
+        "word": word_of(one),
         "evaluator": one.evaluator,
-        "score": "" if one.score is None else f"{one.score:.3g}",
+        "score": score_of(one),
         "reason": one.reason or one.error_type,
         "note": ", ".join(filter(None, notes)),
     }
 
 
-def _word(one: Evaluation) -> str:
+def score_of(one: Evaluation) -> str:
+    return "" if one.score is None else f"{one.score:.3g}"
+
+
+def word_of(one: Evaluation) -> str:
+    """The verdict, else why there is none."""
     if one.status is not EvalStatus.OK:
         return one.status.value
     return one.verdict.value or one.label or "scored"
