@@ -134,7 +134,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
 
     services = Services(
         query=Query(store.ready, config.reads),
-        evals=EvalService(store.ready, lambda: judging.evaluators, clock),
+        evals=EvalService(store.ready, lambda: judging.evaluators, clock, lambda: judging.commands),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,

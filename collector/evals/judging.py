@@ -9,10 +9,11 @@ import structlog
 
 from collector.config import Config, ReadsConfig, all_evaluators
 from collector.errors import SpanmeterError, Unavailable
-from collector.evals.backfill import Documents, Tally, Window, choose
-from collector.evals.deciding import DECIDED
+from collector.evals.backfill import Documents, Window, choose
+from collector.evals.deciding import deciding
 from collector.evals.evaluator import Evaluator, evaluators_of
 from collector.evals.select import input_hash
+from collector.evals.tally import Tally
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.evaluations import ONLINE
@@ -60,6 +61,7 @@ class Judging(Part):
     def _use(self, config: Config) -> None:
         self.evaluators: Sequence[Evaluator] = evaluators_of(all_evaluators(config.evaluators, config.evals.files))
         self._enabled = config.evals.enabled
+        self.commands = config.evals.commands
 
     async def reload(self, config: Config) -> None:
         self._use(config)
@@ -88,7 +90,7 @@ class Judging(Part):
 
     def step(self) -> float:
         """Judge some runs; the seconds to wait before the next step."""
-        chosen = [one for one in self.evaluators if one.config.check.kind in DECIDED] if self._enabled else []
+        chosen = deciding(self.evaluators, commands=self.commands) if self._enabled else []
         if not chosen:
             return _PAUSE_SECONDS
         try:

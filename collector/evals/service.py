@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from collector.errors import Reason, Rejected
 from collector.evals.backfill import Outcome, Window, backfill, insert
+from collector.evals.deciding import COMMAND
 from collector.evals.evaluator import Evaluator
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
@@ -13,12 +14,21 @@ from collector.store.client import Store
 
 
 class EvalService:
-    """`evaluators` gives those in force. Every method blocks, and raises Unavailable when the store does not answer."""
+    """`evaluators` gives those in force, `commands` whether they may start programs. Every method blocks, and raises
+    Unavailable when the store does not answer.
+    """
 
-    def __init__(self, store: Callable[[], Store], evaluators: Callable[[], Sequence[Evaluator]], clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        evaluators: Callable[[], Sequence[Evaluator]],
+        clock: Clock,
+        commands: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._store = store
         self._evaluators = evaluators
         self._clock = clock
+        self._commands = commands
 
     @property
     def evaluators(self) -> Sequence[Evaluator]:
@@ -30,7 +40,12 @@ class EvalService:
         known = {one.name: one for one in self.evaluators}
         if unknown := [name for name in names if name not in known]:
             raise Rejected(Reason.MALFORMED, f"There is no evaluator {unknown[0][:100]!r} in the settings.")
-        return [known[name] for name in names] if names else self.evaluators
+        chosen = [known[name] for name in names]
+        programs = [one.name for one in chosen if one.config.check.kind == COMMAND]
+        if programs and not self._commands():
+            text = f"The evaluator {programs[0]} starts a program, which evals.commands does not allow."
+            raise Rejected(Reason.MALFORMED, text)
+        return chosen or self.evaluators
 
     def backfill(
         self, evaluators: Sequence[Evaluator], window: Window, progress: Progress, *, dry_run: bool = False
@@ -38,7 +53,16 @@ class EvalService:
         """As `backfill.backfill`, through a connection and a process of its own."""
         store, workshop = self._store().clone(), Workshop()
         try:
-            return backfill(store, evaluators, window, self._clock, progress, workshop, dry_run=dry_run)
+            return backfill(
+                store,
+                evaluators,
+                window,
+                self._clock,
+                progress,
+                workshop,
+                dry_run=dry_run,
+                commands=self._commands(),
+            )
         finally:
             workshop.close()
             store.close()

@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from collector.errors import Reason, Unavailable
+from collector.evals.conversations import joined
 from collector.evals.evaluate import About, evaluate
 from collector.evals.evaluator import Evaluator
 from collector.model.evaluations import Evaluation
@@ -64,16 +65,18 @@ def _begin() -> None:
 def judged(task: Task) -> Sequence[Evaluation]:
     """What the evaluators of a task find. Runs whose spans have expired since give none."""
     table = pa.ipc.open_stream(task.spans).read_all()
-    of_each = zip(table.column("TraceId").to_pylist(), table.column("Release").to_pylist(), strict=True)
-    releases = {trace_id: release for trace_id, release in of_each if release}
+    releases, cases = _by_trace(table, "Release"), _by_trace(table, "Case")
     runs = read_runs(table)
-    return [
-        found
-        for about, chosen in task.runs
-        if about.trace_id in runs
-        for found in evaluate(
-            [task.evaluators[at] for at in chosen],
-            run_of(runs[about.trace_id]),
-            replace(about, release=releases.get(about.trace_id, "")),
-        )
-    ]
+    found: list[Evaluation] = []
+    for about, chosen in task.runs:
+        parts = [run_of(runs[trace_id]) for trace_id in about.trace_ids if trace_id in runs]
+        if parts:
+            told = replace(about, release=releases.get(about.trace_id, ""), case=cases.get(about.trace_id, ""))
+            found += evaluate([task.evaluators[at] for at in chosen], joined(parts), told)
+    return found
+
+
+def _by_trace(table: pa.Table, column: str) -> dict[str, str]:
+    """Of each trace the value that a span of it names."""
+    of_each = zip(table.column("TraceId").to_pylist(), table.column(column).to_pylist(), strict=True)
+    return {trace_id: value for trace_id, value in of_each if value}

@@ -3,6 +3,8 @@
 SELECT
     TraceId,
     ResourceAttributes['service.version'] AS Release,
+    coalesce(nullIf(SpanAttributes['spanmeter.case'], ''), nullIf(SpanAttributes['test.case.name'], ''),
+        nullIf(ResourceAttributes['spanmeter.case'], ''), ResourceAttributes['test.case.name']) AS Case,
     -- include run_document_columns
 FROM otel_traces FINAL
 WHERE Project = {project:String}
