@@ -10,7 +10,7 @@ from collector.exports.otlp import Details, Row, details_of, events, links, reso
 from collector.exports.otlp_json import plain
 from collector.exports.values import key_values
 from collector.model.capture import strictest_word
-from collector.model.evaluations import Evaluation
+from collector.model.evaluations import Evaluation, Evidence
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, Tool, read_spans, run_of
 
@@ -249,7 +249,7 @@ def _evaluation(one: Evaluation) -> shapes.Evaluation:
         label=one.label,
         reason=one.reason,
         flags=list(one.flags),
-        evidence=[shapes.Evidence(**cited._asdict()) for cited in one.evidence],
+        evidence=[_evidence(cited) for cited in one.evidence],
         labeler=one.labeler,
         probability=one.probability,
         receipt=shapes.Receipt(
@@ -261,6 +261,12 @@ def _evaluation(one: Evaluation) -> shapes.Evaluation:
             input_tokens=receipt.input_tokens,
             output_tokens=receipt.output_tokens,
         ),
+    )
+
+
+def _evidence(cited: Evidence) -> shapes.Evidence:
+    return shapes.Evidence(
+        span_id=cited.span_id, field=cited.field, start=cited.start, end=cited.end, sha256=cited.sha256
     )
 
 

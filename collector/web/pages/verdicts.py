@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from collector.model.evaluations import EvalKind, EvalStatus, Evaluation
+from collector.model.evaluations import EvalKind, EvalStatus, Evaluation, Target
 from collector.model.principal import Scope
 from collector.query.evaluations import EvaluationsWanted
 from collector.web.pages import formats
@@ -65,6 +65,7 @@ def _shown(one: Evaluation, received: int, doubted: Collection[str]) -> dict[str
     notes = [
         UNCALIBRATED if one.kind is EvalKind.JUDGE and one.evaluator in doubted else "",
         f"by {one.labeler or 'a person'}" if one.kind is EvalKind.HUMAN else "",
+        "of the whole conversation" if one.target is Target.CONVERSATION else "",
         f"judged by {one.receipt.model}" if one.receipt.model else "",
         f"for {formats.money(one.receipt.cost)}" if one.receipt.cost is not None else "",
         "stale: spans came after it" if received > one.at else "",
