@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= .demo
 
+# Every test process and daemon imports more than a thousand modules: compiled once, and not each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-ui screens test-pure test-python long lint format docs run native fuzz fuzz-native asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
@@ -26,8 +29,9 @@ PYTEST := -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 test: $(VENV)/installed  ## Run every test.
 	$(BIN)/python $(PYTEST) $(TEST_OPTIONS)
 
-# Those under load, of crashes and of pages are not about the variant, and are left to `make test`.
-VARIANT := -m 'not slow and not long' --ignore=tests/ui
+# What a variant of the code can change; what is under load, of crashes and of pages is left to `make test`.
+VARIANT := -m 'not slow and not long' tests/unit tests/conformance
+FIXTURES := $(wildcard tests/integration/test_fixtures_*.py) tests/integration/test_agent_sessions.py
 PURE := build/pure
 
 test-ui: $(VENV)/installed  ## The tests of pages, in headless Chromium.
@@ -41,15 +45,15 @@ test-pure: $(VENV)/installed  ## The quick tests, on a copy in which nothing is 
 	mkdir -p $(PURE)
 	cp -r $(wildcard *.md *.py *.toml *.yaml) benchmarks clients collector deploy docs schema tests $(PURE)
 	find $(PURE) -name '*.so' -delete
-	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE):$(CURDIR)/$(PURE)/clients/python $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) --native=none
+	cd $(PURE) && PYTHONPATH=$(CURDIR)/$(PURE):$(CURDIR)/$(PURE)/clients/python $(CURDIR)/$(BIN)/python $(PYTEST) $(VARIANT) $(FIXTURES) --native=none
 
 test-python: PYTHON := $(shell .ci/another-python $(PYTHON))
 test-python:  ## The quick tests of units and of what senders meet, on the newest other Python that this machine has.
 	@if [ -z "$(PYTHON)" ]; then echo "There is no other Python 3.11 or newer on this machine: nothing is tested."; \
-	else $(MAKE) test PYTHON=$(PYTHON) VENV=.venv-other TEST_OPTIONS="$(VARIANT) --native=all tests/unit tests/contract tests/conformance"; fi
+	else $(MAKE) test PYTHON=$(PYTHON) VENV=.venv-other TEST_OPTIONS="$(VARIANT) tests/contract --native=all"; fi
 
 long: $(VENV)/installed  ## Run the tests that take minutes.
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python $(PYTEST) -m long
 
 CPP = $(shell find collector -name '*.hpp') $(wildcard tests/fuzz/*.[ch]pp tests/fuzz/*/*.h)
 

@@ -17,7 +17,7 @@ from collector.schema import schema_root
 _DAY = 86_400_000_000_000
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add `capture check` to the command's parser."""

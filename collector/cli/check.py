@@ -1,8 +1,29 @@
-"""The command that checks a configuration, and shows what its budgets come to."""
+"""`spanmeter check-config`: whether the configuration can be used, and what its budgets come to."""
 
+import argparse
 from collections.abc import Iterator
 
-from collector.config import BudgetConfig, Config
+from collector.cli.exit_codes import OK
+from collector.cli.options import config_of
+from collector.config import BudgetConfig, Config, render_example
+
+
+def add_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    """Add the command to the parser's."""
+    text = "Say whether the configuration can be used."
+    check = commands.add_parser("check-config", parents=[common], help=text, description=text)
+    check.set_defaults(command=_check_config)
+    check.add_argument("--example", action="store_true", help="print every setting with its default instead")
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    if options.example:
+        print(render_example(), end="")
+        return OK
+    print("\n".join(summary(config_of(options))))
+    return OK
 
 
 def summary(config: Config) -> Iterator[str]:

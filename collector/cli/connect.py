@@ -25,7 +25,7 @@ from collector.model.principal import Scope
 _WAIT_SECONDS: Final = 120
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add `connect` to the command's parser; `common` has the options every command takes."""

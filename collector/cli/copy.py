@@ -14,7 +14,7 @@ from collector.telemetry import set_up_logs
 _CANCELLED = "Cancelled; repeat the command to go on."
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add the command to the parser's."""

@@ -25,7 +25,7 @@ _SPANS_A_FILE = 1_000_000
 _SPANS_AT_ONCE = 20_000
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add the command to the parser's."""

@@ -9,7 +9,7 @@ from collector.cli.daemon import TOKEN_VARIABLE, web_address
 from collector.cli.options import config_of
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add the command to the parser's."""

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from collector.config import Config, load
 from collector.errors import ConfigError
-from collector.web.shadowing import shadowed
 
 
 def common_options() -> argparse.ArgumentParser:
@@ -27,6 +26,10 @@ def config_of(options: argparse.Namespace) -> Config:
 
 def _refuse_shadowed(config: Config) -> None:
     """Raises ConfigError for names of budgets that the web port could not show."""
+    if not config.budgets:
+        return
+    from collector.web.shadowing import shadowed  # noqa: PLC0415 - knows every operation, which takes a second
+
     names = [budget.name for budget in config.budgets]
     mistakes = [
         f"  budgets.{names.index(name)}.name: {name!r} is taken: {path} answers in its place. Choose another."

@@ -33,7 +33,7 @@ _COLUMNS: Final = ("model", "calls", "changed", "before USD", "after USD", "diff
 _CANCELLED: Final = "Cancelled; calls that were written until then keep their new version."
 
 
-def add_command(
+def add_commands(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
 ) -> None:
     """Add `reprice` to the command's parser; `common` has the options every command takes."""

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from collector.cli.entry import EXIT_CODES, command_parser
+from collector.cli.entry import command_parser
+from collector.cli.exit_codes import EXIT_CODES
 from collector.cli.options import common_options
 from collector.docs.markdown import code, page, table
 

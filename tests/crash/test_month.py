@@ -29,7 +29,7 @@ from tests.support.exporters import HttpExporter
 from tests.support.flaky import LIBRARY, FlakyReceiver, clock_of_library
 from tests.support.month import BUDGETS, SECOND, Books, Budget, Key, Step, script
 from tests.support.month_windows import LENGTHS, STEPS, WINDOWS, Line, Time, WindowBooks
-from tests.support.nursery import Nursery, ScriptClock
+from tests.support.nursery import ScriptClock, nursery
 from tests.support.waiting import wait_until
 from tests.support.webhooks import SECRET
 
@@ -219,9 +219,14 @@ def daemon(tmp_path: Path, clock: ScriptClock, receiver: FlakyReceiver) -> Itera
     }
     config = tmp_path / "config.yaml"
     config.write_text(json.dumps(settings))  # which is YAML
-    nursery = Nursery(tmp_path / "clock")
-    yield Daemon(tmp_path / "data", config=config, keeps_ports=True, launch=nursery.launch)
-    nursery.close()
+    daemon = Daemon(
+        tmp_path / "data",
+        config=config,
+        keeps_ports=True,
+        launch=lambda daemon: nursery().start(daemon.arguments(), daemon.log_file, tmp_path / "clock"),
+    )
+    yield daemon
+    daemon.kill()
 
 
 @pytest.mark.long

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from collector.cli.entry import OK
+from collector.cli.exit_codes import OK
 
 
 @pytest.mark.parametrize("command", [["prices", "list"], ["check-config", "--example"], ["--help"]], ids=" ".join)

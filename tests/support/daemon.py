@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ import psutil
 
 from tests.support.engine import migrated_store
 from tests.support.memory import Growth, growth_of
+from tests.support.nursery import nursery
 from tests.support.ports import answers, free_ports
 from tests.support.waiting import wait_until
 
@@ -44,7 +44,7 @@ class Daemon:
     """One data directory, and any number of processes on it, one after the other.
 
     With `keeps_ports` each of them has the same ports, which are known before the first one starts. `launch` starts
-    a process; by default `python -m collector serve`.
+    a process; by default `spanmeter serve`, forked from the nursery.
     """
 
     def __init__(
@@ -63,15 +63,19 @@ class Daemon:
         self.settings = [f"{setting}=127.0.0.1:{self._ports.get(name, 0)}" for name, setting in _ENDPOINTS.items()]
         self.settings += settings
         self.log_file = directory.with_name(f"{directory.name}.log")
-        self._launch = launch or _subprocess
+        self._launch = launch or _forked
         self._process: Process | None = None
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
     def command(self) -> list[str]:
+        return [sys.executable, "-m", "collector", "serve", *self.arguments()]
+
+    def arguments(self) -> list[str]:
+        """What follows `spanmeter serve`."""
         config = ["--config", str(self.config)] if self.config else []
         options = [part for setting in self.settings for part in ("--set", setting)]
-        return [sys.executable, "-m", "collector", "serve", "--data-dir", str(self.directory), *config, *options]
+        return ["--data-dir", str(self.directory), *config, *options]
 
     def start(self) -> None:
         self._ports_file.unlink(missing_ok=True)
@@ -203,9 +207,8 @@ class Daemon:
         return growth_of(self.process.pid)
 
 
-def _subprocess(daemon: Daemon) -> Process:
-    with daemon.log_file.open("ab") as log:
-        return subprocess.Popen(daemon.command(), stdout=log, stderr=log)
+def _forked(daemon: Daemon) -> Process:
+    return nursery().start(daemon.arguments(), daemon.log_file)
 
 
 def _with_content(span: dict[str, Any]) -> dict[str, Any]:

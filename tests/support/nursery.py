@@ -1,27 +1,31 @@
-"""Daemons under a script's time, forked from a process that has imported everything once.
+"""Daemons forked from a process that has imported everything once: imports are most of what a start costs.
 
-So fifty starts cost what fifty daemons cost and not what fifty imports do. `python -m tests.support.nursery CLOCK`
-reads, a line each, `start` with what to start as JSON, or `poll`; it answers with a process id, an exit code, or
-`running`.
+A nursery belongs to one test process and ends with it, and then so do its daemons. `python -m tests.support.nursery`
+reads requests as JSON, a line each: what to start, or the process that is asked about. It answers a line each: a
+process id, an exit code, or `running`.
 """
 
+import atexit
+import functools
 import json
 import mmap
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import uvloop
 
-from collector.app import Daemon as Served
-from collector.config import Config, load
-from collector.model.clock import Clock
+import collector.cli
+from collector.app import Daemon
+from collector.cli import serve  # noqa: F401 - so that it is imported before the fork
+from collector.config import load
 from collector.runtime import configure_interpreter
 from collector.telemetry import set_up_logs
-from tests.support.daemon import Daemon
 from tests.support.waiting import wait_until
 
 
@@ -51,33 +55,48 @@ class ScriptClock:
 
 
 class Nursery:
-    """The test's end: `launch` is for a `Daemon`, of which one may run at a time."""
+    """The test's end."""
 
-    def __init__(self, clock_file: Path) -> None:
-        command = [sys.executable, "-m", "tests.support.nursery", str(clock_file)]
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.support.nursery"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._lock = threading.Lock()
 
-    def launch(self, daemon: Daemon) -> "Forked":
+    def start(self, arguments: Sequence[str], log: Path, clock: Path | None = None) -> "Forked":
+        """Run `spanmeter serve` with these arguments, in this environment and directory; its output goes to `log`.
+
+        With `clock`, a file of `ScriptClock`, the daemon goes by that one.
+        """
         what = {
-            "config": str(daemon.config),
-            "settings": daemon.settings,
-            "directory": str(daemon.directory),
-            "log": str(daemon.log_file),
+            "arguments": list(arguments),
+            "log": str(log),
+            "clock": clock and str(clock),
+            "directory": str(Path.cwd()),
+            "environment": dict(os.environ),
         }
-        return Forked(self, int(self.ask(f"start {json.dumps(what)}")))
+        return Forked(self, int(self.ask(what)))
 
-    def ask(self, line: str) -> str:
+    def ask(self, request: dict[str, Any]) -> str:
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline().strip()
+        with self._lock:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline().strip()
         assert answer, "the nursery ended"
         return answer
 
     def close(self) -> None:
         """End the nursery and what it has started."""
         self._process.communicate(timeout=30)
+
+
+@functools.cache
+def nursery() -> Nursery:
+    """That of this test process."""
+    own = Nursery()
+    atexit.register(own.close)
+    return own
 
 
 class Forked:
@@ -89,7 +108,7 @@ class Forked:
         self._code: int | None = None
 
     def poll(self) -> int | None:
-        if self._code is None and (answer := self._nursery.ask("poll")) != "running":
+        if self._code is None and (answer := self._nursery.ask({"pid": self.pid})) != "running":
             self._code = int(answer)
         return self._code
 
@@ -103,32 +122,30 @@ class Forked:
             os.kill(self.pid, sig)
 
 
-def main() -> None:
-    """Be the nursery."""
-    configure_interpreter()
-    clock = ScriptClock(Path(sys.argv[1]))
-    child = 0
-    try:
-        for line in sys.stdin:
-            command, _, rest = line.partition(" ")
-            if command == "start":
-                child = _forked(json.loads(rest), clock)
-                print(child, flush=True)
-            else:
-                code = _exit_code(child)
-                child = child if code is None else 0
-                print("running" if code is None else code, flush=True)
-    finally:
-        if child:
-            os.kill(child, 9)
+def main() -> int:
+    """Be the nursery; in a forked process, be the daemon."""
+    started = _nurse()
+    return _run(started) if started else 0
 
 
-def _forked(what: dict[str, str], clock: Clock) -> int:
-    config = load(Path(what["config"]), what["settings"], Path(what["directory"]))
-    child = os.fork()
-    if not child:
-        _serve(config, clock, what["log"])
-    return child
+def _nurse() -> dict[str, Any] | None:
+    """Answer requests until there are no more; in a forked process, what it shall run."""
+    children: set[int] = set()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "arguments" in request:
+            child = os.fork()
+            if not child:
+                return dict(request)
+            children.add(child)
+            print(child, flush=True)
+        else:
+            code = _exit_code(request["pid"])
+            children -= {request["pid"]} if code is not None else set()
+            print("running" if code is None else code, flush=True)
+    for child in children:
+        os.kill(child, 9)
+    return None
 
 
 def _exit_code(child: int) -> int | None:
@@ -136,22 +153,32 @@ def _exit_code(child: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if ended else None
 
 
-def _serve(config: Config, clock: Clock, log: str) -> NoReturn:
-    code = 1
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        for descriptor in (1, 2):
-            os.dup2(output, descriptor)
-        set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
+def _run(what: dict[str, Any]) -> int:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    output = os.open(what["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for descriptor in (1, 2):
+        os.dup2(output, descriptor)
+    os.chdir(what["directory"])
+    os.environ.clear()
+    os.environ.update(what["environment"])
+    if what["clock"]:
+        return _serve_by(ScriptClock(Path(what["clock"])), what["arguments"])
+    return collector.cli.main(["serve", *what["arguments"]])
 
-        async def run() -> None:
-            await Served(config, lambda: config, clock).run()
 
-        uvloop.run(run())
-        code = 0
-    finally:
-        os._exit(code)
+def _serve_by(clock: ScriptClock, arguments: Sequence[str]) -> int:
+    """`spanmeter serve`, by another clock than the system's."""
+    options = collector.cli.entry.command_parser("serve").parse_args(["serve", *arguments])
+    config = load(options.config, options.set, options.data_dir)
+    configure_interpreter()
+    set_up_logs(config.telemetry.log_level, config.telemetry.log_format)
+
+    async def run() -> None:
+        await Daemon(config, lambda: config, clock).run()
+
+    uvloop.run(run())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
