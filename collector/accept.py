@@ -139,14 +139,14 @@ class Acceptor:
         self._window.remember(signal, project, digest, receipt, ack)
         return ack
 
-    async def record(self, principal: Principal, request: bytes) -> Receipt:
-        """Take traces that somebody states over MCP, as a request in protobuf: durable when this returns.
+    async def record(self, principal: Principal, request: bytes, transport: Transport = Transport.MCP) -> Receipt:
+        """Take traces that somebody states over MCP, or that are our own, in protobuf: durable when this returns.
 
         Raises as `export` does, and Unavailable(BUSY).
         """
         try:
             with self.reserve(len(request)):
-                asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, Transport.MCP
+                asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, transport
                 found = self.export(*asked) or self.export(
                     *asked,
                     await asyncio.to_thread(
@@ -158,7 +158,7 @@ class Acceptor:
                 if ack:
                     await ack
         except SpanmeterError as error:
-            self.refused(error, Signal.TRACES, Transport.MCP)
+            self.refused(error, Signal.TRACES, transport)
             raise
         return receipt
 

@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -23,6 +24,7 @@ from collector.billing.late_content import LateContent
 from collector.billing.log_content import LoggedContent
 from collector.billing.models_above import ModelsAbove
 from collector.billing.price_refresh import Prices
+from collector.billing.purposes_above import PurposesAbove
 from collector.billing.repricer import Repricer
 from collector.billing.session_events import SessionReader
 from collector.billing.session_metrics import SessionMetrics
@@ -38,7 +40,8 @@ from collector.evals.service import EvalService
 from collector.files import make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
-from collector.model.envelope import Signal
+from collector.model.envelope import Receipt, Signal, Transport
+from collector.model.principal import judge_of
 from collector.part import Part
 from collector.query.service import Query
 from collector.receive.receiver import Receiver
@@ -71,7 +74,7 @@ _CLOSING_SECONDS = 1.0
 
 _PORTS_FILE = "ports.json"
 # How the names begin of what the daemon keeps in its data directory.
-_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "prices.json", _PORTS_FILE)
+_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "judgements.db", "prices.json", _PORTS_FILE)
 
 
 def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
@@ -93,7 +96,12 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     metered = SessionMetrics(families, metrics)
     completer = Completer(billing, writing, set_aside)
     contents = LoggedContent(families, completer)
-    follow = spans.each(contents.follow_spans, ModelsAbove(families, completer).follow, LateContent(completer).follow)
+    follow = spans.each(
+        contents.follow_spans,
+        ModelsAbove(families, completer).follow,
+        PurposesAbove(completer).follow,
+        LateContent(completer).follow,
+    )
     drain = Drain(
         queue.spool,
         queue.deadletter,
@@ -127,14 +135,18 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
             prices=prices.enricher.catalogue.version,
         )
 
-    jobs, summing, judging = Jobs(clock), Summing(store.ready, clock), Judging(config, store.ready, clock)
+    def judged(project: str, request: bytes) -> Coroutine[Any, Any, Receipt]:
+        return receivers.acceptor.record(judge_of(project), request, Transport.JUDGE)
+
+    jobs, summing = Jobs(clock), Summing(store.ready, clock)
+    judging = Judging(config, store.ready, clock, budgets.enforcement, lambda: prices.enricher.catalogue, judged)
 
     def misdirected(signal: Signal) -> None:
         metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
 
     services = Services(
         query=Query(store.ready, config.reads),
-        evals=EvalService(store.ready, lambda: judging.evaluators, clock, lambda: judging.commands),
+        evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench, lambda: judging.commands),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,

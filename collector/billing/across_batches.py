@@ -22,6 +22,7 @@ from collector.enrich.stored import LOGGED_DETAIL, VERDICT_STEP, decoded_again, 
 from collector.model.columns import NANOSECONDS, TEXT
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey, trace_keys
 from collector.model.money import PriceStatus
+from collector.model.purposes import JUDGE_SCOPE
 from collector.slices import slices
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -46,6 +47,7 @@ class EnrichedRows:
         """`spans` is what deciding on who is billed needs of every row, as `SEEN_SCHEMA`."""
         self.spans = spans
         self.billed = billed
+        self._readings = readings
         moved = np.zeros(spans.num_rows, np.bool_)
         moved[list(billed.moved)] = True
         self._kept = _Part(enricher, readings, billed, ~(billed.superseded | moved))
@@ -70,6 +72,17 @@ class EnrichedRows:
     def traces(self) -> set[TraceKey]:
         """The traces of the batches, and those with rows to be written again."""
         return {*trace_keys(self.spans), *(trace for trace, _ in self.billed.revise)}
+
+    def traces_with_purpose(self) -> set[TraceKey]:
+        """The traces of the batches with a span that was made for something else than the product.
+
+        Those of our own judges are left out: each of their spans says it itself.
+        """
+        stated = np.concatenate([reading.with_purpose for reading in self._readings]) if self._readings else ()
+        if not np.any(stated):
+            return set()
+        spans = self.spans.filter(pa.array(stated))
+        return set(trace_keys(spans.filter(pc.not_equal(spans.column("ScopeName"), JUDGE_SCOPE))))
 
     def dropped(self) -> Iterator[pa.RecordBatch]:
         """The rows that cannot count, made whole like those that are stored."""

@@ -316,9 +316,9 @@ def _filled(call: SpanFact, values: RunValues) -> Dimensions:
     """What a call is matched by: its own values, else its run's."""
     if values is NO_VALUES:
         return call.dimensions
-    project, service, environment, provider, model, agent, feature, user, conversation, attributes, names = (
-        call.dimensions
-    )
+    project, service, environment, provider, model, *rest = call.dimensions[:-2]
+    agent, feature, user, conversation, purpose = rest
+    attributes, names = call.dimensions[-2:]
     return Dimensions(
         project,
         service,
@@ -329,6 +329,7 @@ def _filled(call: SpanFact, values: RunValues) -> Dimensions:
         feature or values.feature,
         user or values.user,
         conversation or values.conversation,
+        purpose,
         _filled_attributes(attributes, values.attributes) if values.attributes else attributes,
         names,
     )

@@ -35,6 +35,7 @@ class Claim(NamedTuple):
 class _Entry:
     lease: Lease
     claims: tuple[Claim, ...]
+    counted: bool = False  # some of its spend
 
 
 class LeaseBook:
@@ -48,6 +49,7 @@ class LeaseBook:
         self._reserved: defaultdict[tuple[str, Scope], int] = defaultdict(int)
         self._expiries: list[tuple[int, str]] = []
         self._of_project: Counter[str] = Counter()
+        self._open_in: Counter[tuple[str, Scope]] = Counter()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,13 +114,15 @@ class LeaseBook:
         """
 
         def settlement(before: Lease) -> Lease | None:
+            self._count(self._entries[lease_id])
             after = replace(
                 before,
                 spent_pico=max(before.spent_pico, spent_pico),
                 spent_tokens=max(before.spent_tokens, spent_tokens),
                 expires_ns=before.expires_ns if finished_ns is None else min(before.expires_ns, finished_ns),
             )
-            if finished_ns is not None and not after.pico_left and not after.tokens_left:
+            over = finished_ns is not None or before.of_call
+            if over and not after.pico_left and not after.tokens_left:
                 after = replace(after, state=LeaseState.FINISHED)
             return after if after != before else None
 
@@ -140,6 +144,25 @@ class LeaseBook:
 
         return self._altered(lease_id, end)
 
+    def spent(self, lease_id: str, pico: int, tokens: int) -> Lease | None:
+        """The call of a lease has cost this much: hold that until it is counted, however long that takes.
+
+        The lease as it is now; None when there is no such open lease.
+        """
+
+        def spend(before: Lease) -> Lease:
+            after = replace(before, pico=min(before.pico, pico), tokens=min(before.tokens, tokens))
+            done = not after.pico_left and not after.tokens_left
+            return replace(after, state=LeaseState.FINISHED) if done else after
+
+        return self._altered(lease_id, spend)
+
+    def open_in(self, budget: str, scope: Scope, now_ns: int) -> int:
+        """How many open leases a budget has of which nothing is counted yet."""
+        with self._lock:
+            self._expire(now_ns)
+            return self._open_in[(budget, scope)]
+
     def release(self, lease_id: str) -> Lease | None:
         """Give back what is left. The lease as it is now; None when there is no such open lease."""
         return self._altered(lease_id, lambda lease: replace(lease, state=LeaseState.RELEASED))
@@ -158,17 +181,20 @@ class LeaseBook:
             self._reserved.clear()
             self._expiries.clear()
             self._of_project.clear()
+            self._open_in.clear()
             for entry in entries:
-                self._enter(entry.lease, claims(entry.lease))
+                self._enter(entry.lease, claims(entry.lease), counted=entry.counted)
 
     def _fits(self, lease: Lease, claim: Claim, spend: int) -> bool:
         used = spend + self._reserved.get((claim.budget, claim.scope), 0)
         return used < claim.limit and used + claim.left_of(lease) <= claim.limit
 
-    def _enter(self, lease: Lease, claims: Sequence[Claim]) -> None:
-        entry = _Entry(lease, tuple(claims))
+    def _enter(self, lease: Lease, claims: Sequence[Claim], *, counted: bool = False) -> None:
+        entry = _Entry(lease, tuple(claims), counted)
         self._entries[lease.id] = entry
         self._of_project[lease.project] += 1
+        if not entry.counted:
+            self._open_in.update((claim.budget, claim.scope) for claim in entry.claims)
         self._hold(entry, 1)
         heapq.heappush(self._expiries, (lease.expires_ns, lease.id))
 
@@ -186,12 +212,18 @@ class LeaseBook:
             self._of_project[after.project] -= 1
             if not self._of_project[after.project]:
                 del self._of_project[after.project]
+            self._count(entry)
             return after
         if after.expires_ns != entry.lease.expires_ns:
             heapq.heappush(self._expiries, (after.expires_ns, after.id))
         entry.lease = after
         self._hold(entry, 1)
         return after
+
+    def _count(self, entry: _Entry) -> None:
+        if not entry.counted:
+            entry.counted = True
+            self._open_in.subtract((claim.budget, claim.scope) for claim in entry.claims)
 
     def _hold(self, entry: _Entry, sign: int) -> None:
         for claim in entry.claims:

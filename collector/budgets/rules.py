@@ -19,9 +19,12 @@ from collector.config import ATTRIBUTE, DIMENSIONS, WEEKDAYS, BudgetConfig, Conf
 from collector.model.budgets import Dimensions, Scope
 from collector.model.model_names import AS_SENT, ModelNames
 from collector.model.money import PICODOLLARS_PER_USD
+from collector.model.purposes import PRODUCT
 
 # Only ASCII letters have a case here: then Python and the store agree on every name there may be.
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+PURPOSE = "purpose"
 
 # What contributors are divided by.
 DIVIDED_BY = ("feature", "model")
@@ -84,6 +87,11 @@ class Rule:
         """Whose budget of this rule a call counts in; None when the rule does not count it."""
         return self._scope(call)
 
+    @property
+    def counted(self) -> Mapping[str, tuple[str, ...]]:
+        """`match`, with what holds of purposes when nothing names them: the product's calls only."""
+        return self.match if PURPOSE in (*self.match, *self.per) else {**self.match, PURPOSE: (PRODUCT,)}
+
     def limit_of(self, scope: Scope) -> int:
         return self.limits.get(scope, self.limit)
 
@@ -112,7 +120,7 @@ class Rule:
         what the rule matches. Models are not among it: only `counts_model` knows their names.
         """
         match: Mapping[str, tuple[str, ...]] = {
-            **self.match,
+            **self.counted,
             **{name: (value,) for name, value in where.items() if name != "model"},
         }
         exact = {f"match_{name}": list(match.get(name, ())) for name in DIMENSIONS if name != "model"}
@@ -131,8 +139,9 @@ class Rule:
 
     def admits(self, where: Mapping[str, str]) -> bool:
         """Whether a call with these values may be one that the rule matches; of models `counts_model` tells."""
-        fixed = ((name, value) for name, value in where.items() if name in self.match and name != "model")
-        return all(value in self.match[name] for name, value in fixed)
+        match = self.counted
+        fixed = ((name, value) for name, value in where.items() if name in match and name != "model")
+        return all(value in match[name] for name, value in fixed)
 
     def counts_model(self, names: tuple[str, ...]) -> bool:
         """Whether the rule counts calls of a model with these names."""
@@ -153,7 +162,7 @@ class Rule:
     def _tests(self) -> list[tuple[str, Callable[[Any], object]]]:
         """A test for each dimension that is matched; that of `model` takes all names of one."""
         tests: list[tuple[str, Callable[[Any], object]]] = [
-            (name, frozenset(values).__contains__) for name, values in self.match.items() if name != "model"
+            (name, frozenset(values).__contains__) for name, values in self.counted.items() if name != "model"
         ]
         if "model" in self.match:
             patterns = list(self._model_patterns())
@@ -173,7 +182,7 @@ class Rule:
         """Names which calls are counted, and how they are divided."""
         match = {
             name: sorted({value.translate(_LOWER) for value in values} if name == "model" else set(values))
-            for name, values in self.match.items()
+            for name, values in self.counted.items()
         }
         return json.dumps([match, list(self.per)], sort_keys=True)
 
@@ -200,7 +209,7 @@ class Rules:
         self.rules = tuple(rules)
         self.names = names
         self.attribute_keys = attribute_keys(name for rule in self.rules for name in (*rule.match, *rule.per))
-        read = {name for rule in self.rules for name in (*rule.match, *rule.per)}
+        read = {name for rule in self.rules for name in (*rule.counted, *rule.per)}
         self.fields = FactFields(
             frozenset(read.intersection(DIMENSIONS)) | {"project"},
             self.attribute_keys,

@@ -14,11 +14,10 @@ from collector.config import ATTRIBUTE, DIMENSIONS
 from collector.model.budgets import Dimensions
 from collector.model.columns import MONEY, TEXT
 from collector.model.keys import RowInTrace, TraceKey
+from collector.model.leases import LEASE_ATTRIBUTE
 from collector.model.model_names import AS_SENT, ModelNames, named
 from collector.model.money import PriceStatus
 from collector.slices import arrow_slices
-
-LEASE_ATTRIBUTE = "spanmeter.lease"
 
 # Values are compared by so many characters: who sends a megabyte as a user's name must not make the ledger keep it.
 MAX_VALUE_LENGTH = 200
@@ -28,7 +27,13 @@ _COUNTED = frozenset((PriceStatus.PRICED.value, PriceStatus.REPORTED.value, Pric
 _ENVIRONMENTS = ("deployment.environment.name", "deployment.environment")
 # Values that a span may have for its whole run, and their columns.
 _RUN_COLUMNS = {"agent": "AgentName", "feature": "Feature", "user": "UserId", "conversation": "ConversationId"}
-_CALL_COLUMNS = {"project": "Project", "service": "ServiceName", "provider": "Provider", **_RUN_COLUMNS}
+_CALL_COLUMNS = {
+    "project": "Project",
+    "service": "ServiceName",
+    "provider": "Provider",
+    "purpose": "Purpose",
+    **_RUN_COLUMNS,
+}
 _CODES_END = 2**62
 _TEXTS = 1_000
 _FACTS = 250
@@ -229,11 +234,11 @@ def _dimensions(
     attributes = [_coded(_either(batch, (key,))) for key in fields.attributes]
 
     def made(*texts: str) -> Dimensions:
-        project, service, environment, provider, place, agent, feature, user, conversation, *values = texts
+        project, service, environment, provider, place, *own = texts
+        agent, feature, user, conversation, purpose, *values = own
         model, names = models[int(place or 0)]
-        return Dimensions(
-            project, service, environment, provider, model, agent, feature, user, conversation, tuple(values), names
-        )
+        named = (project, service, environment, provider, model, agent, feature, user, conversation, purpose)
+        return Dimensions(*named, tuple(values), names)
 
     return _shared([*map(columns.get, DIMENSIONS), *attributes], batch.num_rows, made)
 

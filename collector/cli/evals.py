@@ -27,6 +27,7 @@ from collector.config.load import read_yaml
 from collector.errors import ConfigError, Reason, Rejected
 from collector.evals.backfill import Window, backfill
 from collector.evals.evaluator import evaluators_of
+from collector.evals.questions import judge_check
 from collector.evals.workshop import Workshop
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Verdict
@@ -111,6 +112,9 @@ def _here(
     """Work in this process. Raises Cancelled between pages."""
     chosen = _from_files(options) if options.file else all_evaluators(config.evaluators, config.evals.files)
     evaluators = evaluators_of(_named(chosen, options.evaluator))
+    if asking := [one.name for one in evaluators if judge_check(one)]:
+        text = f"The evaluator {asking[0]} asks a model, for which a daemon has to run: start it, or name others with"
+        raise ConfigError(f"{text} --evaluator.")
     step = until_interrupted(progress, interrupted, _CANCELLED)
     workshop = Workshop()
     try:
@@ -173,8 +177,16 @@ def _print_result(result: Mapping[str, Any], options: argparse.Namespace) -> Non
         keys = ("selected", "passed", "failed", "errors", "skipped", "known", "not_drawn", "not_settled")
         rows.append((name, *(str(one[key]) for key in keys)))
     print(_table(rows))
-    what = "would be looked at" if options.dry_run else "were looked at"
-    print(f"{result['runs']} runs {what}; judging costs {result['cost']} USD. Batch {result['batch']}.")
+    if options.dry_run:
+        print(f"{result['runs']} runs would be looked at. {_price(result)}")
+    else:
+        print(f"{result['runs']} runs were looked at; judging cost {result['cost']} USD. Batch {result['batch']}.")
+
+
+def _price(result: Mapping[str, Any]) -> str:
+    if unpriced := result["unpriced"]:
+        return f"What judging costs is not known: the models of {', '.join(unpriced)} have no price."
+    return f"Judging would cost about {result['price']} USD, {result['max_price']} USD at most."
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from collector.config.evals import EvalsConfig, JudgeConfig
 from collector.config.evaluator_files import all_evaluators, load_evaluators
 from collector.config.evaluators import EvaluatorConfig
 from collector.config.example import render_example
+from collector.config.judge_caps import cap_name, with_judge_caps
 from collector.config.load import load
 from collector.config.pricing import PriceOverride, PriceRefreshConfig, PricingConfig
 from collector.config.query import QueryConfig
@@ -65,9 +66,11 @@ __all__ = [
     "WebConfig",
     "WebhookConfig",
     "all_evaluators",
+    "cap_name",
     "is_loopback",
     "load",
     "load_evaluators",
     "render_example",
     "split_endpoint",
+    "with_judge_caps",
 ]

@@ -206,7 +206,8 @@ class BudgetConfig(Section):
     match: dict[Dimension, Values] = setting(
         {},
         "Calls that count; all when empty. By project, service, environment, provider, model (any of its names, or "
-        "`gpt-*`), agent, feature, user, conversation, attribute.KEY: a value, or a list of which any.",
+        "`gpt-*`), agent, feature, user, conversation, purpose, attribute.KEY: a value, or a list of any. Without "
+        'purpose only the product\'s own calls count, not those of judges; ["", judge] counts both.',
     )
     per: Annotated[tuple[Dimension, ...], BeforeValidator(_listed), Field(max_length=10), AfterValidator(_distinct)] = (
         setting((), "A budget for each value of these names, as in match.")

@@ -34,6 +34,8 @@ from collector.config.settings import (
 from collector.config.spool import SpoolConfig
 from collector.config.store import StoreConfig
 from collector.config.webhooks import WebhookConfig
+from collector.model.leases import LEASE_ATTRIBUTE
+from collector.model.purposes import EVALUATOR_ATTRIBUTE
 
 WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -146,6 +148,7 @@ class Config(Section):
         """`capture`, with what the budgets match or divide by among what is kept."""
         dimensions = {key for budget in self.budgets for key in (*budget.match, *budget.per)}
         attributes = sorted(key.removeprefix(ATTRIBUTE) for key in dimensions if key.startswith(ATTRIBUTE))
+        attributes += [EVALUATOR_ATTRIBUTE, LEASE_ATTRIBUTE] if self.judges else []
         names = ["@name"] if "agent" in dimensions else []
         return self.capture.model_copy(update={"keep": (*self.capture.keep, *attributes, *names)})
 

@@ -27,6 +27,11 @@ class ReadBatch(Protocol):
     @property
     def spans(self) -> pa.RecordBatch: ...
 
+    @property
+    def with_purpose(self) -> BilledMask:
+        """Which rows were made for something else than the product."""
+        ...
+
     def starting(self, starts: Mapping[int, int]) -> "ReadBatch":
         """The same rows, some of them (by position) with another start, in Unix nanoseconds."""
         ...

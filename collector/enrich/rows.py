@@ -142,6 +142,7 @@ def with_enriched(batch: pa.RecordBatch, facts: Sequence[Facts], charges: Sequen
         "ReportedCost": [fact.reported_cost for fact in facts],
         "InputKey": [fact.input_key for fact in facts],
         "OutputKey": [fact.output_key for fact in facts],
+        "Purpose": [fact.purpose for fact in facts],
         "Input": inputs,
         "Output": outputs,
         "Cost": [charge.cost for charge in charges],

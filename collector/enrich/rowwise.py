@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 
 from collector.enrich.billed.schema import BilledMask
@@ -24,6 +25,10 @@ class RowReading:
     batch: pa.RecordBatch
     facts: Sequence[Facts]
     spans: pa.RecordBatch
+
+    @property
+    def with_purpose(self) -> BilledMask:
+        return np.array([bool(fact.purpose) for fact in self.facts], np.bool_)
 
     def starting(self, starts: Mapping[int, int]) -> "RowReading":
         return dataclasses.replace(self, batch=with_starts(self.batch, starts))

@@ -17,9 +17,11 @@ from collector.evals.evaluator import Evaluator
 from collector.evals.select import is_drawn, is_selected
 from collector.evals.tally import Tally
 from collector.evals.workshop import Task, Workshop
+from collector.judge.client import CallFault
+from collector.judge.judge import JudgeError
 from collector.model.clock import Clock
 from collector.model.evaluation_rows import TABLE, rows_of
-from collector.model.evaluations import Evaluation, digest_of
+from collector.model.evaluations import Evaluation, Skip, digest_of
 from collector.model.progress import Progress
 from collector.query import run_questions
 from collector.query.limits import Reader
@@ -35,7 +37,7 @@ _SPANS_OF_TASK: Final = 5_000
 MAX_SPANS: Final = 100_000
 _MAX_HOURS: Final = 2_000
 _SECOND: Final = 1_000_000_000
-_READS: Final = ReadsConfig(max_execution_time="600s", max_memory_usage="1GiB")  # type: ignore[arg-type]
+READS: Final = ReadsConfig(max_execution_time="600s", max_memory_usage="1GiB")  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,14 @@ class Outcome:
     runs: int
     tallies: dict[str, Tally]
 
+
+# Why a judge gave no verdict that say nothing of what is judged: asked again, it may give one.
+PASSING: Final = [
+    Skip.BUDGET.value,
+    Skip.UNPRICED.value,
+    *(fault.value for fault in CallFault if fault not in {CallFault.CONTEXT, CallFault.REQUEST}),
+    JudgeError.CONFIG.value,
+]
 
 Chosen = Sequence[tuple[Together, Sequence[int]]]
 
@@ -79,7 +89,7 @@ def backfill(
     """
     decided = deciding(evaluators, commands=commands)
     outcome = Outcome(f"backfill-{secrets.token_hex(6)}", 0, {one.name: Tally() for one in decided})
-    reader = Reader(lambda: store, _READS)
+    reader = Reader(lambda: store, READS)
     wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
     total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
     progress(0, total)
@@ -89,7 +99,7 @@ def backfill(
     others = [one for one in decided if not by_columns.needs_columns_only(one)]
     documents = Documents(store, others, window.project, outcome.batch, clock, workshop)
     looked_at, seen = 0, set[str]()
-    for page in _pages(reader, window.project, wanted) if others else ():
+    for page in pages_of(reader, window.project, wanted) if others else ():
         progress(looked_at, max(looked_at, total))
         chosen = choose(reader, others, window, page, outcome.tallies, clock.time_ns(), seen)
         if not dry_run:
@@ -117,7 +127,8 @@ def _by_columns(
         tally.rows[row["Found"]] += row["Rows"]
 
 
-def _pages(reader: Reader, project: str, wanted: RunsWanted) -> Iterator[Sequence[RunRow]]:
+def pages_of(reader: Reader, project: str, wanted: RunsWanted) -> Iterator[Sequence[RunRow]]:
+    """Page after page of the runs that are asked for. Raises Unavailable."""
     while True:
         page = run_questions.search(reader, project, wanted)
         if page.runs:
@@ -186,7 +197,7 @@ def _chosen(
 
 
 def _judged(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[tuple[str, str, str, str]]:
-    parameters = {"project": project, "trace_ids": [run.trace_id for run in runs]}
+    parameters = {"project": project, "trace_ids": [run.trace_id for run in runs], "passing": PASSING}
     rows = reader.query(named_query("evals_judged"), parameters).to_pylist()
     return {(row["TraceId"], row["Evaluator"], row["Revision"], row["InputHash"]) for row in rows}
 
@@ -213,8 +224,8 @@ class Documents:
 
     def judge(self, chosen: Chosen, tallies: Mapping[str, Tally]) -> None:
         """Have runs judged; the rows of those before are stored. Raises Unavailable."""
-        for part in _parts(chosen):
-            task = self._task(part)
+        for part in parts_of(chosen):
+            task = self.task(part)
             self.finish(tallies)
             self._under_way = self._workshop.judge(task)
 
@@ -228,7 +239,8 @@ class Documents:
         for one in found:
             tallies[one.evaluator].add(one)
 
-    def _task(self, part: Chosen) -> Task:
+    def task(self, part: Chosen) -> Task:
+        """What is to be done with some runs, their spans included. Raises Unavailable."""
         hours = [(hour, run.trace_id) for runs, _ in part for run in runs for hour in _hours(run)]
         parameters = {
             "project": self._project,
@@ -267,7 +279,7 @@ def insert(store: Store, found: Sequence[Evaluation]) -> None:
         store.insert(TABLE, [rows_of(found)], f"{EVALUATIONS.token_prefix}{token}")
 
 
-def _parts(chosen: Chosen) -> Iterator[Chosen]:
+def parts_of(chosen: Chosen) -> Iterator[Chosen]:
     """So many runs together as have few spans."""
     part: list[tuple[Together, Sequence[int]]] = []
     spans = 0

@@ -11,6 +11,7 @@ from collector.evals.finding import Finding
 from collector.evals.span_queries import means
 from collector.evals.subject import Subject
 from collector.model.evaluations import ONLINE, Evaluation, Receipt
+from collector.model.purposes import PRODUCT
 from collector.runs import Run, Span
 
 
@@ -49,19 +50,24 @@ def evaluate(evaluators: Iterable[Evaluator], run: Run, about: About) -> Iterato
     """
     whole = Subject(run)
     for evaluator in evaluators:
-        if evaluator.config.check.kind in (*DECIDED, COMMAND) and (about.case or evaluator.config.on != "case"):
+        if evaluator.config.check.kind in (*DECIDED, COMMAND) and is_about(evaluator, about):
             for subject in subjects(evaluator.config, whole):
                 began = perf_counter_ns()
                 finding = decide(evaluator.config.check, subject)
                 yield evaluation(evaluator, subject, finding, about, perf_counter_ns() - began)
 
 
+def is_about(evaluator: Evaluator, about: About) -> bool:
+    """Whether an evaluator looks at a run: one of cases only at those that name one."""
+    return evaluator.config.on != "case" or bool(about.case)
+
+
 def subjects(config: EvaluatorConfig, whole: Subject) -> Iterator[Subject]:
-    """What an evaluator looks at in a run."""
+    """What an evaluator looks at in a run: never at spans that were made for something else than the product."""
     where = config.select.where
     if config.on == "span":
         for span in whole.run.spans:
-            if all(means(query, span, whole.tree) for query in where):
+            if span.purpose == PRODUCT and all(means(query, span, whole.tree) for query in where):
                 yield Subject(whole.run, span)
     elif all(any(means(query, span, whole.tree) for span in whole.run.spans) for query in where):
         yield whole

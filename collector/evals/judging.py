@@ -1,42 +1,30 @@
-"""The evaluators in force, and runs judged by them once they are settled."""
+"""The evaluators in force, and runs judged by them once they are settled: by checks, and apart from these by models."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
-import structlog
-
-from collector.config import Config, ReadsConfig, all_evaluators
-from collector.errors import SpanmeterError, Unavailable
-from collector.evals.backfill import Documents, Window, choose
+from collector.config import Config, all_evaluators
+from collector.config.evals import JudgeConfig
+from collector.enrich.prices.catalogue import Catalogue
+from collector.errors import Reason, Unavailable
+from collector.evals.backfill import Documents
 from collector.evals.deciding import deciding
 from collector.evals.evaluator import Evaluator, evaluators_of
-from collector.evals.select import input_hash
-from collector.evals.tally import Tally
+from collector.evals.judge_bench import JudgeBench, JudgedDocuments
+from collector.evals.judge_leases import JudgeLeases
+from collector.evals.judgements import Judgements
+from collector.evals.online import FOUND, Lane
+from collector.evals.questions import judge_check, with_judge
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.evaluations import ONLINE
 from collector.part import Part
-from collector.query.limits import Reader
-from collector.query.run_filter import moment
-from collector.query.run_rows import RunRow, run_rows
+from collector.spending.enforcement import Enforcement
 from collector.store.client import Store
-from collector.store.sql import named_query
 from collector.telemetry import Sample, catalogue
-from collector.waiting import wait_for
 
-log = structlog.get_logger("spanmeter.evals")
-
-_PAUSE_SECONDS, _FAILED_SECONDS = 5.0, 15.0
-_RUNS_AT_ONCE = 200
-# Sums of runs are kept a little after spans are stored: so far back is looked again. What is older than a restart of
-# the daemon took is left to back-fills.
-_LOOK_BACK = 900 * 10**9
-_OLDEST = 3 * 86_400 * 10**9
-_MAX_KNOWN = 100_000
-_SECOND = 10**9
-_FOUND = ("pass", "fail", "ok", "error", "skipped")
+FILE = "judgements.db"
 
 
 class Judging(Part):
@@ -46,117 +34,87 @@ class Judging(Part):
     settings = ("evaluators", "judges", "evals.enabled", "evals.files", "evals.commands")
     reloadable = settings
 
-    def __init__(self, config: Config, store: Callable[[], Store], clock: Clock) -> None:
-        """Raises ConfigError when a file of evaluators cannot be used."""
-        self._store = store
-        self._clock = clock
+    def __init__(
+        self,
+        config: Config,
+        store: Callable[[], Store],
+        clock: Clock,
+        enforcement: Enforcement,
+        prices: Callable[[], Catalogue],
+        record: Callable[[str, bytes], Coroutine[Any, Any, object]],
+    ) -> None:
+        """`record` makes spans durable. Raises ConfigError when evaluators cannot be used, StartError."""
         self._stopping = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="evals")
-        self._workshop = Workshop()
-        self._connection: Store | None = None
-        self._known: dict[str, None] = {}  # the oldest first
-        self._rows = dict.fromkeys(_FOUND, 0)
         self._use(config)
+        self._clock = clock
+        self._workshop = Workshop()
+        leases = JudgeLeases(enforcement, self._max_calls)
+        judgements = Judgements(config.directory / FILE, lambda *asked: leases.wait(record(*asked)))
+        self.bench = JudgeBench(lambda: self.judges, prices, leases, judgements)
+        self._process = self.bench.process()
+        self._lanes = (
+            Lane("evals", store, clock, self._checks, self._checked),
+            Lane("judges", store, clock, self._asking, self._judged, judgements.recover),
+        )
 
     def _use(self, config: Config) -> None:
-        self.evaluators: Sequence[Evaluator] = evaluators_of(all_evaluators(config.evaluators, config.evals.files))
+        configured = evaluators_of(all_evaluators(config.evaluators, config.evals.files))
+        evaluators = tuple(with_judge(one, config.judges) for one in configured)
+        self.evaluators: Sequence[Evaluator] = evaluators
+        self.judges: Mapping[str, JudgeConfig] = config.judges
         self._enabled = config.evals.enabled
         self.commands = config.evals.commands
+
+    async def open(self) -> None:
+        self.bench.leases.use(asyncio.get_running_loop())
 
     async def reload(self, config: Config) -> None:
         self._use(config)
 
     async def run(self) -> None:
         """Judge what settles until `stop`. What fails is tried again."""
-        loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
-            pause = await loop.run_in_executor(self._thread, self.step)
-            await wait_for(self._stopping, pause)
+        await asyncio.gather(*(lane.run(self._stopping) for lane in self._lanes))
 
     async def stop(self, grace: float) -> None:
         """What is not judged is left to the next start."""
         self._stopping.set()
+        self.bench.leases.stop()
         self._workshop.close()
-        ending = asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        await asyncio.wait([ending], timeout=grace)
+        self._process.close()
+        await asyncio.gather(*(lane.stop(grace) for lane in self._lanes))
 
     def close(self) -> None:
+        self.bench.leases.stop()
         self._workshop.close()
-        self._thread.shutdown(wait=True)
+        self._process.close()
+        for lane in self._lanes:
+            lane.close()
+        self.bench.judgements.close()
 
     def readings(self) -> Iterable[Sample]:
-        for outcome, count in sorted(self._rows.items()):
-            yield Sample(catalogue.EVALUATIONS, count, (outcome,))
+        for outcome in sorted(FOUND):
+            yield Sample(catalogue.EVALUATIONS, sum(lane.rows[outcome] for lane in self._lanes), (outcome,))
 
-    def step(self) -> float:
-        """Judge some runs; the seconds to wait before the next step."""
-        chosen = deciding(self.evaluators, commands=self.commands) if self._enabled else []
-        if not chosen:
-            return _PAUSE_SECONDS
-        try:
-            return 0.0 if self._judge(chosen) else _PAUSE_SECONDS
-        except Unavailable:
-            self._disconnect()
-            return _FAILED_SECONDS
-        except SpanmeterError as error:
-            log.warning("Runs could not be judged; it is tried again.", why=str(error))
-            self._disconnect()
-            return _FAILED_SECONDS
+    def _checks(self) -> Sequence[Evaluator]:
+        return deciding(self.evaluators, commands=self.commands) if self._enabled else []
 
-    def _judge(self, evaluators: Sequence[Evaluator]) -> bool:
-        """Whether there may be more at once."""
-        store = self._connected()
-        revisions = " ".join(one.revision for one in evaluators)
-        runs = [run for run in self._settled(store, evaluators) if self._key(run, revisions) not in self._known]
-        part = runs[:_RUNS_AT_ONCE]
-        reader = Reader(lambda: store, ReadsConfig())
-        tallies = {one.name: Tally() for one in evaluators}
-        for project, of_project in groupby(sorted(part, key=lambda run: run.project), key=lambda run: run.project):
-            documents = Documents(store, evaluators, project, ONLINE, self._clock, self._workshop)
-            window = Window(project, 0, 0)
-            documents.judge(
-                choose(reader, evaluators, window, list(of_project), tallies, self._clock.time_ns()), tallies
-            )
-            documents.finish(tallies)
-        self._remember(part, evaluators, revisions, tallies)
-        return len(runs) > len(part)
+    def _asking(self) -> Sequence[Evaluator]:
+        return [one for one in self.evaluators if judge_check(one)] if self._enabled else []
 
-    def _remember(
-        self, runs: Sequence[RunRow], evaluators: Sequence[Evaluator], revisions: str, tallies: dict[str, Tally]
-    ) -> None:
-        for tally in tallies.values():
-            for outcome, count in tally.rows.items():
-                self._rows[outcome] += count
-        longest = max(one.config.settle for one in evaluators) * _SECOND
-        settled = self._clock.time_ns() - longest
-        for run in runs:
-            if run.last_received <= settled:  # for every evaluator
-                self._known[self._key(run, revisions)] = None
-        while len(self._known) > _MAX_KNOWN:
-            del self._known[next(iter(self._known))]
+    def _checked(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Documents:
+        return Documents(store, evaluators, project, ONLINE, self._clock, self._workshop)
 
-    @staticmethod
-    def _key(run: RunRow, revisions: str) -> str:
-        return f"{run.project} {input_hash(run)} {revisions}"
+    def _judged(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Documents:
+        bench = self.bench
+        return JudgedDocuments(
+            store, evaluators, project, ONLINE, self._clock, self._process, bench.judgements, self._step
+        )
 
-    def _settled(self, store: Store, evaluators: Sequence[Evaluator]) -> list[RunRow]:
-        now = self._clock.time_ns()
-        shortest = min(one.config.settle for one in evaluators)
-        longest = max(one.config.settle for one in evaluators)
-        parameters = {
-            "floor": moment(now - _OLDEST),
-            "after": int(now - _LOOK_BACK - longest * _SECOND),
-            "before": int(now - shortest * _SECOND),
-            "limit": _MAX_KNOWN,
-        }
-        return run_rows(store.query(named_query("evals_settled"), parameters))
+    def _step(self) -> None:
+        if self._stopping.is_set():
+            raise Unavailable(Reason.STOPPING, "The daemon is stopping.")
 
-    def _connected(self) -> Store:
-        if self._connection is None:
-            self._connection = self._store().clone()
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection:
-            self._connection.close()
-            self._connection = None
+    def _max_calls(self, evaluator: str) -> int | None:
+        found = next((one for one in self.evaluators if one.name == evaluator), None)
+        check = judge_check(found) if found else None
+        return check.budget.max_calls if check else None

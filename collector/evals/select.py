@@ -8,6 +8,7 @@ from typing import Final
 
 from collector.config.evaluators import Sample, Select
 from collector.model.evaluations import digest_of
+from collector.model.purposes import PRODUCT
 from collector.query.run_rows import RunRow
 
 _WHOLE: Final = 2**64
@@ -17,7 +18,8 @@ _HASH_DIGITS: Final = 32
 def is_selected(select: Select, run: RunRow) -> bool:
     """Whether a run is one that an evaluator looks at, `where` apart, which asks its spans."""
     return (
-        _any(select.agent, run.agents)
+        run.purpose == PRODUCT
+        and _any(select.agent, run.agents)
         and _any(select.feature, run.features)
         and _any(select.model, run.models)
         and _any(select.service, run.services)

@@ -1,11 +1,14 @@
 """What pages, REST and the command line ask of evaluations that is more than a read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from collector.errors import Reason, Rejected
+from collector.config import EvaluatorConfig
+from collector.errors import ConfigError, Reason, Rejected
 from collector.evals.backfill import Outcome, Window, backfill, insert
 from collector.evals.deciding import COMMAND
-from collector.evals.evaluator import Evaluator
+from collector.evals.evaluator import Evaluator, evaluators_of
+from collector.evals.judge_bench import JudgeBench, judged_backfill
+from collector.evals.questions import judge_check, with_judge
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.evaluations import Evaluation
@@ -23,11 +26,14 @@ class EvalService:
         store: Callable[[], Store],
         evaluators: Callable[[], Sequence[Evaluator]],
         clock: Clock,
+        bench: JudgeBench | None = None,
         commands: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Without a `bench` no models are asked, without `commands` no programs started."""
         self._store = store
         self._evaluators = evaluators
         self._clock = clock
+        self._bench = bench
         self._commands = commands
 
     @property
@@ -47,13 +53,22 @@ class EvalService:
             raise Rejected(Reason.MALFORMED, text)
         return chosen or self.evaluators
 
+    def defined(self, configs: Iterable[EvaluatorConfig]) -> Sequence[Evaluator]:
+        """Evaluators that are not of the settings, with their judges of these. Raises Rejected(MALFORMED)."""
+        judges = self._bench.judges() if self._bench else {}
+        try:
+            return [with_judge(one, judges) for one in evaluators_of(configs)]
+        except ConfigError as mistake:
+            raise Rejected(Reason.MALFORMED, str(mistake)) from None
+
     def backfill(
         self, evaluators: Sequence[Evaluator], window: Window, progress: Progress, *, dry_run: bool = False
     ) -> Outcome:
-        """As `backfill.backfill`, through a connection and a process of its own."""
+        """As `backfill.backfill`, and then as `judged_backfill`, through a connection and processes of its own."""
+        asking = [one for one in evaluators if judge_check(one)]
         store, workshop = self._store().clone(), Workshop()
         try:
-            return backfill(
+            outcome = backfill(
                 store,
                 evaluators,
                 window,
@@ -63,6 +78,9 @@ class EvalService:
                 dry_run=dry_run,
                 commands=self._commands(),
             )
+            if not asking or self._bench is None:
+                return outcome
+            return judged_backfill(self._bench, store, asking, window, self._clock, progress, outcome, dry_run=dry_run)
         finally:
             workshop.close()
             store.close()

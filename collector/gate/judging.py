@@ -2,39 +2,24 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from collector.config.checks import Judge as JudgeCheck
 from collector.enrich.prices.catalogue import Catalogue
-from collector.enrich.prices.pricing import price
-from collector.evals.evaluate import About, evaluation, subjects
+from collector.evals.asking import Asker
+from collector.evals.evaluate import About, subjects
 from collector.evals.evaluator import Evaluator
-from collector.evals.finding import skipped
-from collector.evals.questions import asking_of, endpoint_of, judge_check, judge_named, limits_of, question_of
+from collector.evals.model_prices import pricer_of
+from collector.evals.questions import judge_check, judge_named
 from collector.evals.subject import Subject
 from collector.gate.collect import CaseRun
 from collector.gate.policy import Loaded
 from collector.judge.caps import Both, CallCap, Cap
 from collector.judge.client import ModelClient
-from collector.judge.judge import Judge, Pricer
 from collector.model.clock import Clock
-from collector.model.evaluations import EvalStatus, Evaluation, Skip
+from collector.model.evaluations import Evaluation
 from collector.model.money import picodollars
 from collector.model.progress import Progress
-from collector.model.usage import Usage
-
-
-def pricer_of(catalogue: Catalogue) -> Pricer:
-    """Prices as the daemon's: what a judge's span will be priced with."""
-
-    def priced(provider: str, requested: str, answered: str, usage: Usage, at: int) -> int | None:
-        found = price(
-            catalogue, provider=provider, request_model=requested, response_model=answered, usage=usage, at=at
-        )
-        return found.cost
-
-    return priced
 
 
 class _Task(NamedTuple):
@@ -59,7 +44,9 @@ def judge_all(
     judges = [(one, check) for one in evaluators if (check := judge_check(one))]
     if not judges:
         return {}
-    judge = Judge(ModelClient(clock), pricer_of(catalogue or Catalogue.bundled()), publish, clock)
+    asker = Asker(ModelClient(clock), pricer_of(catalogue or Catalogue.bundled()), clock, loaded.policy.judges)
+    for evaluator, check in judges:
+        judge_named(check, loaded.policy.judges, evaluator.name)
     caps = _caps(loaded, judges)
     tasks = [
         _Task(evaluator, check, caps[evaluator.name], run, subject)
@@ -73,10 +60,15 @@ def judge_all(
 
         async def one_of(task: _Task) -> tuple[str, list[Evaluation]]:
             nonlocal done
-            rows = await _judged(loaded, judge, task, batch)
+            about = About("default", task.run.trace_id, input_hash=task.run.input_hash, batch=batch, case=task.run.case)
+            counted = loaded.policy.budget.max_calls is not None
+            asked = task.evaluator, task.check, task.subject, about, task.cap
+            judged = await asker.judged(*asked, allow_unpriced=counted)
+            if judged.request:
+                publish(judged.request)
             done += 1
             progress(done, len(tasks))
-            return task.run.trace_id, rows
+            return task.run.trace_id, list(judged.rows)
 
         return await asyncio.gather(*map(one_of, tasks))
 
@@ -95,16 +87,3 @@ def _caps(loaded: Loaded, judges: Sequence[tuple[Evaluator, JudgeCheck]]) -> Map
         own = check.budget
         caps[evaluator.name] = Both(whole, CallCap(None if own.usd is None else picodollars(own.usd), own.max_calls))
     return caps
-
-
-async def _judged(loaded: Loaded, judge: Judge, task: _Task, batch: str) -> list[Evaluation]:
-    evaluator, check, cap, run, subject = task
-    about = About("default", run.trace_id, input_hash=run.input_hash, batch=batch, case=run.case)
-    blank = evaluation(evaluator, subject, skipped(Skip.NO_DATA, "There is nothing for the judge to see."), about, 0)
-    question = question_of(evaluator.name, check, subject)
-    if question is None:
-        return [blank]
-    name, config = judge_named(check, loaded.policy.judges, evaluator.name)
-    limits = limits_of(check, allow_unpriced=loaded.policy.budget.max_calls is not None)
-    blank = replace(blank, status=EvalStatus.OK, error_type="", reason="")
-    return await judge.judge(blank, question, asking_of(check, config), endpoint_of(name, config), cap, limits)

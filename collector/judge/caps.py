@@ -12,7 +12,7 @@ class Hold(Protocol):
         """What the call's span carries, so that counting it lets the amount go; empty when nothing is followed."""
         ...
 
-    async def settle(self, pico: int | None) -> None:
+    async def settle(self, pico: int | None, tokens: int = 0) -> None:
         """The call has cost so much; None: nobody knows, and the worst case counts."""
         ...
 
@@ -24,8 +24,8 @@ class Hold(Protocol):
 class Cap(Protocol):
     """Where amounts are set aside."""
 
-    async def reserve(self, stated: Mapping[str, str], pico: int) -> Hold | None:
-        """Set `pico` aside for a call of what `stated` says (by dimension); None when there is no room."""
+    async def reserve(self, stated: Mapping[str, str], pico: int, tokens: int = 0) -> Hold | None:
+        """Set `pico` and `tokens` aside for a call of what `stated` says (by dimension); None when there is no room."""
         ...
 
 
@@ -43,7 +43,7 @@ class CallCap:
         """How many calls may still begin; None when they are not counted."""
         return self._calls
 
-    async def reserve(self, stated: Mapping[str, str], pico: int) -> Hold | None:  # noqa: ARG002 - the contract's
+    async def reserve(self, stated: Mapping[str, str], pico: int, tokens: int = 0) -> Hold | None:  # noqa: ARG002 - the contract's
         if self._calls is not None and self._calls <= 0:
             return None
         if self._limit is not None and self.spent + self.held + pico > self._limit:
@@ -66,7 +66,7 @@ class _Held:
         self._cap = cap
         self._pico = pico
 
-    async def settle(self, pico: int | None) -> None:
+    async def settle(self, pico: int | None, tokens: int = 0) -> None:  # noqa: ARG002 - the contract's
         self._cap.end(self._pico, self._pico if pico is None else pico)
 
     async def release(self) -> None:
@@ -79,11 +79,11 @@ class Both(NamedTuple):
     first: Cap
     second: Cap
 
-    async def reserve(self, stated: Mapping[str, str], pico: int) -> Hold | None:
-        one = await self.first.reserve(stated, pico)
+    async def reserve(self, stated: Mapping[str, str], pico: int, tokens: int = 0) -> Hold | None:
+        one = await self.first.reserve(stated, pico, tokens)
         if one is None:
             return None
-        other = await self.second.reserve(stated, pico)
+        other = await self.second.reserve(stated, pico, tokens)
         if other is None:
             await one.release()
             return None
@@ -98,9 +98,9 @@ class _HeldTwice:
     def id(self) -> str:
         return next((hold.id for hold in self._holds if hold.id), "")
 
-    async def settle(self, pico: int | None) -> None:
+    async def settle(self, pico: int | None, tokens: int = 0) -> None:
         for hold in self._holds:
-            await hold.settle(pico)
+            await hold.settle(pico, tokens)
 
     async def release(self) -> None:
         for hold in self._holds:

@@ -19,11 +19,12 @@ from collector.judge.endpoint import JudgeEndpoint
 from collector.judge.parsing import AnswerFault, Judged, parsed, printable
 from collector.judge.prompt import Prompt, again, prompt_of
 from collector.judge.question import Asking, Question
-from collector.judge.spans import EVALUATOR_ATTRIBUTE, FEATURE, PURPOSE, JudgeCall, JudgeTrace
+from collector.judge.spans import FEATURE, JudgeCall, JudgeTrace
 from collector.judge.votes import counted, wants_another
 from collector.model.clock import Clock
 from collector.model.evaluations import EvalKind, EvalStatus, Evaluation, Receipt, Skip, Verdict
 from collector.model.money import usd
+from collector.model.purposes import EVALUATOR_ATTRIBUTE, JUDGE
 from collector.model.usage import Usage
 
 _ATTEMPTS: Final = 3  # of one request that the server did not answer
@@ -176,10 +177,8 @@ class Judge:
         answered = call.answer.model if call.answer else ""
         return self._pricer(call.provider, call.model, answered, call.usage, call.started_ns)
 
-    def worst_case(self, endpoint: JudgeEndpoint, asking: Asking, prompt: Prompt, question: Question) -> int | None:
-        """The most that one call can cost, in picodollars: no tokenizer makes more tokens than there are bytes."""
-        sent = prompt.size + len(json.dumps(question.rubric.schema()))
-        usage = Usage(input_tokens=sent + _OVERHEAD, output_tokens=asking.max_tokens)
+    def price(self, endpoint: JudgeEndpoint, asking: Asking, usage: Usage) -> int | None:
+        """Picodollars that a call of such usage costs now; None when its price is not known."""
         return self._pricer(endpoint.provider, asking.model, "", usage, self._clock.time_ns())
 
     @property
@@ -277,10 +276,11 @@ class _Asked:
             return
         cost = self.judge.cost(call)
         self.spent += cost or 0
-        await hold.settle(cost)
+        await hold.settle(cost, call.usage.input_tokens + call.usage.output_tokens if call.usage else 0)
 
     async def _hold(self, prompt: Prompt) -> Hold:
-        worst = self.judge.worst_case(self.endpoint, self.asking, prompt, self.question)
+        most = most_usage(self.question, self.asking, prompt)
+        worst = self.judge.price(self.endpoint, self.asking, most)
         if worst is None and not self.limits.allow_unpriced:
             who = f"{self.asking.model} of {self.endpoint.provider}"
             text = f"{who} has no known price; set max_calls to ask it all the same."
@@ -289,16 +289,22 @@ class _Asked:
             raise _NoVerdict(EvalStatus.SKIPPED, Skip.BUDGET, "The call could cost more than per_verdict_usd leaves.")
         stated = {
             "feature": FEATURE,
-            "purpose": PURPOSE,
+            "purpose": JUDGE,
             "model": self.asking.model,
             "provider": self.endpoint.provider,
             f"attribute.{EVALUATOR_ATTRIBUTE}": self.question.evaluator,
         }
-        hold = await self.cap.reserve(stated, worst or 0)
+        hold = await self.cap.reserve(stated, worst or 0, most.input_tokens + most.output_tokens)
         if hold is None:
             text = "The budget of the evaluator has no room for the most that this call can cost."
             raise _NoVerdict(EvalStatus.SKIPPED, Skip.BUDGET, text)
         return hold
+
+
+def most_usage(question: Question, asking: Asking, prompt: Prompt) -> Usage:
+    """What one call can take at most: no tokenizer makes more tokens than there are bytes."""
+    sent = prompt.size + len(json.dumps(question.rubric.schema()))
+    return Usage(input_tokens=sent + _OVERHEAD, output_tokens=asking.max_tokens)
 
 
 def _plausible(usage: Usage, prompt: Prompt, schema: object, asking: Asking) -> bool:

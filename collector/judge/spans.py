@@ -13,11 +13,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from collector import __version__
 from collector.judge.dialects import ModelAnswer
 from collector.judge.prompt import Prompt
+from collector.model.leases import LEASE_ATTRIBUTE
+from collector.model.purposes import ATTRIBUTE as PURPOSE_ATTRIBUTE
+from collector.model.purposes import EVALUATOR_ATTRIBUTE, JUDGE, JUDGE_SCOPE
 from collector.model.usage import Usage
 
 FEATURE: Final = "spanmeter.judge"
-PURPOSE: Final = "judge"
-EVALUATOR_ATTRIBUTE: Final = "spanmeter.evaluator"
 _SERVICE = "spanmeter"
 Value = str | int | float | bool
 
@@ -57,7 +58,7 @@ class JudgeTrace:
             attributes=[_attribute("service.name", _SERVICE), _attribute("service.version", __version__)]
         )
         scoped = ScopeSpans(spans=spans)
-        scoped.scope.name = "spanmeter.judge"
+        scoped.scope.name = JUDGE_SCOPE
         request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(resource=resource, scope_spans=[scoped])])
         return bytes(request.SerializeToString())
 
@@ -95,7 +96,7 @@ class JudgeTrace:
     def _common(self) -> list[KeyValue]:
         return [
             _attribute("spanmeter.feature", FEATURE),
-            _attribute("spanmeter.purpose", PURPOSE),
+            _attribute(PURPOSE_ATTRIBUTE, JUDGE),
             _attribute(EVALUATOR_ATTRIBUTE, self.evaluator),
         ]
 
@@ -108,7 +109,7 @@ def _call_attributes(call: JudgeCall) -> list[KeyValue]:
         "gen_ai.input.messages": _messages(("system", call.prompt.system), ("user", call.prompt.user)),
     }
     if call.lease:
-        values["spanmeter.lease"] = call.lease
+        values[LEASE_ATTRIBUTE] = call.lease
     if call.error_type:
         values["error.type"] = call.error_type
     if call.answer:

@@ -23,6 +23,7 @@ class Dimensions(NamedTuple):
     feature: str = ""
     user: str = ""
     conversation: str = ""
+    purpose: str = ""
     attributes: tuple[str, ...] = ()  # values of the attribute keys that the rules name, in the rules' order
     model_names: tuple[str, ...] = ()  # all names by which its model is matched; () when it has one alone
 

@@ -130,6 +130,7 @@ ENRICHED_COLUMNS = tuple(
         ("Output", TEXT, "String", "Exact output content."),
         ("InputKey", TEXT, LOW_TEXT, "Attribute Input came from."),
         ("OutputKey", TEXT, LOW_TEXT, "Attribute Output came from."),
+        ("Purpose", TEXT, LOW_TEXT, "What it was done for, when that is not the product: judge, adversary, ..."),
     )
 )
 

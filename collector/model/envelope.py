@@ -27,6 +27,7 @@ class Transport(StrEnum):
     GRPC = "grpc"
     HTTP = "http"
     MCP = "mcp"
+    JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Facts:
     - `event:NAME#ATTRIBUTE`: the content is that attribute of the first such event, and stays there;
     - `event:PREFIX.`: the content is spread over the events with that prefix, and stays there.
     On a tool span they are the arguments and the result.
+    `purpose` is what a span was made for when that is not the product: `judge` for those of evaluators.
     """
 
     family: str = ""
@@ -78,3 +79,4 @@ class Facts:
     region: str = ""
     input_key: str = ""
     output_key: str = ""
+    purpose: str = ""

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+LEASE_ATTRIBUTE: Final = "spanmeter.lease"
+OF_RUN: Final = "lease_"
+OF_CALL: Final = "call_"
 
 
 class LeaseState(StrEnum):
@@ -32,6 +37,11 @@ class Lease:
     spent_pico: int = 0
     spent_tokens: int = 0
     state: LeaseState = LeaseState.OPEN
+
+    @property
+    def of_call(self) -> bool:
+        """Whether it is of a single call, which no root ends: what is not counted stays set aside until it expires."""
+        return self.id.startswith(OF_CALL)
 
     @property
     def pico_left(self) -> int:

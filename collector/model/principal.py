@@ -29,4 +29,9 @@ class Principal:
         return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.QUERY_WRITE)
 
 
+def judge_of(project: str) -> Principal:
+    """The daemon itself, which writes the spans of its judges."""
+    return Principal(name="judge", project=project, scopes=frozenset({Scope.TRACES_WRITE}))
+
+
 ANONYMOUS = Principal(name="anonymous", project="default", scopes=frozenset(Scope) - {Scope.QUERY_WRITE})

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from collector.model.money import usd
+from collector.model.purposes import PRODUCT
 
 _SECOND = 1_000_000_000
 HOUR_NS: Final = 3600 * _SECOND
@@ -37,7 +38,8 @@ class RunFilter:
     `service` or `agent`, runs with a span of it. `text` is looked for in the input and output of all spans, whatever
     the case of its letters. With `verdict` (pass or fail, else the status error or skipped) or `evaluator`, runs of
     which it was found, or of a span of theirs. Without `folded`, traces with neither model call, tool nor agent are
-    left out. Costs are picodollars, durations nanoseconds, tokens input and output.
+    left out. `purpose` is what runs were made for: the product's by default, ALL for any. Costs are picodollars,
+    durations nanoseconds, tokens input and output.
     """
 
     since: int
@@ -60,6 +62,7 @@ class RunFilter:
     folded: bool = True
     verdict: str = ""
     evaluator: str = ""
+    purpose: str = PRODUCT
 
     @property
     def by_failures(self) -> bool:
@@ -88,6 +91,7 @@ class RunFilter:
             "text": self.text,
             "verdict": self.verdict,
             "evaluator": self.evaluator,
+            "purpose": self.purpose,
             "attribute": self.attribute.name if self.attribute else "",
             "attribute_value": self.attribute.value if self.attribute else "",
         }

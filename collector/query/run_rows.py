@@ -49,6 +49,7 @@ class RunRow:
     user_id: str
     conversation_id: str
     last_received: int
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ def _run(row: Mapping[str, Any]) -> RunRow:
         user_id=row["UserId"],
         conversation_id=row["ConversationId"],
         last_received=row["LastReceived"],
+        purpose=row["Purpose"],
     )
 
 

@@ -12,6 +12,7 @@ from collector.errors import Reason, Rejected
 from collector.model.arrivals import ArrivedService
 from collector.model.evaluations import Evaluation, Verdict
 from collector.model.principal import Principal
+from collector.model.purposes import ALL, PRODUCT
 from collector.query import run_questions, spans
 from collector.query.arrivals import arrivals
 from collector.query.evaluations import EvaluationsWanted, list_evaluations, verdict_weights
@@ -38,6 +39,7 @@ class Dimension(StrEnum):
     FEATURE = "feature"
     USER = "user"
     DAY = "day"
+    PURPOSE = "purpose"
 
 
 class ByAttribute(NamedTuple):
@@ -174,12 +176,21 @@ class Query:
         """As `evaluations.list_evaluations`."""
         return list_evaluations(self._store, principal.project, wanted)
 
-    def spend(self, principal: Principal, by: Dimension | ByAttribute, since: int, until: int) -> pa.Table:
+    def spend(
+        self, principal: Principal, by: Dimension | ByAttribute, since: int, until: int, purpose: str = PRODUCT
+    ) -> pa.Table:
         """Cost, calls and tokens of the calls that started in [since, until), Unix ns, by `by`, dearest first.
 
-        A call without an agent, feature, user or attribute of its own has its run's, as for budgets.
+        A call without an agent, feature, user or attribute of its own has its run's, as for budgets. Calls of the
+        product count, or of another `purpose`; by purpose, those of any.
         """
-        parameters = {"project": principal.project, "by": _name_of(by), "since": since, "until": until}
+        parameters = {
+            "project": principal.project,
+            "by": _name_of(by),
+            "since": since,
+            "until": until,
+            "purpose": ALL if by is Dimension.PURPOSE else purpose,
+        }
         of_runs = isinstance(by, ByAttribute) or by in _OF_RUNS
         return self._store.query(_by_query("spend_of_runs" if of_runs else "spend", by), parameters)
 
@@ -191,6 +202,7 @@ class Query:
         until: int,
         zone: str,
         split: Collection[Split],
+        purpose: str = PRODUCT,
     ) -> pa.Table:
         """As `spend`, of a dimension that is not model, provider or day, split further; days are those of a time zone.
 
@@ -203,6 +215,7 @@ class Query:
             "until": until,
             "zone": zone,
             "split": [each.value for each in split],
+            "purpose": purpose,
         }
         return self._store.query(_by_query("spend_matrix", by), {**parameters, "limit": MAX_CELLS})
 

@@ -55,6 +55,7 @@ class Span(NamedTuple):
     output_key: str = ""
     attributes: Mapping[str, str] = NO_ATTRIBUTES
     events: Events = ()
+    purpose: str = ""
 
     @property
     def label(self) -> str:

@@ -25,6 +25,7 @@ _REPEATING = {
     "finish_reason": "FinishReason",
     "input_key": "InputKey",
     "output_key": "OutputKey",
+    "purpose": "Purpose",
 }
 _DISTINCT = {"span_id": "SpanId", "response_id": "ResponseId", "input": "Input", "output": "Output"}
 _COUNTS = {

@@ -14,7 +14,7 @@ from collector.budgets.ledger import Changes, Ledger
 from collector.budgets.rules import Rules
 from collector.budgets.seen_values import SeenValues
 from collector.budgets.views import top
-from collector.config import Config
+from collector.config import Config, with_judge_caps
 from collector.errors import ConfigError, Unavailable
 from collector.model.clock import Clock
 from collector.model.model_names import AS_SENT, ModelNames
@@ -44,8 +44,8 @@ class Budgeting(Part):
     """The parts of budgets of one daemon. Without budgets in the settings it costs nothing but two small files."""
 
     name = "budgets"
-    settings = ("budgets", "enforcement", "ledger", "webhooks", "web.public_url")
-    reloadable = ("budgets", "enforcement", "webhooks")
+    settings = ("budgets", "enforcement", "ledger", "webhooks", "web.public_url", "evaluators", "evals.files")
+    reloadable = ("budgets", "enforcement", "webhooks", "evaluators", "evals.files")
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Budgeting(Part):
         self._store = store
         self._clock = clock
         directory = config.directory
-        rules = Rules.from_config(config, names())
+        rules = Rules.from_config(with_judge_caps(config), names())
         self.ledger = Ledger(config.ledger.max_values)
         self.outbox = Outbox(directory / FILE, clock)
         self._leases = LeaseStore(directory / LEASES_FILE)
@@ -161,7 +161,7 @@ class Budgeting(Part):
 
     async def reload(self, config: Config) -> None:
         """Use these settings from now on. Raises ConfigError or Unavailable before the budgets have changed."""
-        rules, receivers = Rules.from_config(config, self._names()), endpoints(config)
+        rules, receivers = Rules.from_config(with_judge_caps(config), self._names()), endpoints(config)
         async with self._reloading:
             self._config = config
             await self._sender.configure(receivers)

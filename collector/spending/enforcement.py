@@ -22,7 +22,7 @@ from collector.config import ATTRIBUTE, DIMENSIONS, EnforcementConfig
 from collector.errors import Reason, Rejected, Unavailable
 from collector.model.budgets import Dimensions, Scope
 from collector.model.clock import Clock, SteadyClock
-from collector.model.leases import Lease, LeaseState
+from collector.model.leases import OF_CALL, OF_RUN, Lease, LeaseState
 from collector.spending.lease_store import LeaseStore
 from collector.telemetry import Sample, catalogue
 
@@ -189,7 +189,7 @@ class Enforcement:
         if not decision.allowed:
             return self._counted(decision)
         lease = Lease(
-            id=f"lease_{secrets.token_hex(16)}",
+            id=f"{OF_RUN}{secrets.token_hex(16)}",
             project=run.project,
             stated={name: value[:MAX_VALUE_LENGTH] for name, value in run.stated.items()},
             pico=run.estimate.pico or 0,
@@ -202,6 +202,53 @@ class Enforcement:
             return self._counted(self._outrun(run, decision, full, now))
         await self._keep(lease)
         return Granted(lease, self._counted(decision))
+
+    async def hold(self, run: Run, calls: tuple[str, int] | None = None) -> Lease | None:
+        """Set the estimate aside for one call, durably, in every hard budget that matches; None when one has no room.
+
+        It is held until `spent` or `release`, and what was spent until that is counted: a call of which nothing more is
+        heard counts until the periods of the budgets are over. `calls` is a budget and how many calls it may count. No
+        budget that matches: the lease has no id, and nothing is held.
+        Raises Unavailable while the ledger is being built, or when the lease cannot be written, or there are too many;
+        Rejected(MALFORMED) when a hard budget is in a unit without an estimate.
+        """
+        now, begun = self._clock.time_ns(), self._steady.time_ns()
+        decision = self._decide(run, now)
+        hard = [state for state in decision.budgets if state.rule.hard]
+        if hard and not self._ledger.ready:
+            raise Unavailable(Reason.BUSY, self.degraded())
+        _need_estimates(run, decision)
+        if not decision.allowed or (calls and any(self._called(state, *calls, begun) for state in hard)):
+            return None
+        lease = Lease(
+            id=f"{OF_CALL}{secrets.token_hex(16)}" if hard else "",
+            project=run.project,
+            stated={name: value[:MAX_VALUE_LENGTH] for name, value in run.stated.items()},
+            pico=run.estimate.pico or 0,
+            tokens=run.estimate.tokens or 0,
+            created_ns=now,
+            expires_ns=begun + max((_over(state.rule, now) - now for state in hard), default=0),
+        )
+        if hard:
+            if self._reserve(lease, now):
+                return None
+            await self._keep(lease)
+        return lease
+
+    def _called(self, state: BudgetState, budget: str, max_calls: int, begun: int) -> bool:
+        """Whether a budget counts as many calls as it may, those under way and those not counted yet included."""
+        if state.rule.name != budget:
+            return False
+        counted = self._spent(state.rule, state.scope, state.period).calls
+        return counted + self._book.open_in(budget, state.scope, begun) >= max_calls
+
+    async def spent(self, project: str, lease_id: str, estimate: Estimate) -> Lease:
+        """The call of a lease has cost so much, and its span is on its way: that is held until it is counted.
+
+        Raises Rejected(NOT_FOUND), or Unavailable.
+        """
+        lease = await self.find(project, lease_id)
+        return await self._kept(self._book.spent(lease_id, estimate.pico or 0, estimate.tokens or 0), lease)
 
     async def find(self, project: str, lease_id: str) -> Lease:
         """A lease of the project, open or not. Raises Rejected(NOT_FOUND), or Unavailable."""
@@ -243,7 +290,7 @@ class Enforcement:
         """
         latest = self._steady.time_ns() + _SETTLE_NS
         settled = (
-            self._book.settle(key, pico, tokens, finished_ns=latest if done else None)
+            self._book.settle(key, pico, tokens, finished_ns=latest if done and not key.startswith(OF_CALL) else None)
             for key, pico, tokens, done in totals
         )
         changed = [lease for lease in settled if lease]
@@ -322,6 +369,11 @@ class Enforcement:
             return lease
         await asyncio.wrap_future(self._store.put([changed]))
         return changed
+
+
+def _over(rule: Rule, now_ns: int) -> int:
+    """When nothing that is spent now counts any more, Unix nanoseconds."""
+    return rule.schedule.dispatch(lambda calendar: calendar.at(now_ns).end, lambda rolling: now_ns + rolling.length_ns)
 
 
 def _need_estimates(run: Run, decision: Decision) -> None:

@@ -11,10 +11,11 @@ from collector.budgets.attribution import Attribution
 from collector.budgets.ledger import Changes, LeaseSpend, Ledger
 from collector.budgets.rules import Rules
 from collector.budgets.seen_values import SeenValues
-from collector.budgets.span_facts import LEASE_ATTRIBUTE, FactFields, SpanFact, span_facts
+from collector.budgets.span_facts import FactFields, SpanFact, span_facts
 from collector.config import ATTRIBUTE
 from collector.model.clock import Clock
 from collector.model.keys import MAX_KEYS_IN_QUERY, TraceKey, trace_keys
+from collector.model.leases import LEASE_ATTRIBUTE
 from collector.query.spend_queries import Family, Spent, amount_of, families, family_spend
 from collector.slices import slices
 from collector.spending.feed import Feed, Keys

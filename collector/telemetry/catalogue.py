@@ -412,6 +412,7 @@ LABELS: Final[Mapping[str, str]] = {
     "rule": "Name of the rule in `capture.redact`.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",
-    "transport": "`grpc` or `http`; `web` of OTLP that came to the web port; `mcp` of spans that agents record.",
+    "transport": "`grpc` or `http`; `web` of OTLP that came to the web port; `mcp` of spans that agents record, "
+    "`judge` of those that judges make.",
     "worker": "Number of the receiver process, from 0; absent on what the daemon's own process reports.",
 }

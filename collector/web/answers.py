@@ -344,7 +344,10 @@ class EvaluatorOutcome(TypedDict):
 class EvalsResult(TypedDict):
     batch: str
     runs: int
-    cost: Annotated[str, Field(description="USD that judging took, or of a dry run would take at most.")]
+    cost: Annotated[str, Field(description="USD that judging took.")]
+    price: Annotated[str, Field(description="Of a dry run: USD that judging would take, about.")]
+    max_price: Annotated[str, Field(description="Of a dry run: USD that it would take at most.")]
+    unpriced: Annotated[Sequence[str], Field(description="Of a dry run: evaluators whose model has no known price.")]
     evaluators: Mapping[str, EvaluatorOutcome]
 
 

@@ -48,6 +48,7 @@ class RunInput(Input):
     feature: Text = Field(None, description="Its feature.")
     user: Text = Field(None, description="Its user.")
     conversation: Text = Field(None, description="Its conversation.")
+    purpose: Text = Field(None, description="What it is made for, when that is not the product: judge, ...")
     estimate_usd: Pico = Field(None, description="The most the run may need, USD.")
     estimate_tokens: TokenCount = Field(None, description="The most the run may need, tokens.")
     attributes: Attributes = Field(None, description="Attributes that budgets match by, without `attribute.`.")
@@ -119,6 +120,7 @@ class GatewayQuery(Input):
     feature: str = Field("", description="Its feature.")
     user: str = Field("", description="Its user.")
     conversation: str = Field("", description="Its conversation.")
+    purpose: str = Field("", description="What it is made for, when that is not the product.")
     estimate_usd: str = Field("", description="The most the run may need, USD.")
     estimate_tokens: str = Field("", description="The most the run may need, tokens.")
 
@@ -137,6 +139,7 @@ class GatewayHeaders(Input):
     feature: str = Field("", alias="x-spanmeter-feature", description="Its feature.")
     user: str = Field("", alias="x-spanmeter-user", description="Its user.")
     conversation: str = Field("", alias="x-spanmeter-conversation", description="Its conversation.")
+    purpose: str = Field("", alias="x-spanmeter-purpose", description="What it is made for, if not for the product.")
     estimate_usd: str = Field("", alias="x-spanmeter-estimate-usd", description="The most the run may need, USD.")
     estimate_tokens: str = Field(
         "", alias="x-spanmeter-estimate-tokens", description="The most the run may need, tokens."

@@ -1,6 +1,7 @@
 """The shapes of answers about evaluations, and how they are made."""
 
 from collections.abc import Collection, Sequence
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -161,7 +162,16 @@ def evaluator_json(one: Evaluator) -> EvaluatorText:
 
 def outcome_json(outcome: Outcome) -> EvalsResult:
     found = {name: _tally(tally) for name, tally in outcome.tallies.items()}
-    return EvalsResult(batch=outcome.batch, runs=outcome.runs, cost="0", evaluators=found)
+    prices = [tally.price for tally in outcome.tallies.values()]
+    return EvalsResult(
+        batch=outcome.batch,
+        runs=outcome.runs,
+        cost=decimal_text(sum((one.spent for one in prices), Decimal(0))),
+        price=decimal_text(sum((one.about for one in prices), Decimal(0))),
+        max_price=decimal_text(sum((one.most for one in prices), Decimal(0))),
+        unpriced=[name for name, tally in outcome.tallies.items() if tally.price.unpriced],
+        evaluators=found,
+    )
 
 
 def _tally(tally: Tally) -> EvaluatorOutcome:

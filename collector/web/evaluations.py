@@ -13,7 +13,7 @@ from collector.config.load import sentences
 from collector.errors import Reason, Rejected
 from collector.evals.backfill import Window
 from collector.evals.deciding import COMMAND
-from collector.evals.evaluator import Evaluator, evaluators_of
+from collector.evals.evaluator import Evaluator
 from collector.evals.service import EvalService
 from collector.exports.evaluations import evaluation_records
 from collector.exports.otlp_json import otlp_json
@@ -165,7 +165,7 @@ async def evaluators(services: Services, _: Call[None, None, None]) -> Result:
 
 async def run_evaluators(services: Services, call: Call[None, None, RunEvaluatorsInput]) -> Result:
     evals, body = _evals(services), call.body
-    chosen = _defined(body.definitions) if body.definitions else evals.named(body.evaluators)
+    chosen = _defined(evals, body.definitions) if body.definitions else evals.named(body.evaluators)
     until = time.time_ns() if body.until is None else body.until
     window = Window(call.principal.project, body.since, until, again=body.again)
 
@@ -176,7 +176,7 @@ async def run_evaluators(services: Services, call: Call[None, None, RunEvaluator
     return answer(JobAnswer(job=job_json(job)), 202, {"location": f"/api/v1/jobs/{job.id}"})
 
 
-def _defined(definitions: Sequence[dict[str, Any]]) -> Sequence[Evaluator]:
+def _defined(evals: EvalService, definitions: Sequence[dict[str, Any]]) -> Sequence[Evaluator]:
     """What a request defines: no programs, which whoever may judge could have this machine start."""
     try:
         found = EvaluatorFile.model_validate({"evaluators": list(definitions)}).evaluators
@@ -185,7 +185,7 @@ def _defined(definitions: Sequence[dict[str, Any]]) -> Sequence[Evaluator]:
     if program := next((one.name for one in found if one.check.kind == COMMAND), ""):
         text = f"{program} starts a program: such an evaluator stands in the daemon's own settings only."
         raise Rejected(Reason.MALFORMED, text)
-    return evaluators_of(found)
+    return evals.defined(found)
 
 
 def _given(one: GivenEvaluation, principal: Principal, now: int) -> Evaluation:

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
+from collector.model.purposes import PRODUCT
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import Attribute, RunFilter, RunStatus
 from collector.query.run_rows import RunKey
@@ -87,6 +88,10 @@ def _zone(value: object) -> str:
         raise Rejected(Reason.MALFORMED, f"There is no time zone {name[:60]!r}; Europe/Berlin is one.") from None
 
 
+PurposeText = Annotated[str, Field(max_length=200)]
+_PURPOSES = "judge, adversary, ...; `*` for any. Default: the product's."
+
+
 class Period(Input):
     """A period; by default the last seven days."""
 
@@ -129,6 +134,7 @@ class Matching(Input):
         None, description="Only runs that an evaluator found this of, or of a span of theirs."
     )
     evaluator: Text = Field(None, description="Only runs that this evaluator has judged; with `verdict`, so.")
+    purpose: PurposeText = Field(PRODUCT, description=f"Only runs made for this: {_PURPOSES}")
     folded: Switch = Field(False, description="Whether to list traces with neither model call, tool nor agent, too.")
 
     def narrowed(self, period: RunFilter) -> RunFilter:
@@ -153,6 +159,7 @@ class Matching(Input):
             evaluator=self.evaluator or "",
             attribute=self.attribute,
             folded=self.folded,
+            purpose=self.purpose,
         )
 
 
@@ -242,6 +249,7 @@ By = Annotated[Dimension | ByAttribute, _by(Dimension), _by_schema(Dimension)]
 
 class SpendQuery(Period):
     by: By = Field(Dimension.MODEL, description=f"The dimension; {_ATTRIBUTES}")
+    purpose: PurposeText = Field(PRODUCT, description=f"Only calls made for this: {_PURPOSES}")
 
 
 class TableDimension(StrEnum):
@@ -267,6 +275,7 @@ class SpendSplit(StrEnum):
 class SpendTableQuery(Period):
     by: TableBy = Field(TableDimension.FEATURE, description=f"The first dimension; {_ATTRIBUTES}")
     split: Annotated[SpendSplit, one_of(SpendSplit)] = Field(SpendSplit.MODEL, description="The second, or both.")
+    purpose: PurposeText = Field(PRODUCT, description=f"Only calls made for this: {_PURPOSES}")
     zone: Annotated[str, BeforeValidator(_zone)] = Field(
         "UTC", description="The time zone of days, as in the IANA database."
     )

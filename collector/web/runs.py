@@ -47,7 +47,9 @@ async def run(services: Services, call: Call[TracePath, None, None]) -> Result:
 async def spend(services: Services, call: Call[None, SpendQuery, None]) -> Result:
     since, until = call.query.bounds()
     by = call.query.by
-    rows = rows_json(await asyncio.to_thread(services.query.spend, call.principal, by, since, until))
+    rows = rows_json(
+        await asyncio.to_thread(services.query.spend, call.principal, by, since, until, call.query.purpose)
+    )
     return answer(SpendAnswer(by=by.value, spend=[_spend(row) for row in rows]))
 
 
@@ -56,7 +58,8 @@ async def spend_table(services: Services, call: Call[None, SpendTableQuery, None
     by, zone, split = call.query.by, call.query.zone, call.query.split.value
     dimension = by if isinstance(by, ByAttribute) else Dimension(by.value)
     parts = [Split(part) for part in split.split(",")]
-    table = await asyncio.to_thread(services.query.spend_matrix, call.principal, dimension, since, until, zone, parts)
+    asked = dimension, since, until, zone, parts, call.query.purpose
+    table = await asyncio.to_thread(services.query.spend_matrix, call.principal, *asked)
     cells = [_cell(row, parts) for row in rows_json(table)]
     return answer(SpendTable(by=by.value, split=split, zone=zone, cells=cells, truncated=len(cells) == MAX_CELLS))
 

@@ -13,23 +13,7 @@ FROM
     WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
       AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
     UNION ALL
-    SELECT ServiceName, 'metrics' AS Signal, 0 AS Content FROM otel_metrics_sum
-    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
-      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
-    UNION ALL
-    SELECT ServiceName, 'metrics' AS Signal, 0 AS Content FROM otel_metrics_gauge
-    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
-      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
-    UNION ALL
-    SELECT ServiceName, 'metrics' AS Signal, 0 AS Content FROM otel_metrics_histogram
-    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
-      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
-    UNION ALL
-    SELECT ServiceName, 'metrics' AS Signal, 0 AS Content FROM otel_metrics_exponential_histogram
-    WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
-      AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
-    UNION ALL
-    SELECT ServiceName, 'metrics' AS Signal, 0 AS Content FROM otel_metrics_summary
+    SELECT ServiceName, 'metrics' AS Signal, 0 AS Content FROM merge(currentDatabase(), '^otel_metrics_(gauge|sum|histogram|exponential_histogram|summary)$')
     WHERE Project = {project:String} AND Day >= toDate(fromUnixTimestamp64Nano({floor:Int64}, 'UTC'))
       AND ReceivedAt >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')
 )

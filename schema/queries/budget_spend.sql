@@ -30,6 +30,7 @@ SELECT
         name = 'feature', if(call.Feature = '', run.ItsFeature, toString(call.Feature)),
         name = 'user', if(call.UserId = '', run.ItsUser, call.UserId),
         name = 'conversation', if(call.ConversationId = '', run.ItsConversation, call.ConversationId),
+        name = 'purpose', toString(call.Purpose),
         Values[indexOf({value_keys:Array(String)}, substring(name, length('attribute.') + 1))]
         ), 200), {per:Array(String)}) AS Scope,
     call.Sent AS ModelSent,
@@ -40,7 +41,7 @@ SELECT
 FROM
 (
     SELECT
-        Project, TraceId, ServiceName, Provider, AgentName, Feature, UserId, ConversationId,
+        Project, TraceId, ServiceName, Provider, AgentName, Feature, UserId, ConversationId, Purpose,
         toUnixTimestamp64Nano(Timestamp) AS StartNano,
         if({by_model:UInt8} = 1,
             arrayMap(name -> leftUTF8(name, 513), [toString(Provider), toString(ResponseModel), toString(RequestModel)]),
@@ -63,6 +64,7 @@ FROM
       AND (empty({match_project:Array(String)}) OR has({match_project:Array(String)}, Project))
       AND (empty({match_service:Array(String)}) OR has({match_service:Array(String)}, leftUTF8(ServiceName, 200)))
       AND (empty({match_provider:Array(String)}) OR has({match_provider:Array(String)}, leftUTF8(Provider, 200)))
+      AND (empty({match_purpose:Array(String)}) OR has({match_purpose:Array(String)}, leftUTF8(Purpose, 200)))
 ) AS call
 LEFT JOIN
 (

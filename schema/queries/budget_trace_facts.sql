@@ -8,7 +8,7 @@ WITH lookup AS
 )
 SELECT
     Timestamp, Project, TraceId, SpanId, ParentSpanId, Version, ServiceName, Kind, StatusCode, PriceStatus, Cost,
-    Provider, RequestModel, ResponseModel, AgentName, Feature, UserId, ConversationId, InputTokens, OutputTokens,
+    Provider, RequestModel, ResponseModel, AgentName, Feature, UserId, ConversationId, Purpose, InputTokens, OutputTokens,
     mapFilter((key, value) -> has({attribute_keys:Array(String)}, key), SpanAttributes) AS SpanAttributes,
     mapFilter((key, value) -> has({attribute_keys:Array(String)}, key), ResourceAttributes) AS ResourceAttributes
 FROM otel_traces FINAL

@@ -16,6 +16,7 @@ FROM
                 name = 'feature', toString(Feature),
                 name = 'user', UserId,
                 name = 'conversation', ConversationId,
+                name = 'purpose', toString(Purpose),
                 name = 'environment', if(ResourceAttributes['deployment.environment.name'] = '',
                     ResourceAttributes['deployment.environment'], ResourceAttributes['deployment.environment.name']),
                 startsWith(name, 'attribute.'),

@@ -29,6 +29,7 @@ FROM
 WHERE toUnixTimestamp64Nano(run.Start) >= {since:Int64}
   AND toUnixTimestamp64Nano(run.Start) < {until:Int64}
   AND run.Folded = 0
+  AND run.Purpose = ''
   AND ({agent:String} = '' OR arrayExists(one -> match(one, {agent:String}), run.Agents))
   AND ({feature:String} = '' OR arrayExists(one -> match(one, {feature:String}), run.Features))
   AND ({model:String} = '' OR arrayExists(one -> match(one, {model:String}), run.Models))

@@ -4,5 +4,6 @@ FROM run_sums FINAL
 WHERE Project = {project:String}
   AND ConversationId IN {conversations:Array(String)}
   AND Folded = 0
+  AND Purpose = ''
 ORDER BY ConversationId, Start, TraceId
 LIMIT {limit:UInt64}

@@ -4,6 +4,7 @@ SELECT * EXCEPT (Hour, Version, Gone)
 FROM run_sums FINAL
 WHERE Hour >= toStartOfHour({floor:DateTime})
   AND Folded = 0
+  AND Purpose = ''
   AND Status != 'incomplete'
   AND toUnixTimestamp64Nano(LastReceived) > {after:Int64}
   AND toUnixTimestamp64Nano(LastReceived) <= {before:Int64}

@@ -9,7 +9,7 @@ SELECT
     span.SpanId AS SpanId, span.SpanName AS SpanName, span.Timestamp AS Began, span.Duration AS Lasted,
     span.Kind AS Kind, span.StatusCode = 'Error' AS Failed, span.Output AS Output, span.FinishReason AS FinishReason,
     span.Cost AS Cost, span.PriceStatus AS PriceStatus, span.InputTokens AS InputTokens,
-    span.OutputTokens AS OutputTokens,
+    span.OutputTokens AS OutputTokens, span.Purpose AS Purpose,
     ifNull(span.SpanName = {name_equals:Nullable(String)}, true)
     AND ({name_contains:Nullable(String)} IS NULL OR position(span.SpanName, ifNull({name_contains:Nullable(String)}, '')) > 0)
     AND ({name_matches:String} = '' OR match(span.SpanName, {name_matches:String}))
@@ -28,7 +28,7 @@ FROM
     SELECT
         TraceId, SpanId, SpanName, Timestamp, Duration, Kind, Operation, ToolName, AgentName, RequestModel,
         ResponseModel, StatusCode, Output, FinishReason, Cost, PriceStatus, InputTokens, OutputTokens, SpanAttributes,
-        ResourceAttributes, InputKey, OutputKey
+        ResourceAttributes, InputKey, OutputKey, Purpose
     FROM otel_traces FINAL
     WHERE Project = {project:String}
       AND Timestamp >= fromUnixTimestamp64Nano({since:Int64}, 'UTC')

@@ -41,6 +41,6 @@ FROM
         (
             -- include evals_spans
         )
-        WHERE Meant
+        WHERE Meant AND Purpose = ''
     )
 )

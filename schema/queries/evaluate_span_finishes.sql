@@ -20,5 +20,5 @@ FROM
     (
         -- include evals_spans
     )
-    WHERE Meant
+    WHERE Meant AND Purpose = ''
 )

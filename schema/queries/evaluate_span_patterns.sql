@@ -24,5 +24,5 @@ FROM
     (
         -- include evals_spans
     )
-    WHERE Meant
+    WHERE Meant AND Purpose = ''
 )

@@ -33,5 +33,5 @@ FROM
     (
         -- include evals_spans
     )
-    WHERE Meant
+    WHERE Meant AND Purpose = ''
 )

@@ -41,4 +41,5 @@ arraySort(arrayFilter(feature -> feature != '', arrayDistinct(arrayPushBack(
     argMinIf(span.Feature, (span.Timestamp, span.SpanId), span.Feature != ''))))) AS Features,
 max(span.ReceivedAt) AS LastReceived,
 countIf(span.Kind IN ('llm', 'tool', 'agent', 'eval')
-    OR span.PriceStatus IN ('priced', 'reported', 'unknown_model')) = 0 AS Folded
+    OR span.PriceStatus IN ('priced', 'reported', 'unknown_model')) = 0 AS Folded,
+argMin(span.Purpose, (span.ParentSpanId != '', span.Timestamp, span.SpanId)) AS Purpose

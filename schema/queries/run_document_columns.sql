@@ -3,4 +3,4 @@ Timestamp, ReceivedAt, SpanId, ParentSpanId, SpanName, ScopeName, SpanAttributes
 Events.Name, Events.Attributes,
 Kind, Operation, Provider, RequestModel, ResponseModel, ResponseId, AgentName, ToolName,
 InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, ReasoningTokens,
-Cost, PriceStatus, FinishReason, Input, Output, InputKey, OutputKey, ContentExpired, CapturePolicy
+Cost, PriceStatus, FinishReason, Input, Output, InputKey, OutputKey, Purpose, ContentExpired, CapturePolicy

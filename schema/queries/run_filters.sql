@@ -8,6 +8,7 @@
 ({folded:UInt8} = 1 OR run.Folded = 0) AS ByFolded,
 ({user:String} = '' OR run.UserId = {user:String})
     AND ({conversation:String} = '' OR run.ConversationId = {conversation:String})
+    AND ({purpose:String} = '*' OR run.Purpose = {purpose:String})
     AND run.Duration BETWEEN {min_duration:UInt64} AND {max_duration:UInt64}
     AND run.InputTokens + run.OutputTokens BETWEEN {min_tokens:UInt64} AND {max_tokens:UInt64}
     AND ({min_cost:Decimal(38, 12)} <= 0 OR ifNull(run.Cost, 0) >= {min_cost:Decimal(38, 12)})

@@ -3,7 +3,8 @@
 WITH
     fromUnixTimestamp64Nano({since:Int64}, 'UTC') AS since,
     fromUnixTimestamp64Nano({until:Int64}, 'UTC') AS until,
-    (PriceStatus IN ('priced', 'reported') OR UnpricedCall) AS Counted,
+    (PriceStatus IN ('priced', 'reported') OR UnpricedCall)
+        AND ({purpose:String} = '*' OR Purpose = {purpose:String}) AS Counted,
     -- include named_by_column
     ,
     (

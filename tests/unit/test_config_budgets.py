@@ -139,7 +139,7 @@ MEGABYTE = "x" * 2**20
             {"match": {"zz": "x"}},
             (
                 "budgets.0.match.zz: 'zz' is nothing to match by; known here: agent, attribute.KEY, conversation, "
-                "environment, feature, model, project, provider, service, user"
+                "environment, feature, model, project, provider, purpose, service, user"
             ),
         ),
         ({"match": {"attribute": "x"}}, "budgets.0.match.attribute: 'attribute' is nothing to match by; did you mean"),

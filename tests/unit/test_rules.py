@@ -79,17 +79,27 @@ def test_tokens_and_windows() -> None:
 
 @pytest.mark.parametrize("name", DIMENSIONS)
 def test_every_dimension_is_matched_and_told_apart(name: str) -> None:
-    value = getattr(CALL, name)
+    value = getattr(CALL, name) or "judge"
 
     def saying(text: str) -> Dimensions:
         return Dimensions(**{**CALL._asdict(), name: text})
 
     found = rule(match={name: [value, "another"]}, per=[name])
-    assert found.scope_of(CALL) == (value,)
+    assert found.scope_of(saying(value)) == (value,)
     assert found.scope_of(saying(value + "x")) is None
     assert found.scope_of(saying("")) is None
     assert rule(per=[name]).scope_of(Dimensions()) == ("",)
     assert rule(match={name: ""}).scope_of(saying("")) == ()  # calls that do not say it
+
+
+def test_calls_of_another_purpose_count_where_one_is_named() -> None:
+    judging = CALL._replace(purpose="judge")
+    for counting in (rule(match={"purpose": "judge"}), rule(match={"purpose": ["", "judge"]})):
+        assert counting.scope_of(judging) == ()
+    assert rule(match={"purpose": "judge"}).scope_of(CALL) is None
+    assert rule(match={"service": CALL.service}).scope_of(judging) is None
+    assert rule(per=["purpose"]).scope_of(judging) == ("judge",)
+    assert not rule(per=["user"]).admits({"purpose": "judge"})
 
 
 def test_a_call_has_to_match_in_everything() -> None:
@@ -201,6 +211,7 @@ def test_what_a_query_matches_by() -> None:
         "match_feature": ["a", "b"],
         "match_user": [],
         "match_conversation": [],
+        "match_purpose": [""],
         "attribute_keys": ["k", "k", "z"],
         "attribute_values": ["2", "3", "1"],
         "per": ["user", "attribute.z"],

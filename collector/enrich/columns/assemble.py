@@ -28,6 +28,7 @@ _TEXT_CODES = {
     "FinishReason": "finish_reason",
     "InputKey": "input_key",
     "OutputKey": "output_key",
+    "Purpose": "purpose",
 }
 _TEXTS = {"ResponseId": "response_id", "ConversationId": "conversation_id", "UserId": "user_id"}
 _COUNTS = {

@@ -31,6 +31,10 @@ class ColumnReading:
     # Of the tables that the facts share with other readings.
     lock: threading.Lock
 
+    @property
+    def with_purpose(self) -> BilledMask:
+        return self.facts.codes["purpose"] > 0
+
     def starting(self, starts: Mapping[int, int]) -> "ColumnReading":
         return dataclasses.replace(self, batch=with_starts(self.batch, starts))
 

@@ -11,7 +11,8 @@ from collector.enrich.conventions.values import EVENT, RESOURCE, SPAN_NAME, Sour
 
 # Facts of few different values, which are numbers while a batch is read, and those of many.
 FEW = ("request_model", "response_model", "model", "agent_name", "agent_span_name", "tool_name", "feature",
-       "finish_reason", "service_tier", "requested_tier", "speed", "region", "own_key", "output_type")  # fmt: skip
+       "finish_reason", "service_tier", "requested_tier", "speed", "region", "purpose", "own_key",
+       "output_type")  # fmt: skip
 MANY = ("response_id", "conversation_id", "user_id")
 SIDES = ("input", "output", "tool_input", "tool_output")
 

@@ -26,16 +26,17 @@ from collector.enrich.conventions.tiers import is_own_speed
 from collector.enrich.conventions.values import OPERATION_PREFIX, SPAN_NAME, unwrapped
 from collector.enrich.rows import views
 from collector.model.facts import Facts, Kind
+from collector.model.purposes import JUDGE
 from collector.model.usage import Usage
 
 Array = np.ndarray[Any, Any]
 
 KINDS = tuple(Kind)
-CALL, AGENT, TOOL = (KINDS.index(kind) for kind in (Kind.LLM, Kind.AGENT, Kind.TOOL))
+CALL, AGENT, TOOL, EVAL = (KINDS.index(kind) for kind in (Kind.LLM, Kind.AGENT, Kind.TOOL, Kind.EVAL))
 
 # The facts that are numbers of texts (`FactColumns.codes`).
 CODED = ("operation", "provider", "provider_id", "request_model", "response_model", "agent_name", "tool_name",
-         "feature", "finish_reason", "service_tier", "region", "input_key", "output_key")  # fmt: skip
+         "feature", "finish_reason", "service_tier", "region", "purpose", "input_key", "output_key")  # fmt: skip
 COUNTED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
            "reasoning_tokens", "input_audio_tokens", "cache_audio_read_tokens", "output_audio_tokens")  # fmt: skip
 
@@ -361,6 +362,10 @@ class _Group:
         codes["feature"][rows] = self._text("feature")
         codes["service_tier"][rows] = self._tier()
         codes["region"][rows] = self._text("region")
+        purpose = self._text("purpose")
+        if (kind == EVAL).any():
+            purpose = np.where((purpose == 0) & (kind == EVAL), self._facts.texts.code(JUDGE), purpose)
+        codes["purpose"][rows] = purpose
         codes["finish_reason"][rows] = self._renamed(self._text("finish_reason"), unwrapped)
 
     def _tier(self) -> Array:

@@ -26,7 +26,8 @@ from collector.model.facts import Kind
 TEXT_FIELDS = (
     "provider", "request_model", "response_model", "model", "response_id", "agent_name", "agent_span_name",
     "tool_name", "feature", "conversation_id", "user_id", "finish_reason", "service_tier", "requested_tier", "speed",
-    "region", "reported_cost", "input_cost", "output_cost", "cost_parts", "upstream_cost", "own_key", "output_type",
+    "region", "purpose", "reported_cost", "input_cost", "output_cost", "cost_parts", "upstream_cost", "own_key",
+    "output_type",
 )  # fmt: skip
 # Counts without a column of their own have the names of the price library's units.
 DETAILS = tuple(unit_data)

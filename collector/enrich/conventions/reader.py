@@ -36,6 +36,7 @@ from collector.enrich.conventions.rowplans import Option, Row, RowPlan, row_plan
 from collector.enrich.conventions.tiers import served_tier
 from collector.enrich.conventions.values import unwrapped
 from collector.model.facts import Facts, Kind, SpanView
+from collector.model.purposes import JUDGE
 from collector.model.usage import Usage
 
 # Shapes are the sender's choice: beyond this many the table starts afresh, so that it stays small. Of a scope's name
@@ -122,6 +123,7 @@ class Conventions:
             region=text("region", ""),
             input_key=plan.input.of_span(span),
             output_key=plan.output.of_span(span),
+            purpose=text("purpose", "") or (JUDGE if kind is Kind.EVAL else ""),
         )
 
     def _shape(self, span: SpanView) -> "_Shape":

@@ -54,6 +54,7 @@ class Catalogue:
     def __init__(self, providers: Sequence[Provider], version: str, pricing: PricingConfig | None = None) -> None:
         pricing = pricing or PricingConfig()
         self.version = version
+        self._pricing = pricing
         self._providers = list(providers)
         self._overrides = tuple(Override.of(setting) for setting in pricing.overrides)
         self._aliases = {name.strip().lower(): target for name, target in pricing.aliases.items()}
@@ -66,6 +67,10 @@ class Catalogue:
         self._known: dict[tuple[str, str], _Known] = {}
         own = sorted(f"{override.provider}/{override.own_name}" for override in self._overrides if override.own_name)
         self.identity = f"{version} {sorted(self._aliases.items())} {own}"
+
+    def __reduce__(self) -> "tuple[type[Catalogue], tuple[list[Provider], str, PricingConfig]]":
+        """For other processes: what it is made from, and nothing that it remembers."""
+        return Catalogue, (self._providers, self.version, self._pricing)
 
     @classmethod
     def bundled(cls, pricing: PricingConfig | None = None) -> "Catalogue":

@@ -1,0 +1,150 @@
+"""Evaluators that ask a model, over stored runs: what they need, and back-fills of them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from collector.config.evals import JudgeConfig
+from collector.enrich.prices.catalogue import Catalogue
+from collector.evals.backfill import (
+    PAGE,
+    READS,
+    Chosen,
+    Documents,
+    Outcome,
+    Window,
+    choose,
+    pages_of,
+    parts_of,
+)
+from collector.evals.evaluator import Evaluator
+from collector.evals.judge_leases import JudgeLeases
+from collector.evals.judge_process import JudgeProcess
+from collector.evals.judgements import Judgements
+from collector.evals.tally import Tally
+from collector.evals.workshop import Workshop
+from collector.model.clock import Clock
+from collector.model.money import usd
+from collector.model.progress import Progress
+from collector.query import run_questions
+from collector.query.limits import Reader
+from collector.query.listing import RunsWanted
+from collector.store.client import Store
+
+_PRICED_RUNS: Final = 200  # whose documents a dry run reads; the price of the others follows from theirs
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeBench:
+    """What judges need of the daemon: models and prices in force, leases, and where what they find is kept."""
+
+    judges: Callable[[], Mapping[str, JudgeConfig]]
+    catalogue: Callable[[], Catalogue]
+    leases: JudgeLeases
+    judgements: Judgements
+
+    def process(self) -> JudgeProcess:
+        """A process to ask in; the caller closes it."""
+        return JudgeProcess(self.judges, self.catalogue, self.leases)
+
+    @contextmanager
+    def opened(self) -> Iterator[JudgeProcess]:
+        """A process for as long as the context lasts."""
+        process = self.process()
+        try:
+            yield process
+        finally:
+            process.close()
+
+
+class JudgedDocuments(Documents):
+    """Runs judged by models: each judgement is stored, spans and rows, as it comes."""
+
+    def __init__(
+        self,
+        store: Store,
+        evaluators: Sequence[Evaluator],
+        project: str,
+        batch: str,
+        clock: Clock,
+        process: JudgeProcess,
+        judgements: Judgements,
+        step: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`step` is called between judgements; what it raises ends them."""
+        super().__init__(store, evaluators, project, batch, clock, Workshop())
+        self._process = process
+        self._judgements = judgements
+        self._step = step
+
+    def judge(self, chosen: Chosen, tallies: Mapping[str, Tally]) -> None:
+        for part in parts_of(chosen):
+            for found in self._process.judge(self._project, self.task(part)):
+                self._judgements.deliver(self._store, self._project, found)
+                for row in (row for one in found for row in one.rows):
+                    tallies[row.evaluator].add(row)
+                self._step()
+
+    def price(self, chosen: Chosen, prices: "Mapping[str, list[tuple[int | None, int | None]]]") -> None:
+        """Add what each judgement would cost. Raises Unavailable."""
+        for part in parts_of(chosen):
+            for found in self._process.price(self._project, self.task(part)):
+                prices[found.evaluator].append(found.price)
+
+
+def judged_backfill(
+    bench: JudgeBench,
+    store: Store,
+    evaluators: Sequence[Evaluator],
+    window: Window,
+    clock: Clock,
+    progress: Progress,
+    before: Outcome,
+    *,
+    dry_run: bool,
+) -> Outcome:
+    """Ask the judges of a window's runs, or only say what that costs; with what came of other evaluators `before`.
+
+    Raises Unavailable, and what `progress` raises: what was judged until then stays.
+    """
+    outcome = replace(before, tallies={**before.tallies, **{one.name: Tally() for one in evaluators}})
+    reader = Reader(lambda: store, READS)
+    wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
+    total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
+    looked_at, seen = 0, set[str]()
+    bench.judgements.recover(store)
+    with bench.opened() as process:
+
+        def step() -> None:
+            progress(looked_at, max(looked_at, total))
+
+        documents = JudgedDocuments(
+            store, evaluators, window.project, outcome.batch, clock, process, bench.judgements, step
+        )
+        prices: dict[str, list[tuple[int | None, int | None]]] = {one.name: [] for one in evaluators}
+        to_price = _PRICED_RUNS
+        step()
+        for page in pages_of(reader, window.project, wanted):
+            chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns(), seen)
+            if dry_run:
+                documents.price(chosen[:to_price], prices)
+                to_price -= min(to_price, len(chosen))
+            else:
+                documents.judge(chosen, outcome.tallies)
+            looked_at += len(page)
+            step()
+    for name, found in prices.items():
+        _estimate(outcome.tallies[name], found)
+    return replace(outcome, runs=max(before.runs, looked_at))
+
+
+def _estimate(tally: Tally, prices: Sequence[tuple[int | None, int | None]]) -> None:
+    """Of all selected runs, from those whose documents were read."""
+    if not prices:
+        return
+    times = Decimal(max(tally.selected, len(prices))) / len(prices)
+    tally.price.unpriced = any(about is None for about, _ in prices)
+    tally.price.about = usd(sum(about or 0 for about, _ in prices)) * times
+    tally.price.most = usd(sum(most or 0 for _, most in prices)) * times

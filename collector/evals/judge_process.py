@@ -1,0 +1,107 @@
+"""The daemon's end of the process that asks models: it grants calls, and takes what is found."""
+
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Final
+
+from collector.config.evals import JudgeConfig
+from collector.enrich.prices.catalogue import Catalogue
+from collector.errors import Reason, Unavailable
+from collector.evals.asking import Judged
+from collector.evals.judge_leases import JudgeLeases
+from collector.evals.judge_messages import Begin, Ended, Found, Held, Priced, Reserve, Spent, Unused, Work
+from collector.evals.judge_worker import work
+from collector.evals.workshop import Task
+
+_MAX_TOGETHER: Final = 50
+
+Judges = Callable[[], Mapping[str, JudgeConfig]]
+
+
+class JudgeProcess:
+    """One process, started when it is first needed. Blocking, for one thread at a time; `close` is for any."""
+
+    def __init__(self, judges: Judges, catalogue: Callable[[], Catalogue], leases: JudgeLeases) -> None:
+        self._judges = judges
+        self._catalogue = catalogue
+        self._leases = leases
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self._begun: Begin | None = None
+
+    def judge(self, project: str, task: Task) -> Iterator[list[Judged]]:
+        """What judges find, some at a time; what a caller leaves unread is lost. Raises Unavailable."""
+        together: list[Judged] = []
+        capped = frozenset(one.name for one in task.evaluators if self._leases.caps(one.name))
+        for message in self._answers(project, Work(task, only_price=False, capped=capped)):
+            if isinstance(message, Found):
+                together.append(message.judged)
+            if together and (len(together) >= _MAX_TOGETHER or not self._more()):
+                yield together
+                together = []
+        if together:
+            yield together
+
+    def price(self, project: str, task: Task) -> Iterator[Priced]:
+        """What judging would cost, one judgement after the other. Raises Unavailable."""
+        for message in self._answers(project, Work(task, only_price=True)):
+            if isinstance(message, Priced):
+                yield message
+
+    def close(self) -> None:
+        """End the process. Calls under way may have been charged: their leases stay."""
+        connection, process = self._connection, self._process
+        self._connection = self._process = self._begun = None
+        if process:
+            process.kill()
+            process.join()
+        if connection:
+            connection.close()
+
+    def _answers(self, project: str, wanted: Work) -> Iterator[object]:
+        try:
+            self._started().send(wanted)
+            while not isinstance(message := self._connected().recv(), Ended):
+                if isinstance(message, Reserve):
+                    self._connected().send(Held(message.number, self._reserved(project, message)))
+                elif isinstance(message, Spent):
+                    self._leases.spent(project, message.lease, message.pico, message.tokens)
+                elif isinstance(message, Unused):
+                    self._leases.release(project, message.lease)
+                else:
+                    yield message
+        except (EOFError, OSError):
+            self.close()
+            raise Unavailable(Reason.INTERNAL, "The process that asks judges has died; it begins again.") from None
+        except BaseException:
+            self.close()  # it is at something that nobody waits for
+            raise
+        if message.mistake:
+            raise Unavailable(Reason.INTERNAL, message.mistake)
+
+    def _reserved(self, project: str, asked: Reserve) -> str | None:
+        return self._leases.reserve(project, asked.evaluator, asked.stated, asked.pico, asked.tokens)
+
+    def _more(self) -> bool:
+        return self._connected().poll()
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise EOFError
+        return self._connection
+
+    def _started(self) -> Connection:
+        if self._process is None:
+            context = get_context("spawn")
+            ours, theirs = context.Pipe()
+            self._process = context.Process(target=work, args=(theirs,), name="judges", daemon=True)
+            self._process.start()
+            theirs.close()
+            self._connection = ours
+        begin = Begin(self._judges(), self._catalogue())
+        if self._begun is None or begin.judges != self._begun.judges or begin.catalogue is not self._begun.catalogue:
+            self._connected().send(begin)
+            self._begun = begin
+        return self._connected()

@@ -1,0 +1,1 @@
+INSERT INTO judgements (project, request, rows) VALUES (?, ?, ?) RETURNING number

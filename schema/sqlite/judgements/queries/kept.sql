@@ -1,0 +1,1 @@
+SELECT number, project, request, rows FROM judgements ORDER BY number LIMIT ?

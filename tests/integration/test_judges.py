@@ -1,0 +1,101 @@
+"""Models that judge stored runs, asked by a daemon: their rows, their spans, and what becomes of the money."""
+
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from tests.support.daemon import Daemon, running
+from tests.support.judge_server import JudgeServer, judge_server
+from tests.support.judging import (
+    evaluations,
+    evaluator,
+    get,
+    judge,
+    receipts,
+    send_runs,
+    settings,
+    spent,
+    trace,
+    write,
+)
+from tests.support.waiting import wait_until
+
+RUNS = 3
+BUDGETS = [
+    {"name": "product", "limit_usd": 10, "period": "month"},
+    {"name": "by-service", "limit_usd": 10, "period": "month", "per": ["service"]},
+    {"name": "everything", "limit_usd": 10, "period": "month", "match": {"purpose": ["", "judge"]}},
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[JudgeServer]:
+    with judge_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, server: JudgeServer) -> Iterator[Daemon]:
+    root = tmp_path_factory.mktemp("judges")
+    values = settings(server.url, ["fail"], budgets=BUDGETS)
+    values["judges"]["house"] = {"base_url": server.url, "model": "fake-pass", "allow_private": True}
+    capped = evaluator("pass", name="refunds", judge={"use": "house"}, budget={"usd": "1.00", "period": "week"})
+    values["evaluators"] = [capped, *values["evaluators"]]
+    with running(root / "data", config=write(root / "config.yaml", values)) as found:
+        send_runs(found, range(1, RUNS + 1))
+        yield found
+
+
+def budget(daemon: Daemon, name: str) -> bytes:
+    """A budget as it is answered, but for what is expected of the rest of the period, which time alone changes."""
+    status, body = daemon.get(f"/api/v1/budgets/{name}")
+    assert status == 200, body
+    return re.sub(rb'"forecast":(null|"[^"]*"|{[^}]*})', b'"forecast":null', body)
+
+
+def test_runs_are_judged_by_a_model(daemon: Daemon) -> None:
+    before = {one: budget(daemon, one) for one in ("product", "by-service")}
+    product = spent(daemon)[""]
+    priced = judge(daemon, evaluators=["refunds"], dry_run=True)
+    assert 0 < Decimal(priced["price"]) < Decimal(priced["max_price"]) < Decimal("0.1")
+    assert evaluations(daemon, "&evaluator=refunds") == []
+    found = judge(daemon, evaluators=["refunds"])
+    assert found["evaluators"]["refunds"]["passed"] == RUNS
+    rows = evaluations(daemon, "&evaluator=refunds")
+    assert sorted(row["trace_id"] for row in rows) == [trace(number) for number in range(1, RUNS + 1)]
+    assert {(row["kind"], row["status"], row["verdict"], row["receipt"]["model"]) for row in rows} == {
+        ("judge", "ok", "pass", "fake-pass")
+    }
+    paid = receipts(rows)
+    assert paid == Decimal(found["cost"]) > 0
+    wait_until(lambda: spent(daemon).get("judge") == paid, 30, "the judges' spans to be counted")
+    assert spent(daemon)[""] == product, "the product's spend is what it was"
+    again = judge(daemon, evaluators=["refunds"])
+    assert again["evaluators"]["refunds"]["known"] == RUNS
+    assert {one: budget(daemon, one) for one in before} == before
+
+    def counted() -> bool:
+        everything = json.loads(budget(daemon, "everything"))["budget"]
+        cap = json.loads(budget(daemon, "evaluator/refunds"))["budget"]
+        return Decimal(everything["spend"]) == product + paid and Decimal(cap["spend"]) == paid
+
+    wait_until(counted, 30, "budgets that count judges")
+
+
+def test_judges_are_a_purpose_of_their_own(daemon: Daemon) -> None:
+    judge(daemon, evaluators=["fail"])
+    rows = evaluations(daemon, "&evaluator=fail")
+    judged = rows[0]["receipt"]["trace_id"]
+    spans = daemon.trace(judged, 2)
+    assert {span["Purpose"] for span in spans} == {"judge"}
+    root = next(span for span in spans if not span["ParentSpanId"])
+    assert [link["TraceId"] for link in root["Links"]] == [rows[0]["trace_id"]]
+    assert {one["trace_id"] for one in get(daemon, "/api/v1/runs?since=2020-01-01")["runs"]} == {
+        trace(number) for number in range(1, RUNS + 1)
+    }
+    shown = {one["trace_id"] for one in get(daemon, "/api/v1/runs?since=2020-01-01&purpose=judge")["runs"]}
+    assert {row["receipt"]["trace_id"] for row in rows} <= shown
+    assert judge(daemon)["runs"] == RUNS, "judges are not judged"
