@@ -26,13 +26,18 @@ def is_of_conversations(evaluator: Evaluator) -> bool:
 
 
 def conversations_of(reader: Reader, project: str, runs: Sequence[RunRow]) -> list[Together]:
-    """The conversations that runs belong to, whole; a run of none is one by itself."""
+    """The conversations that runs belong to, whole; a run of none is one by itself.
+
+    Others of their runs are those whose sums are kept: one that is not summed yet makes it another conversation later.
+    """
     alone: list[Together] = [[run] for run in runs if not run.conversation_id]
     ids = sorted({run.conversation_id for run in runs} - {""})
     if not ids:
         return alone
     parameters = {"project": project, "conversations": ids, "limit": _MAX_RUNS}
-    found = run_rows(reader.query(named_query("evals_conversations"), parameters))
+    kept = run_rows(reader.query(named_query("evals_conversations"), parameters))
+    known = {run.trace_id: run for run in (*kept, *runs) if run.conversation_id}
+    found = sorted(known.values(), key=lambda run: (run.conversation_id, run.start, run.trace_id))
     return alone + [list(of_one) for _, of_one in groupby(found, key=lambda run: run.conversation_id)]
 
 
