@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from collector.admit.auth import hash_token, mint
-from collector.app import read_ports
 from collector.cli.arrivals import await_arrivals
 from collector.cli.daemon import TOKEN_VARIABLE, web_address
 from collector.cli.options import config_of
@@ -20,6 +19,7 @@ from collector.connect.placing import Copies, settings_in
 from collector.connect.programs import Program, programs
 from collector.connect.tokens import with_token
 from collector.errors import ConfigError, Rejected
+from collector.files import read_ports
 from collector.model.principal import Scope
 
 _WAIT_SECONDS: Final = 120

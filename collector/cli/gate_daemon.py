@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from collector.app import read_ports
 from collector.cli.daemon import ask, download
 from collector.errors import Rejected, StartError, Unavailable
+from collector.files import read_ports
 
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 30.0

@@ -42,7 +42,7 @@ PAGES: Final[Mapping[str, Handler]] = {
     "/runs/{trace_id}": run.page,
     "/runs/{trace_id}/replay": replay.page,
     "/runs/{trace_id}/spans/{span_id}": span.page,
-    "/runs/{trace_id}/spans/{span_id}/{side}": span.as_markdown,
+    "/runs/{trace_id}/spans/{span_id}/{side}": span.text_page,
 }
 
 

@@ -12,6 +12,7 @@ from collector.web.pages.page import Asked
 
 _MAX: Final = 5000
 UNCALIBRATED: Final = "uncalibrated: fewer than 20 labels, or people do not agree with it"
+_ORDER: Final = ("error", "warn", "ok", "")  # of classes: what needs a look first
 _CLASSES: Final = {"pass": "ok", "fail": "error", "error": "warn"}
 
 
@@ -38,7 +39,7 @@ def of_run(found: Sequence[Evaluation], received: int, doubted: Collection[str] 
     """Those of the run itself; those of its spans as numbers."""
     shown = [_shown(one, received, doubted) for one in found if not one.span_id]
     for name in sorted({one.evaluator for one in found if one.span_id}):
-        counts = Counter(_word(one) for one in found if one.span_id and one.evaluator == name)
+        counts = Counter(word_of(one) for one in found if one.span_id and one.evaluator == name)
         worst = next(word for word in ("fail", "error", "pass", *counts) if counts[word])
         told = ", ".join(f"{count} {word}" for word, count in counts.most_common())
         shown.append(
@@ -49,9 +50,10 @@ def of_run(found: Sequence[Evaluation], received: int, doubted: Collection[str] 
                 "score": "",
                 "reason": f"Of spans: {told}.",
                 "note": UNCALIBRATED if name in doubted else "",
+                "doubted": name if name in doubted else "",
             }
         )
-    return shown
+    return sorted(shown, key=lambda one: _ORDER.index(one["class"]))
 
 
 def of_span(
@@ -71,17 +73,24 @@ def _shown(one: Evaluation, received: int, doubted: Collection[str]) -> dict[str
         "stale: spans came after it" if received > one.at else "",
         *one.flags,
     ]
+    is_doubted = one.kind is EvalKind.JUDGE and one.evaluator in doubted
     return {
-        "class": _CLASSES.get(_word(one), ""),
-        "word": _word(one),
+        "doubted": one.evaluator if is_doubted else "",
+        "class": _CLASSES.get(word_of(one), ""),
+        "word": word_of(one),
         "evaluator": one.evaluator,
-        "score": "" if one.score is None else f"{one.score:.3g}",
+        "score": score_of(one),
         "reason": one.reason or one.error_type,
         "note": ", ".join(filter(None, notes)),
     }
 
 
-def _word(one: Evaluation) -> str:
+def score_of(one: Evaluation) -> str:
+    return "" if one.score is None else f"{one.score:.3g}"
+
+
+def word_of(one: Evaluation) -> str:
+    """The verdict, else why there is none."""
     if one.status is not EvalStatus.OK:
         return one.status.value
     return one.verdict.value or one.label or "scored"
