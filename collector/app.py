@@ -145,7 +145,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
 
     services = Services(
         query=Query(store.ready, config.reads),
-        evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench),
+        evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench, lambda: judging.commands),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,

@@ -118,7 +118,16 @@ def _here(
     step = until_interrupted(progress, interrupted, _CANCELLED)
     workshop = Workshop()
     try:
-        outcome = backfill(store, evaluators, window, SystemClock(), step, workshop, dry_run=options.dry_run)
+        outcome = backfill(
+            store,
+            evaluators,
+            window,
+            SystemClock(),
+            step,
+            workshop,
+            dry_run=options.dry_run,
+            commands=bool(options.file) or config.evals.commands,
+        )
     finally:
         workshop.close()
     return outcome_json(outcome)

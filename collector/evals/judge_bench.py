@@ -14,7 +14,6 @@ from collector.evals.backfill import (
     Chosen,
     Documents,
     Outcome,
-    Tally,
     Window,
     choose,
     pages_of,
@@ -24,6 +23,7 @@ from collector.evals.evaluator import Evaluator
 from collector.evals.judge_leases import JudgeLeases
 from collector.evals.judge_process import JudgeProcess
 from collector.evals.judgements import Judgements
+from collector.evals.tally import Tally
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.money import usd
@@ -113,7 +113,7 @@ def judged_backfill(
     reader = Reader(lambda: store, READS)
     wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
     total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
-    looked_at = 0
+    looked_at, seen = 0, set[str]()
     bench.judgements.recover(store)
     with bench.opened() as process:
 
@@ -127,7 +127,7 @@ def judged_backfill(
         to_price = _PRICED_RUNS
         step()
         for page in pages_of(reader, window.project, wanted):
-            chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns())
+            chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns(), seen)
             if dry_run:
                 documents.price(chosen[:to_price], prices)
                 to_price -= min(to_price, len(chosen))

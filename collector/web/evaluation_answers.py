@@ -1,15 +1,16 @@
 """The shapes of answers about evaluations, and how they are made."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from collector.evals.backfill import Outcome, Tally
+from collector.evals.backfill import Outcome
 from collector.evals.evaluator import Evaluator
-from collector.model.evaluations import Evaluation, Evidence
+from collector.evals.tally import Tally
+from collector.model.evaluations import EvalKind, Evaluation, Evidence
 from collector.model.money import decimal_text
 from collector.web.answers import EvalsResult, EvaluatorOutcome, Instant, Next, UnixNano
 from collector.web.times import rfc3339
@@ -65,6 +66,13 @@ class EvaluationText(TypedDict):
     trial: int
     probability: Annotated[float, Field(description="Of having been sampled.")]
     stale: Annotated[bool, Field(description="Whether spans came after it: it will be judged again.")]
+    calibrated: Annotated[
+        bool | None,
+        Field(
+            description="Of a judge, whether people agree with it: 20 labels or more, and a kappa that is surely above "
+            "0.4; null of others."
+        ),
+    ]
 
 
 class EvaluationsPage(TypedDict):
@@ -89,7 +97,10 @@ class Added(TypedDict):
     ids: Sequence[str]
 
 
-def evaluation_json(one: Evaluation, last_received: int = 0) -> EvaluationText:
+def evaluation_json(
+    one: Evaluation, last_received: int = 0, uncalibrated: Collection[str] | None = None
+) -> EvaluationText:
+    """`uncalibrated` are the judges that people have not agreed with; None when that was not asked."""
     receipt = one.receipt
     return EvaluationText(
         id=one.id,
@@ -128,6 +139,9 @@ def evaluation_json(one: Evaluation, last_received: int = 0) -> EvaluationText:
         trial=one.trial,
         probability=one.probability,
         stale=last_received > one.at,
+        calibrated=one.evaluator not in uncalibrated
+        if one.kind is EvalKind.JUDGE and uncalibrated is not None
+        else None,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
+from collector.evals.calibration import Calibration
 from collector.evals.service import EvalService
 from collector.jobs import Jobs
 from collector.model.envelope import Receipt, Repeated, Signal
@@ -71,6 +72,7 @@ class Services:
     unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
     streams: Streams = field(default_factory=Streams)  # answers that go on
     evals: EvalService | None = None  # judges
+    calibration: Calibration = field(default_factory=Calibration)  # which judges may be believed
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
     record: "Record | None" = None

@@ -29,7 +29,7 @@ def record(daemon: Daemon) -> Any:
     return using(daemon.web, lambda client: called(client, "record_run", RUN))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_was_acknowledged_is_stored_once(daemon: Daemon) -> None:
     daemon.start()
     daemon.wait_until_ready()

@@ -58,7 +58,10 @@ TEXTS = (
     '{"to":"jane\\u0040example.com","n":"\\ud83d\\ude00 \\\\u0073ecret"}', json.dumps(json.dumps(["a \n jane@b.org"])),
     "https://api.example.com/v1?key=secret", "x\ny", "y" * 9, "trailing \\", "\\q \\u12 \\",
 )  # fmt: skip
-NAMES = ("claude_code.api_request", "codex.api_request", "exception", "gen_ai.choice", "chat gpt-4o", "said x")
+NAMES = (
+    "claude_code.api_request", "codex.api_request", "exception", "gen_ai.choice", "chat gpt-4o", "said x", "n" * 300,
+    "\u00e9" * 20, "https://opentelemetry.io/schemas/1.37.0", "https://opentelemetry.io/schemas/" + "x" * 60,
+)  # fmt: skip
 
 
 def rules_of(setting: str) -> CaptureRules:
@@ -79,7 +82,7 @@ def telling(message: Any, random: Random) -> Any:
                 telling(inner, random)
         elif field.name == "key":
             message.key = random.choice(KEYS)
-        elif field.name in ("name", "event_name") and random.random() < 0.5:
+        elif field.name in ("name", "event_name", "severity_text", "schema_url") and random.random() < 0.5:
             setattr(message, field.name, random.choice(NAMES))
         elif field.name == "string_value" and random.random() < 0.7:
             message.string_value = random.choice(TEXTS)

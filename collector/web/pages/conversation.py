@@ -1,6 +1,6 @@
 """The conversation of a run as its page shows it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -37,6 +37,7 @@ def conversation_view(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any
     unfolded = "unfold" in asked.query or on_paper
     groups = [(False, [turn]) for turn in shown_turns] if unfolded else list(folded(shown_turns, tops))
     judged = verdicts.found_of(asked, asked.path["trace_id"].lower())
+    doubted = verdicts.doubted_of(asked, judged)
     decimals = decimals_of(whole.rounds)
     called = {tool.name: tool.count for tool in whole.tools}
     costs = [turn.round.cost for turn in turns]
@@ -47,7 +48,8 @@ def conversation_view(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any
                 "about": about(group) if closed else None,
                 "owner": owner(run, group[0].round) if group else "",
                 "turns": [
-                    {**_turn(run, turn, decimals, reading), "verdicts": _verdicts(run, turn, judged)} for turn in group
+                    {**_turn(run, turn, decimals, reading), "verdicts": _verdicts(run, turn, judged, doubted)}
+                    for turn in group
                 ],
             }
             for closed, group in groups
@@ -143,7 +145,9 @@ def _turn(run: Waterfall, turn: Turn, decimals: int, reading: _Reading) -> dict[
     }
 
 
-def _verdicts(run: Waterfall, turn: Turn, judged: Sequence[Evaluation]) -> Sequence[dict[str, str]]:
+def _verdicts(
+    run: Waterfall, turn: Turn, judged: Sequence[Evaluation], doubted: Collection[str]
+) -> Sequence[dict[str, str]]:
     """Those of the call of a turn."""
     call = turn.round.call
-    return verdicts.of_span(judged, call.span.span_id, run.received) if call else ()
+    return verdicts.of_span(judged, call.span.span_id, run.received, doubted) if call else ()

@@ -96,6 +96,7 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
     bill = receipt(row)
     said = _messages(asked, span, span_id)
     texts = {side: _text(asked, span, side) for side in (Side.INPUT, Side.OUTPUT)}
+    judged = verdicts.found_of(asked, trace_id)
     return {
         "span": {**span, "title": _title(span), "receipt_lines": _lines(bill), "why_unpriced": _why(span)},
         "bill": bill,
@@ -109,7 +110,8 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
         "messages": _shown(said),
         "exact_messages": said,
         "override": _override(span),
-        "span_verdicts": verdicts.of_span(verdicts.found_of(asked, trace_id), span_id.lower(), 0),
+        "span_verdicts": verdicts.of_span(judged, span_id.lower(), 0, verdicts.doubted_of(asked, judged)),
+        "span_labels": verdicts.labels_of(asked, judged, span_id.lower()),
         "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",
     }
 
