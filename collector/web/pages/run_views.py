@@ -14,9 +14,6 @@ from collector.runs import Run, SystemPrompt, prompts_of, read_spans, run_of
 from collector.runs.text_difference import Line, difference
 from collector.runs.tool_use import tool_uses
 from collector.runs.waterfall import Waterfall
-from collector.web.exports.html import html
-from collector.web.exports.markdown import markdown
-from collector.web.exports.view import Audience
 from collector.web.pages import formats
 from collector.web.pages.conversation import conversation_view
 from collector.web.pages.page import Asked
@@ -143,14 +140,11 @@ def _json(asked: Asked, run: Waterfall, _: Run) -> dict[str, Any]:
 
 
 def _sizes(asked: Asked, trace_id: str) -> dict[str, str]:
-    """How large the exports are: they are made to know it, which long runs are not."""
+    """How large exports for programs are: they are made to know it, which those of long runs are not."""
     spans = asked.services.query.trace(asked.principal, trace_id)
     made = {
         "/export": len(orjson.dumps(run_document(spans))),
         "/export?format=otlp": len(otlp_json(otlp_request(spans))),
-        "/export?format=html": len(html(spans, Audience.TEAM)),
-        "/export?format=html&audience=client": len(html(spans, Audience.CLIENT)),
-        "/export?format=md": len(markdown(spans, Audience.TEAM)),
     }
     return {query: formats.size(size) for query, size in made.items()}
 
