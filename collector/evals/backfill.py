@@ -99,6 +99,7 @@ PASSING: Final = [
 ]
 
 Chosen = Sequence[tuple[RunRow, Sequence[int]]]
+Key = tuple[str, str, str, str]
 
 
 def backfill(
@@ -175,7 +176,7 @@ def choose(
     now: int,
 ) -> Chosen:
     """The runs that evaluators look at, each with the positions of these evaluators; the others are counted."""
-    known = set() if window.again else _judged(reader, window.project, runs)
+    known = set() if window.again else judged_before(reader, window.project, runs)
     chosen = []
     for run in runs:
         took = []
@@ -187,7 +188,7 @@ def choose(
                 tally.not_drawn += 1
             elif run.last_received > now - one.config.settle * _SECOND:
                 tally.not_settled += 1
-            elif (run.trace_id, one.name, one.revision, input_hash(run)) in known:
+            elif key_of(run, one) in known:
                 tally.known += 1
             else:
                 tally.selected += 1
@@ -197,7 +198,13 @@ def choose(
     return chosen
 
 
-def _judged(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[tuple[str, str, str, str]]:
+def key_of(run: RunRow, evaluator: Evaluator) -> Key:
+    """Of what an evaluator judges: the run as it is now, by this revision."""
+    return run.trace_id, evaluator.name, evaluator.revision, input_hash(run)
+
+
+def judged_before(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[Key]:
+    """What was judged of some runs, in whatever way they were then. Raises Unavailable."""
     parameters = {"project": project, "trace_ids": [run.trace_id for run in runs], "passing": PASSING}
     rows = reader.query(named_query("evals_judged"), parameters).to_pylist()
     return {(row["TraceId"], row["Evaluator"], row["Revision"], row["InputHash"]) for row in rows}

@@ -1,8 +1,9 @@
 """Evaluators that ask a model, over stored runs: what they need, and back-fills of them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -13,10 +14,13 @@ from collector.evals.backfill import (
     READS,
     Chosen,
     Documents,
+    Key,
     Outcome,
     Tally,
     Window,
     choose,
+    judged_before,
+    key_of,
     pages_of,
     parts_of,
 )
@@ -36,6 +40,26 @@ from collector.store.client import Store
 _PRICED_RUNS: Final = 200  # whose documents a dry run reads; the price of the others follows from theirs
 
 
+class Claims:
+    """What is being judged now, so that a back-fill and what settles do not both pay for it. For any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: set[tuple[str, Key]] = set()
+
+    @contextmanager
+    def of(self, project: str, keys: Iterable[Key]) -> Iterator[set[Key]]:
+        """Those of `keys` that nobody else is at; nobody else gets them in this context."""
+        with self._lock:
+            mine = {key for key in keys if (project, key) not in self._taken}
+            self._taken |= {(project, key) for key in mine}
+        try:
+            yield mine
+        finally:
+            with self._lock:
+                self._taken -= {(project, key) for key in mine}
+
+
 @dataclass(frozen=True, slots=True)
 class JudgeBench:
     """What judges need of the daemon: models and prices in force, leases, and where what they find is kept."""
@@ -44,6 +68,7 @@ class JudgeBench:
     catalogue: Callable[[], Catalogue]
     leases: JudgeLeases
     judgements: Judgements
+    claims: Claims = field(default_factory=Claims)
 
     def process(self) -> JudgeProcess:
         """A process to ask in; the caller closes it."""
@@ -70,22 +95,45 @@ class JudgedDocuments(Documents):
         batch: str,
         clock: Clock,
         process: JudgeProcess,
-        judgements: Judgements,
+        bench: JudgeBench,
         step: Callable[[], None] = lambda: None,
+        *,
+        again: bool = False,
     ) -> None:
-        """`step` is called between judgements; what it raises ends them."""
+        """`step` is called between judgements; what it raises ends them. `again`: also what was judged meanwhile."""
         super().__init__(store, evaluators, project, batch, clock, Workshop())
         self._process = process
-        self._judgements = judgements
+        self._bench = bench
         self._step = step
+        self._again = again
 
     def judge(self, chosen: Chosen, tallies: Mapping[str, Tally]) -> None:
         for part in parts_of(chosen):
-            for found in self._process.judge(self._project, self.task(part)):
-                self._judgements.deliver(self._store, self._project, found)
-                for row in (row for one in found for row in one.rows):
-                    tallies[row.evaluator].add(row)
-                self._step()
+            keys = [key_of(run, self._evaluators[at]) for run, positions in part for at in positions]
+            with self._bench.claims.of(self._project, keys) as mine:
+                if left := self._left(part, mine, tallies):
+                    self._judge(left, tallies)
+
+    def _left(self, part: Chosen, mine: Container[Key], tallies: Mapping[str, Tally]) -> Chosen:
+        """Without what somebody else judges, or has judged since it was chosen."""
+        reader = Reader(lambda: self._store, READS)
+        known = set() if self._again else judged_before(reader, self._project, [run for run, _ in part])
+        left = []
+        for run, positions in part:
+            kept = [at for at in positions if (key := key_of(run, self._evaluators[at])) in mine and key not in known]
+            for at in set(positions).difference(kept):
+                tallies[self._evaluators[at].name].selected -= 1
+                tallies[self._evaluators[at].name].known += 1
+            if kept:
+                left.append((run, kept))
+        return left
+
+    def _judge(self, part: Chosen, tallies: Mapping[str, Tally]) -> None:
+        for found in self._process.judge(self._project, self.task(part)):
+            self._bench.judgements.deliver(self._store, self._project, found)
+            for row in (row for one in found for row in one.rows):
+                tallies[row.evaluator].add(row)
+            self._step()
 
     def price(self, chosen: Chosen, prices: "Mapping[str, list[tuple[int | None, int | None]]]") -> None:
         """Add what each judgement would cost. Raises Unavailable."""
@@ -120,9 +168,8 @@ def judged_backfill(
         def step() -> None:
             progress(looked_at, max(looked_at, total))
 
-        documents = JudgedDocuments(
-            store, evaluators, window.project, outcome.batch, clock, process, bench.judgements, step
-        )
+        what = store, evaluators, window.project, outcome.batch, clock
+        documents = JudgedDocuments(*what, process, bench, step, again=window.again)
         prices: dict[str, list[tuple[int | None, int | None]]] = {one.name: [] for one in evaluators}
         to_price = _PRICED_RUNS
         step()

@@ -26,6 +26,7 @@ KIND: Final = Kind(
     "file of judgements",
     "Judgements that were not stored yet are lost then, and their runs are judged again.",
 )
+FILE: Final = "judgements.db"  # in the data directory
 _AT_ONCE: Final = 100
 
 # Makes the spans of judgements durable, by project: blocking; raises Unavailable, or Rejected for a request.

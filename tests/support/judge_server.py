@@ -150,6 +150,39 @@ BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
 }
 
 
+# Those that end in a verdict, and in which error the others do.
+PASSES = ("pass", "fence", "think", "extra", "badonce", "ratetwice", "ratedate", "brokentwice", "noschema", "cached")
+FAULTS = {
+    "label": "judge_format",
+    "number": "judge_format",
+    "prose": "judge_format",
+    "quotes": "judge_format",
+    "cut": "judge_format",
+    "two": "judge_format",
+    "array": "judge_format",
+    "missing": "judge_format",
+    "noreason": "judge_format",
+    "empty": "judge_format",
+    "null": "judge_format",
+    "nochoices": "judge_format",
+    "sorry": "judge_format",
+    "refusal": "judge_refused",
+    "filter": "judge_refused",
+    "html": "judge_unavailable",
+    "huge": "judge_unavailable",
+    "short": "judge_unavailable",
+    "broken": "judge_unavailable",
+    "overloaded": "judge_unavailable",
+    "rate": "judge_rate_limited",
+    "ratelong": "judge_rate_limited",
+    "quota": "judge_quota",
+    "unauthorised": "judge_auth",
+    "nomodel": "judge_model",
+    "context": "judge_context",
+    "badrequest": "judge_request",
+}
+
+
 class JudgeServer:
     """`url` is the base URL; `asked` holds every request."""
 
