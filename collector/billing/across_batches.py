@@ -39,7 +39,10 @@ _MOVED = "moved-"
 
 
 class EnrichedRows:
-    """Batches of one segment with who is billed; without the rows that cannot count."""
+    """Batches of one segment with who is billed; without the rows that cannot count.
+
+    `replaced` is for what is known of the stored rows that these replace, by whoever looks at them in time.
+    """
 
     def __init__(
         self, enricher: Enricher, readings: Sequence[ReadBatch], spans: pa.RecordBatch, billed: Billed
@@ -53,6 +56,10 @@ class EnrichedRows:
         self._kept = _Part(enricher, readings, billed, ~(billed.superseded | moved))
         self._moved = _Part(enricher, readings, billed, moved)
         self._dropped = _Part(enricher, readings, billed, billed.superseded)
+        repeated = np.zeros(spans.num_rows, np.bool_)
+        repeated[list(billed.repeated)] = True
+        self._repeated = _Part(enricher, readings, billed, repeated)
+        self.replaced: Sequence[Mapping[str, str]] = ()
 
     @property
     def num_rows(self) -> int:
@@ -87,6 +94,10 @@ class EnrichedRows:
     def dropped(self) -> Iterator[pa.RecordBatch]:
         """The rows that cannot count, made whole like those that are stored."""
         return self._dropped.to_batches()
+
+    def repeated(self) -> Iterator[pa.RecordBatch]:
+        """The rows to store of spans that were seen before, made whole."""
+        return self._repeated.to_batches()
 
     def by_day(self) -> Iterator[tuple[str, TableRows, Sequence[int]]]:
         """The rows by UTC day, as `store.writer.by_day` has them; positions are those in the batches given."""

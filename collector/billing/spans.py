@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from collector.billing.across_batches import Billing, EnrichedRows
+from collector.billing.late_content import replaced_contents
 from collector.model.envelope import Signal
 from collector.spending.feed import Writing
 from collector.store.client import Store
@@ -65,7 +66,9 @@ class SpanEnricher:
 
     def enrich(self, store: Store, batches: Sequence[pa.RecordBatch]) -> "BilledSpans":
         """The rows of decoded batches. Raises Unavailable when the store is needed and does not answer."""
-        return BilledSpans(self, store, self.billing.enrich(store, batches), ahead_of_receipt(batches))
+        enriched = self.billing.enrich(store, batches)
+        enriched.replaced = replaced_contents(store, enriched)
+        return BilledSpans(self, store, enriched, ahead_of_receipt(batches))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`spanmeter copy`: what the embedded store has, into a ClickHouse server."""
 
 import argparse
+import json
 from contextlib import closing
 
 from collector.cli.jobs import interrupts, progress_bar, until_interrupted
@@ -21,6 +22,7 @@ def add_commands(
     text = "Copy the embedded store into a ClickHouse server, while the daemon is stopped."
     command = commands.add_parser("copy", parents=[common], help=text, description=text)
     command.add_argument("--to", required=True, metavar="URL", help="as store.url: http://user:${env:NAME}@host:8123")
+    command.add_argument("--cluster", metavar="NAME", default="", help="as store.cluster of the server")
     command.set_defaults(command=_copy)
 
 
@@ -29,6 +31,8 @@ def _copy(options: argparse.Namespace) -> int:
     if not config.store.embedded:
         raise ConfigError("store.url is a server already; copy is from an embedded store.")
     options.set.append(f"store.url={options.to}")
+    if options.cluster:
+        options.set.append(f"store.cluster={json.dumps(options.cluster)}")
     target_config = config_of(options).store
     if target_config.embedded:
         raise ConfigError("--to is the URL of a server: http://user:password@host:8123.")
@@ -43,5 +47,6 @@ def _copy(options: argparse.Namespace) -> int:
     for table in copied:
         print(f"{table.name}: {table.here} rows here, {table.there} there")
     missing(copied)
-    print("Now set store.url to the server, and start the daemon on the same data directory.")
+    settings = "store.url and store.cluster" if options.cluster else "store.url"
+    print(f"Now set {settings} to the server's, and start the daemon on the same data directory.")
     return 0

@@ -16,6 +16,12 @@ class StoreConfig(Section):
         "chdb://", "chdb:///path (embedded; `chdb://` alone means DATA_DIR/store) or http(s)://user:password@host:8123."
     )
     database: str = setting("otel", "ClickHouse database.", pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+    cluster: str = setting(
+        "",
+        "A cluster of the server: the database is then made on it as a replicated one, and every table has all rows on "
+        "every replica. The server needs Keeper and the macros shard and replica.",
+        pattern="^[A-Za-z0-9_.-]{0,64}$",
+    )
     ttl: Duration = setting("35d", "Delete spans this long after they were received; 0s keeps them for ever.")
     logs_ttl: Duration = setting(
         "35d", "Delete log records this long after they were received; 0s keeps them for ever."
@@ -55,6 +61,12 @@ class StoreConfig(Section):
     def _known_scheme(self) -> "StoreConfig":
         if not self.url.startswith(("chdb://", "http://", "https://")):
             raise ValueError("url starts with chdb://, http:// or https://")
+        return self
+
+    @model_validator(mode="after")
+    def _clusters_are_of_servers(self) -> "StoreConfig":
+        if self.cluster and self.embedded:
+            raise ValueError("cluster needs a ClickHouse server: set url to http(s)://user:password@host:8123")
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.store.engine import bound_allocator, work_in_utc, write_engine_config
 from collector.store.engine_handle import EngineHandle
 from collector.store.errors import translate
+from collector.store.replicated import create_database
 
 # One insert = one block = one part, so that it is all or nothing and its token stands for exactly these rows.
 _ONE_BLOCK: Final = {
@@ -108,6 +109,11 @@ class Store:
         """Whether the engine runs in this process."""
         return self._path is not None
 
+    @property
+    def on_cluster(self) -> bool:
+        """Whether the database is to be on all servers of a cluster."""
+        return bool(self._config.cluster)
+
     def handle(self) -> EngineHandle:
         """A new handle on the embedded engine, with no settings yet; whoever takes it closes it."""
         assert self._path is not None, "a server has no handles"
@@ -126,8 +132,8 @@ class Store:
             return self._writer.command(statement, parameters=dict(parameters or {}))
 
     def use_database(self) -> None:
-        """Make the configured database the writer's own, creating it first."""
-        self.command(f"CREATE DATABASE IF NOT EXISTS `{self.database}`")
+        """Make the configured database the writer's own, creating it first, on a cluster as a replicated one."""
+        self.command(create_database(self.database, self._config.cluster))
         self._writer.database = self.database
 
     def insert(self, table: str, batches: Iterable[pa.RecordBatch], token: str) -> None:

@@ -25,6 +25,7 @@ class StoreConnection(Part):
     settings = (
         "store.url",
         "store.database",
+        "store.cluster",
         "store.ttl",
         "store.logs_ttl",
         "store.metrics_ttl",

@@ -5,7 +5,7 @@ differs from the column catalogue, stops the start.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,9 +17,13 @@ from collector.model.envelope import Signal
 from collector.schema import Migration
 from collector.store.client import Store
 from collector.store.errors import Refused
+from collector.store.replicated import ENGINE, replicated
 from collector.store.tables import EVALUATIONS, TABLES, Table
 
 log = structlog.get_logger("spanmeter.migrate")
+
+# A statement as the database takes it.
+Dialect = Callable[[str], str]
 
 _RECORD = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -34,7 +38,7 @@ ORDER BY Version
 SETTINGS fsync_after_insert = 1
 """
 
-_LOCK = "CREATE TABLE schema_migrating (Held UInt8) ENGINE = MergeTree ORDER BY ()"
+_LOCK = "CREATE TABLE schema_migrating (Held UInt8)\nENGINE = MergeTree\nORDER BY ()"
 _LOCKED_SECONDS = """
 SELECT if(count() = 0, 0, dateDiff('second', min(metadata_modification_time), now()))
 FROM system.tables
@@ -58,13 +62,14 @@ def migrate(
     """
     try:
         store.use_database()
-        store.command(_RECORD)
+        written = _dialect(store)
+        store.command(written(_RECORD))
         pending = _pending(store)
         if pending:
-            with _alone(store):
+            with _alone(store, written):
                 pending = _pending(store)
                 for migration in pending:
-                    _apply(store, migration)
+                    _apply(store, migration, written)
         ttls = {Signal.TRACES: ttl_seconds, Signal.LOGS: logs_ttl, Signal.METRICS: metrics_ttl}
         kept = [(table, ttls[signal]) for signal, tables in TABLES.items() for table in tables]
         for table, seconds in (*kept, (EVALUATIONS, evaluations_ttl)):
@@ -73,6 +78,19 @@ def migrate(
     except Rejected as error:
         raise StartError(f"The database {store.database} cannot be migrated: {error}") from error
     return pending
+
+
+def _dialect(store: Store) -> Dialect:
+    """How statements are written for the database, which somebody may have made before us."""
+    statement = "SELECT engine FROM system.databases WHERE name = {database:String}"
+    engine = _rows(store, statement, {"database": store.database})[0]["engine"]
+    if store.on_cluster and engine != ENGINE:
+        raise StartError(
+            f"store.cluster is set, but the database {store.database} was made without it: its engine is {engine}, and "
+            "its tables are on one server. Give spanmeter another store.database, or unset store.cluster; "
+            "docs/deploy.md says how rows move."
+        )
+    return replicated if engine == ENGINE else str
 
 
 def _pending(store: Store) -> list[Migration]:
@@ -88,7 +106,7 @@ def _pending(store: Store) -> list[Migration]:
 
 
 @contextmanager
-def _alone(store: Store) -> Iterator[None]:
+def _alone(store: Store, written: Dialect) -> Iterator[None]:
     """Keep other daemons of a server from migrating meanwhile: of those that make a table, one succeeds.
 
     Raises Unavailable while another has it. One that died with it stops the others for a while only.
@@ -97,7 +115,7 @@ def _alone(store: Store) -> Iterator[None]:
         yield
         return
     try:
-        store.command(_LOCK)
+        store.command(written(_LOCK))
     except Refused as error:
         if error.code != _EXISTS_ALREADY:
             raise
@@ -129,11 +147,11 @@ def _is_applied(migration: Migration, applied: dict[int, str]) -> bool:
     return checksum is not None
 
 
-def _apply(store: Store, migration: Migration) -> None:
+def _apply(store: Store, migration: Migration, written: Dialect) -> None:
     log.info("Applying a migration.", version=migration.version, name=migration.name, database=store.database)
     for statement in migration.statements:
         try:
-            store.command(statement)
+            store.command(written(statement))
         except Refused as error:  # waiting will not change the statement
             raise StartError(f"Migration {migration.version:04} ({migration.name}) failed: {error}") from error
     store.command(

@@ -4,9 +4,8 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -16,8 +15,8 @@ from collector.model.money import usd
 from collector.model.principal import ANONYMOUS
 from collector.query.listing import RunsWanted
 from collector.query.service import ByAttribute, Query, Split
-from collector.runs import read_spans, run_of
 from collector.store import Store
+from tests.support.session_table import Shown, answered, cleared, shown, tokens
 from tests.support.sessions import CASES, Daemon, requests, truth
 from tests.support.spending import Bench, rules_of
 from tests.support.stored import ENRICHER
@@ -35,57 +34,8 @@ UNTOLD_TOOLS = {
     "claude-code-2.1-metrics-cumulative": (4, "only metrics"),
     "opencode-run": (1, "it ends before its last spans are sent"),
 }
-BILLED = "PriceStatus IN ('priced', 'reported', 'unknown_model')"
 WITH_SPANS = [case for case in CASES if {Signal.TRACES, Signal.LOGS} <= {request.signal for request in requests(case)}]
 QUICK = {"claude-code-2.1-fatal", "codex-exec-traces", "gemini-cli-traces"}
-
-Tokens = tuple[int, int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the product says of a case."""
-
-    calls: Counter[Tokens]
-    priced: int
-    cost: Decimal
-    reported: Decimal
-    rounds: int
-    failed_rounds: int
-    actions: int
-    runs: int
-
-
-def shown(store: Store) -> Shown:
-    columns = "InputTokens, OutputTokens, CacheReadTokens, CacheWriteTokens, ReasoningTokens, Cost, ReportedCost"
-    rows = store.query(f"SELECT {columns} FROM otel_traces FINAL WHERE {BILLED}", {}).to_pylist()
-    telling = "SELECT DISTINCT TraceId FROM otel_traces FINAL WHERE Kind IN ('llm', 'tool', 'agent') ORDER BY TraceId"
-    traces = store.query(telling, {}).column("TraceId").to_pylist()
-    rounds = [found for trace in traces for found in _rounds(store, trace)]
-    return Shown(
-        calls=Counter(tuple(list(row.values())[:5]) for row in rows),
-        priced=sum(row["Cost"] is not None for row in rows),
-        cost=sum((row["Cost"] or Decimal(0) for row in rows), Decimal(0)),
-        reported=sum((row["ReportedCost"] or Decimal(0) for row in rows), Decimal(0)),
-        rounds=sum(found.input_tokens > 0 for found in rounds),
-        failed_rounds=sum(found.call is not None and not found.input_tokens for found in rounds),
-        actions=sum(len(found.actions) for found in rounds),
-        runs=len(traces),
-    )
-
-
-def _rounds(store: Store, trace: str) -> Sequence[Any]:
-    rows = store.query("SELECT * FROM otel_traces FINAL WHERE TraceId = {trace:String}", {"trace": trace})
-    return run_of(read_spans(rows)).rounds
-
-
-def answered(case: str) -> list[dict[str, Any]]:
-    return [call for call in truth(case)["llm_calls"] if call["http_status"] == 200]
-
-
-def tokens(call: dict[str, Any]) -> Tokens:
-    parts = ("input_tokens_all", "output_tokens_all", "cached_tokens", "cache_creation_tokens", "reasoning_tokens")
-    return tuple(call[part] for part in parts)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -96,11 +46,6 @@ def test_every_call_is_billed_once_and_exactly(store: Store, case: str) -> None:
     found, true = shown(store), answered(case)
     cost = truth(case)["totals"]["cost_usd"]
     asked = truth(case)["totals"]["tool_calls"]
-    print(
-        f"{case:36} calls {len(true)} billed {found.calls.total()} priced {found.priced}"
-        f" exact {(found.calls & Counter(map(tokens, true))).total()} cost {cost} shown {found.cost}"
-        f" rounds {found.rounds} failed {found.failed_rounds} tools {asked} actions {found.actions} runs {found.runs}"
-    )
     untold, _ = UNTOLD.get(case, (0, ""))
     assert found.calls.total() == len(true) - untold
     assert not found.calls - Counter(map(tokens, true))
@@ -120,7 +65,7 @@ def test_money_is_the_same_in_any_order_split_and_repetition(store: Store, case:
     chance = random.Random(case)
     ends: list[Shown] = []
     for number, order in enumerate(_orders(wanted, chance)):
-        _empty(store)
+        cleared(store)
         daemon = Daemon(store)
         for part in _split(order, chance):
             daemon.deliver(part)
@@ -229,8 +174,3 @@ def _split(order: Sequence[Envelope], chance: random.Random) -> list[Sequence[En
         parts.append(rest[:size])
         rest = rest[size:]
     return parts
-
-
-def _empty(store: Store) -> None:
-    for table in ("otel_traces", "otel_logs", "otel_traces_trace_id_ts"):
-        store.command(f"TRUNCATE TABLE {table}")

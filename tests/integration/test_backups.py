@@ -13,12 +13,15 @@ from typing import Any
 import pytest
 
 from collector.cli import main
+from collector.model.metric_columns import MetricKind
 from tests.support.backups import back_up, backups_of, restore
 from tests.support.daemon import Daemon, running
+from tests.support.signals import log_request, metric_request, one_of_each, record
 from tests.support.spans import request
 from tests.support.waiting import wait_until
 
 BUDGETS = [{"name": "shop", "limit_usd": "1", "period": "month", "hard": True}]
+KINDS = {"evaluations", "otel_logs", "otel_traces", *(f"otel_metrics_{kind}" for kind in MetricKind)}
 SETTINGS = ("spool.flush_interval=100ms", f"budgets={json.dumps(BUDGETS)}")
 
 
@@ -51,6 +54,11 @@ def full(source: Daemon) -> Path:
     return back_up(source, "--full")
 
 
+def manifest_of(backup: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((backup / "backup.json").read_text())
+    return manifest
+
+
 def files_of(backup: Path) -> int:
     return sum(path.stat().st_size for path in (backup / "store").rglob("*") if path.is_file())
 
@@ -73,11 +81,26 @@ def test_what_is_not_in_the_store_is_in_the_backup_too(source: Daemon, tmp_path:
         again.trace(f"{2:032x}", 3)
 
 
+def test_rows_of_every_kind_are_in_the_backup(source: Daemon, tmp_path: Path) -> None:
+    for signal, message in (("logs", log_request(record("a line"))), ("metrics", metric_request(*one_of_each()))):
+        post(f"{source.http}/v1/{signal}", message.SerializeToString(), "application/x-protobuf")
+    verdict = {"trace_id": f"{1:032x}", "evaluator": "kind", "verdict": "pass"}
+    for path, body in (("", {"evaluations": [verdict]}), ("/labels", {**verdict, "labeler": "Ada"})):
+        post(f"{source.web}/api/v1/evaluations{path}", json.dumps(body).encode(), "application/json")
+    wait_until(lambda: source.metric("spanmeter_spool_segments") == 0, 20, "an empty spool")
+    backup = back_up(source)
+    rows = {table: count for table, count in manifest_of(backup)["rows"].items() if table in KINDS}
+    assert rows.keys() == KINDS
+    assert rows["evaluations"] >= 2
+    restored = restore(backup, tmp_path / "again")
+    assert {table: restored[table] for table in KINDS} == rows
+
+
 def test_a_backup_adds_to_the_one_before_and_both_can_be_moved(source: Daemon, full: Path, tmp_path: Path) -> None:
     export(source, 7)
     source.trace(f"{7:032x}", 3)
     added = back_up(source)
-    assert json.loads((added / "backup.json").read_text())["base"] >= full.name
+    assert manifest_of(added)["base"] >= full.name
     assert files_of(added) < files_of(full)
     moved = shutil.copytree(full.parent, tmp_path / "elsewhere")
     assert restore(moved / added.name, tmp_path / "again")["otel_traces"] >= 6

@@ -1,9 +1,11 @@
 """`spanmeter copy`: an embedded store with every kind of row moves into a server, and a second copy doubles nothing."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -12,13 +14,18 @@ import clickhouse_connect
 import pytest
 
 from collector.cli import main
+from collector.config import StoreConfig
+from collector.store import Store, migrate, open_store
+from collector.store.copying import copy_store
 from tests.support.captured import payloads
 from tests.support.clickhouse_server import ClickHouseProcess
 from tests.support.daemon import Daemon, running
+from tests.support.filled import fill, own_tables
 from tests.support.signals import log_request, metric_request, one_of_each, record
 from tests.support.waiting import wait_until
 from tests.support.wire import post
 
+DEPLOY = Path(__file__).parents[2] / "deploy" / "clickhouse"
 PERIOD = {"since": "2020-01-01T00:00:00Z", "until": "2030-01-01T00:00:00Z"}
 TABLES = ("otel_logs", "otel_metrics_gauge", "otel_metrics_sum", "otel_traces")
 
@@ -73,6 +80,48 @@ def test_an_embedded_store_moves_into_a_server(tmp_path: Path, server: ClickHous
     client.close()
     with running(daemon.directory, (f"store.url={server.url}", *settings)) as moved:
         assert answers(moved) == before
+
+
+# What daemons make of the others, where they are copied to.
+MADE = {"otel_traces_trace_id_ts", "run_sums", "runs_summed", "runs_touched", "schema_migrations"}
+
+
+def test_every_table_is_copied_or_made_again(store: Store, server: ClickHouseProcess) -> None:
+    """With a row of every type of column, and each counted."""
+    fill(store)
+    named = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    tables = set(store.query(named, {}).column("name").to_pylist())
+    config = StoreConfig.model_validate({"url": server.url, "database": store.database, "ttl": 0})
+    with closing(open_store(config, Path("unused"))) as target:
+        migrate(target, 0)
+        for _ in range(2):
+            copied = {table.name: (table.here, table.there) for table in copy_store(store, target, lambda *_: None)}
+            assert copied == dict.fromkeys(tables - MADE, (60, 60))
+
+
+def test_the_guide_moves_rows_into_a_replicated_database(
+    store: Store, embedded_config: StoreConfig, engine_directory: Path
+) -> None:
+    """Here into a plain one: its statements name every table, and run."""
+    fill(store)
+    text = (DEPLOY / "move-to-replicated.sql").read_text(encoding="utf-8")
+    plain = f"{store.database}_plain"
+    statements = [
+        re.sub(r"\botel\b", store.database, re.sub(r"\botel_plain\b", plain, part))
+        for part in re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).split(";\n")
+        if part.strip()
+    ]
+    with closing(Store(embedded_config, engine_directory, first=False)) as moved:
+        store.command(statements[0])
+        try:
+            migrate(moved, 0)
+            for statement in statements[1:]:
+                moved.command(statement)
+            tables = own_tables(moved)
+            counts = {table: moved.command(f"SELECT count() FROM {table}") for table in tables}
+        finally:
+            moved.command(f"DROP DATABASE IF EXISTS {plain}")
+    assert counts == dict.fromkeys(tables, 60)
 
 
 def test_copy_needs_a_server_and_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from collector.billing.across_batches import Billing
+from collector.billing.late_content import replaced_contents
+from collector.decode import decode
+from collector.enrich import RecentTraces
 from collector.model.envelope import Envelope, Signal
 from collector.runs import read_spans, run_of
 from collector.spool import DeadLetter
@@ -17,6 +21,7 @@ from collector.store import Store
 from tests.support.otlp import request, span
 from tests.support.sessions import Daemon, requests
 from tests.support.signals import log_request, record
+from tests.support.stored import ENRICHER
 
 ROOT = Path(__file__).parents[1] / "fixtures" / "contents"
 REQUESTS = requests("otel-genai-openai-event_only", ROOT)
@@ -85,15 +90,52 @@ def reported(said: dict[str, str], received: int) -> Envelope:
     return Envelope("default", received, 1, message.SerializeToString())
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_a_later_report_of_a_span_with_nothing_but_content_adds_it(store: Store, *, together: bool) -> None:
+INPUT, OUTPUT = ({key: text} for key, text in LATE.items())
+REPORTS: dict[str, Sequence[Sequence[dict[str, str]]]] = {
+    "together": [[FULL, LATE]],
+    "after": [[FULL], [LATE], [LATE]],
+    "before": [[LATE], [FULL]],
+    "before and together": [[LATE, FULL]],
+    "before and again": [[LATE], [FULL], [LATE], [FULL]],
+    "around": [[INPUT], [FULL], [OUTPUT]],
+    "apart": [[INPUT], [OUTPUT], [FULL]],
+    "none more complete": [[FULL | INPUT], [FULL | OUTPUT]],
+}
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("reports", REPORTS.values(), ids=REPORTS.keys())
+def test_reports_of_a_span_with_nothing_but_content_add_it(
+    store: Store, reports: Sequence[Sequence[dict[str, str]]], *, restarts: bool
+) -> None:
     daemon = Daemon(store)
-    full, late = (reported(said, NOW + number * 10**9) for number, said in enumerate((FULL, LATE)))
-    for part in [[full, late]] if together else [[full], [late], [late]]:
-        daemon.deliver(part)
+    seconds = itertools.count()
+    for segment in reports:
+        daemon.deliver([reported(said, NOW + next(seconds) * 10**9) for said in segment])
+        if restarts:
+            daemon.restart()
     (call,) = calls(store)
     assert (call["Input"], call["Output"]) == tuple(LATE.values())
     assert call["Cost"] > 0
+
+
+def test_content_of_its_own_stands_in_the_row_that_counts(store: Store) -> None:
+    daemon = Daemon(store)
+    key = next(iter(INPUT))
+    for number, said in enumerate((LATE, FULL | {key: "later"})):
+        daemon.deliver([reported(said, NOW + number * 10**9)])
+    (call,) = calls(store)
+    assert (call["Input"], call["Output"]) == ("later", LATE["langfuse.observation.output"])
+
+
+def test_contents_that_are_too_large_together_are_left_out(store: Store) -> None:
+    daemon = Daemon(store)
+    daemon.deliver([reported(LATE, NOW)])
+    billing = Billing(ENRICHER, RecentTraces(100_000))
+    enriched = billing.enrich(store, [decode([reported(FULL, NOW + 10**9)])])
+    (found,) = replaced_contents(store, enriched)
+    assert (found["Input"], found["Output"]) == tuple(LATE.values())
+    assert replaced_contents(store, enriched, sum(map(len, LATE.values())) - 1) == []
 
 
 TOLD: tuple[tuple[str, Any], ...] = (

@@ -35,9 +35,9 @@ RECEIVED = 1_800_000_000_000_000_000
 
 
 @functools.cache
-def truth(case: str) -> dict[str, Any]:
+def truth(case: str, root: Path = ROOT) -> dict[str, Any]:
     """What the model server logged of the calls."""
-    document: dict[str, Any] = json.loads((ROOT / case / "truth.json").read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads((root / case / "truth.json").read_text(encoding="utf-8"))
     return document
 
 

@@ -1,5 +1,6 @@
 """What operators copy from `deploy/` passes the linters of its kind, and its configurations are ones of this version."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,48 @@ def test_yaml_is_as_it_should_be() -> None:
 
 def test_the_dockerfile_is_as_it_should_be() -> None:
     run(own("hadolint"), "--failure-threshold", "style", "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [
+        ("compose-spec", ["compose/alone.yaml", "compose/full.yaml"]),
+        ("github-actions", ["ci/github/gate/action.yaml"]),
+        ("gitlab-ci", ["ci/gitlab/spanmeter-gate.yaml"]),
+    ],
+)
+def test_files_are_of_the_schema_of_their_kind(schema: str, files: list[str]) -> None:
+    run(own("check-jsonschema"), "--builtin-schema", f"vendor.{schema}", *files)
+
+
+def test_the_workflow_of_the_guide_uses_the_action_as_it_is(tmp_path: Path) -> None:
+    """It is one of GitHub, sets inputs that the action has, and neither takes text of strangers into a script."""
+    guide = (DEPLOY.parent / "docs" / "gate.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(# \.github/workflows/.*?)```", guide, re.DOTALL)
+    github = tmp_path / ".github"
+    action = shutil.copytree(DEPLOY / "ci" / "github" / "gate", github / "actions" / "gate")
+    workflow = github / "workflows" / "agents.yml"
+    workflow.parent.mkdir()
+    workflow.write_text(text, encoding="utf-8")
+    run(own("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", str(workflow))
+    inputs = yaml.safe_load((action / "action.yaml").read_text(encoding="utf-8"))["inputs"]
+    steps = yaml.safe_load(text)["jobs"]["gate"]["steps"]
+    (used,) = [step["with"] for step in steps if step["uses"] == "./.github/actions/gate"]
+    assert used.keys() <= inputs.keys()
+    assert {name for name, value in inputs.items() if value.get("required")} <= used.keys()
+    policy = tmp_path / "zizmor.yaml"  # GitHub's own actions may go by their major version
+    policy.write_text("rules: {unpinned-uses: {config: {policies: {'actions/*': ref-pin}}}}", encoding="utf-8")
+    run(own("zizmor"), "--offline", "--quiet", "--min-severity=medium", f"--config={policy}", str(tmp_path))
+
+
+def test_scripts_of_the_action_are_as_they_should_be(tmp_path: Path) -> None:
+    action = yaml.safe_load((DEPLOY / "ci" / "github" / "gate" / "action.yaml").read_text(encoding="utf-8"))
+    scripts = [step["run"] for step in action["runs"]["steps"] if step.get("shell") == "bash"]
+    assert scripts
+    for number, script in enumerate(scripts):
+        path = tmp_path / f"{number}.sh"
+        path.write_text(f"#!/usr/bin/env bash\n{script}", encoding="utf-8")
+        run(own("shellcheck"), str(path))
 
 
 def rendered(**values: Any) -> list[Mapping[str, Any]]:

@@ -56,6 +56,7 @@ class Twins:
             assert dict(native.revise) == dict(python.revise)
             assert native.superseded.tolist() == python.superseded.tolist()
             assert native.moved == python.moved
+            assert native.repeated == python.repeated
         if gives_up:
             return
         for each, judgement in zip(self.both, (python, native), strict=True):

@@ -54,6 +54,7 @@ cdef extern from "recent_traces.hpp" namespace "spanmeter::billed" nogil:
         void absorb(const SeenBatch&, uint8_t*, uint8_t*) except +
         const vector[Revision]& revisions()
         const vector[Moved]& moved()
+        const vector[uint32_t]& repeated()
         void confirm(const SeenBatch&, const uint8_t*, const uint8_t*, bint) except +
         void revised(string_view, string_view, string_view, bint) except +
         void forget() except +
@@ -148,7 +149,9 @@ cdef class RecentTraces:
             native.absorb(rows[0], &decisions[0, 0], &decisions[1, 0])
         self._absorbed = True
         billed, superseded = masks[:, :count].view(np.bool_)
-        return Billed(billed, self._revisions(), superseded, self._moved())
+        cdef vector[uint32_t] repeated = native.repeated()
+        counting = [row for row in repeated if not superseded[row]]
+        return Billed(billed, self._revisions(), superseded, self._moved(), counting)
 
     cdef dict _moved(self):
         cdef size_t number

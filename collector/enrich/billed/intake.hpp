@@ -31,6 +31,7 @@ class Intake {
         answers_.begin_turn();
         buckets_.begin_turn();
         row_spans_.assign(rows.count, NONE);
+        repeated_.clear();
         uint32_t trace = NONE;
         for (size_t row = 0; row < rows.count; ++row) {
             const bool same = trace != NONE && rows.trace.text(row) == rows.trace.text(row - 1) &&
@@ -63,6 +64,8 @@ class Intake {
 
     // The span of each row taken or found last; NONE for one that was not found, or has no valid ids.
     const std::vector<uint32_t>& row_spans() const { return row_spans_; }
+    // The rows taken last of spans that were known before them.
+    const std::vector<uint32_t>& repeated() const { return repeated_; }
 
    private:
     void touch(uint32_t number, std::string_view project) {
@@ -76,7 +79,11 @@ class Intake {
     uint32_t take_row(const SeenBatch& rows, size_t row, uint32_t trace, uint64_t id) {
         uint32_t number = records_.find_span(trace, id);
         const bool is_new = number == NONE;
-        if (is_new) number = records_.add_span(trace, id);
+        if (is_new) {
+            number = records_.add_span(trace, id);
+        } else {
+            repeated_.push_back(uint32_t(row));
+        }
         uint64_t parent = 0;
         const bool has_parent = read_span_id(rows.parent.text(row), parent);
         Span& span = records_.span(number);
@@ -160,7 +167,7 @@ class Intake {
     Revisions& revisions_;
     CallAnswers& answers_;
     CallBuckets& buckets_;
-    std::vector<uint32_t> row_spans_;
+    std::vector<uint32_t> row_spans_, repeated_;
 };
 
 }  // namespace spanmeter::billed

@@ -91,6 +91,7 @@ class RecentTraces {
     const std::vector<Revision>& revisions() const { return revisions_.found(); }
     // Of the last `absorb`.
     const std::vector<Moved>& moved() const { return moved_; }
+    const std::vector<uint32_t>& repeated() const { return intake_.repeated(); }
 
     // `same`: these are the rows of the last `absorb`, and nothing was forgotten since.
     void confirm(const SeenBatch& rows, const uint8_t* billed, const uint8_t* superseded, bool same) {

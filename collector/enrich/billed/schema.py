@@ -3,7 +3,7 @@
 Both implementations of `RecentTraces` take batches of `SEEN_SCHEMA`, so neither makes an object for a span.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +59,15 @@ class Billed:
 
     `superseded`: rows that cannot count, since a row of the same span in the batch or before it does; they are not to
     be stored. `moved`: other rows of which the first row of their span started in another hour, and the nearest start
-    in that hour: the table replaces a row only by one of the same hour.
+    in that hour: the table replaces a row only by one of the same hour. `repeated`: rows that count, of spans of which
+    a row was seen before them.
     """
 
     billed: BilledMask
     revise: Mapping[SpanKey, bool]
     superseded: BilledMask
     moved: Mapping[int, int]
+    repeated: Sequence[int] = ()
 
 
 def ends(starts: pa.Array, durations: pa.Array) -> pa.Array:

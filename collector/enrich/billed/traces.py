@@ -95,7 +95,7 @@ class RecentTraces:
     def load(self, spans: pa.RecordBatch) -> None:
         """Take in the stored spans of forgotten traces."""
         loaded = _rows(spans)
-        touched, left = self._take(loaded)
+        touched, left, _ = self._take(loaded)
         self._doubtful |= self._decide(touched, left)
         self._pinned |= {span.key for span in loaded if span.billed is False and self._is_billed(span.key)}
         self._doubtful |= self._decide(touched, _Left())
@@ -103,7 +103,8 @@ class RecentTraces:
     def absorb(self, spans: pa.RecordBatch) -> Billed:
         """Take in a batch and say what to bill. Of the rows of a span the last of the greatest version counts."""
         batch = _rows(spans)
-        self._doubtful |= self._decide(*self._take(batch))
+        touched, left, repeated = self._take(batch)
+        self._doubtful |= self._decide(touched, left)
         billed = np.array([self._is_billed((span.trace, span.span_id)) for span in batch], np.bool_)
         revise = {
             key: is_billed
@@ -112,7 +113,8 @@ class RecentTraces:
         }
         self._doubtful = set(revise)
         superseded = self._superseded(batch)
-        return Billed(billed, revise, superseded, self._moved(batch, superseded))
+        counting = [row for row in repeated if not superseded[row]]
+        return Billed(billed, revise, superseded, self._moved(batch, superseded), counting)
 
     def confirm(self, spans: pa.RecordBatch, decided: Billed) -> None:
         """The batch and the revisions are stored."""
@@ -141,21 +143,25 @@ class RecentTraces:
                 moved[row] = first if span.start < first else first + HOUR_NS - 1
         return moved
 
-    def _take(self, spans: Iterable[SeenSpan]) -> tuple[set[TraceKey], "_Left"]:
-        """The traces of `spans`, and where their former reports were."""
+    def _take(self, spans: Iterable[SeenSpan]) -> tuple[set[TraceKey], "_Left", list[int]]:
+        """The traces of `spans`, where their former reports were, and the rows of spans that were known before them."""
         touched: set[TraceKey] = set()
         left = _Left()
-        for span in spans:
+        repeated = []
+        for row, span in enumerate(spans):
             trace = self._traces.setdefault(span.trace, _Trace())
             self._traces.move_to_end(span.trace)
-            self._spans += span.span_id not in trace.parents
+            if span.span_id in trace.parents:
+                repeated.append(row)
+            else:
+                self._spans += 1
             trace.hours.setdefault(span.span_id, span.start // HOUR_NS)
             if span.version >= trace.versions.get(span.span_id, span.version):
                 self._replace(trace, span, left)
             touched.add(span.trace)
         for key in touched:
             self._known.add(key)
-        return touched, left
+        return touched, left, repeated
 
     def _replace(self, trace: _Trace, span: SeenSpan, left: "_Left") -> None:
         """Have a row count instead of what was known of its span; `left` notes where the former report was."""
