@@ -31,10 +31,12 @@ from collector.evals.questions import judge_check
 from collector.evals.workshop import Workshop
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Verdict
+from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
-from collector.query.evaluations import EvaluationsWanted, list_evaluations
-from collector.query.limits import Reader
+from collector.query.evaluations import EvaluationsWanted
+from collector.query.service import Query
 from collector.store import Store
+from collector.web.calibration import Calibrations
 from collector.web.evaluation_answers import evaluation_json, outcome_json
 from collector.web.times import rfc3339
 
@@ -173,6 +175,10 @@ def _print_result(result: Mapping[str, Any], options: argparse.Namespace) -> Non
     else:
         print(f"{result['runs']} runs were looked at; judging cost {result['cost']} USD. Batch {result['batch']}.")
 
+    if result["uncalibrated"]:
+        names = ", ".join(result["uncalibrated"])
+        print(f"Not calibrated: {names}. Label some of their verdicts; spanmeter eval agreement NAME says how far.")
+
 
 def _price(result: Mapping[str, Any]) -> str:
     if unpriced := result["unpriced"]:
@@ -189,6 +195,7 @@ def _list(options: argparse.Namespace) -> int:
     for one in found:
         score = "" if one["score"] is None else f"{one['score']:g}"
         verdict = one["verdict"] or one["error_type"] or one["status"]
+        verdict += " (uncalibrated)" if one["verdict"] and one["calibrated"] is False else ""
         rows.append((one["at"][:19], one["trace_id"], one["span_id"], one["evaluator"], verdict, score, one["reason"]))
     print(_table(rows, numbers=False))
     return 0
@@ -218,8 +225,10 @@ def _found(options: argparse.Namespace, *, trace_id: str, limit: int) -> Sequenc
             status=EvalStatus(asked["status"]) if "status" in asked else None,
             limit=limit,
         )
-        reader = Reader(lambda: place, config.reads)
-        return [evaluation_json(one) for one in list_evaluations(reader, options.project, wanted)]
+        stored, who = Query(lambda: place, config.reads), Principal("cli", options.project, frozenset(Scope))
+        found = stored.evaluations(who, wanted)
+        doubted = Calibrations().uncalibrated_in(stored, who, found)
+        return [evaluation_json(one, uncalibrated=doubted) for one in found]
 
 
 def _table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -37,6 +37,7 @@ from collector.query.limits import Reader
 from collector.query.listing import RunsWanted
 from collector.store.client import Store
 
+_KEPT_SECONDS: Final = 60.0
 _PRICED_RUNS: Final = 200  # whose documents a dry run reads; the price of the others follows from theirs
 
 
@@ -60,28 +61,56 @@ class Claims:
                 self._taken -= {(project, key) for key in mine}
 
 
-@dataclass(frozen=True, slots=True)
 class JudgeBench:
     """What judges need of the daemon: models and prices in force, leases, and where what they find is kept."""
 
-    judges: Callable[[], Mapping[str, JudgeConfig]]
-    catalogue: Callable[[], Catalogue]
-    leases: JudgeLeases
-    judgements: Judgements
-    claims: Claims = field(default_factory=Claims)
+    def __init__(
+        self,
+        judges: Callable[[], Mapping[str, JudgeConfig]],
+        catalogue: Callable[[], Catalogue],
+        leases: JudgeLeases,
+        judgements: Judgements,
+    ) -> None:
+        self.judges = judges
+        self.leases = leases
+        self.judgements = judgements
+        self.claims = Claims()
+        self._catalogue = catalogue
+        self._using = threading.Lock()
+        self._kept: JudgeProcess | None = None
+        self._ending: threading.Timer | None = None
 
     def process(self) -> JudgeProcess:
         """A process to ask in; the caller closes it."""
-        return JudgeProcess(self.judges, self.catalogue, self.leases)
+        return JudgeProcess(self.judges, self._catalogue, self.leases)
 
     @contextmanager
     def opened(self) -> Iterator[JudgeProcess]:
-        """A process for as long as the context lasts."""
-        process = self.process()
-        try:
-            yield process
-        finally:
-            process.close()
+        """The process of back-fills, one at a time: kept for a while, as it takes seconds to start."""
+        with self._using:
+            if self._ending:
+                self._ending.cancel()
+            self._kept = self._kept or self.process()
+            try:
+                yield self._kept
+            finally:
+                self._ending = threading.Timer(_KEPT_SECONDS, self._end)
+                self._ending.daemon = True
+                self._ending.start()
+
+    def close(self) -> None:
+        """End the process of back-fills, whatever it is at."""
+        if self._ending:
+            self._ending.cancel()
+        if self._kept:
+            self._kept.close()
+
+    def _end(self) -> None:
+        if self._using.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._using.release()
 
 
 class JudgedDocuments(Documents):
@@ -129,7 +158,7 @@ class JudgedDocuments(Documents):
         return left
 
     def _judge(self, part: Chosen, tallies: Mapping[str, Tally]) -> None:
-        for found in self._process.judge(self._project, self.task(part)):
+        for found in self._process.judge(self._project, self.task(part), self._step):
             self._bench.judgements.deliver(self._store, self._project, found)
             for row in (row for one in found for row in one.rows):
                 tallies[row.evaluator].add(row)

@@ -58,7 +58,7 @@ class _Worker:
         self._numbers = itertools.count()
         self._asked: dict[int, asyncio.Future[str | None]] = {}
         self._work: asyncio.Queue[Work] = asyncio.Queue()
-        self._caps: dict[str, CallCap] = {}
+        self._caps: dict[tuple[str, str], CallCap] = {}  # by batch and evaluator
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,11 +120,12 @@ class _Worker:
         daemons = _Leases(self, matter.evaluator.name)
         if matter.evaluator.name in capped:
             return daemons
-        own = self._caps.get(matter.evaluator.name)
+        key = matter.about.batch, matter.evaluator.name
+        own = self._caps.get(key)
         if own is None:
             budget = matter.check.budget
             own = CallCap(None if budget.usd is None else picodollars(budget.usd), budget.max_calls)
-            self._caps[matter.evaluator.name] = own
+            self._caps[key] = own
         return Both(daemons, own)
 
     async def _judge(self, asker: Asker, matter: _Matter, cap: Cap) -> None:

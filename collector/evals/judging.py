@@ -78,12 +78,14 @@ class Judging(Part):
         self.bench.leases.stop()
         self._workshop.close()
         self._process.close()
+        self.bench.close()
         await asyncio.gather(*(lane.stop(grace) for lane in self._lanes))
 
     def close(self) -> None:
         self.bench.leases.stop()
         self._workshop.close()
         self._process.close()
+        self.bench.close()
         for lane in self._lanes:
             lane.close()
         self.bench.judgements.close()

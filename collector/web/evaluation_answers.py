@@ -1,6 +1,6 @@
 """The shapes of answers about evaluations, and how they are made."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from collector.evals.backfill import Outcome, Tally
 from collector.evals.evaluator import Evaluator
-from collector.model.evaluations import Evaluation, Evidence
+from collector.model.evaluations import EvalKind, Evaluation, Evidence
 from collector.model.money import decimal_text
 from collector.web.answers import EvalsResult, EvaluatorOutcome, Instant, Next, UnixNano
 from collector.web.times import rfc3339
@@ -64,6 +64,10 @@ class EvaluationText(TypedDict):
     case: str
     trial: int
     probability: Annotated[float, Field(description="Of having been sampled.")]
+    calibrated: Annotated[
+        bool | None,
+        Field(description="Of a judge: whether labels of people say that it can be believed. Null of others."),
+    ]
     stale: Annotated[bool, Field(description="Whether spans came after it: it will be judged again.")]
 
 
@@ -79,6 +83,7 @@ class EvaluatorText(TypedDict):
     on: Literal["span", "run", "conversation", "case"]
     revision: str
     rate: float
+    calibrated: Annotated[bool | None, Field(description="As of an evaluation.")]
 
 
 class EvaluatorsAnswer(TypedDict):
@@ -89,7 +94,8 @@ class Added(TypedDict):
     ids: Sequence[str]
 
 
-def evaluation_json(one: Evaluation, last_received: int = 0) -> EvaluationText:
+def evaluation_json(one: Evaluation, last_received: int = 0, uncalibrated: Container[str] = ()) -> EvaluationText:
+    """A row; judges by names in `uncalibrated` are not calibrated."""
     receipt = one.receipt
     return EvaluationText(
         id=one.id,
@@ -127,6 +133,7 @@ def evaluation_json(one: Evaluation, last_received: int = 0) -> EvaluationText:
         case=one.case,
         trial=one.trial,
         probability=one.probability,
+        calibrated=one.evaluator not in uncalibrated if one.kind is EvalKind.JUDGE else None,
         stale=last_received > one.at,
     )
 
@@ -135,7 +142,7 @@ def _evidence(cited: Evidence) -> EvidenceText:
     return EvidenceText(span_id=cited.span_id, field=cited.field, start=cited.start, end=cited.end, sha256=cited.sha256)
 
 
-def evaluator_json(one: Evaluator) -> EvaluatorText:
+def evaluator_json(one: Evaluator, uncalibrated: Container[str]) -> EvaluatorText:
     return EvaluatorText(
         name=one.name,
         kind=one.kind.value,
@@ -143,10 +150,12 @@ def evaluator_json(one: Evaluator) -> EvaluatorText:
         on=one.target.value,
         revision=one.revision,
         rate=one.config.sample.rate,
+        calibrated=one.name not in uncalibrated if one.kind is EvalKind.JUDGE else None,
     )
 
 
-def outcome_json(outcome: Outcome) -> EvalsResult:
+def outcome_json(outcome: Outcome, uncalibrated: Iterable[str] = ()) -> EvalsResult:
+    """What came of a back-fill, of whose judges those by these names are not calibrated."""
     found = {name: _tally(tally) for name, tally in outcome.tallies.items()}
     prices = [tally.price for tally in outcome.tallies.values()]
     return EvalsResult(
@@ -155,6 +164,7 @@ def outcome_json(outcome: Outcome) -> EvalsResult:
         cost=decimal_text(sum((one.spent for one in prices), Decimal(0))),
         price=decimal_text(sum((one.about for one in prices), Decimal(0))),
         max_price=decimal_text(sum((one.most for one in prices), Decimal(0))),
+        uncalibrated=sorted(uncalibrated),
         unpriced=[name for name, tally in outcome.tallies.items() if tally.price.unpriced],
         evaluators=found,
     )

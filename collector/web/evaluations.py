@@ -118,10 +118,16 @@ class RunEvaluatorsInput(Input):
 
 async def evaluations(services: Services, call: Call[None, EvaluationsQuery, None]) -> Result:
     wanted = call.query.wanted()
-    found = await asyncio.to_thread(services.query.evaluations, call.principal, wanted)
-    shown = found[: call.query.limit]
+    return await asyncio.to_thread(_page, services, call.principal, wanted)
+
+
+def _page(services: Services, principal: Principal, wanted: EvaluationsWanted) -> Result:
+    """All but the last of those wanted, which says that there are more."""
+    found = services.query.evaluations(principal, wanted)
+    shown = found[: wanted.limit - 1]
     more = f"{shown[-1].at}-{shown[-1].id}" if len(found) > len(shown) else None
-    return answer(EvaluationsPage(evaluations=[evaluation_json(one) for one in shown], next=more))
+    doubted = services.calibrations.uncalibrated_in(services.query, principal, shown)
+    return answer(EvaluationsPage(evaluations=[evaluation_json(one, uncalibrated=doubted) for one in shown], next=more))
 
 
 async def add(services: Services, call: Call[None, None, AddInput]) -> Result:
@@ -131,8 +137,15 @@ async def add(services: Services, call: Call[None, None, AddInput]) -> Result:
     return answer(Added(ids=[row.id for row in rows]), 201)
 
 
-async def evaluators(services: Services, _: Call[None, None, None]) -> Result:
-    return answer(EvaluatorsAnswer(evaluators=[evaluator_json(one) for one in _evals(services).evaluators]))
+async def evaluators(services: Services, call: Call[None, None, None]) -> Result:
+    known = _evals(services).evaluators
+    doubted = await asyncio.to_thread(_uncalibrated, services, call.principal, known)
+    return answer(EvaluatorsAnswer(evaluators=[evaluator_json(one, doubted) for one in known]))
+
+
+def _uncalibrated(services: Services, principal: Principal, evaluators: Sequence[Evaluator]) -> frozenset[str]:
+    judges = [one.name for one in evaluators if one.kind is EvalKind.JUDGE]
+    return services.calibrations.uncalibrated(services.query, principal, judges)
 
 
 async def run_evaluators(services: Services, call: Call[None, None, RunEvaluatorsInput]) -> Result:
@@ -142,7 +155,8 @@ async def run_evaluators(services: Services, call: Call[None, None, RunEvaluator
     window = Window(call.principal.project, body.since, until, again=body.again)
 
     def work(progress: Progress) -> object:
-        return outcome_json(evals.backfill(chosen, window, progress, dry_run=body.dry_run))
+        outcome = evals.backfill(chosen, window, progress, dry_run=body.dry_run)
+        return outcome_json(outcome, _uncalibrated(services, call.principal, chosen))
 
     job = services.jobs.start("evals", call.principal, Scope.EVALS_READ, work)
     return answer(JobAnswer(job=job_json(job)), 202, {"location": f"/api/v1/jobs/{job.id}"})

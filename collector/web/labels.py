@@ -10,16 +10,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from collector.errors import Reason, Rejected
-from collector.evals.labels import Agreement, Given, agreement_of, label_of, newest
-from collector.model.evaluations import EvalKind, Verdict
-from collector.model.principal import Principal
+from collector.evals.labels import Agreement, Given, label_of, newest
+from collector.model.evaluations import Verdict
 from collector.query.evaluations import EvaluationsWanted
 from collector.stats.intervals import Interval
+from collector.web.calibration import MAX_LABELS, agreement_of_labels
 from collector.web.evaluation_answers import EvaluationText, evaluation_json
 from collector.web.operation import Call, Input, Result, Services, answer
-
-_MAX_LABELS: Final = 20_000
-_MAX_VERDICTS: Final = 200_000
 
 
 class LabelInput(Input):
@@ -80,7 +77,7 @@ class AgreementText(TypedDict):
 async def add_label(services: Services, call: Call[None, None, LabelInput]) -> Result:
     body = call.body
     trace_id, span_id = body.trace_id.lower(), body.span_id.lower()
-    wanted = EvaluationsWanted(trace_ids=[trace_id], evaluator=body.evaluator, current=False, limit=_MAX_LABELS)
+    wanted = EvaluationsWanted(trace_ids=[trace_id], evaluator=body.evaluator, current=False, limit=MAX_LABELS)
     found = await asyncio.to_thread(services.query.evaluations, call.principal, wanted)
     judged = newest(found, span_id)
     if judged is None:
@@ -95,18 +92,8 @@ async def add_label(services: Services, call: Call[None, None, LabelInput]) -> R
 
 
 async def agreement(services: Services, call: Call[EvaluatorPath, None, None]) -> Result:
-    found = await asyncio.to_thread(_agreement, services, call.principal, call.path.name)
+    found = await asyncio.to_thread(agreement_of_labels, services.query, call.principal, call.path.name)
     return answer(agreement_json(found))
-
-
-def _agreement(services: Services, principal: Principal, evaluator: str) -> Agreement:
-    labelled = EvaluationsWanted(evaluator=evaluator, kind=EvalKind.HUMAN, current=False, limit=_MAX_LABELS)
-    labels = services.query.evaluations(principal, labelled)
-    runs = sorted({label.trace_id for label in labels})
-    wanted = EvaluationsWanted(trace_ids=runs, evaluator=evaluator, current=False, limit=_MAX_VERDICTS)
-    judged = services.query.evaluations(principal, wanted) if runs else ()
-    verdicts = services.query.evaluation_verdicts(principal, evaluator)
-    return agreement_of(evaluator, [one for one in judged if one.kind is not EvalKind.HUMAN], labels, verdicts)
 
 
 def agreement_json(found: Agreement) -> AgreementText:

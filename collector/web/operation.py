@@ -17,6 +17,7 @@ from collector.model.progress import Progress
 from collector.query.service import Query
 from collector.spending.enforcement import Enforcement
 from collector.spending.views import BudgetViews
+from collector.web.calibration import Calibrations
 from collector.web.streams import Streams
 from collector.webhooks.overview import Summary
 
@@ -68,6 +69,7 @@ class Services:
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
     record: "Callable[[Principal, bytes], Awaitable[Receipt]] | None" = None  # takes traces as OTLP, durable when done
+    calibrations: Calibrations = field(default_factory=Calibrations)  # of judges
     misdirected: Callable[[Signal], None] = lambda _: None  # OTLP came to the web port
 
 

@@ -41,7 +41,7 @@ async def trace(services: Services, call: Call[TracePath, None, None]) -> Result
 
 
 async def run(services: Services, call: Call[TracePath, None, None]) -> Result:
-    return await asyncio.to_thread(_run, services.query, call.principal, call.path.trace_id)
+    return await asyncio.to_thread(_run, services, call.principal, call.path.trace_id)
 
 
 async def spend(services: Services, call: Call[None, SpendQuery, None]) -> Result:
@@ -75,14 +75,17 @@ def _trace(query: Query, principal: Principal, trace_id: str) -> Result:
     return answer(StoredTrace(trace_id=trace_id.lower(), spans=spans))
 
 
-def _run(query: Query, principal: Principal, trace_id: str) -> Result:
+def _run(services: Services, principal: Principal, trace_id: str) -> Result:
+    query = services.query
     stored = query.run_spans(principal, trace_id)
     spans = found(read_spans(stored), principal, trace_id)
     expired = bool(pc.any(stored.column("ContentExpired")).as_py())
     policy = strictest_word(stored.column("CapturePolicy").unique().to_pylist())
     received = max(counts(stored.column("ReceivedAt")), default=0)
     wanted = EvaluationsWanted(trace_ids=[trace_id], limit=MAX_RUNS)
-    judged = [evaluation_json(one, received) for one in query.evaluations(principal, wanted)]
+    evaluations = query.evaluations(principal, wanted)
+    doubted = services.calibrations.uncalibrated_in(query, principal, evaluations)
+    judged = [evaluation_json(one, received, doubted) for one in evaluations]
     document = run_json(
         trace_id.lower(), run_of(spans), content_expired=expired, capture_policy=policy, evaluations=judged
     )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.daemon import Daemon, running
 from tests.support.judge_server import BEHAVIOURS, FAULTS, PASSES, judge_server
-from tests.support.judging import evaluations, evaluator, judge, receipts, send_runs, settings, spent, trace, write
+from tests.support.judging import evaluations, evaluator, get, judge, receipts, send_runs, settings, spent, trace, write
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -66,7 +66,7 @@ def test_receipts_are_what_spans_are_priced_with(judged: tuple[Daemon, Any]) -> 
     wait_until(lambda: spent(daemon).get("judge") == paid, 30, "the sum of the spans")
     for row in rows[::7]:
         if row["receipt"]["trace_id"]:
-            spans = daemon.trace(row["receipt"]["trace_id"], 2)
+            spans = get(daemon, f"/api/v1/traces/{row['receipt']['trace_id']}")["spans"]
             costs = [Decimal(span["Cost"]) for span in spans if span["Cost"]]
             assert sum(costs, Decimal(0)) == Decimal(row["receipt"]["cost"] or 0), row["evaluator"]
             assert Counter(span["Purpose"] for span in spans) == {"judge": len(spans)}

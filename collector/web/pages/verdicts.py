@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from collector.model.evaluations import EvalKind, EvalStatus, Evaluation
@@ -14,10 +15,17 @@ _CLASSES: Final = {"pass": "ok", "fail": "error", "error": "warn"}
 
 
 def found_of(asked: Asked, trace_id: str) -> Sequence[Evaluation]:
-    """What counts of a run and its spans, by evaluator."""
+    """What counts of a run and its spans, by evaluator; what judges found that nobody has calibrated is flagged so."""
     wanted = EvaluationsWanted(trace_ids=[trace_id], limit=_MAX)
-    found = asked.services.query.evaluations(asked.principal, wanted)
+    services, who = asked.services, asked.principal
+    stored = services.query.evaluations(who, wanted)
+    doubted = services.calibrations.uncalibrated_in(services.query, who, stored)
+    found = [_doubted(one) if one.kind is EvalKind.JUDGE and one.evaluator in doubted else one for one in stored]
     return sorted(found, key=lambda one: (one.evaluator, one.kind == EvalKind.HUMAN, one.span_id))
+
+
+def _doubted(one: Evaluation) -> Evaluation:
+    return replace(one, flags=(*one.flags, "uncalibrated judge"))
 
 
 def of_run(found: Sequence[Evaluation], received: int) -> list[dict[str, str]]:
