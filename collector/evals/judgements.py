@@ -52,8 +52,10 @@ class Judgements:
         """Have judgements stored, if not now then by a later call. Raises Unavailable."""
         with self._delivering:
             with self._database.transaction() as transaction:
-                for one in found:
-                    transaction.rows("keep", (project, one.request, _packed(one.rows)))
+                for rows, requests in found:
+                    first, *others = requests or [b""]
+                    transaction.run("keep", (project, first, _packed(rows)))
+                    transaction.run_each("keep", [(project, other, b"") for other in others])
             self._deliver(store)
 
     def recover(self, store: Store) -> None:
@@ -89,5 +91,5 @@ def _packed(rows: Sequence[Evaluation]) -> bytes:
 
 
 def _kept(row: Row) -> _Kept:
-    table = pa.ipc.open_stream(row["rows"]).read_all()
-    return _Kept(row["number"], row["project"], row["request"], list(evaluations_of(table)))
+    rows = list(evaluations_of(pa.ipc.open_stream(row["rows"]).read_all())) if row["rows"] else []
+    return _Kept(row["number"], row["project"], row["request"], rows)

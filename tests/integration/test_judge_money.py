@@ -28,7 +28,13 @@ RUNS, EVALUATORS = 500, 20
 BUDGETS = [
     {"name": "product", "limit_usd": 10, "period": "month", "hard": True},
     {"name": "by-agent", "limit_usd": 10, "period": "week", "per": ["agent", "service"]},
-    {"name": "tokens", "limit_tokens": 10_000_000, "period": "year", "timezone": "Europe/Berlin", "match": {"model": "*"}},
+    {
+        "name": "tokens",
+        "limit_tokens": 10_000_000,
+        "period": "year",
+        "timezone": "Europe/Berlin",
+        "match": {"model": "*"},
+    },
 ]
 
 

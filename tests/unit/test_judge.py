@@ -112,7 +112,20 @@ def test_a_number_is_one_on_the_scale(bench: Bench, behaviour: str, score: float
 
 
 def test_every_behaviour_is_tested() -> None:
-    others = {"fail", "score", "flip", "obeying", "range", "nan", "text", "cited", "misquote", "forged", "long"}
+    others = {
+        "fail",
+        "score",
+        "flip",
+        "obeying",
+        "range",
+        "nan",
+        "text",
+        "cited",
+        "quoting",
+        "misquote",
+        "forged",
+        "long",
+    }
     others |= {"control", "hang", "nousage", "hugeusage", "overlong", "other"}
     assert {*PASSES, *FAULTS, *others} == set(BEHAVIOURS)
 
