@@ -9,9 +9,9 @@ from collector.admit.dedupe import DedupeWindow
 from collector.admit.limits import Limits, RequestLimits, Reservation
 from collector.admit.validate import Validated, validate, validate_quickly
 from collector.capture import Capture
-from collector.errors import Rejected, SpanmeterError, Unavailable, let_go
+from collector.errors import Reason, Rejected, SpanmeterError, Unavailable, let_go
 from collector.model.clock import Clock
-from collector.model.envelope import Encoding, Envelope, Receipt, Signal, Transport
+from collector.model.envelope import Encoding, Envelope, Receipt, Repeated, Signal, Transport
 from collector.model.principal import Principal, Scope
 from collector.spool import Spool, SpoolAck
 from collector.telemetry import Metrics
@@ -62,7 +62,8 @@ class Acceptor:
 
         Raises Rejected, or Unavailable when what may not be stored cannot be told from the rest.
         """
-        return self._captured(signal, project, validate(signal, body, encoding, self._request_limits))
+        validated = validate(signal, body, encoding, self._request_limits)
+        return _with_payload(validated, self._capture.apply(signal, project, validated.payload))
 
     def reserve_unknown(self) -> Reservation:
         """Memory for what a caller holds before anyone has asked who it is; grows as `reserve` does."""
@@ -81,14 +82,15 @@ class Acceptor:
         encoding: Encoding,
         transport: Transport,
         validated: Validated | Rejected | Unavailable | None = None,
+        identity: bytes = b"",
     ) -> tuple[Receipt, SpoolAck | None] | None:
         """The answer to an export request, to be given once the acknowledgement completes; without one, at once.
 
         None when looking at `body` could hold the event loop: then it has to be validated in a thread, and exported
-        with what that gave. Raises Rejected for bytes that are no OTLP request or have too much in them, Unavailable
-        when they cannot be made durable now.
+        with what that gave. Requests of the same `identity`, by default of the same bytes, are one. Raises Rejected for
+        bytes that are no OTLP request or have too much in them, Unavailable when they cannot be made durable now.
         """
-        digest = self._window.digest(body)
+        digest = self._window.digest(identity or body)
         seen = self._window.find(signal, principal.project, digest)
         if seen:
             return seen.receipt, seen.ack
@@ -112,11 +114,10 @@ class Acceptor:
         if not self._capture.quick(project, len(body)):
             return None
         validated = validate_quickly(signal, body, encoding, self._request_limits)
-        return validated and self._captured(signal, project, validated)
-
-    def _captured(self, signal: Signal, project: str, validated: Validated) -> Validated:
-        payload = self._capture.apply(signal, project, validated.payload)
-        return validated if payload is validated.payload else dataclasses.replace(validated, payload=payload)
+        if validated is None:
+            return None
+        payload = self._capture.apply_quickly(signal, project, validated.payload)
+        return None if payload is None else _with_payload(validated, payload)
 
     def _spooled(
         self, signal: Signal, project: str, validated: Validated, digest: bytes, size: int, transport: Transport
@@ -139,28 +140,56 @@ class Acceptor:
         self._window.remember(signal, project, digest, receipt, ack)
         return ack
 
-    async def record(self, principal: Principal, request: bytes, transport: Transport = Transport.MCP) -> Receipt:
+    async def record(
+        self,
+        principal: Principal,
+        request: bytes,
+        repeated: Repeated | None = None,
+        *,
+        transport: Transport = Transport.MCP,
+    ) -> Receipt:
         """Take traces that somebody states over MCP, or that are our own, in protobuf: durable when this returns.
 
-        Raises as `export` does, and Unavailable(BUSY).
+        What is stated again with its key is not stored again. Raises as `export` does, and Unavailable(BUSY); Rejected
+        when a key comes with something else.
         """
         try:
             with self.reserve(len(request)):
-                asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, transport
-                found = self.export(*asked) or self.export(
-                    *asked,
-                    await asyncio.to_thread(
-                        self.validate, principal.project, Signal.TRACES, request, Encoding.PROTOBUF
-                    ),
-                )
-                assert found
-                receipt, ack = found
+                receipt, ack = await self._recorded(principal, request, repeated, transport)
                 if ack:
                     await ack
         except SpanmeterError as error:
             self.refused(error, Signal.TRACES, transport)
             raise
         return receipt
+
+    async def _recorded(
+        self, principal: Principal, request: bytes, repeated: Repeated | None, transport: Transport
+    ) -> tuple[Receipt, SpoolAck | None]:
+        identity = b"\0key:" + repeated.key.encode(errors="replace") if repeated else b""
+        stated = self._window.digest(identity + b"\0" + repeated.stated) if repeated else b""
+        if repeated:
+            self._refuse_other(principal.project, self._window.digest(identity), stated)
+        asked = principal, Signal.TRACES, request, Encoding.PROTOBUF, transport
+        found = self.export(*asked, identity=identity)
+        if found is None:
+            validated = await asyncio.to_thread(
+                self.validate, principal.project, Signal.TRACES, request, Encoding.PROTOBUF
+            )
+            found = self.export(*asked, validated, identity)
+        assert found
+        if repeated:
+            self._window.remember(Signal.TRACES, principal.project, stated, *found)
+        return found
+
+    def _refuse_other(self, project: str, key: bytes, stated: bytes) -> None:
+        """Raises Rejected when the key came with something else. After a restart that is not known any more."""
+        known = self._window.find(Signal.TRACES, project, key)
+        if known and known.ack and not self._window.find(Signal.TRACES, project, stated):
+            raise Rejected(
+                Reason.MALFORMED,
+                "The key was used for another run, and this one was not stored; call again with a key of its own.",
+            )
 
     def refused(self, error: SpanmeterError, signal: Signal, transport: Transport) -> None:
         """Count a request that was answered with an error, and let go what of it the error holds."""
@@ -181,3 +210,7 @@ class Acceptor:
         labels = transport.value, error.reason.value
         self._metrics.failed[signal].labels(*labels).inc(items)
         self._metrics.failed_bytes.labels(*labels).inc(size)
+
+
+def _with_payload(validated: Validated, payload: bytes) -> Validated:
+    return validated if payload is validated.payload else dataclasses.replace(validated, payload=payload)

@@ -37,7 +37,7 @@ from collector.enrich.sessions import sources
 from collector.errors import Reason, SpanmeterError, StartError
 from collector.evals.judging import Judging
 from collector.evals.service import EvalService
-from collector.files import make_private
+from collector.files import PORTS_FILE, make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
 from collector.model.envelope import Receipt, Signal, Transport
@@ -72,9 +72,8 @@ _RECENT_SPANS = 200_000
 # What closing files may take beyond `shutdown_timeout`.
 _CLOSING_SECONDS = 1.0
 
-_PORTS_FILE = "ports.json"
 # How the names begin of what the daemon keeps in its data directory.
-_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "judgements.db", "prices.json", _PORTS_FILE)
+_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "judgements.db", "prices.json", PORTS_FILE)
 
 
 def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
@@ -136,7 +135,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         )
 
     def judged(project: str, request: bytes) -> Coroutine[Any, Any, Receipt]:
-        return receivers.acceptor.record(judge_of(project), request, Transport.JUDGE)
+        return receivers.acceptor.record(judge_of(project), request, transport=Transport.JUDGE)
 
     jobs, summing = Jobs(clock), Summing(store.ready, clock)
     judging = Judging(config, store.ready, clock, budgets.enforcement, lambda: prices.enricher.catalogue, judged)
@@ -146,7 +145,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
 
     services = Services(
         query=Query(store.ready, config.reads),
-        evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench),
+        evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench, lambda: judging.commands),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
@@ -263,7 +262,7 @@ class Daemon:
 
     def _announce(self) -> None:
         ports = {name: port for part in self._parts for name, port in part.ports.items()}
-        path = self._config.directory / _PORTS_FILE
+        path = self._config.directory / PORTS_FILE
         try:
             path.write_text(json.dumps(ports) + "\n")
         except OSError as error:
@@ -306,9 +305,3 @@ def _cause(group: BaseExceptionGroup) -> BaseException:
     """The failure that ended the daemon: the first of ours, else the first of all."""
     ours, _ = group.split(SpanmeterError)
     return ours.exceptions[0] if ours else group.exceptions[0]
-
-
-def read_ports(directory: Path) -> dict[str, int]:
-    """The ports a running daemon took, by `grpc`, `http`, `web`, `query`."""
-    ports: dict[str, int] = json.loads((directory / _PORTS_FILE).read_text())
-    return ports

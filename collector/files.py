@@ -2,12 +2,16 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from collector.errors import StartError
+
+# Of the data directory.
+PORTS_FILE = "ports.json"
 
 # As many as the kernel takes in one call.
 _MAX_BUFFERS = os.sysconf("SC_IOV_MAX")
@@ -120,3 +124,9 @@ def lock_directory(directory: Path) -> int:
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
+
+
+def read_ports(directory: Path) -> dict[str, int]:
+    """The ports that a running daemon on this data directory took, by `grpc`, `http`, `web`, `query`."""
+    ports: dict[str, int] = json.loads((directory / PORTS_FILE).read_text())
+    return ports

@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from collector.admit.schema import Message
+from collector.wire.schema import Message
 
 class TooManyItemsError(ValueError): ...
 class TooManyElementsError(ValueError): ...

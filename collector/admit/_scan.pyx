@@ -69,7 +69,7 @@ class TooManyElementsError(ValueError):
 
 
 cdef class Schema:
-    """The messages of a request, as `collector.admit.schema` describes them."""
+    """The messages of a request, as `collector.wire.schema` describes them."""
 
     cdef CppSchema _schema
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from collector.admit import otlp_json, repair
 from collector.admit.limits import RequestLimits
-from collector.admit.schema import is_item, schema_of
 from collector.errors import Reason, Rejected
 from collector.model.envelope import Encoding, Receipt, Signal
 from collector.wire.otlp import MAX_DEPTH, REQUESTS, parse, parse_checked, valid_ids
+from collector.wire.schema import is_item, schema_of
 
 try:
     from collector.admit import _scan as native

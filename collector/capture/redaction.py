@@ -1,35 +1,40 @@
 """Redaction: texts that match a rule are replaced, wherever in a request they stand.
 
-Texts are looked at all together, natively and in one pass; only what matches is looked at one by one.
+Texts are looked at all together and in one pass; only those that match are looked at one by one.
 """
 
 import hashlib
-import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 import re2
 
 from collector.capture.builtin import BUILTINS, Check
+from collector.capture.finding import Finder
 from collector.capture.json_paths import in_any_value
+from collector.capture.native import NATIVE, native
 from collector.capture.unescape import layers, renditions
 from collector.config import RedactionRule
 from collector.errors import Reason, Rejected
 from collector.model.capture import Steps, steps_of
+from collector.model.envelope import Signal
+from collector.wire.otlp import REQUESTS
+from collector.wire.schema import schema_of
 
 # Whole numbers are looked at as texts from so many digits on: a card or a phone, not a count.
 _LONG_NUMBER: Final = 10_000_000
 _LONGEST_NUMBER: Final = 10**20
 # Each match is replaced in Python.
 _MAX_MATCHES: Final = 100_000
-# Told by every look: an engine that ran out of memory would see neither this nor anything else.
-_SENTINEL: Final = "\x00spanmeter\x00"
 _MAX_KEYS: Final = 4096
-_ENGINE_BYTES: Final = 64 * 1024 * 1024
-# What asks for the very beginning or end of a text, which is no line of several.
-_ABSOLUTE: Final = re.compile(r"\\[Az]|\(\?[a-zA-Z]*-")
+
+_SHAPES: Final = (
+    {signal: native.Shapes(schema_of(request.DESCRIPTOR)) for signal, request in REQUESTS.items()} if NATIVE else {}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +88,10 @@ def _compiled(rule: RedactionRule, hash_key: str) -> Rule:
 
 @dataclass(slots=True)
 class _Place:
-    """A text in a message, and the rules with keys that are for it."""
+    """A text in a message, or in a list of texts, and the rules with keys that are for it."""
 
     message: Any
-    field: str
+    field: str | int
     text: str
     keyed: tuple[Rule, ...]
 
@@ -99,8 +104,8 @@ class Redactor:
         self._everywhere = tuple(rule for rule in rules if rule.pattern and not rule.keys)
         self._paths = tuple(rule for rule in rules if rule.steps and not rule.keys)
         self._is_count = is_count
-        self._patterns = tuple(rule for rule in rules if rule.pattern)
-        self._set = _set_of(self._patterns)
+        self._finder = Finder(rules) if any(rule.pattern for rule in rules) else None
+        self._names = native.AttributeNames(is_count, lambda key: bool(self._rules_of(key))) if NATIVE else None
         self._of_key: dict[str, tuple[Rule, ...]] = {}
         self._shapes: dict[str, tuple[list[str], list[str], list[tuple[str, bool]]]] = {}
 
@@ -112,6 +117,27 @@ class Redactor:
         for place in self._suspects(places):
             self._replace(place, counts)
         return counts
+
+    def redact_natively(self, signal: Signal, payload: bytes, most: int | None) -> tuple[bytes, Counter[str]] | None:
+        """What is left of the bytes of a request, and how often each rule applied.
+
+        None when only `redact` can tell, or when more than `most` texts have to be looked at one by one.
+        """
+        if self._paths or self._names is None:
+            return None
+        texts = native.Texts.of(_SHAPES[signal], payload, self._names)
+        if texts is None:
+            return None
+        counts: Counter[str] = Counter()
+        suspects = self._finder.suspects(texts.seen, texts) if self._finder else ()
+        if most is not None and len(suspects) > most:
+            return None
+        changed: dict[int, str] = {}
+        for number in suspects:
+            text = texts.text(number)
+            if (left := self._redacted(text, (), counts)) != text:
+                changed[number] = left
+        return texts.replaced(changed) if changed else payload, counts
 
     # -- finding texts --------------------------------------------------------------------------------------------
 
@@ -126,7 +152,7 @@ class Redactor:
         texts, lists, inner = self._shape(message.DESCRIPTOR)
         places += [_Place(message, field, text, keyed) for field in texts if (text := getattr(message, field))]
         for found in (getattr(message, field) for field in lists):
-            places += [_Place(found, "", "\n".join(found), keyed)] if any(found) else []
+            places += [_Place(found, at, text, keyed) for at, text in enumerate(found) if text]
         for field, repeated in inner:
             for one in _held(message, field, repeated=repeated):
                 self._message(one, keyed, places, counts)
@@ -141,7 +167,7 @@ class Redactor:
                 pair.value.string_value = whole.replacement(str(getattr(pair.value, kind)) if kind else "")
                 counts[whole.name] += 1
                 return
-        if self._patterns:
+        if self._finder:
             places.append(_Place(pair, "key", pair.key, ()))
         self._value(pair.value, pair.key, keyed, places, counts)
 
@@ -185,53 +211,55 @@ class Redactor:
             self._shapes[descriptor.full_name] = shape
         return shape
 
-    # -- which of them match --------------------------------------------------------------------------------------
+    # -- which of them match, and replacing ---------------------------------------------------------------------------
 
     def _suspects(self, places: list[_Place]) -> Iterator[_Place]:
-        """The places where some pattern may match: found by halving, so that a request without any takes one look."""
-        if not self._patterns or not places:
-            return
-        if self._set is None:
-            yield from places
-            return
-        seen = ["\n".join(renditions(place.text)) for place in places]
-        waiting = [(0, len(places))]
-        while waiting:
-            begin, end = waiting.pop()
-            if not self._matches("\n".join(seen[begin:end])):
-                continue
-            if end - begin == 1:
-                yield places[begin]
-                continue
-            middle = (begin + end) // 2
-            waiting += ((middle, end), (begin, middle))
-
-    def _matches(self, text: str) -> bool:
-        found = self._set.Match(f"{text}\n{_SENTINEL}".encode(errors="replace")) or ()
-        if len(self._patterns) not in found:
-            raise MemoryError("RE2 had not enough memory for the patterns.")
-        return len(found) > 1
-
-    # -- replacing ------------------------------------------------------------------------------------------------
+        if self._finder and places:
+            seen = ["\n".join(renditions(place.text)).encode(errors="replace") for place in places]
+            texts = _Joined([0, *accumulate(len(text) + 1 for text in seen)])
+            yield from (places[number] for number in self._finder.suspects(b"\n".join((*seen, b"")), texts))
 
     def _replace(self, place: _Place, counts: Counter[str]) -> None:
-        rules = (*(rule for rule in place.keyed if rule.pattern), *self._everywhere)
-        changed = redacted(place.text, rules, counts)
-        if counts.total() > _MAX_MATCHES:
-            raise Rejected(
-                Reason.TOO_LARGE,
-                f"More than {_MAX_MATCHES} places of the request match rules of capture.redact; send smaller batches.",
-            )
+        changed = self._redacted(place.text, place.keyed, counts)
         if changed == place.text:
             return
-        if not place.field:
-            place.message[:] = changed.split("\n")
+        if isinstance(place.field, int):
+            place.message[place.field] = changed
         elif place.field == "bytes_value":
             place.message.bytes_value = changed.encode("latin-1", errors="replace")
         elif place.field in ("int_value", "double_value"):
             place.message.string_value = changed
         else:
             setattr(place.message, place.field, changed)
+
+    def _redacted(self, text: str, keyed: tuple[Rule, ...], counts: Counter[str]) -> str:
+        """Raises Rejected when rules applied too often."""
+        assert self._finder
+        matching = self._finder.matching("\n".join(renditions(text)))
+        rules = [rule for rule in (*keyed, *self._everywhere) if rule.name in matching]
+        changed = redacted(text, rules, counts) if rules else text
+        if counts.total() > _MAX_MATCHES:
+            raise Rejected(
+                Reason.TOO_LARGE,
+                f"More than {_MAX_MATCHES} places of the request match rules of capture.redact; send smaller batches.",
+            )
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """Texts one after another; implements `finding.Places`."""
+
+    starts: list[int]
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def place_of(self, at: int) -> int:
+        return bisect_right(self.starts, at) - 1
+
+    def start_of(self, number: int) -> int:
+        return self.starts[number]
 
 
 def _held(message: Any, field: str, *, repeated: bool) -> Iterable[Any]:
@@ -284,18 +312,3 @@ def _counted(rule: Rule, counts: Counter[str]) -> Callable[[str], str]:
         return rule.replacement(text)
 
     return replace
-
-
-def _set_of(rules: Sequence[Rule]) -> Any:
-    """All patterns as one, in which a text may stand between others; None when a pattern asks for its very end."""
-    if any(_ABSOLUTE.search(rule.pattern.pattern) for rule in rules):
-        return None
-    options = re2.Options()
-    options.max_mem = _ENGINE_BYTES
-    options.log_errors = False
-    together = re2.Set.SearchSet(options)
-    for rule in rules:
-        together.Add(f"(?m:{rule.pattern.pattern})")
-    together.Add(re2.escape(_SENTINEL))
-    together.Compile()
-    return together

@@ -5,7 +5,7 @@ Fields that this version of OTLP does not know are dropped: nothing can be said 
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from collector.capture.policies import AgentPolicies
 from collector.model.capture import POLICY_ATTRIBUTE, Keeper, Kept, Policy
@@ -13,8 +13,11 @@ from collector.model.envelope import Signal
 
 OfService = Callable[[str], AgentPolicies]
 
-_SCHEMAS = "https://opentelemetry.io/schemas/"
-_LONGEST_SCHEMA_URL = 80
+# The addresses of schemas that are kept, and their length in characters.
+SCHEMAS: Final = "https://opentelemetry.io/schemas/"
+MAX_SCHEMA_URL: Final = 80
+
+_TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 
 
 def withhold(
@@ -39,62 +42,69 @@ class _Rewriter:
 
     def traces(self, request: Any) -> None:
         for resource_spans in request.resource_spans:
-            policies, applied = self._policies(resource_spans.resource), Policy.FULL
-            for scope_spans in resource_spans.scope_spans:
-                of_scope = Policy.FULL
-                for span in scope_spans.spans:
-                    policy = policies.of(self._agents(span.attributes))
-                    if policy is not Policy.FULL:
-                        self.applied[policy] += 1
-                        self._span(span, policy)
-                    of_scope = max(of_scope, policy)
-                self._scope(scope_spans, of_scope)
-                applied = max(applied, of_scope)
-            self._resource(resource_spans, applied)
+            policies = self._policies(resource_spans.resource)
+            of_scopes = [self._spans(scope_spans, policies) for scope_spans in resource_spans.scope_spans]
+            self._resource(resource_spans, max(of_scopes, default=policies.unnamed))
+
+    def _spans(self, scope_spans: Any, policies: AgentPolicies) -> Policy:
+        """The strictest policy of its spans; without any it could be of any agent."""
+        applied = []
+        for span in scope_spans.spans:
+            policy = policies.of(self._agents(span.attributes))
+            applied.append(policy)
+            if policy is not Policy.FULL:
+                self.applied[policy] += 1
+                self._span(span, policy)
+        strictest = max(applied, default=policies.unnamed)
+        self._scope(scope_spans, strictest)
+        return strictest
 
     def logs(self, request: Any) -> None:
         for resource_logs in request.resource_logs:
-            policies, applied = self._policies(resource_logs.resource), Policy.FULL
-            for scope_logs in resource_logs.scope_logs:
-                of_scope, kept = Policy.FULL, []
-                for record in scope_logs.log_records:
-                    policy = policies.of(self._agents(record.attributes))
-                    if policy is not Policy.OFF or self._of_session(record, scope_logs.scope.name):
-                        kept.append(record)
-                    if policy is not Policy.FULL:
-                        self.applied[policy] += 1
-                        self._record(record, scope_logs.scope.name, policy)
-                    of_scope = max(of_scope, policy)
-                if len(kept) < len(scope_logs.log_records):
-                    remaining = [type(record).FromString(record.SerializeToString()) for record in kept]
-                    del scope_logs.log_records[:]
-                    scope_logs.log_records.extend(remaining)
-                self._scope(scope_logs, of_scope)
-                applied = max(applied, of_scope)
-            self._resource(resource_logs, applied)
+            policies = self._policies(resource_logs.resource)
+            of_scopes = [self._records(scope_logs, policies) for scope_logs in resource_logs.scope_logs]
+            self._resource(resource_logs, max(of_scopes, default=policies.unnamed))
+
+    def _records(self, scope_logs: Any, policies: AgentPolicies) -> Policy:
+        applied, kept = [], []
+        for record in scope_logs.log_records:
+            policy = policies.of(self._agents(record.attributes))
+            applied.append(policy)
+            if policy is not Policy.OFF or self._of_session(record, scope_logs.scope.name):
+                kept.append(record)
+            if policy is not Policy.FULL:
+                self.applied[policy] += 1
+                self._record(record, scope_logs.scope.name, policy)
+        _leave(scope_logs.log_records, kept)
+        strictest = max(applied, default=policies.unnamed)
+        self._scope(scope_logs, strictest)
+        return strictest
 
     def metrics(self, request: Any) -> None:
         for resource_metrics in request.resource_metrics:
-            policies, applied = self._policies(resource_metrics.resource), Policy.FULL
+            policies, applied = self._policies(resource_metrics.resource), []
             for scope_metrics in resource_metrics.scope_metrics:
-                of_scope = Policy.FULL
-                for metric in scope_metrics.metrics:
-                    of_scope = max(of_scope, self._metric(metric, policies))
-                self._scope(scope_metrics, of_scope)
-                applied = max(applied, of_scope)
-            self._resource(resource_metrics, applied)
+                of_metrics = [self._metric(metric, policies) for metric in scope_metrics.metrics]
+                applied.append(max(of_metrics, default=policies.unnamed))
+                self._scope(scope_metrics, applied[-1])
+            self._resource(resource_metrics, max(applied, default=policies.unnamed))
 
     # -- items ----------------------------------------------------------------------------------------------------
 
     def _span(self, span: Any, policy: Policy) -> None:
+        _ids(span)
+        if len(span.parent_span_id) != _SPAN_ID_BYTES:
+            span.parent_span_id = b""
         span.trace_state = ""
         span.name = self._keeper.name(policy, span.name)
         self._attributes(span.attributes, policy)
-        span.status.message = ""
+        if span.HasField("status"):
+            span.status.message = ""
         for event in span.events:
             event.name = self._keeper.event(policy, event.name)
             self._attributes(event.attributes, policy)
         for link in span.links:
+            _ids(link)
             link.trace_state = ""
             self._attributes(link.attributes, policy)
         if policy is Policy.OFF:
@@ -102,6 +112,7 @@ class _Rewriter:
         _mark(span.attributes, policy)
 
     def _record(self, record: Any, scope: str, policy: Policy) -> None:
+        _ids(record)
         record.ClearField("body")
         record.severity_text = record.severity_text[:16] if policy is Policy.METADATA else ""
         if not self._keeper.tells_of_session(record.event_name, scope):
@@ -116,18 +127,19 @@ class _Rewriter:
     def _metric(self, metric: Any, policies: AgentPolicies) -> Policy:
         kind = metric.WhichOneof("data")
         points = getattr(metric, kind).data_points if kind else ()
-        applied = Policy.FULL
+        applied = Policy.FULL if points else policies.unnamed
         for point in points:
             policy = policies.of(self._agents(point.attributes))
             if policy is not Policy.FULL:
                 self.applied[policy] += 1
                 self._attributes(point.attributes, policy)
                 for exemplar in getattr(point, "exemplars", ()):
+                    _ids(exemplar)
                     self._attributes(exemplar.filtered_attributes, policy)
             applied = max(applied, policy)
-        if applied is Policy.OFF and not self._keeper.counts_tokens(metric.name):
+        if kind and applied is Policy.OFF and not self._keeper.counts_tokens(metric.name):
             metric.ClearField(kind)
-        if applied is not Policy.FULL or (not points and policies.unnamed is not Policy.FULL):
+        if applied is not Policy.FULL:
             metric.description = ""
             del metric.metadata[:]
         return applied
@@ -147,16 +159,14 @@ class _Rewriter:
 
     def _resource(self, of_resource: Any, policy: Policy) -> None:
         if policy is not Policy.FULL:
-            self._attributes(of_resource.resource.attributes, policy)
             of_resource.schema_url = _schema(of_resource.schema_url)
-            del of_resource.resource.entity_refs[:]
+            if of_resource.HasField("resource"):
+                self._attributes(of_resource.resource.attributes, policy)
+                of_resource.resource.ClearField("entity_refs")
 
     def _attributes(self, attributes: Any, policy: Policy) -> None:
         kept = [each for each in attributes if each.key != POLICY_ATTRIBUTE and self._attribute(each, policy)]
-        if len(kept) < len(attributes):
-            remaining = [type(each).FromString(each.SerializeToString()) for each in kept]
-            del attributes[:]
-            attributes.extend(remaining)
+        _leave(attributes, kept)
 
     def _attribute(self, attribute: Any, policy: Policy) -> bool:
         """Withhold what is not kept of one attribute; whether anything of it stays."""
@@ -184,6 +194,22 @@ class _Rewriter:
             value.string_value = ""
 
 
+def _leave(items: Any, kept: list[Any]) -> None:
+    """Remove all items but some."""
+    if len(kept) < len(items):
+        remaining = [type(each).FromString(each.SerializeToString()) for each in kept]
+        del items[:]
+        items.extend(remaining)
+
+
+def _ids(item: Any) -> None:
+    """Remove what is no id: it could be anything."""
+    if len(item.trace_id) != _TRACE_ID_BYTES:
+        item.trace_id = b""
+    if len(item.span_id) != _SPAN_ID_BYTES:
+        item.span_id = b""
+
+
 def _mark(attributes: Any, policy: Policy) -> None:
     """Say which policy was applied."""
     attribute = attributes.add()
@@ -196,4 +222,4 @@ def _text(attribute: Any) -> str:
 
 
 def _schema(url: str) -> str:
-    return url if url.startswith(_SCHEMAS) and len(url) <= _LONGEST_SCHEMA_URL else ""
+    return url if url.startswith(SCHEMAS) and len(url) <= MAX_SCHEMA_URL else ""

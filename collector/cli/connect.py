@@ -3,12 +3,12 @@
 import argparse
 import os
 import re
+import shlex
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from collector.admit.auth import hash_token, mint
-from collector.app import read_ports
 from collector.cli.arrivals import await_arrivals
 from collector.cli.daemon import TOKEN_VARIABLE, web_address
 from collector.cli.options import config_of
@@ -16,10 +16,11 @@ from collector.cli.reload import reload_daemon
 from collector.config import Config
 from collector.connect.editing import shown
 from collector.connect.overriding import overriding
-from collector.connect.placing import Copies, settings_in
+from collector.connect.placing import Copies, Placed, settings_in
 from collector.connect.programs import Program, programs
 from collector.connect.tokens import with_token
 from collector.errors import ConfigError, Rejected
+from collector.files import read_ports
 from collector.model.principal import Scope
 
 _WAIT_SECONDS: Final = 120
@@ -53,12 +54,17 @@ def add_commands(
 def _connect(options: argparse.Namespace) -> int:
     config, program = config_of(options), programs()[options.program]
     copies = Copies(_state() / "spanmeter" / "connect" / program.name)
-    if options.undo:
-        return _undo(program, copies, config)
-    since = time.time_ns()
     path = _path(program, options)
+    if options.undo:
+        return _undo(program, path, copies, config)
+    since = time.time_ns()
     service = options.service or _named_after(path.resolve().parent)
-    http = (options.endpoint or config.otlp_url(_ports(config).get("http", 0))).rstrip("/")
+    ports = _ports(config)
+    http = (options.endpoint or config.otlp_url(ports.get("http", 0))).rstrip("/")
+    if not (options.endpoint or ports):
+        print(
+            f"No daemon has run in {config.directory} yet; this is the address that `spanmeter serve` will have there."
+        )
     token = _token(config, program, path, options, copies)
     wanted = program.wanted(http, token, service, content=options.content)
     for sentence in overriding(program, settings_in(path, program.format), os.environ, http):
@@ -78,7 +84,7 @@ def _connect(options: argparse.Namespace) -> int:
 def _show(program: Program, path: Path, http: str, text: str) -> None:
     print(f"{program.title} sends to {http} with these settings in {path}:\n")
     print(_indented(text))
-    _say_steps(program)
+    _say_steps(program, path)
     print(f"`spanmeter connect {program.name} --write` puts them in place, `--undo` takes them back.")
 
 
@@ -88,11 +94,14 @@ def _say_written(program: Program, path: Path, changed: list[str]) -> None:
     else:
         print(f"{path} has been written: {', '.join(changed)}.")
         print(f"`spanmeter connect {program.name} --undo` restores what it was.")
-    _say_steps(program)
+        if program.format == "env" and program.token_in(settings_in(path, program.format)):
+            print("It holds a token: keep it out of version control.")
+    _say_steps(program, path)
 
 
-def _say_steps(program: Program) -> None:
-    for what, text in (("Install", program.install), ("In the program", program.code), ("Run", program.run)):
+def _say_steps(program: Program, path: Path) -> None:
+    file = f"./{path.name}" if path.parent == Path.cwd() else str(path)
+    for what, text in (("Install", program.install), ("In the program", program.code), ("Run", program.run_with(file))):
         if text:
             print(f"{what}:\n\n{_indented(text)}")
     for note in program.notes:
@@ -103,19 +112,27 @@ def _indented(text: str) -> str:
     return "".join(f"  {line}\n" if line else "\n" for line in text.rstrip().split("\n"))
 
 
-def _undo(program: Program, copies: Copies, config: Config) -> int:
-    undone, sentences = copies.restore()
+def _undo(program: Program, path: Path, copies: Copies, config: Config) -> int:
+    undone, sentences = copies.restore(path)
     for placed in undone:
-        print(
-            f"The token is out of {placed.path} again." if placed.insertion else f"{placed.path} is as it was before."
-        )
+        print(_undone(placed))
     if any(placed.insertion for placed in undone):
         print(reload_daemon(config))
-    if not undone and not sentences:
-        print(f"Nothing was put in place for {program.title}; there is nothing to undo.")
     for sentence in sentences:
         print(sentence)
+    if not undone and not sentences:
+        print(f"Nothing was put in place for {program.title} in {path}; there is nothing to undo.")
+        for other in copies.places():
+            print(f"In {other} there was: `spanmeter connect {program.name} --undo --file {shlex.quote(str(other))}`.")
     return 1 if sentences else 0
+
+
+def _undone(placed: Placed) -> str:
+    if placed.insertion:
+        return f"The token is out of {placed.path} again."
+    if placed.path.exists():
+        return f"{placed.path} is as it was before."
+    return f"{placed.path} is removed again; there was none before."
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------
@@ -185,7 +202,7 @@ def _yaml_item(entry: dict[str, Any]) -> str:
 
 def _path(program: Program, options: argparse.Namespace) -> Path:
     found: Path = options.file or program.path(os.environ, Path.home())
-    return found
+    return found.absolute()
 
 
 def _state() -> Path:

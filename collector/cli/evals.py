@@ -26,6 +26,7 @@ from collector.config import Config, EvaluatorConfig, all_evaluators, load_evalu
 from collector.config.load import read_yaml
 from collector.errors import ConfigError, Reason, Rejected
 from collector.evals.backfill import Window, backfill
+from collector.evals.calibration import Calibration
 from collector.evals.evaluator import evaluators_of
 from collector.evals.questions import judge_check
 from collector.evals.workshop import Workshop
@@ -36,7 +37,6 @@ from collector.model.progress import Progress
 from collector.query.evaluations import EvaluationsWanted
 from collector.query.service import Query
 from collector.store import Store
-from collector.web.calibration import Calibrations
 from collector.web.evaluation_answers import evaluation_json, outcome_json
 from collector.web.times import rfc3339
 
@@ -120,7 +120,16 @@ def _here(
     step = until_interrupted(progress, interrupted, _CANCELLED)
     workshop = Workshop()
     try:
-        outcome = backfill(store, evaluators, window, SystemClock(), step, workshop, dry_run=options.dry_run)
+        outcome = backfill(
+            store,
+            evaluators,
+            window,
+            SystemClock(),
+            step,
+            workshop,
+            dry_run=options.dry_run,
+            commands=bool(options.file) or config.evals.commands,
+        )
     finally:
         workshop.close()
     return outcome_json(outcome)
@@ -175,10 +184,6 @@ def _print_result(result: Mapping[str, Any], options: argparse.Namespace) -> Non
     else:
         print(f"{result['runs']} runs were looked at; judging cost {result['cost']} USD. Batch {result['batch']}.")
 
-    if result["uncalibrated"]:
-        names = ", ".join(result["uncalibrated"])
-        print(f"Not calibrated: {names}. Label some of their verdicts; spanmeter eval agreement NAME says how far.")
-
 
 def _price(result: Mapping[str, Any]) -> str:
     if unpriced := result["unpriced"]:
@@ -227,8 +232,8 @@ def _found(options: argparse.Namespace, *, trace_id: str, limit: int) -> Sequenc
         )
         stored, who = Query(lambda: place, config.reads), Principal("cli", options.project, frozenset(Scope))
         found = stored.evaluations(who, wanted)
-        doubted = Calibrations().uncalibrated_in(stored, who, found)
-        return [evaluation_json(one, uncalibrated=doubted) for one in found]
+        doubted = Calibration().uncalibrated(stored, who, found)
+        return [evaluation_json(one, 0, doubted) for one in found]
 
 
 def _table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:

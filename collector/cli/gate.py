@@ -17,12 +17,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.cli.gate_daemon import GateDaemon, gate_daemon
+from collector.cli.gate_daemon import BATCH_ATTRIBUTE, GateDaemon, gate_daemon, rows_at, runs_at
 from collector.cli.jobs import progress_bar
+from collector.cli.times import moment
 from collector.errors import ConfigError, StartError
 from collector.evals.evaluator import Evaluator
 from collector.evals.questions import with_judge
@@ -36,11 +38,14 @@ from collector.gate.record import Record, Trial, flips, read_baseline, write_bas
 from collector.gate.result import result_json
 from collector.gate.words import change, detectable, headline, interval, level, warnings
 from collector.model.clock import SystemClock
+from collector.web.times import rfc3339
 
 _LAST: Final = Path("last")
 _RECORD: Final = "record.json"
 _RUNS: Final = "runs.arrow"
 _PROJECT: Final = "default"
+_URL: Final = "http://127.0.0.1:8080"
+_DAY: Final = 86_400 * 10**9
 
 
 def add_commands(
@@ -67,11 +72,15 @@ def add_commands(
     run.add_argument("--patience", type=float, default=60.0, metavar="SECONDS", help="how long spans are waited for")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command and its arguments")
 
-    check = add("check", _check, "Judge runs that were recorded: OTLP files, or those of the last gate.")
+    check = add("check", _check, "Judge runs that were recorded: the last gate's, in OTLP files, or in a daemon.")
     _add_reports(check)
     check.add_argument(
         "--otlp", type=Path, action="append", default=[], metavar="FILE", help="OTLP/JSON requests, a line each"
     )
+
+    check.add_argument("--batch", default="", metavar="ID", help="the runs of a daemon with spanmeter.gate.batch=ID")
+    check.add_argument("--url", default=_URL, help=f"that daemon; default: {_URL}, with the token in SPANMETER_TOKEN")
+    check.add_argument("--since", type=moment, help="first start of these runs; default: a day ago")
 
     baseline = gate.add_parser("baseline", help="The approved baseline.").add_subparsers(
         required=True, metavar="COMMAND"
@@ -110,7 +119,10 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     loaded = load_policy(options.file)
     evaluators = _evaluators(loaded)
-    batch = f"gate-{secrets.token_hex(6)}"
+    batch = options.batch or f"gate-{secrets.token_hex(6)}"
+    if options.batch:
+        runs = _runs_of(options.url, batch, options.since)
+        return _finish(options, loaded, _judged(loaded, evaluators, runs, batch, None), runs)
     if not options.otlp:
         runs = _last_runs(loaded)
         return _finish(options, loaded, _judged(loaded, evaluators, runs, batch, None), runs)
@@ -182,11 +194,7 @@ def _command(argv: Sequence[str], environment: dict[str, str]) -> int:
 
 
 def _collected(daemon: GateDaemon, quiet: float, patience: float, expected: int) -> list[CaseRun]:
-    tables = [
-        pa.ipc.open_stream(daemon.rows(trace_id)).read_all() for trace_id in daemon.settled(quiet, patience, expected)
-    ]
-    found = [run for table in tables if table.num_rows and (run := case_run(table))]
-    return sorted(found, key=lambda run: (run.case, run.run.spans[0].start))
+    return _read(daemon.settled(quiet, patience, expected), daemon.rows)
 
 
 def _judged(
@@ -233,9 +241,11 @@ def _keep(loaded: Loaded, record: Record, runs: Iterable[CaseRun]) -> None:
     (state / ".gitignore").write_text("*\n", encoding="utf-8")  # what it holds are prompts; only baselines are reviewed
     tables = [run.table for run in runs]
     if tables:
-        with pa.ipc.new_file(str(state / _RUNS), tables[0].schema) as file:
+        beside = state / f"{_RUNS}.new"
+        with pa.ipc.new_file(str(beside), tables[0].schema) as file:
             for table in tables:
                 file.write_table(table)
+        beside.replace(state / _RUNS)
     else:
         (state / _RUNS).unlink(missing_ok=True)
 
@@ -252,6 +262,19 @@ def _last_runs(loaded: Loaded) -> list[CaseRun]:
     for trace_id in dict.fromkeys(ids.to_pylist()):
         run = case_run(table.filter(pc.equal(ids, trace_id)))
         found += [run] if run else []
+    return sorted(found, key=lambda run: (run.case, run.run.spans[0].start))
+
+
+def _runs_of(url: str, batch: str, since: int | None) -> list[CaseRun]:
+    """The runs of a batch that a daemon has. Raises Rejected, Unavailable."""
+    began = SystemClock().time_ns() - _DAY if since is None else since
+    asked = {"since": rfc3339(began), "attribute": f"{BATCH_ATTRIBUTE}={batch}", "folded": "true", "limit": "1000"}
+    return _read(runs_at(url, urlencode(asked)), lambda trace_id: rows_at(url, trace_id))
+
+
+def _read(trace_ids: Iterable[str], rows: Callable[[str], bytes]) -> list[CaseRun]:
+    tables = [pa.ipc.open_stream(rows(trace_id)).read_all() for trace_id in trace_ids]
+    found = [run for table in tables if table.num_rows and (run := case_run(table))]
     return sorted(found, key=lambda run: (run.case, run.run.spans[0].start))
 
 

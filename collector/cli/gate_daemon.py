@@ -1,23 +1,27 @@
 """A daemon for the time of a gate: on free ports of loopback, in a directory of its own."""
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from collector.app import read_ports
 from collector.cli.daemon import ask, download
 from collector.errors import Rejected, StartError, Unavailable
+from collector.files import read_ports
 
 _START_SECONDS: Final = 90.0
 _STOP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.2
+_PR_SET_PDEATHSIG: Final = 1
 _PAGE: Final = 1000
+BATCH_ATTRIBUTE: Final = "spanmeter.gate.batch"
 # Where exporters would send instead, and as whom.
 _OTHER_TARGETS: Final = tuple(
     f"OTEL_EXPORTER_OTLP_{kind}{name}"
@@ -37,7 +41,7 @@ class GateDaemon:
     def environment(self, batch: str, given: Mapping[str, str]) -> dict[str, str]:
         """`given`, with the variables by which exporters find the daemon."""
         kept = {name: value for name, value in given.items() if name not in _OTHER_TARGETS}
-        attributes = ",".join(filter(None, (kept.get("OTEL_RESOURCE_ATTRIBUTES"), f"spanmeter.gate.batch={batch}")))
+        attributes = ",".join(filter(None, (kept.get("OTEL_RESOURCE_ATTRIBUTES"), f"{BATCH_ATTRIBUTE}={batch}")))
         return kept | {
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -49,15 +53,7 @@ class GateDaemon:
 
     def runs(self) -> dict[str, tuple[int, str]]:
         """Of each run how many spans it has, and when the last arrived."""
-        found: dict[str, tuple[int, str]] = {}
-        query = f"/api/v1/runs?since=2020-01-01T00:00:00Z&folded=true&limit={_PAGE}"
-        after = ""
-        while True:
-            page = ask(self.web, query + after)
-            found |= {run["trace_id"]: (run["spans"], run["received_at"]) for run in page["runs"]}
-            if not page["next"]:
-                return found
-            after = f"&after={page['next']}"
+        return runs_at(self.web, f"since=2020-01-01T00:00:00Z&folded=true&limit={_PAGE}")
 
     def settled(self, quiet: float, patience: float, expected: int) -> list[str]:
         """Ids of the runs, once none has changed for `quiet` seconds and the spool is empty, or patience has ended.
@@ -84,7 +80,24 @@ class GateDaemon:
 
     def rows(self, trace_id: str) -> bytes:
         """All rows of a run, as an Arrow stream."""
-        return download(self.web, f"/api/v1/runs/{trace_id}/export?format=arrow")
+        return rows_at(self.web, trace_id)
+
+
+def runs_at(url: str, query: str) -> dict[str, tuple[int, str]]:
+    """Of each run that a question to a daemon finds how many spans it has, and when the last arrived."""
+    found: dict[str, tuple[int, str]] = {}
+    after = ""
+    while True:
+        page = ask(url, f"/api/v1/runs?{query}{after}")
+        found |= {run["trace_id"]: (run["spans"], run["received_at"]) for run in page["runs"]}
+        if not page["next"]:
+            return found
+        after = f"&after={page['next']}"
+
+
+def rows_at(url: str, trace_id: str) -> bytes:
+    """All rows of a run that a daemon has, as an Arrow stream."""
+    return download(url, f"/api/v1/runs/{trace_id}/export?format=arrow")
 
 
 @contextmanager
@@ -96,7 +109,12 @@ def gate_daemon(directory: Path, settings: Sequence[str] = ()) -> Iterator[GateD
     for setting in (*settings, *fixed, *(f"{port}=127.0.0.1:0" for port in ports)):
         command += ["--set", setting]
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SPANMETER_")}
-    process = subprocess.Popen(command, env=ours, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        env=ours,
+        stdin=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - one thread
+    )
     try:
         found = _ports(process, directory)
         yield GateDaemon(f"http://127.0.0.1:{found['web']}", f"http://127.0.0.1:{found['http']}", process)
@@ -107,6 +125,12 @@ def gate_daemon(directory: Path, settings: Sequence[str] = ()) -> Iterator[GateD
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _end_with_parent() -> None:
+    """Have a gate that is killed leave no daemon behind, where the system can do that (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _ports(process: "subprocess.Popen[bytes]", directory: Path) -> dict[str, int]:

@@ -1,12 +1,10 @@
 """`spanmeter mcp`: the running daemon's tools on standard input and output, for clients that start their servers."""
 
 import argparse
-import asyncio
 import importlib
 from typing import Any
 
 from collector.cli.daemon import TOKEN_VARIABLE, web_address
-from collector.cli.options import config_of
 
 
 def add_commands(
@@ -21,7 +19,12 @@ def add_commands(
 
 
 def _serve(options: argparse.Namespace) -> int:
-    url = options.url or web_address(config_of(options))
-    module: Any = importlib.import_module("collector.cli.mcp_bridge")  # no other command needs the SDK
-    asyncio.run(module.serve(url, options.token_env))
+    bridge: Any = importlib.import_module("collector.cli.mcp_bridge")
+    bridge.serve(options.url or _running(options), options.token_env)
     return 0
+
+
+def _running(options: argparse.Namespace) -> str:
+    """The address of the daemon on the data directory."""
+    config: Any = importlib.import_module("collector.config")  # which takes long, and is not needed with an address
+    return web_address(config.load(options.config, options.set, options.data_dir))

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    ByteSize,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from collector.config.patterns import check_path, check_schema, pattern
 from collector.config.settings import Duration, Section, setting
@@ -320,7 +329,8 @@ class External(Section):
 class Command(Section):
     kind: Literal["command"]
     argv: Names = setting(..., "Program and arguments; it reads JSON and writes JSON.", min_length=1)
-    timeout: Duration = setting("10s", "Longest it may run.", gt=0)
+    timeout: Duration = setting("10s", "Longest it may run.", gt=0, le=600)
+    max_memory: ByteSize = setting("1GiB", "Address space it may have.", ge=16 * 1024 * 1024)
 
 
 class AllOf(Section):

@@ -140,6 +140,13 @@ class _Matches(FilterFunction):
             return False
 
 
-_PATHS: Final = JSONPathEnvironment(strict=True)
+class _Environment(JSONPathEnvironment):
+    """Of RFC 9535: a slice selects of arrays only, and the library's of texts too."""
+
+    def getitem(self, obj: Any, key: Any) -> Any:
+        return () if isinstance(key, slice) and isinstance(obj, str) else super().getitem(obj, key)
+
+
+_PATHS: Final = _Environment(strict=True)
 _PATHS.function_extensions["match"] = _Matches(full=True)
 _PATHS.function_extensions["search"] = _Matches(full=False)

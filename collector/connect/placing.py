@@ -108,13 +108,18 @@ class Copies:
         whole = [each for each in found if each.name.isdigit() and (each / _RECORD).exists()]
         return sorted(whole, key=lambda directory: int(directory.name), reverse=True)
 
-    def restore(self) -> tuple[list[Placed], list[str]]:
-        """Put back what stood in every file; what was undone, and a sentence for each file that could not be restored.
+    def places(self) -> list[Path]:
+        """The files with settings that were put in place and not taken back."""
+        return [placed.path for placed in map(_record, self._kept()) if not placed.insertion]
 
-        A file that has changed since is left alone, and so is the copy. Raises Unavailable for a disk that fails.
+    def restore(self, path: Path) -> tuple[list[Placed], list[str]]:
+        """Put back what stood in a file, and what was inserted elsewhere for it.
+
+        What was undone, and a sentence for each file that could not be restored. One that has changed since is left
+        alone, and so is the copy. Raises Unavailable for a disk that fails.
         """
         restored, sentences = [], []
-        for directory in self._kept():
+        for directory in self._kept_for(path.resolve()):
             placed = _record(directory)
             try:
                 if sentence := _restore(placed, directory / _COPY):
@@ -125,6 +130,15 @@ class Copies:
                 raise Unavailable(Reason.DISK, f"{placed.path} could not be restored: {error.strerror}.") from None
             restored.append(placed)
         return restored, sentences
+
+    def _kept_for(self, path: Path) -> list[Path]:
+        """The copies of one file, and of what was inserted elsewhere just before."""
+        found, wanted = [], True
+        for directory in self._kept():
+            placed = _record(directory)
+            wanted = wanted if placed.insertion else placed.path == path
+            found += [directory] if wanted else []
+        return found
 
 
 def _restore(placed: Placed, copy: Path) -> str:

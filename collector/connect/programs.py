@@ -1,6 +1,7 @@
 """The programs of `schema/connect.yaml`, and their settings for one daemon."""
 
 import re
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -60,6 +61,10 @@ class Program(BaseModel):
         """Where its settings stand for a user with this environment."""
         found = _VARIABLE.sub(lambda match: environment.get(match[1]) or match[2], self.file)
         return home / found.removeprefix("~/") if found.startswith("~/") else Path(found)
+
+    def run_with(self, file: str) -> str:
+        """What to type to run it with the settings in a file, as the shell has it."""
+        return self.run.replace("{file}", shlex.quote(file))
 
     def wanted(self, http: str, token: str = "", service: str = "", *, content: bool = False) -> Tree:
         """Its settings for the daemon at `http`; those of a token only with one."""

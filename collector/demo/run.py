@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from collector.app import read_ports
 from collector.config import Config, split_endpoint
 from collector.demo.agent import Agent
 from collector.demo.history import DAYS, History
@@ -21,6 +20,7 @@ from collector.demo.receiver import Receiver, webhook_receiver
 from collector.demo.settings import SETTINGS, write_settings
 from collector.demo.tree import render, total
 from collector.errors import StartError
+from collector.files import read_ports
 
 _SPANS = 6
 _PATIENCE = 60.0

@@ -1,21 +1,21 @@
 """Evaluators over stored runs, page by page: what was judged before, as it is now, is not judged again."""
 
 import secrets
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow as pa
 
 from collector.config import ReadsConfig
 from collector.evals import by_columns
-from collector.evals.deciding import DECIDED
+from collector.evals.conversations import Together, conversations_of, hash_of, is_of_conversations
+from collector.evals.deciding import deciding
 from collector.evals.evaluate import About
 from collector.evals.evaluator import Evaluator
-from collector.evals.select import input_hash, is_drawn, is_selected
+from collector.evals.select import is_drawn, is_selected
+from collector.evals.tally import Tally
 from collector.evals.workshop import Task, Workshop
 from collector.judge.client import CallFault
 from collector.judge.judge import JudgeError
@@ -50,37 +50,6 @@ class Window:
     again: bool = False
 
 
-@dataclass(slots=True)
-class Spending:
-    """Of an evaluator that asks a model, USD: what was `spent`, or what a dry run would spend, `about` and at `most`.
-
-    `unpriced`: the model has no known price.
-    """
-
-    spent: Decimal = Decimal(0)
-    about: Decimal = Decimal(0)
-    most: Decimal = Decimal(0)
-    unpriced: bool = False
-
-
-@dataclass(slots=True)
-class Tally:
-    """Of one evaluator: `selected` runs, and the rows they gave; of those not selected why."""
-
-    selected: int = 0
-    known: int = 0
-    not_drawn: int = 0
-    not_settled: int = 0
-    rows: Counter[str] = field(default_factory=Counter)
-    price: Spending = field(default_factory=Spending)
-
-    def add(self, found: Evaluation) -> None:
-        """Count a row, votes apart."""
-        if found.vote == 0:
-            self.rows[found.verdict.value or found.status.value] += 1
-            self.price.spent += found.receipt.cost or 0
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a back-fill came to: `runs` were looked at, and what came of them by evaluator."""
@@ -98,7 +67,7 @@ PASSING: Final = [
     JudgeError.CONFIG.value,
 ]
 
-Chosen = Sequence[tuple[RunRow, Sequence[int]]]
+Chosen = Sequence[tuple[Together, Sequence[int]]]
 Key = tuple[str, str, str, str]
 
 
@@ -111,12 +80,15 @@ def backfill(
     workshop: Workshop,
     *,
     dry_run: bool = False,
+    commands: bool = False,
 ) -> Outcome:
     """Judge the runs of a window, or only count them. Raises Unavailable, and what `progress` raises.
 
+    Without `commands` evaluators that start a program are left out.
+
     What was judged until then stays: the next back-fill goes on with the rest.
     """
-    decided = [one for one in evaluators if one.config.check.kind in DECIDED]
+    decided = deciding(evaluators, commands=commands)
     outcome = Outcome(f"backfill-{secrets.token_hex(6)}", 0, {one.name: Tally() for one in decided})
     reader = Reader(lambda: store, READS)
     wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
@@ -127,10 +99,10 @@ def backfill(
         progress(0, total)
     others = [one for one in decided if not by_columns.needs_columns_only(one)]
     documents = Documents(store, others, window.project, outcome.batch, clock, workshop)
-    looked_at = 0
+    looked_at, seen = 0, set[str]()
     for page in pages_of(reader, window.project, wanted) if others else ():
         progress(looked_at, max(looked_at, total))
-        chosen = choose(reader, others, window, page, outcome.tallies, clock.time_ns())
+        chosen = choose(reader, others, window, page, outcome.tallies, clock.time_ns(), seen)
         if not dry_run:
             documents.judge(chosen, outcome.tallies)
         looked_at += len(page)
@@ -174,37 +146,64 @@ def choose(
     runs: Sequence[RunRow],
     tallies: Mapping[str, Tally],
     now: int,
+    seen: set[str] | None = None,
 ) -> Chosen:
-    """The runs that evaluators look at, each with the positions of these evaluators; the others are counted."""
-    known = set() if window.again else judged_before(reader, window.project, runs)
-    chosen = []
-    for run in runs:
+    """The runs, and conversations of them, that evaluators look at, each with the positions of these evaluators; the
+    others are counted. Conversations that are `seen` already are left out, and those here are added to them.
+    """
+    whole = [[run] for run in runs]
+    chosen = _chosen(reader, evaluators, window, whole, tallies, now, conversations=False)
+    if any(map(is_of_conversations, evaluators)):
+        known = set() if seen is None else seen
+        new = [run for run in runs if run.conversation_id not in known]
+        known |= {run.conversation_id for run in new} - {""}
+        found = conversations_of(reader, window.project, new)
+        chosen += _chosen(reader, evaluators, window, found, tallies, now, conversations=True)
+    return chosen
+
+
+def _chosen(
+    reader: Reader,
+    evaluators: Sequence[Evaluator],
+    window: Window,
+    all_of_them: Sequence[Together],
+    tallies: Mapping[str, Tally],
+    now: int,
+    *,
+    conversations: bool,
+) -> list[tuple[Together, Sequence[int]]]:
+    known = set() if window.again else judged_before(reader, window.project, [runs[0] for runs in all_of_them])
+    chosen: list[tuple[Together, Sequence[int]]] = []
+    for runs in all_of_them:
+        received = max(run.last_received for run in runs)
         took = []
         for at, one in enumerate(evaluators):
-            tally = tallies[one.name]
-            if not is_selected(one.config.select, run):
+            if is_of_conversations(one) != conversations:
                 continue
-            if not is_drawn(one.config.sample, run):
+            tally = tallies[one.name]
+            if not any(is_selected(one.config.select, run) for run in runs):
+                continue
+            if not is_drawn(one.config.sample, runs[0], together=conversations):
                 tally.not_drawn += 1
-            elif run.last_received > now - one.config.settle * _SECOND:
+            elif received > now - one.config.settle * _SECOND:
                 tally.not_settled += 1
-            elif key_of(run, one) in known:
+            elif key_of(runs, one) in known:
                 tally.known += 1
             else:
                 tally.selected += 1
                 took.append(at)
         if took:
-            chosen.append((run, took))
+            chosen.append((runs, took))
     return chosen
 
 
-def key_of(run: RunRow, evaluator: Evaluator) -> Key:
-    """Of what an evaluator judges: the run as it is now, by this revision."""
-    return run.trace_id, evaluator.name, evaluator.revision, input_hash(run)
+def key_of(runs: Together, evaluator: Evaluator) -> Key:
+    """Of what an evaluator judges: a run, or those of a conversation, as they are now, by this revision."""
+    return runs[0].trace_id, evaluator.name, evaluator.revision, hash_of(runs)
 
 
 def judged_before(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[Key]:
-    """What was judged of some runs, in whatever way they were then. Raises Unavailable."""
+    """What was judged of some runs, as they were then. Raises Unavailable."""
     parameters = {"project": project, "trace_ids": [run.trace_id for run in runs], "passing": PASSING}
     rows = reader.query(named_query("evals_judged"), parameters).to_pylist()
     return {(row["TraceId"], row["Evaluator"], row["Revision"], row["InputHash"]) for row in rows}
@@ -249,7 +248,7 @@ class Documents:
 
     def task(self, part: Chosen) -> Task:
         """What is to be done with some runs, their spans included. Raises Unavailable."""
-        hours = [(hour, run.trace_id) for run, _ in part for hour in _hours(run)]
+        hours = [(hour, run.trace_id) for runs, _ in part for run in runs for hour in _hours(run)]
         parameters = {
             "project": self._project,
             "hours": [hour for hour, _ in hours],
@@ -261,15 +260,17 @@ class Documents:
         with pa.ipc.new_stream(stream, spans.schema) as writer:
             writer.write_table(spans)
         now = self._clock.time_ns()
-        runs = [(self._about(run, now), positions) for run, positions in part]
+        runs = [(self._about(together, now), positions) for together, positions in part]
         return Task(stream.getvalue().to_pybytes(), self._evaluators, runs)
 
-    def _about(self, run: RunRow, now: int) -> About:
+    def _about(self, together: Together, now: int) -> About:
+        run = together[0]
         return About(
             project=run.project,
             trace_id=run.trace_id,
             conversation_id=run.conversation_id,
-            input_hash=input_hash(run),
+            input_hash=hash_of(together),
+            others=tuple(one.trace_id for one in together[1:]),
             batch=self._batch,
             at=now,
             agent=run.agent_name,
@@ -287,14 +288,15 @@ def insert(store: Store, found: Sequence[Evaluation]) -> None:
 
 def parts_of(chosen: Chosen) -> Iterator[Chosen]:
     """So many runs together as have few spans."""
-    part: list[tuple[RunRow, Sequence[int]]] = []
+    part: list[tuple[Together, Sequence[int]]] = []
     spans = 0
-    for run, positions in chosen:
-        if part and spans + run.spans > _SPANS_OF_TASK:
+    for runs, positions in chosen:
+        more = sum(run.spans for run in runs)
+        if part and spans + more > _SPANS_OF_TASK:
             yield part
             part, spans = [], 0
-        part.append((run, positions))
-        spans += run.spans
+        part.append((runs, positions))
+        spans += more
     if part:
         yield part
 

@@ -1,10 +1,12 @@
 """Checks by their kind: the settings of one, a run or span, and what is found."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import structlog
 
+from collector.evals.commands import check_command
+from collector.evals.evaluator import Evaluator
 from collector.evals.figures import check_bound, check_finish
 from collector.evals.finding import Finding, error, every, opposite, some
 from collector.evals.outputs import check_json, check_regex, check_texts
@@ -32,12 +34,20 @@ _CHECKS: Final[Mapping[str, Callable[[Any, Subject], Finding]]] = {
 }
 # What the functions above decide; the others need a model, a program or a sender.
 DECIDED: Final = frozenset(_CHECKS)
+COMMAND: Final = "command"
+
+
+def deciding(evaluators: Iterable[Evaluator], *, commands: bool) -> list[Evaluator]:
+    """Those that are decided here; those that start a program only if they may."""
+    return [
+        one for one in evaluators if one.config.check.kind in DECIDED or (commands and one.config.check.kind == COMMAND)
+    ]
 
 
 def decide(check: Any, subject: Subject) -> Finding:
     """What a check finds. A check that cannot be carried out is an error, and never a verdict."""
     try:
-        return _CHECKS[check.kind](check, subject)
+        return check_command(check, subject) if check.kind == COMMAND else _CHECKS[check.kind](check, subject)
     except ValueError as problem:
         return error("evaluator", str(problem))
     except Exception as problem:

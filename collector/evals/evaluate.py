@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 
 from collector.config.evaluators import EvaluatorConfig
-from collector.evals.deciding import DECIDED, decide
+from collector.evals.deciding import COMMAND, DECIDED, decide
 from collector.evals.evaluator import Evaluator
 from collector.evals.finding import Finding
 from collector.evals.span_queries import means
@@ -17,7 +17,10 @@ from collector.runs import Run, Span
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What evaluations of a run say besides what was found."""
+    """What evaluations of a run say besides what was found; of a conversation that of its first run.
+
+    `others` are the conversation's other runs.
+    """
 
     project: str
     trace_id: str
@@ -31,20 +34,32 @@ class About:
     agent: str = ""
     feature: str = ""
     model: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def trace_ids(self) -> tuple[str, ...]:
+        """All runs that are judged as one."""
+        return (self.trace_id, *self.others)
 
 
 def evaluate(evaluators: Iterable[Evaluator], run: Run, about: About) -> Iterator[Evaluation]:
     """What the evaluators find of a run; of those that look at spans one row a span that they select.
 
-    Evaluators that need a model, a program or a sender are passed over, as are runs that `where` does not mean.
+    Evaluators that need a model or a sender are passed over, as are runs that `where` does not mean, and, by evaluators
+    of cases, those without one. Programs are started: whoever may not have them leaves their evaluators out.
     """
     whole = Subject(run)
     for evaluator in evaluators:
-        if evaluator.config.check.kind in DECIDED:
+        if evaluator.config.check.kind in (*DECIDED, COMMAND) and is_about(evaluator, about):
             for subject in subjects(evaluator.config, whole):
                 began = perf_counter_ns()
                 finding = decide(evaluator.config.check, subject)
                 yield evaluation(evaluator, subject, finding, about, perf_counter_ns() - began)
+
+
+def is_about(evaluator: Evaluator, about: About) -> bool:
+    """Whether an evaluator looks at a run: one of cases only at those that name one."""
+    return evaluator.config.on != "case" or bool(about.case)
 
 
 def subjects(config: EvaluatorConfig, whole: Subject) -> Iterator[Subject]:
@@ -81,6 +96,7 @@ def evaluation(evaluator: Evaluator, subject: Subject, finding: Finding, about: 
         score_max=None if finding.score is None else 1.0,
         reason=finding.reason,
         evidence=finding.evidence,
+        label=finding.label,
         flags=finding.flags,
         case=about.case,
         trial=about.trial,

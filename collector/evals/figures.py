@@ -83,7 +83,7 @@ def check_finish(check: Finish, subject: Subject) -> Finding:
     for span_id, reason in reasons:
         word = reason.lower()
         if (word not in allowed) if allowed else (word in CUT_SHORT):
-            return found(False, f"A model stopped with {reason!r}.", [cite(span_id, "FinishReason", reason)])
+            return found(False, f"A model stopped with {reason}.", [cite(span_id, "FinishReason", reason)])
     told = ", ".join(sorted({reason for _, reason in reasons}))
     cited = [cite(span_id, "FinishReason", reason) for span_id, reason in reasons[:MAX_EVIDENCE]]
     return found(True, f"Models stopped with {told}.", cited)

@@ -19,6 +19,7 @@ class Finding:
     error_type: str = ""
     evidence: tuple[Evidence, ...] = ()
     flags: tuple[str, ...] = ()
+    label: str = ""
 
 
 def found(passes: bool, reason: str, evidence: Sequence[Evidence] = (), score: float | None = None) -> Finding:

@@ -16,7 +16,6 @@ from collector.evals.backfill import (
     Documents,
     Key,
     Outcome,
-    Tally,
     Window,
     choose,
     judged_before,
@@ -28,6 +27,7 @@ from collector.evals.evaluator import Evaluator
 from collector.evals.judge_leases import JudgeLeases
 from collector.evals.judge_process import JudgeProcess
 from collector.evals.judgements import Judgements
+from collector.evals.tally import Tally
 from collector.evals.workshop import Workshop
 from collector.model.clock import Clock
 from collector.model.money import usd
@@ -138,7 +138,7 @@ class JudgedDocuments(Documents):
 
     def judge(self, chosen: Chosen, tallies: Mapping[str, Tally]) -> None:
         for part in parts_of(chosen):
-            keys = [key_of(run, self._evaluators[at]) for run, positions in part for at in positions]
+            keys = [key_of(runs, self._evaluators[at]) for runs, positions in part for at in positions]
             with self._bench.claims.of(self._project, keys) as mine:
                 if left := self._left(part, mine, tallies):
                     self._judge(left, tallies)
@@ -146,15 +146,15 @@ class JudgedDocuments(Documents):
     def _left(self, part: Chosen, mine: Container[Key], tallies: Mapping[str, Tally]) -> Chosen:
         """Without what somebody else judges, or has judged since it was chosen."""
         reader = Reader(lambda: self._store, READS)
-        known = set() if self._again else judged_before(reader, self._project, [run for run, _ in part])
+        known = set() if self._again else judged_before(reader, self._project, [runs[0] for runs, _ in part])
         left = []
-        for run, positions in part:
-            kept = [at for at in positions if (key := key_of(run, self._evaluators[at])) in mine and key not in known]
+        for runs, positions in part:
+            kept = [at for at in positions if (key := key_of(runs, self._evaluators[at])) in mine and key not in known]
             for at in set(positions).difference(kept):
                 tallies[self._evaluators[at].name].selected -= 1
                 tallies[self._evaluators[at].name].known += 1
             if kept:
-                left.append((run, kept))
+                left.append((runs, kept))
         return left
 
     def _judge(self, part: Chosen, tallies: Mapping[str, Tally]) -> None:
@@ -190,7 +190,7 @@ def judged_backfill(
     reader = Reader(lambda: store, READS)
     wanted = RunsWanted(window.since, window.until, limit=PAGE, folded=False)
     total = run_questions.kpis(reader, window.project, wanted, (0, 0), 0).window.runs
-    looked_at = 0
+    looked_at, seen = 0, set[str]()
     bench.judgements.recover(store)
     with bench.opened() as process:
 
@@ -203,7 +203,7 @@ def judged_backfill(
         to_price = _PRICED_RUNS
         step()
         for page in pages_of(reader, window.project, wanted):
-            chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns())
+            chosen = choose(reader, evaluators, window, page, outcome.tallies, clock.time_ns(), seen)
             if dry_run:
                 documents.price(chosen[:to_price], prices)
                 to_price -= min(to_price, len(chosen))

@@ -7,27 +7,23 @@ import signal
 import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final, NamedTuple
-
-import pyarrow as pa
 
 from collector.config.checks import Judge as JudgeCheck
 from collector.errors import ConfigError, SpanmeterError
 from collector.evals.asking import Asker, Judged
-from collector.evals.evaluate import About, subjects
+from collector.evals.evaluate import About, is_about, subjects
 from collector.evals.evaluator import Evaluator
 from collector.evals.judge_messages import Begin, Ended, Found, Held, Priced, Reserve, Spent, Unused, Work
 from collector.evals.model_prices import pricer_of
 from collector.evals.questions import judge_check, judge_named
 from collector.evals.subject import Subject
-from collector.evals.workshop import Task, releases_of
+from collector.evals.workshop import Task, runs_of
 from collector.judge.caps import Both, CallCap, Cap, Hold
 from collector.judge.client import ModelClient
 from collector.model.clock import SystemClock
 from collector.model.money import picodollars
-from collector.runs import read_runs, run_of
 
 _NICE: Final = 10
 
@@ -58,7 +54,7 @@ class _Worker:
         self._numbers = itertools.count()
         self._asked: dict[int, asyncio.Future[str | None]] = {}
         self._work: asyncio.Queue[Work] = asyncio.Queue()
-        self._caps: dict[tuple[str, str], CallCap] = {}  # by batch and evaluator
+        self._caps: dict[str, CallCap] = {}
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -119,12 +115,11 @@ class _Worker:
         daemons = _Leases(self, matter.evaluator.name)
         if matter.evaluator.name in capped:
             return daemons
-        key = matter.about.batch, matter.evaluator.name
-        own = self._caps.get(key)
+        own = self._caps.get(matter.evaluator.name)
         if own is None:
             budget = matter.check.budget
             own = CallCap(None if budget.usd is None else picodollars(budget.usd), budget.max_calls)
-            self._caps[key] = own
+            self._caps[matter.evaluator.name] = own
         return Both(daemons, own)
 
     async def _judge(self, asker: Asker, matter: _Matter, cap: Cap, limit: asyncio.Semaphore) -> None:
@@ -151,17 +146,12 @@ def _at_once(asker: Asker, matter: _Matter) -> int:
 
 def _matters(task: Task) -> Iterator[_Matter]:
     """What is to be judged of the runs of a task; runs whose spans have expired since give none."""
-    table = pa.ipc.open_stream(task.spans).read_all()
-    releases, runs = releases_of(table), read_runs(table)
-    for about, chosen in task.runs:
-        if about.trace_id not in runs:
-            continue
-        whole = Subject(run_of(runs[about.trace_id]))
-        told = replace(about, release=releases.get(about.trace_id, ""))
+    for about, chosen, run in runs_of(task):
+        whole = Subject(run)
         for evaluator in (task.evaluators[at] for at in chosen):
             check = judge_check(evaluator)
-            if check and (chosen_subjects := list(subjects(evaluator.config, whole))):
-                yield _Matter(evaluator, check, chosen_subjects, told)
+            if check and is_about(evaluator, about) and (found := list(subjects(evaluator.config, whole))):
+                yield _Matter(evaluator, check, found, about)
 
 
 class _Leases(NamedTuple):

@@ -9,7 +9,7 @@ from collector.config.evals import JudgeConfig
 from collector.enrich.prices.catalogue import Catalogue
 from collector.errors import Reason, Unavailable
 from collector.evals.backfill import Documents
-from collector.evals.deciding import DECIDED
+from collector.evals.deciding import deciding
 from collector.evals.evaluator import Evaluator, evaluators_of
 from collector.evals.judge_bench import JudgeBench, JudgedDocuments
 from collector.evals.judge_leases import JudgeLeases
@@ -61,6 +61,7 @@ class Judging(Part):
         self.evaluators: Sequence[Evaluator] = evaluators
         self.judges: Mapping[str, JudgeConfig] = config.judges
         self._enabled = config.evals.enabled
+        self.commands = config.evals.commands
 
     async def open(self) -> None:
         self.bench.leases.use(asyncio.get_running_loop())
@@ -95,7 +96,7 @@ class Judging(Part):
             yield Sample(catalogue.EVALUATIONS, sum(lane.rows[outcome] for lane in self._lanes), (outcome,))
 
     def _checks(self) -> Sequence[Evaluator]:
-        return [one for one in self.evaluators if one.config.check.kind in DECIDED] if self._enabled else []
+        return deciding(self.evaluators, commands=self.commands) if self._enabled else []
 
     def _asking(self) -> Sequence[Evaluator]:
         return [one for one in self.evaluators if judge_check(one)] if self._enabled else []

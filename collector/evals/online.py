@@ -10,9 +10,10 @@ import structlog
 
 from collector.config import ReadsConfig
 from collector.errors import SpanmeterError, Unavailable
-from collector.evals.backfill import Documents, Tally, Window, choose
+from collector.evals.backfill import Documents, Window, choose
 from collector.evals.evaluator import Evaluator
 from collector.evals.select import input_hash
+from collector.evals.tally import Tally
 from collector.model.clock import Clock
 from collector.query.limits import Reader
 from collector.query.run_filter import moment

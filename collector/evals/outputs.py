@@ -17,7 +17,7 @@ Texts = OutputContains | OutputEquals | OutputStartsWith
 _MAX_TEXT: Final = 16 * 1024 * 1024
 _FENCE: Final = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 _SPACE: Final = re.compile(r"\s+")
-_WORDS: Final = {
+WORDS: Final = {
     "output_contains": ("contains", "does not contain"),
     "output_equals": ("is", "is not"),
     "output_starts_with": ("starts with", "does not start with"),
@@ -33,8 +33,8 @@ def check_texts(check: Texts, subject: Subject) -> Finding:
     output = subject.output
     if output is None:
         return no_output()
-    wanted = check.all or check.any or (check.value or "",)
-    is_so, is_not_so = _WORDS[check.kind]
+    wanted = wanted_texts(check)
+    is_so, is_not_so = WORDS[check.kind]
     text = _normal(output.text, check)
     places = {one: _place(check.kind, text, _normal(one, check)) for one in wanted}
     missing = [one for one, place in places.items() if place is None]
@@ -45,6 +45,11 @@ def check_texts(check: Texts, subject: Subject) -> Finding:
     return found(False, f"The output {is_not_so} {_listed(missing)}.", [output.cite()])
 
 
+def wanted_texts(check: Texts) -> Sequence[str]:
+    """The texts that are looked for."""
+    return check.all or check.any or (check.value or "",)
+
+
 def check_regex(check: OutputRegex, subject: Subject) -> Finding:
     """Whether the output matches an expression."""
     output = subject.output
@@ -52,8 +57,8 @@ def check_regex(check: OutputRegex, subject: Subject) -> Finding:
         return no_output()
     match = pattern(check.pattern, full=check.full, ignore_case=check.ignore_case).search(output.text)
     if match is None:
-        return found(False, f"The output does not match {_shown(check.pattern)}.", [output.cite()])
-    return found(True, f"The output matches {_shown(check.pattern)}.", [output.cite(*match.span())])
+        return found(False, f"The output does not match {shown(check.pattern)}.", [output.cite()])
+    return found(True, f"The output matches {shown(check.pattern)}.", [output.cite(*match.span())])
 
 
 def check_json(check: OutputJson, subject: Subject) -> Finding:
@@ -81,18 +86,18 @@ def mismatch(expected: Expected, values: Sequence[Any]) -> str:
     if expected.exists is False or not values:
         return "" if bool(values) == (expected.exists is not False) else _PRESENCE[bool(values)]
     if "equals" in expected.model_fields_set and not any(equal(expected.equals, value) for value in values):
-        return f"there is {_shown(values[0])}, not {_shown(expected.equals)}"
+        return f"there is {shown(values[0])}, not {shown(expected.equals)}"
     return _out_of_bounds(expected, values)
 
 
 def _out_of_bounds(expected: Expected, values: Sequence[Any]) -> str:
     for value in values if (expected.min, expected.max) != (None, None) else ():
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"{_shown(value)} is no number"
+            return f"{shown(value)} is no number"
         if expected.min is not None and value < expected.min:
-            return f"{_shown(value)} is less than {expected.min:g}"
+            return f"{shown(value)} is less than {expected.min:g}"
         if expected.max is not None and value > expected.max:
-            return f"{_shown(value)} is more than {expected.max:g}"
+            return f"{shown(value)} is more than {expected.max:g}"
     return ""
 
 
@@ -174,9 +179,10 @@ def _cited(
 
 
 def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(map(_shown, texts))
+    return ", ".join(map(shown, texts))
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as sentences have it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:70]}... ({len(text)} characters)"

@@ -29,9 +29,12 @@ def is_selected(select: Select, run: RunRow) -> bool:
     )
 
 
-def is_drawn(sample: Sample, run: RunRow) -> bool:
-    """Whether a run is of the sample. The draw is by hash: the same for every evaluator, and again."""
-    key = run.conversation_id if sample.by == "conversation" and run.conversation_id else run.trace_id
+def is_drawn(sample: Sample, run: RunRow, *, together: bool = False) -> bool:
+    """Whether a run, or `together` its conversation, is of the sample. The draw is by hash: the same for every
+    evaluator, and again.
+    """
+    by_conversation = (together or sample.by == "conversation") and run.conversation_id
+    key = run.conversation_id if by_conversation else run.trace_id
     drawn = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big")
     return drawn < sample.rate * _WHOLE
 

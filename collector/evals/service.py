@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collector.config import EvaluatorConfig
 from collector.errors import ConfigError, Reason, Rejected
 from collector.evals.backfill import Outcome, Window, backfill, insert
+from collector.evals.deciding import COMMAND
 from collector.evals.evaluator import Evaluator, evaluators_of
 from collector.evals.judge_bench import JudgeBench, judged_backfill
 from collector.evals.questions import judge_check, with_judge
@@ -16,7 +17,9 @@ from collector.store.client import Store
 
 
 class EvalService:
-    """`evaluators` gives those in force. Every method blocks, and raises Unavailable when the store does not answer."""
+    """`evaluators` gives those in force, `commands` whether they may start programs. Every method blocks, and raises
+    Unavailable when the store does not answer.
+    """
 
     def __init__(
         self,
@@ -24,12 +27,14 @@ class EvalService:
         evaluators: Callable[[], Sequence[Evaluator]],
         clock: Clock,
         bench: JudgeBench | None = None,
+        commands: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Without a `bench` no models are asked."""
+        """Without a `bench` no models are asked, without `commands` no programs started."""
         self._store = store
         self._evaluators = evaluators
         self._clock = clock
         self._bench = bench
+        self._commands = commands
 
     @property
     def evaluators(self) -> Sequence[Evaluator]:
@@ -41,7 +46,12 @@ class EvalService:
         known = {one.name: one for one in self.evaluators}
         if unknown := [name for name in names if name not in known]:
             raise Rejected(Reason.MALFORMED, f"There is no evaluator {unknown[0][:100]!r} in the settings.")
-        return [known[name] for name in names] if names else self.evaluators
+        chosen = [known[name] for name in names]
+        programs = [one.name for one in chosen if one.config.check.kind == COMMAND]
+        if programs and not self._commands():
+            text = f"The evaluator {programs[0]} starts a program, which evals.commands does not allow."
+            raise Rejected(Reason.MALFORMED, text)
+        return chosen or self.evaluators
 
     def defined(self, configs: Iterable[EvaluatorConfig]) -> Sequence[Evaluator]:
         """Evaluators that are not of the settings, with their judges of these. Raises Rejected(MALFORMED)."""
@@ -58,7 +68,16 @@ class EvalService:
         asking = [one for one in evaluators if judge_check(one)]
         store, workshop = self._store().clone(), Workshop()
         try:
-            outcome = backfill(store, evaluators, window, self._clock, progress, workshop, dry_run=dry_run)
+            outcome = backfill(
+                store,
+                evaluators,
+                window,
+                self._clock,
+                progress,
+                workshop,
+                dry_run=dry_run,
+                commands=self._commands(),
+            )
             if not asking or self._bench is None:
                 return outcome
             return judged_backfill(self._bench, store, asking, window, self._clock, progress, outcome, dry_run=dry_run)

@@ -17,11 +17,16 @@ _NS: Final = 1_000_000_000
 def check_span_query(check: SpanQueryCheck, subject: Subject) -> Finding:
     """Whether as many spans are meant as there have to be."""
     meant = [span for span in subject.spans if means(check.query, span, subject.tree)]
-    least, most = check.count.min, check.count.max
-    passes = len(meant) >= least and (most is None or len(meant) <= most)
-    wanted = f"at least {least}" if most is None else f"{least} to {most}"
-    reason = f"{len(meant)} of {len(subject.spans)} spans are such; expected {wanted}."
+    most = check.count.max
+    passes = len(meant) >= check.count.min and (most is None or len(meant) <= most)
+    reason = f"{len(meant)} of {len(subject.spans)} spans are such; expected {wanted_count(check)}."
     return found(passes, reason, [cite(span.span_id, "SpanName", span.name) for span in meant[:MAX_EVIDENCE]])
+
+
+def wanted_count(check: SpanQueryCheck) -> str:
+    """How many spans there have to be, in words."""
+    least, most = check.count.min, check.count.max
+    return f"at least {least}" if most is None else f"{least} to {most}"
 
 
 def means(query: SpanQuery, span: Span, tree: Tree) -> bool:

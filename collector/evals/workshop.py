@@ -1,7 +1,7 @@
 """Documents of runs made and judged in a process of their own: receiving and storing never wait for it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -12,10 +12,11 @@ from typing import Final
 import pyarrow as pa
 
 from collector.errors import Reason, Unavailable
+from collector.evals.conversations import joined
 from collector.evals.evaluate import About, evaluate
 from collector.evals.evaluator import Evaluator
 from collector.model.evaluations import Evaluation
-from collector.runs import read_runs, run_of
+from collector.runs import Run, read_runs, run_of
 
 _NICE: Final = 10
 
@@ -63,21 +64,28 @@ def _begin() -> None:
 
 def judged(task: Task) -> Sequence[Evaluation]:
     """What the evaluators of a task find. Runs whose spans have expired since give none."""
-    table = pa.ipc.open_stream(task.spans).read_all()
-    releases, runs = releases_of(table), read_runs(table)
     return [
         found
-        for about, chosen in task.runs
-        if about.trace_id in runs
-        for found in evaluate(
-            [task.evaluators[at] for at in chosen],
-            run_of(runs[about.trace_id]),
-            replace(about, release=releases.get(about.trace_id, "")),
-        )
+        for about, chosen, run in runs_of(task)
+        for found in evaluate([task.evaluators[at] for at in chosen], run, about)
     ]
 
 
-def releases_of(table: pa.Table) -> dict[str, str]:
-    """The version of the service, by the trace id of each run that names one."""
-    of_each = zip(table.column("TraceId").to_pylist(), table.column("Release").to_pylist(), strict=True)
-    return {trace_id: release for trace_id, release in of_each if release}
+def runs_of(task: Task) -> Iterator[tuple[About, Sequence[int], Run]]:
+    """The runs of a task, those of a conversation as one, with what their spans tell about them. Those whose spans have
+    expired since are left out.
+    """
+    table = pa.ipc.open_stream(task.spans).read_all()
+    releases, cases = _by_trace(table, "Release"), _by_trace(table, "Case")
+    runs = read_runs(table)
+    for about, chosen in task.runs:
+        parts = [run_of(runs[trace_id]) for trace_id in about.trace_ids if trace_id in runs]
+        if parts:
+            told = replace(about, release=releases.get(about.trace_id, ""), case=cases.get(about.trace_id, ""))
+            yield told, chosen, joined(parts)
+
+
+def _by_trace(table: pa.Table, column: str) -> dict[str, str]:
+    """Of each trace the value that a span of it names."""
+    of_each = zip(table.column("TraceId").to_pylist(), table.column(column).to_pylist(), strict=True)
+    return {trace_id: value for trace_id, value in of_each if value}

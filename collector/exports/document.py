@@ -1,6 +1,6 @@
 """A run as one JSON document: what was sent, what it means, what it cost."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ from collector.exports.otlp import Details, Row, details_of, events, links, reso
 from collector.exports.otlp_json import plain
 from collector.exports.values import key_values
 from collector.model.capture import strictest_word
+from collector.model.evaluations import Evaluation, Evidence
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, Tool, read_spans, run_of
 
@@ -21,10 +22,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def run_document(table: pa.Table, known: Run | None = None) -> shapes.RunExport:
+def run_document(table: pa.Table, known: Run | None = None, evaluations: Sequence[Evaluation] = ()) -> shapes.RunExport:
     """The document of one run, of which `table` has every span with all columns, at least one.
 
-    `known` is what `run_of` makes of them, where that is known already.
+    `known` is what `run_of` makes of them, where that is known already; `evaluations` what was found of it.
     """
     run = known or run_of(read_spans(table))
     numbers = {span_id: entry.number for entry in run.rounds for span_id in _told_by(entry)}
@@ -48,6 +49,7 @@ def run_document(table: pa.Table, known: Run | None = None) -> shapes.RunExport:
         system_prompt=_system_prompt(run),
         tools=[_tool(tool) for tool in run.tools],
         rounds=[_round(entry) for entry in run.rounds],
+        evaluations=[_evaluation(one) for one in evaluations],
         resources=parts.resources,
         scopes=parts.scopes,
         spans=spans,
@@ -211,6 +213,7 @@ def _round(entry: Round) -> shapes.Round:
             shapes.ToolRequest(id=request.id, name=request.name, arguments=request.arguments)
             for request in entry.requests
         ],
+        answer=entry.answer,
         actions=[_action(action) for action in entry.actions],
     )
 
@@ -226,6 +229,44 @@ def _action(action: Action) -> shapes.Action:
         error=action.error,
         started_at_unix_nano=str(action.span.start),
         duration_nanoseconds=action.span.end - action.span.start,
+    )
+
+
+def _evaluation(one: Evaluation) -> shapes.Evaluation:
+    receipt = one.receipt
+    return shapes.Evaluation(
+        id=one.id,
+        at_unix_nano=str(one.at),
+        span_id=one.span_id,
+        target=one.target.value,
+        evaluator=one.evaluator,
+        kind=one.kind.value,
+        revision=one.revision,
+        status=one.status.value,
+        error_type=one.error_type,
+        verdict=one.verdict.value,
+        score=one.score,
+        label=one.label,
+        reason=one.reason,
+        flags=list(one.flags),
+        evidence=[_evidence(cited) for cited in one.evidence],
+        labeler=one.labeler,
+        probability=one.probability,
+        receipt=shapes.Receipt(
+            model=receipt.model,
+            provider=receipt.provider,
+            trace_id=receipt.trace_id,
+            span_id=receipt.span_id,
+            cost=None if receipt.cost is None else decimal_text(receipt.cost),
+            input_tokens=receipt.input_tokens,
+            output_tokens=receipt.output_tokens,
+        ),
+    )
+
+
+def _evidence(cited: Evidence) -> shapes.Evidence:
+    return shapes.Evidence(
+        span_id=cited.span_id, field=cited.field, start=cited.start, end=cited.end, sha256=cited.sha256
     )
 
 

@@ -166,6 +166,7 @@ class Round(TypedDict):
     output_tokens: int
     cost: Usd | None
     requests: Sequence[ToolRequest]
+    answer: Annotated[str, Field(description="The text that the model answered; empty when it only asked for tools.")]
     actions: Sequence[Action]
 
 
@@ -182,6 +183,51 @@ class SystemPrompt(TypedDict):
     text: str
     characters: int
     span_id: HexId
+
+
+class Evidence(TypedDict):
+    """Bytes [start, end) of a field, and their SHA-256."""
+
+    span_id: str
+    field: str
+    start: int
+    end: int
+    sha256: str
+
+
+class Receipt(TypedDict):
+    """What judging took: of checks nothing but time."""
+
+    model: str
+    provider: str
+    trace_id: str
+    span_id: str
+    cost: Usd | None
+    input_tokens: int
+    output_tokens: int
+
+
+class Evaluation(TypedDict):
+    """What an evaluator, a person or another tool found; there is a verdict only when `status` is ok."""
+
+    id: str
+    at_unix_nano: UnixNano
+    span_id: Annotated[str, Field(description="Empty for the run as a whole.")]
+    target: Annotated[str, Field(description="span, run, conversation, case.")]
+    evaluator: str
+    kind: Annotated[str, Field(description="check, judge, human, external.")]
+    revision: Annotated[str, Field(description="Of the evaluator; those of different revisions are not comparable.")]
+    status: Annotated[str, Field(description="ok, error, skipped.")]
+    error_type: str
+    verdict: Annotated[str, Field(description="pass, fail, or empty.")]
+    score: float | None
+    label: str
+    reason: str
+    flags: Sequence[str]
+    evidence: Sequence[Evidence]
+    labeler: str
+    probability: Annotated[float, Field(description="Of having been sampled.")]
+    receipt: Receipt
 
 
 class RunExport(TypedDict):
@@ -204,6 +250,7 @@ class RunExport(TypedDict):
     system_prompt: SystemPrompt | None
     tools: Sequence[Tool]
     rounds: Sequence[Round]
+    evaluations: Annotated[Sequence[Evaluation], Field(description="Those that count, of the run and of its spans.")]
     resources: Sequence[Resource]
     scopes: Sequence[Scope]
     spans: Annotated[Sequence[Span], Field(description="In order of time.")]

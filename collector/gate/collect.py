@@ -1,8 +1,10 @@
 """From the stored spans of a run to a trial of a case."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -15,6 +17,9 @@ from collector.model.evaluations import EvalStatus, Evaluation, Verdict, digest_
 from collector.runs import Run, read_spans, run_of
 
 CASE_ATTRIBUTES: Final = ("spanmeter.case", "test.case.name")
+# Where instrumentation of servers puts the header, when it is told to keep it.
+_BAGGAGE: Final = "http.request.header.baggage"
+_CASE_IN_BAGGAGE: Final = re.compile(r"""(?:^|[\s,"\[])spanmeter\.case\s*=\s*([^,;"\s\]]+)""")
 _FIGURES: Final = ("cost_usd", "duration_ms", "ttft_ms", "input_tokens", "output_tokens", "rounds", "actions")
 _MORE_FIGURES: Final = ("errors", "retries", "wasted_usd")
 _HASH_DIGITS: Final = 16
@@ -45,10 +50,14 @@ def case_run(table: pa.Table) -> CaseRun | None:
 
 
 def _case_names(table: pa.Table) -> Iterator[str]:
+    """What names the case: attributes of spans, then of resources, then baggage that arrived with a request."""
+    baggage = []
     for column in ("SpanAttributes", "ResourceAttributes"):
         for pairs in table.column(column).to_pylist():
             values = dict(pairs or ())
             yield from (values[key] for key in CASE_ATTRIBUTES if values.get(key))
+            baggage.append(values.get(_BAGGAGE, ""))
+    yield from (unquote(found[1]) for text in baggage if (found := _CASE_IN_BAGGAGE.search(text)))
 
 
 def _first_message(run: Run) -> str:

@@ -75,6 +75,10 @@ class Kept(StrEnum):
 class Keeper(Protocol):
     """What the policies beside `full` keep: the names, counts and ids that pricing, budgets and pages read."""
 
+    @property
+    def longest(self) -> int:
+        """How many characters a text has at most that is short. Short texts that are no JSON stay as they are."""
+
     def kept(self, policy: Policy, key: str) -> Kept:
         """What stays of the attribute `key` of a span, event, log record, point, scope or resource."""
 

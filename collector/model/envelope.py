@@ -54,3 +54,11 @@ class Receipt:
     accepted: int = 0
     rejected: int = 0
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What tells a request that is stated again from another one: a key of the sender's, and all that was stated."""
+
+    key: str
+    stated: bytes

@@ -81,8 +81,11 @@ def evidence_json(evidence: Iterable[Evidence]) -> str:
 
 
 def evidence_of(text: str) -> tuple[Evidence, ...]:
-    """What the column `Evidence` has."""
-    return tuple(Evidence(**one) for one in json.loads(text)) if text else ()
+    """What the column `Evidence` has; nothing of a text that a sender made up."""
+    try:
+        return tuple(Evidence(**one) for one in json.loads(text)) if text else ()
+    except (ValueError, TypeError, RecursionError):
+        return ()
 
 
 def _row(one: Evaluation) -> dict[str, Any]:

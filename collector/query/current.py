@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from collector.query.limits import Reader
-from collector.query.run_filter import RunFilter
+from collector.query.run_filter import Problem, RunFilter
 from collector.store.sql import named_query
 
 _HOUR = 3600
@@ -35,14 +36,21 @@ class CurrentRuns:
     changed: Sequence[_Run] | None
 
     def statement(
-        self, name: str, asked: RunFilter, floor: datetime, ceiling: datetime
+        self,
+        name: str,
+        asked: RunFilter,
+        floor: datetime,
+        ceiling: datetime,
+        others: Mapping[str, str] = MappingProxyType({}),
     ) -> tuple[str, Mapping[str, Any]]:
         """The statement about runs that began in the hours [floor, ceiling), and its parameters.
 
-        Without what is not needed: the engine takes longer to plan a union than to read a page of kept sums.
+        Without what is not needed: the engine takes longer to plan a union than to read a page of kept sums. `others`
+        are parts as of `named_query`.
         """
         parts, parameters = self._parts(floor, ceiling)
-        return named_query(name, **parts, **_asked_parts(asked)), {**parameters, "floor": floor, "ceiling": ceiling}
+        statement = named_query(name, **{**parts, **_asked_parts(asked), **others})
+        return statement, {**parameters, "floor": floor, "ceiling": ceiling}
 
     def _parts(self, floor: datetime, ceiling: datetime) -> tuple[Mapping[str, str], Mapping[str, Any]]:
         if self.changed is None:
@@ -65,6 +73,8 @@ def _asked_parts(asked: RunFilter) -> Mapping[str, str]:
     parts = {"by_no_spans": "by_spans"} if asked.text or asked.attribute else {}
     if asked.verdict or asked.evaluator:
         parts["by_no_evaluations"] = "by_evaluations"
+    if asked.problem is Problem.FAILED_EVALS:
+        parts["any_failed_evals"] = "failed_evals"
     if asked.by_failures:
         parts |= {"runs_to_rank": "runs_with_failures", "no_failures": "failures"}
     return parts

@@ -22,6 +22,14 @@ class RunStatus(StrEnum):
     INCOMPLETE = "incomplete"
 
 
+class Problem(StrEnum):
+    """What a run may need a look for: a span that failed, a call without a price, a verdict that it failed."""
+
+    ERRORS = "errors"
+    FAILED_EVALS = "failed_evals"
+    UNPRICED = "unpriced"
+
+
 @dataclass(frozen=True, slots=True)
 class Attribute:
     """An attribute of a span or its resource, and the value it has."""
@@ -62,6 +70,7 @@ class RunFilter:
     folded: bool = True
     verdict: str = ""
     evaluator: str = ""
+    problem: Problem | None = None
     purpose: str = PRODUCT
 
     @property
@@ -91,6 +100,7 @@ class RunFilter:
             "text": self.text,
             "verdict": self.verdict,
             "evaluator": self.evaluator,
+            "problem": self.problem.value if self.problem else "",
             "purpose": self.purpose,
             "attribute": self.attribute.name if self.attribute else "",
             "attribute_value": self.attribute.value if self.attribute else "",

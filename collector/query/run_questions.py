@@ -5,6 +5,7 @@ Each is one statement over `current_runs`, the runs that began in the hours of t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from collector.query.run_rows import (
 )
 from collector.store.sql import named_query
 
-FACETS: Final = ("service", "agent", "model", "feature", "status")
+FACETS: Final = ("service", "agent", "model", "feature", "status", "problem")
 _MAX = 2**63 - 1
 _MAX_FACET_VALUES = 100
 _TITLE_BYTES = 16 * 1024
@@ -45,7 +46,8 @@ def facets(store: Reader, project: str, asked: RunFilter) -> dict[str, list[Face
     """Of each facet its values and how many runs have them, most first."""
     parameters = {"limit": _MAX_FACET_VALUES}
     counts: dict[str, list[FacetCount]] = {name: [] for name in FACETS}
-    for row in _answer(store, "run_facets", project, asked, parameters).to_pylist():
+    parts = {"any_failed_evals": "failed_evals"}
+    for row in _answer(store, "run_facets", project, asked, parameters, parts).to_pylist():
         counts[row["Facet"]].append(FacetCount(row["Value"], row["Runs"]))
     return counts
 
@@ -97,8 +99,15 @@ def inputs_of(store: Reader, project: str, runs: Sequence[RunRow]) -> dict[str, 
     return {trace_id: title.decode("utf-8", "ignore") for trace_id, title in zip(ids, titles, strict=True)}
 
 
-def _answer(store: Reader, name: str, project: str, asked: RunFilter, parameters: Mapping[str, Any]) -> pa.Table:
-    """The answer of a statement about the runs of a period."""
+def _answer(
+    store: Reader,
+    name: str,
+    project: str,
+    asked: RunFilter,
+    parameters: Mapping[str, Any],
+    others: Mapping[str, str] = MappingProxyType({}),
+) -> pa.Table:
+    """The answer of a statement about the runs of a period; `others` are parts as of `named_query`."""
     hours = hours_of(asked.since, asked.until)
-    statement, of_runs = current_runs(store, project).statement(name, asked, **hours)
+    statement, of_runs = current_runs(store, project).statement(name, asked, hours["floor"], hours["ceiling"], others)
     return store.query(statement, {"project": project, **asked.parameters(), **of_runs, **parameters})

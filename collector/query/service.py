@@ -144,7 +144,7 @@ class Query:
         return run_questions.inputs_of(self._store, principal.project, runs)
 
     def facets(self, principal: Principal, asked: RunFilter) -> Mapping[str, Sequence[FacetCount]]:
-        """Services, agents, models, features and statuses of runs with the number of runs, most first.
+        """Services, agents, models, features, statuses and problems of runs with the number of runs, most first.
 
         Of each those runs count that match all filters but its own.
         """

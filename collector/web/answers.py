@@ -347,7 +347,6 @@ class EvalsResult(TypedDict):
     cost: Annotated[str, Field(description="USD that judging took.")]
     price: Annotated[str, Field(description="Of a dry run: USD that judging would take, about.")]
     max_price: Annotated[str, Field(description="Of a dry run: USD that it would take at most.")]
-    uncalibrated: Annotated[Sequence[str], Field(description="Judges that labels of people do not vouch for.")]
     unpriced: Annotated[Sequence[str], Field(description="Of a dry run: evaluators whose model has no known price.")]
     evaluators: Mapping[str, EvaluatorOutcome]
 

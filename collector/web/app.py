@@ -7,7 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from collector.web.callers import Callers
-from collector.web.mcp.endpoint import PATH, McpEndpoint
+from collector.web.mcp.endpoint import McpEndpoint
+from collector.web.mcp.words import PATH
 from collector.web.operation import Services
 from collector.web.operations import OPERATIONS
 from collector.web.pages.routes import page_routes

@@ -49,6 +49,10 @@ class Callers:
         """Who changes something by a form, whose origin has been checked. Raises Rejected without the scope `admin`."""
         return self.admit("GET", headers, Scope.ADMIN)
 
+    def labeler(self, headers: Mapping[str, str]) -> Principal:
+        """Who labels by a form, whose origin has been checked. Raises Rejected without the scope `evals:write`."""
+        return self.admit("GET", headers, Scope.EVALS_WRITE)
+
     def check_host(self, headers: Mapping[str, str]) -> None:
         """Raises Rejected for a Host that is neither an address, nor loopback, nor known."""
         self._check_host(headers, ", or send a token in a header")

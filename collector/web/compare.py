@@ -14,7 +14,7 @@ from collector.query.service import Query
 from collector.runs import prompts_of, read_spans, run_of
 from collector.runs.comparison import Pair, compared
 from collector.runs.span import Span
-from collector.runs.text_difference import difference
+from collector.runs.text_difference import Line, difference
 from collector.runs.waterfall import Waterfall
 from collector.web.compare_answers import (
     ComparedRun,
@@ -75,7 +75,7 @@ def _two_runs(query: Query, principal: Principal, wanted: TwoRuns) -> Result:
     first, second = (waterfall_of(query, principal, trace_id)[0] for trace_id in (wanted.a, wanted.b))
     pairs = list(islice(compared(first.tree, second.tree), _MAX_PAIRS + 1))
     texts = first_prompts(query, principal, (wanted.a, wanted.b))
-    lines = [PromptLine(mark=mark, text=text) for mark, text in difference(*texts)] if any(texts) else None
+    lines = [_line(each) for each in difference(*texts)] if any(texts) else None
     return answer(
         ComparedRuns(
             a=_run(wanted.a, first),
@@ -115,6 +115,10 @@ def _run(trace_id: str, run: Waterfall) -> ComparedRun:
         duration_nanoseconds=run.end - run.start,
         complete=run.complete,
     )
+
+
+def _line(line: Line) -> PromptLine:
+    return PromptLine(mark=line.mark, text=line.text, line_a=line.before or None, line_b=line.after or None)
 
 
 def _pair(pair: Pair, first: Waterfall, second: Waterfall) -> SpanPair:

@@ -54,6 +54,8 @@ class PromptLine(TypedDict):
         str, Field(description="`-` only in a, `+` only in b, a space in both; `…`: lines are left out; `!`: a remark.")
     ]
     text: str
+    line_a: Annotated[int | None, Field(description="Number of the line in a, from 1; null where it is not in a.")]
+    line_b: Annotated[int | None, Field(description="Number of the line in b.")]
 
 
 class ComparedRuns(TypedDict):

@@ -1,14 +1,15 @@
 """The shapes of answers about evaluations, and how they are made."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from collector.evals.backfill import Outcome, Tally
+from collector.evals.backfill import Outcome
 from collector.evals.evaluator import Evaluator
+from collector.evals.tally import Tally
 from collector.model.evaluations import EvalKind, Evaluation, Evidence
 from collector.model.money import decimal_text
 from collector.web.answers import EvalsResult, EvaluatorOutcome, Instant, Next, UnixNano
@@ -64,11 +65,14 @@ class EvaluationText(TypedDict):
     case: str
     trial: int
     probability: Annotated[float, Field(description="Of having been sampled.")]
+    stale: Annotated[bool, Field(description="Whether spans came after it: it will be judged again.")]
     calibrated: Annotated[
         bool | None,
-        Field(description="Of a judge: whether labels of people say that it can be believed. Null of others."),
+        Field(
+            description="Of a judge, whether people agree with it: 20 labels or more, and a kappa that is surely above "
+            "0.4; null of others."
+        ),
     ]
-    stale: Annotated[bool, Field(description="Whether spans came after it: it will be judged again.")]
 
 
 class EvaluationsPage(TypedDict):
@@ -83,7 +87,6 @@ class EvaluatorText(TypedDict):
     on: Literal["span", "run", "conversation", "case"]
     revision: str
     rate: float
-    calibrated: Annotated[bool | None, Field(description="As of an evaluation.")]
 
 
 class EvaluatorsAnswer(TypedDict):
@@ -94,8 +97,10 @@ class Added(TypedDict):
     ids: Sequence[str]
 
 
-def evaluation_json(one: Evaluation, last_received: int = 0, uncalibrated: Container[str] = ()) -> EvaluationText:
-    """A row; judges by names in `uncalibrated` are not calibrated."""
+def evaluation_json(
+    one: Evaluation, last_received: int = 0, uncalibrated: Collection[str] | None = None
+) -> EvaluationText:
+    """`uncalibrated` are the judges that people have not agreed with; None when that was not asked."""
     receipt = one.receipt
     return EvaluationText(
         id=one.id,
@@ -133,8 +138,10 @@ def evaluation_json(one: Evaluation, last_received: int = 0, uncalibrated: Conta
         case=one.case,
         trial=one.trial,
         probability=one.probability,
-        calibrated=one.evaluator not in uncalibrated if one.kind is EvalKind.JUDGE else None,
         stale=last_received > one.at,
+        calibrated=one.evaluator not in uncalibrated
+        if one.kind is EvalKind.JUDGE and uncalibrated is not None
+        else None,
     )
 
 
@@ -142,7 +149,7 @@ def _evidence(cited: Evidence) -> EvidenceText:
     return EvidenceText(span_id=cited.span_id, field=cited.field, start=cited.start, end=cited.end, sha256=cited.sha256)
 
 
-def evaluator_json(one: Evaluator, uncalibrated: Container[str]) -> EvaluatorText:
+def evaluator_json(one: Evaluator) -> EvaluatorText:
     return EvaluatorText(
         name=one.name,
         kind=one.kind.value,
@@ -150,12 +157,10 @@ def evaluator_json(one: Evaluator, uncalibrated: Container[str]) -> EvaluatorTex
         on=one.target.value,
         revision=one.revision,
         rate=one.config.sample.rate,
-        calibrated=one.name not in uncalibrated if one.kind is EvalKind.JUDGE else None,
     )
 
 
-def outcome_json(outcome: Outcome, uncalibrated: Iterable[str] = ()) -> EvalsResult:
-    """What came of a back-fill, of whose judges those by these names are not calibrated."""
+def outcome_json(outcome: Outcome) -> EvalsResult:
     found = {name: _tally(tally) for name, tally in outcome.tallies.items()}
     prices = [tally.price for tally in outcome.tallies.values()]
     return EvalsResult(
@@ -164,7 +169,6 @@ def outcome_json(outcome: Outcome, uncalibrated: Iterable[str] = ()) -> EvalsRes
         cost=decimal_text(sum((one.spent for one in prices), Decimal(0))),
         price=decimal_text(sum((one.about for one in prices), Decimal(0))),
         max_price=decimal_text(sum((one.most for one in prices), Decimal(0))),
-        uncalibrated=sorted(uncalibrated),
         unpriced=[name for name, tally in outcome.tallies.items() if tally.price.unpriced],
         evaluators=found,
     )

@@ -21,7 +21,14 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         description="Of each run or span and evaluator the one that counts; with `all`, every row.",
         handler=evaluations.evaluations,
         query_input=EvaluationsQuery,
-        answers={200: Answer("A page of evaluations.", EvaluationsPage)},
+        answers={
+            200: Answer(
+                "A page of evaluations.",
+                EvaluationsPage,
+                {"spanmeter-next": "`next`, where the format has no place for it."},
+                others={evaluations.PROTOBUF: bytes},
+            )
+        },
     ),
     Operation(
         name="add_evaluations",

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -11,8 +12,11 @@ from collector.config.evaluators import EvaluatorFile
 from collector.config.load import sentences
 from collector.errors import Reason, Rejected
 from collector.evals.backfill import Window
+from collector.evals.deciding import COMMAND
 from collector.evals.evaluator import Evaluator
 from collector.evals.service import EvalService
+from collector.exports.evaluations import evaluation_records
+from collector.exports.otlp_json import otlp_json
 from collector.model.evaluations import EvalKind, EvalStatus, Evaluation, Receipt, Target, Verdict
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
@@ -30,10 +34,18 @@ from collector.web.inputs import Instant, Page, Switch, Text, one_of
 from collector.web.jobs import job_json
 from collector.web.operation import Call, Input, Result, Services, answer
 
+PROTOBUF: Final = "application/x-protobuf"
 _MAX_ADDED: Final = 1000
 _MAX_EVALUATORS: Final = 100
 _TRACE_ID: Final = "^[0-9A-Fa-f]{32}$"
 _SPAN_ID: Final = "^([0-9A-Fa-f]{16})?$"
+
+
+class Format(StrEnum):
+    """What evaluations are answered as."""
+
+    JSON = "json"
+    OTLP = "otlp"
 
 
 def _tuple(value: object) -> object:
@@ -52,6 +64,11 @@ class EvaluationsQuery(Page):
     since: Instant | None = Field(None, description="Found from this time on.")
     until: Instant | None = Field(None, description="Found before this time.")
     all: Switch = Field(False, description="Also votes, and those that later ones replaced.")
+    format: Annotated[Format, one_of(Format)] = Field(
+        Format.JSON,
+        description="`otlp`: the request of log records (`gen_ai.evaluation.result`) that would store them again, in "
+        "JSON or, as `Accept` says, protobuf; the header `spanmeter-next` has `next`.",
+    )
 
     def wanted(self) -> EvaluationsWanted:
         """Raises Rejected(MALFORMED) for an `after` that is none."""
@@ -118,16 +135,21 @@ class RunEvaluatorsInput(Input):
 
 async def evaluations(services: Services, call: Call[None, EvaluationsQuery, None]) -> Result:
     wanted = call.query.wanted()
-    return await asyncio.to_thread(_page, services, call.principal, wanted)
-
-
-def _page(services: Services, principal: Principal, wanted: EvaluationsWanted) -> Result:
-    """All but the last of those wanted, which says that there are more."""
-    found = services.query.evaluations(principal, wanted)
-    shown = found[: wanted.limit - 1]
+    found = await asyncio.to_thread(services.query.evaluations, call.principal, wanted)
+    shown = found[: call.query.limit]
     more = f"{shown[-1].at}-{shown[-1].id}" if len(found) > len(shown) else None
-    doubted = services.calibrations.uncalibrated_in(services.query, principal, shown)
-    return answer(EvaluationsPage(evaluations=[evaluation_json(one, uncalibrated=doubted) for one in shown], next=more))
+    if call.query.format is Format.OTLP:
+        return _records(shown, more, call.headers.get("accept", ""))
+    doubted = await asyncio.to_thread(services.calibration.uncalibrated, services.query, call.principal, shown)
+    return answer(EvaluationsPage(evaluations=[evaluation_json(one, 0, doubted) for one in shown], next=more))
+
+
+def _records(shown: Sequence[Evaluation], more: str | None, accept: str) -> Result:
+    request = evaluation_records(shown)
+    headers = {"spanmeter-next": more} if more else {}
+    if PROTOBUF in accept:
+        return Result(request.SerializeToString(), headers=headers, media_type=PROTOBUF)
+    return Result(otlp_json(request), headers=headers)
 
 
 async def add(services: Services, call: Call[None, None, AddInput]) -> Result:
@@ -137,15 +159,8 @@ async def add(services: Services, call: Call[None, None, AddInput]) -> Result:
     return answer(Added(ids=[row.id for row in rows]), 201)
 
 
-async def evaluators(services: Services, call: Call[None, None, None]) -> Result:
-    known = _evals(services).evaluators
-    doubted = await asyncio.to_thread(_uncalibrated, services, call.principal, known)
-    return answer(EvaluatorsAnswer(evaluators=[evaluator_json(one, doubted) for one in known]))
-
-
-def _uncalibrated(services: Services, principal: Principal, evaluators: Sequence[Evaluator]) -> frozenset[str]:
-    judges = [one.name for one in evaluators if one.kind is EvalKind.JUDGE]
-    return services.calibrations.uncalibrated(services.query, principal, judges)
+async def evaluators(services: Services, _: Call[None, None, None]) -> Result:
+    return answer(EvaluatorsAnswer(evaluators=[evaluator_json(one) for one in _evals(services).evaluators]))
 
 
 async def run_evaluators(services: Services, call: Call[None, None, RunEvaluatorsInput]) -> Result:
@@ -155,18 +170,22 @@ async def run_evaluators(services: Services, call: Call[None, None, RunEvaluator
     window = Window(call.principal.project, body.since, until, again=body.again)
 
     def work(progress: Progress) -> object:
-        outcome = evals.backfill(chosen, window, progress, dry_run=body.dry_run)
-        return outcome_json(outcome, _uncalibrated(services, call.principal, chosen))
+        return outcome_json(evals.backfill(chosen, window, progress, dry_run=body.dry_run))
 
     job = services.jobs.start("evals", call.principal, Scope.EVALS_READ, work)
     return answer(JobAnswer(job=job_json(job)), 202, {"location": f"/api/v1/jobs/{job.id}"})
 
 
 def _defined(evals: EvalService, definitions: Sequence[dict[str, Any]]) -> Sequence[Evaluator]:
+    """What a request defines: no programs, which whoever may judge could have this machine start."""
     try:
-        return evals.defined(EvaluatorFile.model_validate({"evaluators": list(definitions)}).evaluators)
+        found = EvaluatorFile.model_validate({"evaluators": list(definitions)}).evaluators
     except ValidationError as error:
         raise Rejected(Reason.MALFORMED, " ".join(f"{line}." for line in sentences(error, EvaluatorFile))) from None
+    if program := next((one.name for one in found if one.check.kind == COMMAND), ""):
+        text = f"{program} starts a program: such an evaluator stands in the daemon's own settings only."
+        raise Rejected(Reason.MALFORMED, text)
+    return evals.defined(found)
 
 
 def _given(one: GivenEvaluation, principal: Principal, now: int) -> Evaluation:

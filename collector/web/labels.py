@@ -10,13 +10,16 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from collector.errors import Reason, Rejected
+from collector.evals.calibration import agreement_with
 from collector.evals.labels import Agreement, Given, label_of, newest
-from collector.model.evaluations import Verdict
+from collector.model.evaluations import Evaluation, Verdict
+from collector.model.principal import Principal
 from collector.query.evaluations import EvaluationsWanted
 from collector.stats.intervals import Interval
-from collector.web.calibration import MAX_LABELS, agreement_of_labels
 from collector.web.evaluation_answers import EvaluationText, evaluation_json
 from collector.web.operation import Call, Input, Result, Services, answer
+
+_MAX_LABELS: Final = 20_000
 
 
 class LabelInput(Input):
@@ -75,24 +78,28 @@ class AgreementText(TypedDict):
 
 
 async def add_label(services: Services, call: Call[None, None, LabelInput]) -> Result:
-    body = call.body
-    trace_id, span_id = body.trace_id.lower(), body.span_id.lower()
-    wanted = EvaluationsWanted(trace_ids=[trace_id], evaluator=body.evaluator, current=False, limit=MAX_LABELS)
-    found = await asyncio.to_thread(services.query.evaluations, call.principal, wanted)
-    judged = newest(found, span_id)
-    if judged is None:
-        what = f"span {span_id} of run {trace_id}" if span_id else f"run {trace_id}"
-        raise Rejected(Reason.NOT_FOUND, f"{body.evaluator[:100]!r} has found nothing of {what}; judge it first.")
-    given = Given(Verdict(body.verdict), body.reason, body.labeler or call.principal.name)
-    label = label_of(judged, given, time.time_ns())
-    if services.evals is None:
-        raise Rejected(Reason.NOT_FOUND, "This daemon does not judge.")
-    await asyncio.to_thread(services.evals.add, [label])
+    label = await asyncio.to_thread(store_label, services, call.principal, call.body)
     return answer(LabelAnswer(label=evaluation_json(label)), 201)
 
 
+def store_label(services: Services, principal: Principal, body: LabelInput) -> Evaluation:
+    """Store what a person found. Raises Rejected(NOT_FOUND) for what was not judged yet, Unavailable."""
+    trace_id, span_id = body.trace_id.lower(), body.span_id.lower()
+    wanted = EvaluationsWanted(trace_ids=[trace_id], evaluator=body.evaluator, current=False, limit=_MAX_LABELS)
+    judged = newest(services.query.evaluations(principal, wanted), span_id)
+    if judged is None:
+        what = f"span {span_id} of run {trace_id}" if span_id else f"run {trace_id}"
+        raise Rejected(Reason.NOT_FOUND, f"{body.evaluator[:100]!r} has found nothing of {what}; judge it first.")
+    if services.evals is None:
+        raise Rejected(Reason.NOT_FOUND, "This daemon does not judge.")
+    given = Given(Verdict(body.verdict), body.reason, body.labeler or principal.name)
+    label = label_of(judged, given, time.time_ns())
+    services.evals.add([label])
+    return label
+
+
 async def agreement(services: Services, call: Call[EvaluatorPath, None, None]) -> Result:
-    found = await asyncio.to_thread(agreement_of_labels, services.query, call.principal, call.path.name)
+    found = await asyncio.to_thread(agreement_with, services.query, call.principal, call.path.name)
     return answer(agreement_json(found))
 
 

@@ -2,7 +2,7 @@
 
 import structlog
 
-from collector import decode, enrich
+from collector import capture, decode, enrich
 from collector.admit import validate
 from collector.net import http2
 from collector.telemetry import Metrics
@@ -15,6 +15,7 @@ def native_modules() -> dict[str, bool]:
     return {
         "decode": decode.NATIVE,
         "scan": validate.NATIVE,
+        "capture": capture.NATIVE,
         "enrich": enrich.NATIVE,
         "traces": enrich.NATIVE_TRACES,
         "http2": http2.NATIVE,

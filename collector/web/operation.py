@@ -9,15 +9,15 @@ from pydantic import BaseModel, ConfigDict
 
 from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
+from collector.evals.calibration import Calibration
 from collector.evals.service import EvalService
 from collector.jobs import Jobs
-from collector.model.envelope import Receipt, Signal
+from collector.model.envelope import Receipt, Repeated, Signal
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.service import Query
 from collector.spending.enforcement import Enforcement
 from collector.spending.views import BudgetViews
-from collector.web.calibration import Calibrations
 from collector.web.streams import Streams
 from collector.webhooks.overview import Summary
 
@@ -38,6 +38,12 @@ class Deliveries(Protocol):
 
     def replay(self, event_id: str, endpoint: str) -> int:
         """Queue one again, with its whole schedule; how many that were."""
+
+
+class Record(Protocol):
+    """Takes traces as OTLP; they are durable when it is done."""
+
+    async def __call__(self, principal: Principal, request: bytes, repeated: Repeated | None = None) -> Receipt: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,10 @@ class Services:
     unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
     streams: Streams = field(default_factory=Streams)  # answers that go on
     evals: EvalService | None = None  # judges
+    calibration: Calibration = field(default_factory=Calibration)  # which judges may be believed
     deliveries: Deliveries | None = None  # what webhooks were sent
     facts: "Callable[[], Facts] | None" = None  # about the daemon, for who visits it first
-    record: "Callable[[Principal, bytes], Awaitable[Receipt]] | None" = None  # takes traces as OTLP, durable when done
-    calibrations: Calibrations = field(default_factory=Calibrations)  # of judges
+    record: "Record | None" = None
     misdirected: Callable[[Signal], None] = lambda _: None  # OTLP came to the web port
 
 

@@ -55,6 +55,7 @@ from collector.web.budget_inputs import (
 )
 from collector.web.compare import TwoRuns
 from collector.web.compare_answers import ComparedRuns, ComparedWindows
+from collector.web.csv_text import CSV_TYPE
 from collector.web.evaluation_operations import EVALS
 from collector.web.exports import handlers
 from collector.web.exports.handlers import ExportQuery, OtlpTraces
@@ -247,8 +248,8 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         path="/api/v1/facets",
         scope=Scope.TRACES_READ,
         summary="What runs can be narrowed down to, with counts.",
-        description="Services, agents, models, features and statuses. Of each those runs count that match all filters "
-        "but its own.",
+        description="Services, agents, models, features, statuses and problems. Of each those runs count that match "
+        "all filters but its own.",
         handler=run_lists.facets,
         query_input=RunFilters,
         answers={200: Answer("The facets.", FacetsAnswer)},
@@ -455,7 +456,7 @@ RUNS: Final[tuple[AnyOperation, ...]] = (
         description="Of the calls that started in a period, dearest first: at most 20,000 cells.",
         handler=runs.spend_table,
         query_input=SpendTableQuery,
-        answers={200: Answer("One row a cell.", SpendTable)},
+        answers={200: Answer("One row a cell.", SpendTable, others={CSV_TYPE: str})},
     ),
     Operation(
         name="list_unpriced_models",

@@ -73,6 +73,7 @@ class Facets(TypedDict):
     model: Sequence[FacetValue]
     feature: Sequence[FacetValue]
     status: Sequence[FacetValue]
+    problem: Sequence[FacetValue]
 
 
 class FacetsAnswer(TypedDict):

@@ -13,7 +13,7 @@ from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.model.purposes import PRODUCT
 from collector.query.listing import RunSort, RunsWanted
-from collector.query.run_filter import Attribute, RunFilter, RunStatus
+from collector.query.run_filter import Attribute, Problem, RunFilter, RunStatus
 from collector.query.run_rows import RunKey
 from collector.query.service import ByAttribute, Dimension
 from collector.web.inputs import Instant, Nanoseconds, Page, Pico, Switch, Text, TokenCount, choice, one_of
@@ -118,6 +118,11 @@ class Matching(Input):
         description="Only runs that are `ok`, have `errors` inside, `failed` with their root, or are `incomplete`: "
         "their root has not arrived.",
     )
+    problem: Annotated[Problem | None, one_of(Problem)] = Field(
+        None,
+        description="Only runs with a span that failed (`errors`), with a call that has no price (`unpriced`), or of "
+        "which, or of a span of which, an evaluator found `fail` (`failed_evals`).",
+    )
     min_cost: Pico = Field(None, description="Only runs that cost at least so many USD.")
     max_cost: Pico = Field(None, description="Only runs that cost at most so many USD.")
     min_seconds: Nanoseconds = Field(None, description="Only runs that took at least so long.")
@@ -148,6 +153,7 @@ class Matching(Input):
             user=self.user or "",
             conversation=self.conversation or "",
             status=self.status,
+            problem=self.problem,
             min_cost=self.min_cost,
             max_cost=self.max_cost,
             min_duration=self.min_seconds,
@@ -272,12 +278,22 @@ class SpendSplit(StrEnum):
     MODEL_AND_DAY = "model,day"
 
 
+class TableFormat(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
 class SpendTableQuery(Period):
     by: TableBy = Field(TableDimension.FEATURE, description=f"The first dimension; {_ATTRIBUTES}")
     split: Annotated[SpendSplit, one_of(SpendSplit)] = Field(SpendSplit.MODEL, description="The second, or both.")
     purpose: PurposeText = Field(PRODUCT, description=f"Only calls made for this: {_PURPOSES}")
     zone: Annotated[str, BeforeValidator(_zone)] = Field(
         "UTC", description="The time zone of days, as in the IANA database."
+    )
+    format: Annotated[TableFormat, one_of(TableFormat)] = Field(
+        TableFormat.JSON,
+        description="`csv` is a file for spreadsheets: texts that these would take for a formula have an apostrophe "
+        "before them.",
     )
 
 

@@ -23,10 +23,11 @@ from collector.web.answers import (
     UnpricedModel,
     UnpricedModels,
 )
+from collector.web.csv_text import CSV_TYPE, csv_text
 from collector.web.evaluation_answers import evaluation_json
 from collector.web.operation import Call, Input, Result, Services, answer
 from collector.web.run import run_json
-from collector.web.run_inputs import SpendQuery, SpendTableQuery
+from collector.web.run_inputs import SpendQuery, SpendTableQuery, TableFormat
 from collector.web.spans import rows_json, spans_json
 
 _Rows = TypeVar("_Rows", bound=Sized)
@@ -61,6 +62,9 @@ async def spend_table(services: Services, call: Call[None, SpendTableQuery, None
     asked = dimension, since, until, zone, parts, call.query.purpose
     table = await asyncio.to_thread(services.query.spend_matrix, call.principal, *asked)
     cells = [_cell(row, parts) for row in rows_json(table)]
+    if call.query.format is TableFormat.CSV:
+        headers = {"content-disposition": 'attachment; filename="spend.csv"'}
+        return Result(csv_text(list(SpendCell.__annotations__), cells), headers=headers, media_type=CSV_TYPE)
     return answer(SpendTable(by=by.value, split=split, zone=zone, cells=cells, truncated=len(cells) == MAX_CELLS))
 
 
@@ -83,11 +87,14 @@ def _run(services: Services, principal: Principal, trace_id: str) -> Result:
     policy = strictest_word(stored.column("CapturePolicy").unique().to_pylist())
     received = max(counts(stored.column("ReceivedAt")), default=0)
     wanted = EvaluationsWanted(trace_ids=[trace_id], limit=MAX_RUNS)
-    evaluations = query.evaluations(principal, wanted)
-    doubted = services.calibrations.uncalibrated_in(query, principal, evaluations)
-    judged = [evaluation_json(one, received, doubted) for one in evaluations]
+    judged = query.evaluations(principal, wanted)
+    doubted = services.calibration.uncalibrated(query, principal, judged)
     document = run_json(
-        trace_id.lower(), run_of(spans), content_expired=expired, capture_policy=policy, evaluations=judged
+        trace_id.lower(),
+        run_of(spans),
+        content_expired=expired,
+        capture_policy=policy,
+        evaluations=[evaluation_json(one, received, doubted) for one in judged],
     )
     return answer(document)
 

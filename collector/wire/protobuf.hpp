@@ -121,6 +121,7 @@ class Reader {
     explicit Reader(Bytes message) : at_(message.data()), end_(message.data() + message.size()) {}
 
     bool more() const { return at_ < end_; }
+    const char* at() const { return at_; }
 
     // A tag is a 32-bit varint whose field number is not 0.
     uint32_t tag() {

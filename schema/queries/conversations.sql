@@ -24,7 +24,7 @@ FROM
 WHERE toUnixTimestamp64Nano(run.Start) >= {since:Int64}
   AND toUnixTimestamp64Nano(run.Start) < {until:Int64}
   AND run.ConversationId != ''
-  AND ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByFolded AND ByValues AND BySpans AND ByEvaluations
+  AND ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByProblem AND ByFolded AND ByValues AND BySpans AND ByEvaluations
 GROUP BY run.ConversationId
 HAVING toUnixTimestamp64Nano(LastStart) < {after:Int64}
     OR (toUnixTimestamp64Nano(LastStart) = {after:Int64} AND ConversationId > {after_id:String})

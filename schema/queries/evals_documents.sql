@@ -3,6 +3,10 @@
 SELECT
     TraceId,
     ResourceAttributes['service.version'] AS Release,
+    coalesce(nullIf(SpanAttributes['spanmeter.case'], ''), nullIf(SpanAttributes['test.case.name'], ''),
+        nullIf(ResourceAttributes['spanmeter.case'], ''), nullIf(ResourceAttributes['test.case.name'], ''),
+        decodeURLComponent(extract(SpanAttributes['http.request.header.baggage'],
+            '(?:^|[\\s,"\\[])spanmeter\\.case\\s*=\\s*([^,;"\\s\\]]+)'))) AS Case,
     -- include run_document_columns
 FROM otel_traces FINAL
 WHERE Project = {project:String}

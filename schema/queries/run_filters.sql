@@ -5,6 +5,11 @@
 ({model:String} = '' OR has(run.Models, {model:String})) AS ByModel,
 ({feature:String} = '' OR has(run.Features, {feature:String})) AS ByFeature,
 ({status:String} = '' OR run.Status = {status:String}) AS ByStatus,
+({problem:String} = '' OR ({problem:String} = 'errors' AND run.Errors > 0)
+    OR ({problem:String} = 'unpriced' AND run.UnpricedCalls > 0)
+    OR ({problem:String} = 'failed_evals' AND
+        -- include any_failed_evals
+    )) AS ByProblem,
 ({folded:UInt8} = 1 OR run.Folded = 0) AS ByFolded,
 ({user:String} = '' OR run.UserId = {user:String})
     AND ({conversation:String} = '' OR run.ConversationId = {conversation:String})

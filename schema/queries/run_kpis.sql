@@ -30,6 +30,6 @@ ARRAY JOIN arrayFilter(place -> place.1 >= 0, if(NOT ByFolded, [
     (if({step:Int64} > 0 AND Begun >= {since:Int64} AND Begun < {until:Int64}, 0, -1),
         intDiv(Begun - {since:Int64}, greatest({step:Int64}, 1))),
     (if(Begun >= {other_since:Int64} AND Begun < {other_until:Int64}, 1, -1), toInt64(-1))])) AS Place
-WHERE ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByValues AND BySpans AND ByEvaluations
+WHERE ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByProblem AND ByValues AND BySpans AND ByEvaluations
 GROUP BY Place
 ORDER BY Window, Step

@@ -19,7 +19,7 @@ FROM
 ) AS run
 WHERE toUnixTimestamp64Nano(run.Start) >= {since:Int64}
   AND toUnixTimestamp64Nano(run.Start) < {until:Int64}
-  AND ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByFolded AND ByValues AND BySpans AND ByEvaluations
+  AND ByService AND ByAgent AND ByModel AND ByFeature AND ByStatus AND ByProblem AND ByFolded AND ByValues AND BySpans AND ByEvaluations
   AND (Rank < {after:Int64} OR (Rank = {after:Int64} AND run.TraceId > {after_id:String}))
 ORDER BY Rank DESC, run.TraceId
 LIMIT {limit:UInt64}

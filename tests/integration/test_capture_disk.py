@@ -1,6 +1,7 @@
-"""Nothing that a policy or a rule withholds is in any file of the data directory, compressed or not."""
+"""Nothing that a policy or a rule withholds is in any file of the data directory or the log, compressed or not."""
 
 import itertools
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 
 from tests.support import planted
 from tests.support.daemon import Daemon
+from tests.support.engine import migrated_store
+from tests.support.mcp import asking, raw
 from tests.support.otlp import json_of
 from tests.support.waiting import wait_until
 from tests.support.wire import JSON, PROTOBUF, post, succeeded
@@ -29,7 +32,19 @@ SETTINGS = {
         ],
         "hash_key": "a secret of this test",
     },
+    "telemetry": {"log_level": "debug"},
+    "web": {"mcp": {"anonymous_record": True}},
 }
+# So that spans of this name end in the dead letter.
+REFUSE_POISON = """
+import sys
+from pathlib import Path
+from collector.config import StoreConfig
+from collector.store import open_store
+store = open_store(StoreConfig(), Path(sys.argv[1]))
+store.command("ALTER TABLE otel.otel_traces ADD CONSTRAINT no_poison CHECK SpanName != 'poison'")
+store.close()
+"""
 # Every table with every column, as text.
 DUMP = """
 import sys
@@ -84,6 +99,8 @@ class Sent:
         self.stored = b""
 
     def send(self) -> None:
+        migrated_store(self.directory / "store")
+        subprocess.run([sys.executable, "-c", REFUSE_POISON, self.directory], capture_output=True, check=True)
         self.daemon.start()
         self.daemon.wait_until_ready()
         for service in ("open", "metadata", "off", "rules"):
@@ -98,16 +115,58 @@ class Sent:
             with grpc.insecure_channel(self.daemon.grpc) as channel:
                 TraceServiceStub(channel).Export(planted.traces(secret, service), timeout=20)
             self.planted[service] = found
+        for service in ("metadata", "rules"):
+            self._poison(service)
+        self._refused()
         self.spooled = self._files()
         wait_until(lambda: self.daemon.metric("spanmeter_drain_stored_spans_total") >= 12, 30, "the spans are stored")
         wait_until(lambda: self.daemon.metric("spanmeter_drain_stored_metric_points_total") >= 6, 30, "the points are")
+        wait_until(lambda: self.daemon.metric("spanmeter_dead_letter_entries") >= 2, 30, "poison is set aside")
         assert self.daemon.stop() == 0, self.daemon.log()
         dump = subprocess.run([sys.executable, "-c", DUMP, self.directory], capture_output=True, check=True)
         self.stored = self._files() + dump.stdout
 
+    def _poison(self, service: str) -> None:
+        """What the store refuses, with secrets."""
+        secret, found = known("Pz") if service == "rules" else planted.numbered(f"{service}-poison")
+        message = planted.traces(secret, service)
+        message.resource_spans[0].scope_spans[0].spans[0].name = "poison"
+        succeeded(post(self.daemon.ports["http"], message.SerializeToString(), PROTOBUF))
+        self.planted[service] += found
+
+    def _refused(self) -> None:
+        """What is no request, with secrets: of whatever service it would have been."""
+        secret, found = planted.numbered("refused")
+        port = self.daemon.ports["http"]
+        whole = planted.traces(secret, "metadata").SerializeToString()
+        for body in (whole[:-7], whole.replace(b"chat gpt-4o", b"chat \xff\xfe\xfd4o"), b"\xff" + secret().encode()):
+            post(port, body, PROTOBUF)
+        text = json.dumps(json_of(planted.traces(secret, "metadata"))).encode()
+        for old, new in (
+            (b'"traceId"', b'"traceId":"' + secret().encode() + b'","x"'),
+            (b"}", b"}}"),
+            (b'"1000"', b'"a"'),
+        ):
+            assert old in text
+            post(port, text.replace(old, new, 1), JSON)
+        for span in (
+            {"startTimeUnixNano": secret()}, {"kind": secret()}, {"attributes": secret()}, {"name": {"a": secret()}},
+            {"attributes": [{"key": "a", "value": {"intValue": secret()}}]},
+            {"attributes": [{"key": "a", "value": {"bytesValue": secret() + "!"}}]},
+            {"status": {"code": secret()}}, {"spanId": secret()},
+        ):  # fmt: skip
+            post(port, json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode(), JSON)
+        post(port, whole, "text/plain")
+        post(port, whole, PROTOBUF, path=f"/v1/{secret()}")
+        post(self.daemon.ports["web"], whole, PROTOBUF)
+        for arguments in ({"name": 1, "input": secret()}, {"name": "n", secret(): 1}, {"name": "n", "steps": secret()}):
+            call = asking("tools/call", name="record_run", arguments=arguments)
+            raw(self.daemon.web, call)
+        raw(self.daemon.web, secret().encode())
+        self.planted["refused"] = found
+
     def _files(self) -> bytes:
-        files = [path for path in self.directory.rglob("*") if path.is_file()]
-        return b"\n".join(path.read_bytes() for path in files) + self.daemon.log().encode()
+        return planted.on_disk(self.directory) + self.daemon.log().encode()
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +183,12 @@ def seen(secrets: list[str], disk: bytes) -> list[str]:
     return [one for one in secrets if one.encode() in disk]
 
 
-@pytest.mark.parametrize("service", ["metadata", "off", "rules"])
-def test_no_secret_reaches_the_disk(sent: Sent, service: str) -> None:
+@pytest.mark.parametrize(
+    ("service", "least"), [("metadata", 40 * 3), ("off", 40 * 2), ("rules", 40 * 3), ("refused", 80)]
+)
+def test_no_secret_reaches_the_disk(sent: Sent, service: str, least: int) -> None:
     secrets = sent.planted[service]
-    assert len(set(secrets)) >= 40 * 2
+    assert len(set(secrets)) >= least
     assert seen(secrets, sent.spooled) == []
     assert seen(secrets, sent.stored) == []
     assert seen([one.encode().hex() for one in secrets], sent.stored) == []
@@ -139,6 +200,11 @@ def test_the_search_finds_what_is_there(sent: Sent) -> None:
     # In each request with spans one stands in escapes of JSON, and one in a field that OTLP does not have.
     assert len(hidden) == 2 * 3
     assert len(seen(secrets, sent.stored)) >= 40 * 2
+
+
+def test_the_dead_letter_has_what_the_policy_left(sent: Sent) -> None:
+    kept = [path.read_bytes() for path in (sent.directory / "spool" / "deadletter").glob("*.bin")]
+    assert sum(b"poison" in one and b"gpt-4o" in one for one in kept) == 2
 
 
 def test_rules_are_counted(sent: Sent) -> None:

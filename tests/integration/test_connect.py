@@ -90,8 +90,10 @@ def test_from_nothing_to_a_priced_call(daemon: Daemon, tmp_path: Path, capsys: p
     run = next(line for line in text.split("\n") if "/runs/" in line)
     with urllib.request.urlopen(run.strip(), timeout=30) as page:
         assert page.status == 200
+    assert f"set -a; . {file}; set +a;" in text
     assert main(["connect", "otel", *options, "--undo"]) == 0
     assert not file.exists()
+    assert f"{file} is removed again" in capsys.readouterr().out
 
 
 def test_nothing_comes(daemon: Daemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

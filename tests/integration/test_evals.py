@@ -154,6 +154,9 @@ def test_lists_of_runs_by_verdicts(daemon: Daemon) -> None:
     assert listed("sort=failed")[0] == trace(2)
     assert listed("sort=failed&order=asc")[-1] == trace(2)
     assert get(daemon, "/api/v1/kpis?verdict=fail&evaluator=by-hand")["window"]["kpis"]["runs"] == 1
+    assert sorted(listed("problem=failed_evals")) == sorted(listed("verdict=fail"))
+    problems = {one["value"]: one["runs"] for one in get(daemon, "/api/v1/facets")["facets"]["problem"]}
+    assert problems["failed_evals"] == len(listed("verdict=fail"))
 
 
 def test_pages_show_what_was_found(daemon: Daemon) -> None:

@@ -15,10 +15,11 @@ from mcp import Client
 
 from collector.model.principal import Scope
 from collector.web.mcp.endpoint import MAX_BODY_BYTES
-from collector.web.mcp.marking import INSTRUCTIONS, NOTICE
+from collector.web.mcp.marking import NOTICE
 from collector.web.mcp.schemas import input_schema, output_schema
 from collector.web.mcp.tool import AnyTool
 from collector.web.mcp.tools import TOOLS
+from collector.web.mcp.words import INSTRUCTIONS
 from collector.web.operations import OPERATIONS
 from tests.support.daemon import Daemon, running
 from tests.support.mcp import LEGACY, MODERN, asking, called, failed, names, over, over_stdio, raw, text_of, using

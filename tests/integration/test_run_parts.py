@@ -1,7 +1,10 @@
 """The parts of a run, comparisons, tables of spend and live runs over REST, against the run that they are made from."""
 
+import csv
 import http.client
+import io
 import json
+import urllib.request
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -98,6 +101,8 @@ def test_two_runs_differ_by_what_each_has(web: Web) -> None:
         if figure["difference"] is not None:
             assert Decimal(figure["difference"]) == Decimal(figure["b"]) - Decimal(figure["a"])
         assert {figure["verdict"], swapped["verdict"]} in ({None}, {"better", "worse"})
+    assert all(bool(line["line_a"]) == (line["mark"] in "- ") for line in found["prompt"] or ())
+    assert all(bool(line["line_b"]) == (line["mark"] in "+ ") for line in found["prompt"] or ())
     assert web.ask("GET", f"/api/v1/compare/runs?a={first}&b={'0' * 32}").status == 404
     assert web.ask("GET", f"/api/v1/compare/runs?a={first}").status == 400
 
@@ -121,6 +126,13 @@ def test_a_table_of_spend_adds_up(web: Web) -> None:
         assert all((cell["model"] is None) != ("model" in split) for cell in found["cells"])
         assert all((cell["day"] is None) != ("day" in split) for cell in found["cells"])
         assert sum(cell["priced_calls"] for cell in found["cells"]) == sum(row["priced_calls"] for row in whole)
+        with urllib.request.urlopen(
+            f"{web.url}/api/v1/spend/table?by=service&split={split}&format=csv&{_SINCE}"
+        ) as file:
+            assert file.headers["content-disposition"] == 'attachment; filename="spend.csv"'
+            rows = list(csv.DictReader(io.StringIO(file.read().decode(), newline="")))
+        assert sum(Decimal(row["cost"] or 0) for row in rows) == total
+        assert all((row["model"] == "") != ("model" in split) for row in rows)
     wrong = web.ask("GET", "/api/v1/spend/table?zone=Mars/Base")
     assert "There is no time zone" in wrong.body["error"]["message"]
 

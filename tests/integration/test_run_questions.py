@@ -13,7 +13,7 @@ import pytest
 from collector.model.principal import ANONYMOUS, Principal
 from collector.model.times import nanoseconds
 from collector.query.listing import RunSort, RunsWanted
-from collector.query.run_filter import Attribute, RunFilter, RunStatus
+from collector.query.run_filter import Attribute, Problem, RunFilter, RunStatus
 from collector.query.run_rows import RunRow
 from collector.query.service import Query
 from collector.store import Store
@@ -30,7 +30,8 @@ FILL = """
 INSERT INTO otel_traces (Project, Timestamp, TraceId, SpanId, ParentSpanId, SpanName, ServiceName, SpanAttributes,
     ResourceAttributes, Duration, StatusCode, Version, Kind, ResponseModel, Feature, AgentName, UserId, ConversationId,
     InputTokens, OutputTokens, CacheReadTokens, Cost, PriceStatus, Input, Output, ReceivedAt)
-WITH intDiv(number, 6) AS run, number % 6 AS place, {version:UInt64} = 2 AND number % 5 = 0 AS changed
+WITH intDiv(number, 6) AS run, number % 6 AS place, {version:UInt64} = 2 AND number % 5 = 0 AS changed,
+    changed OR (place = 5 AND run % 13 = 5) AS unpriced
 SELECT
     if(run % 10 = 9, 'other', 'default'),
     toDateTime64('2026-03-01 12:00:00', 9, 'UTC') + toIntervalMinute(30 * (run - (run % 3 = 1)))
@@ -49,8 +50,8 @@ SELECT
     if(place = 1, concat('user-', toString(run % 6)), ''),
     if(run % 4 = 0, '', concat('conversation-', toString(run % 11))),
     100 + run, 10, 50,
-    if(place < 4 OR changed, NULL, toDecimal64('0.01', 12) * (1 + run % 3)),
-    multiIf(place < 4, 'not_a_call', changed, 'unknown_model', 'priced'),
+    if(place < 4 OR unpriced, NULL, toDecimal64('0.01', 12) * (1 + run % 3)),
+    multiIf(place < 4, 'not_a_call', unpriced, 'unknown_model', 'priced'),
     if(place IN (0, 1), concat('Question ', toString(number), '\nsecond line'), ''),
     if(place = 5, concat('The ANSWER is ', toString(run)), ''),
     toDateTime64('2026-03-10 00:00:00', 9, 'UTC')
@@ -93,6 +94,8 @@ FILTERS: list[tuple[dict[str, Any], Callable[[RunRow], bool]]] = [
     ({"conversation": "conversation-7"}, lambda run: run.conversation_id == "conversation-7"),
     ({"status": RunStatus.INCOMPLETE}, lambda run: run.status == "incomplete"),
     ({"status": RunStatus.FAILED}, lambda run: run.status == "failed"),
+    ({"problem": Problem.ERRORS}, lambda run: run.errors > 0),
+    ({"problem": Problem.UNPRICED}, lambda run: run.unpriced_calls > 0),
     ({"min_cost": 3 * CENT}, lambda run: (run.cost or 0) >= 3 * CENT),
     ({"max_cost": 2 * CENT}, lambda run: (run.cost or 0) <= 2 * CENT),
     ({"min_duration": 10_000_000}, lambda run: run.duration >= 10_000_000),
@@ -192,12 +195,16 @@ def test_facets_leave_their_own_filter_out(query: Query, runs: Sequence[RunRow])
     def both(run: RunRow) -> bool:
         return by_agent(run) and by_status(run)
 
+    def problems(run: RunRow) -> list[str]:
+        return ["errors"] * (run.errors > 0) + ["unpriced"] * (run.unpriced_calls > 0)
+
     assert found == {
         "service": counts(lambda run: run.services, both),
         "agent": counts(lambda run: run.agents, by_status),
         "model": counts(lambda run: run.models, both),
         "feature": counts(lambda run: run.features, both),
         "status": counts(lambda run: [run.status], by_agent),
+        "problem": counts(problems, both),
     }
     assert len(found["agent"]) > 3
     for facet in query.facets(ANONYMOUS, asked).values():

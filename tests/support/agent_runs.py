@@ -3,7 +3,7 @@
 import json
 import random
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ class Step:
 
 
 def request(
-    steps: Sequence[Step], trace: int, start_ns: int, *, service: str = "support", leave_out: Sequence[int] = ()
+    steps: Sequence[Step], trace: int, start_ns: int, *, service: str = "support", leave_out: Collection[int] = ()
 ) -> bytes:
     """The export request of a run; spans of `leave_out` have not come."""
     message: Any = ExportTraceServiceRequest()

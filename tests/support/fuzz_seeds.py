@@ -15,9 +15,9 @@ import h2.config
 import h2.connection
 import h2.settings
 
-from collector.admit.schema import schema_of
 from collector.model.envelope import Signal
 from collector.wire.otlp import REQUESTS, parse_checked
+from collector.wire.schema import schema_of
 from tests.support import captured, odd
 from tests.support.http2 import (
     CONTINUATION,
@@ -58,6 +58,7 @@ def seeds() -> Mapping[str, Iterator[bytes]]:
     return {
         "http2": _http2(),
         "decode": _decode(),
+        "capture": _capture(),
         "door": _door(),
         "logs": _of_signal(Signal.LOGS),
         "metrics": _of_signal(Signal.METRICS),
@@ -69,6 +70,7 @@ def words() -> Mapping[str, Iterator[bytes]]:
     return {
         "http2": _http2_words(),
         "decode": _decode_words(),
+        "capture": _capture_words(),
         "door": _door_words(),
         "logs": _signal_words(),
         "metrics": _signal_words(),
@@ -270,6 +272,27 @@ def _odd_signals(signal: Signal) -> Iterator[bytes]:
 def _signal_words() -> Iterator[bytes]:
     yield from (b"service.name", b"event.name", b"session.id", b"prompt.id", b"request_id", b"\xed\xa0\x80")
     yield from (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x4a\x10" + b"t" * 16, b"\x52\x08" + b"s" * 8)
+
+
+def _capture() -> Iterator[bytes]:
+    for which, signal in enumerate((Signal.TRACES, Signal.LOGS)):
+        odd = _odd_spans() if signal is Signal.TRACES else _odd_signals(signal)
+        for place, body in enumerate([*odd, *_small(signal)]):
+            yield bytes([which + 2 * (place % 4), place % 256, place % 7]) + body
+
+
+def _capture_words() -> Iterator[bytes]:
+    yield from (
+        b"service.name",
+        b"by agent",
+        b"agent",
+        b"own",
+        b"event.name",
+        b"https://",
+        b"\\u00e9",
+        b"\\ud800",
+        b"\\n",
+    )
 
 
 def _door() -> Iterator[bytes]:

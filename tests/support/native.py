@@ -8,13 +8,13 @@ import pytest
 
 from collector.admit import otlp_json
 from collector.admit.limits import RequestLimits
-from collector.admit.schema import schema_of
 from collector.admit.validate import Validated, validate_traces
 from collector.decode import reference
 from collector.errors import Rejected
 from collector.model.columns import DECODED_SCHEMA
 from collector.model.envelope import Encoding, Envelope, Signal
 from collector.wire.otlp import MAX_DEPTH, REQUESTS, parse_checked
+from collector.wire.schema import schema_of
 
 _LIMITS = RequestLimits()
 Decode = Callable[[Sequence[Envelope]], pa.RecordBatch]

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from collector.admit.schema import schema_of
 from collector.decode import reference
 from collector.model.columns import END_ATTRIBUTE, LATEST_NS, START_ATTRIBUTE
 from collector.model.envelope import Signal
 from collector.model.versions import ENDED, RESOLUTION_NS
 from collector.wire.otlp import REQUESTS
+from collector.wire.schema import Field, Kind, schema_of
 from tests.support import fuzz_seeds
 
 ROOT = Path(__file__).parents[2]
@@ -94,10 +94,12 @@ def _quoted(word: bytes) -> bytes:
 def _generated() -> str:
     return "\n".join((
         '#include "collector/admit/otlp_schema.hpp"',
+        '#include "collector/capture/texts.hpp"',
         '#include "collector/decode/span_walk.hpp"',
         "namespace spanmeter::fuzz {",
         *_rules(),
         *_schemas(),
+        *_shapes(),
         "}  // namespace spanmeter::fuzz",
         "",
     ))  # fmt: skip
@@ -132,6 +134,31 @@ def _schema(variable: str, signal: Signal) -> Iterator[str]:
         for field in message.fields:
             shape = f"{int(field.kind)}, {int(field.repeated)}, {int(field.wide)}, {field.number}, {field.message}"
             yield f'{variable}.add_field("{field.json_name}", {shape});'
+
+
+def _shapes() -> Iterator[str]:
+    yield "inline const capture::Shapes& shapes(size_t signal) {"
+    yield "static const std::vector<capture::Shapes> shapes = [] {"
+    yield f"std::vector<capture::Shapes> made({len(Signal)});"
+    for place, signal in enumerate(Signal):
+        for message in schema_of(REQUESTS[signal].DESCRIPTOR):
+            yield f"made[{place}].add_message(capture::{_ROLES.get(message.name, 'PLAIN_MESSAGE')});"
+            for field in message.fields:
+                shape = f"{field.number}, capture::{_role(field)}, {int(field.repeated)}, {field.message}"
+                yield f"made[{place}].add_field({shape});"
+    yield "return made; }();"
+    yield "return shapes[signal]; }"
+
+
+_ROLES = {"KeyValue": "PAIR", "AnyValue": "VALUE"}
+_LENGTHS = {Kind.STRING: "TEXT", Kind.HEX: "BYTES", Kind.BASE64: "BYTES", Kind.MESSAGE: "MESSAGE"}
+_FIXED = {Kind.DOUBLE, Kind.FIXED_SINT, Kind.FIXED_UINT}
+
+
+def _role(field: Field) -> str:
+    if field.kind in _FIXED:
+        return "NUMBER_FIXED64" if field.wide else "NUMBER_FIXED32"
+    return _LENGTHS.get(field.kind, "NUMBER_VARINT")
 
 
 def main(seconds: int, targets: Iterable[str]) -> int:

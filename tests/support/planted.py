@@ -1,8 +1,10 @@
 """Secrets planted in every place of a request where content can stand."""
 
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.support.otlp import attributes, field_bytes, request, span
@@ -16,7 +18,7 @@ def messages(text: str) -> str:
 
 
 def traces(secret: Secret, service: str) -> Any:
-    """A chat with a secret in 31 places that are not names."""
+    """A chat with a secret in 31 places that are not names, and a resource and a scope without spans with three more."""
     usage = {"prompt_tokens": 7, "note": f"a {secret()} note"}
     said = {
         "gen_ai.operation.name": "chat",
@@ -58,6 +60,9 @@ def traces(secret: Secret, service: str) -> Any:
     message.resource_spans[0].schema_url = f"https://example.com/{secret()}"
     message.MergeFromString(message.SerializeToString() + field_bytes(1000, secret().encode()))
     del message.resource_spans[1:]
+    message.resource_spans[0].scope_spans.add().scope.attributes.extend(attributes({"of no span": secret()}))
+    empty = message.resource_spans.add(schema_url=f"https://example.com/{secret()}")
+    empty.resource.attributes.extend(attributes({"service.name": service, "of no scope": secret()}))
     return message
 
 
@@ -94,3 +99,12 @@ def numbered(prefix: str) -> tuple[Secret, list[str]]:
         return planted[-1]
 
     return secret, planted
+
+
+def on_disk(directory: Path) -> bytes:
+    """The content of every file; the store may remove some meanwhile."""
+    found = []
+    for path in directory.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            found += [path.read_bytes()] if path.is_file() else []
+    return b"\n".join(found)

@@ -90,6 +90,8 @@ def hostile(daemon: Daemon) -> None:
         f"/runs/{TRACE}/spans/{2:016x}",
         f"/runs/{TRACE}/spans/{3:016x}",
         *(f"/runs/{TRACE}?view={view}" for view in ("conversation", "rounds", "prompt", "tools")),
+        *(f"/runs/{TRACE}?view=conversation&unfold=1&as={form}" for form in ("markdown", "exact")),
+        f"/runs/{TRACE}/spans/{2:016x}/input?as=json",
         f"/runs/{TRACE}/replay?step=2",
         "/spend?last=30d",
         f"/compare?a={TRACE}&b={EXACT}",

@@ -70,6 +70,11 @@ def test_a_first_visit_is_for_everyone(desk: Desk, store: Store, open_page: Open
     with served(desk, store=store) as web:
         page = open_page(f"{web.url}/runs")
         assert "Two lines send the first one" in page.locator("main").inner_text()
+        for way, line in (("Node", "node --require"), ("Claude Code", "spanmeter connect"), ("curl", "curl http")):
+            page.get_by_role("link", name=way, exact=True).click()
+            expect(page.locator("#lines .command").last).to_contain_text("claude" if "Claude" in way else line)
+            assert line in page.locator("#lines").inner_text()
+        page.wait_for_selector("body[data-ready]")
         is_for_everyone(page)
         page.close()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from collector.capture import CaptureRules
+from collector.capture import NATIVE, CaptureRules
 from collector.config import CaptureConfig
 from collector.config.load import load
 from collector.enrich.conventions.kept import KeptFacts
@@ -14,7 +14,7 @@ from collector.errors import ConfigError, Reason, Rejected, Unavailable
 from collector.model.envelope import Signal
 from collector.schema import schema_root
 from collector.wire.otlp import REQUESTS
-from tests.support.capture import AGENT_KEYS, FAMILIES, capture
+from tests.support.capture import AGENT_KEYS, FAMILIES, capture, check_capture
 from tests.support.otlp import plain_of, request, span
 
 KEEPER = KeptFacts(FAMILIES, schema_root())
@@ -27,7 +27,10 @@ def rules(*redact: dict[str, Any], **more: Any) -> CaptureRules:
 
 def after(applied: CaptureRules, value: Any, key: str = "my.own") -> tuple[Any, Counter[str]]:
     """What becomes of the value of an attribute."""
-    found = applied.apply(Signal.TRACES, "default", request(span({key: value})).SerializeToString())
+    body = request(span({key: value})).SerializeToString()
+    found = applied.apply(Signal.TRACES, "default", body)
+    if NATIVE:
+        check_capture(applied, Signal.TRACES, body)
     (pair,) = REQUESTS[Signal.TRACES].FromString(found.payload).resource_spans[0].scope_spans[0].spans[0].attributes
     return plain_of(pair.value), found.redacted
 
@@ -126,6 +129,16 @@ def test_hashes_join_what_is_equal() -> None:
 def test_anchors_are_those_of_each_text() -> None:
     applied = rules({"name": "r", "pattern": r"^x+$"}, {"name": "z", "pattern": r"\Ay+\z"})
     assert after(applied, ["xx", "axx", "yy", "y\ny"])[0] == ["[redacted:r]", "axx", "[redacted:z]", "y\ny"]
+
+
+def test_groups_of_one_name_in_two_rules_are_two() -> None:
+    applied = rules({"name": "a", "pattern": "(?P<n>aa)"}, {"name": "b", "pattern": "(?P<n>bb)"})
+    assert after(applied, ["aa", "b", "bb"])[0] == ["[redacted:a]", "b", "[redacted:b]"]
+
+
+def test_a_match_across_texts_hides_none() -> None:
+    applied = rules({"name": "gap", "pattern": r"a\s+b"}, {"name": "end", "pattern": r"bc$"})
+    assert after(applied, ["a", "bc", "a b", "c"])[0] == ["a", "[redacted:end]", "[redacted:gap]", "c"]
 
 
 def test_counts_of_calls_are_no_texts() -> None:

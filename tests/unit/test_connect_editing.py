@@ -205,8 +205,8 @@ def copies(tmp_path: Path) -> Copies:
     return Copies(tmp_path / "state")
 
 
-def restored(copies: Copies) -> tuple[list[Path], list[str]]:
-    undone, sentences = copies.restore()
+def restored(copies: Copies, path: Path) -> tuple[list[Path], list[str]]:
+    undone, sentences = copies.restore(path)
     return [placed.path for placed in undone], sentences
 
 
@@ -223,10 +223,10 @@ def test_a_file_is_restored_to_the_byte(tmp_path: Path, copies: Copies, before: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert copies.place(path, "json", ENV, private=True) == []
     assert copies.place(path, "json", {"env": {"MORE": "1"}}, private=True) == [("env", "MORE")]
-    assert restored(copies) == ([path], [])
+    assert restored(copies, path) == ([path], [])
     assert (path.read_bytes() if path.exists() else None) == before
     assert before is None or stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert restored(copies) == ([], [])
+    assert restored(copies, path) == ([], [])
 
 
 def test_a_file_that_has_changed_since_is_left_alone(tmp_path: Path, copies: Copies) -> None:
@@ -235,14 +235,14 @@ def test_a_file_that_has_changed_since_is_left_alone(tmp_path: Path, copies: Cop
     copies.place(path, "json", ENV, private=False)
     written = path.read_text()
     path.write_text(written + "\n")
-    undone, (sentence,) = restored(copies)
+    undone, (sentence,) = restored(copies, path)
     assert undone == []
     assert f"{path} has changed since" in sentence
     copy = Path(sentence.rsplit(" ", 1)[1].rstrip("."))
     assert copy.read_text() == "{}"
     assert path.read_text() == written + "\n"
     path.write_text(written)
-    assert restored(copies) == ([path], [])
+    assert restored(copies, path) == ([path], [])
     assert path.read_text() == "{}"
 
 
@@ -253,7 +253,7 @@ def test_a_link_stays_one_and_what_it_leads_to_changes(tmp_path: Path, copies: C
     copies.place(link, "json", ENV, private=False)
     assert link.is_symlink()
     assert json.loads(real.read_text()) == ENV
-    copies.restore()
+    copies.restore(link)
     assert (link.is_symlink(), real.read_text()) == (True, "{}")
 
 
@@ -264,7 +264,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(tmp_path: Path, copies: Copies
     with pytest.raises(Rejected, match=f"settings.json was left as it is: {why}"):
         copies.place(path, "json", ENV, private=False)
     assert path.read_bytes() == content
-    assert restored(copies) == ([], [])
+    assert restored(copies, path) == ([], [])
 
 
 SAMPLES = Path(__file__).parents[1] / "fixtures" / "settings"
@@ -284,7 +284,7 @@ def test_settings_of_a_user_keep_all_else_and_come_back(tmp_path: Path, copies: 
     assert read(after, program.format) == merged(before, wanted, whole)
     for comment in re.findall(r"(?://|#|/\*) (?!not)[^\n]*", sample.read_text()):
         assert comment in after
-    assert restored(copies) == ([path], [])
+    assert restored(copies, path) == ([path], [])
     assert path.read_bytes() == sample.read_bytes()
 
 
@@ -296,8 +296,26 @@ def test_two_tokens_of_one_program_are_both_taken_out(tmp_path: Path, copies: Co
         after, inserted = with_token(text, {**ENTRY, "name": name})
         copies.replace(path, text.encode(), after.encode(), inserted)
     path.write_text(path.read_text() + "# more\n")
-    assert restored(copies) == ([path, path], [])
+    assert restored(copies, path) == ([path, path], [])
     assert path.read_text() == before + "# more\n"
+
+
+def test_what_was_put_elsewhere_stays(tmp_path: Path, copies: Copies) -> None:
+    """Two directories of one program, each with a token of its own in the same configuration."""
+    config, here, there = tmp_path / "config.yaml", tmp_path / "here" / ".env", tmp_path / "there" / ".env"
+    config.write_text(CONFIGS["block"])
+    for path in (here, there):
+        text = config.read_text()
+        after, inserted = with_token(text, {**ENTRY, "name": path.parent.name})
+        copies.replace(config, text.encode(), after.encode(), inserted)
+        copies.place(path, "env", {"A": "1"}, private=True)
+    assert copies.places() == [there, here]
+    assert restored(copies, here) == ([here, config], [])
+    assert (here.exists(), there.exists(), copies.places()) == (False, True, [there])
+    assert '"there"' in config.read_text()
+    assert '"here"' not in config.read_text()
+    assert restored(copies, there) == ([there, config], [])
+    assert config.read_text() == CONFIGS["block"]
 
 
 OVERRIDING = {
@@ -355,7 +373,7 @@ def test_a_token_more_in_a_configuration(case: str, tmp_path: Path, copies: Copi
     after, inserted = with_token(before, ENTRY)
     copies.replace(path, before.encode(), after.encode(), inserted)
     path.write_text("# another change\n" + path.read_text())
-    assert restored(copies) == ([path], [])
+    assert restored(copies, path) == ([path], [])
     assert path.read_text() == "# another change\n" + before
 
 

@@ -15,9 +15,9 @@ from tests.support.otlp import request, span
 _WITHOUT = textwrap.dedent("""
     import sys
     for name in ("decode._kernel", "admit._scan", "enrich.columns._columns",
-                 "enrich.billed._traces", "net.http2._codec"):
+                 "enrich.billed._traces", "net.http2._codec", "capture._rewrite"):
         sys.modules[f"collector.{name}"] = None
-    from collector import decode, enrich
+    from collector import capture, decode, enrich
     from collector.billing.price_refresh import enricher
     from collector.config import PricingConfig
     from collector.admit import validate
@@ -29,21 +29,21 @@ _WITHOUT = textwrap.dedent("""
     reading = used.read(decode.decode([Envelope("p", 1, 1, body)]))
     billed = enrich.RecentTraces(100).absorb(reading.spans).billed
     rows = used.finish(reading, billed).num_rows
-    print(decode.NATIVE, validate.NATIVE, enrich.NATIVE, enrich.NATIVE_TRACES, http2.NATIVE, found.receipt.accepted, rows)
+    print(decode.NATIVE, validate.NATIVE, enrich.NATIVE, enrich.NATIVE_TRACES, http2.NATIVE, capture.NATIVE, found.receipt.accepted, rows)
 """)
 
 
 def test_the_python_modules_serve_where_nothing_was_compiled() -> None:
     body = request(span(), span()).SerializeToString()
     done = subprocess.run([sys.executable, "-c", _WITHOUT], input=body, capture_output=True, check=True)
-    assert done.stdout.split() == [b"False"] * 5 + [b"2", b"2"]
+    assert done.stdout.split() == [b"False"] * 6 + [b"2", b"2"]
 
 
 def test_metrics_say_which_modules_were_compiled() -> None:
     registry = CollectorRegistry()
     report_native(Metrics(registry))
     text = generate_latest(registry).decode()
-    assert set(native_modules()) == {"decode", "scan", "enrich", "traces", "http2"}
+    assert set(native_modules()) == {"decode", "scan", "enrich", "traces", "http2", "capture"}
     for module, native in native_modules().items():
         assert f'spanmeter_native{{module="{module}"}} {float(native)}' in text
 

@@ -74,6 +74,10 @@ class KeptFacts:
         self._sessions = [family.events for family in families if family.events]
         self._metrics = {rules.token_metric for rules in self._sessions} - {""}
 
+    @property
+    def longest(self) -> int:
+        return self._longest
+
     def kept(self, policy: Policy, key: str) -> Kept:
         return self._kept[policy].of(key)
 

@@ -1,8 +1,9 @@
 """Handler of the export of a run."""
 
 import asyncio
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NotRequired
 
 import orjson
 import pyarrow as pa
@@ -12,9 +13,12 @@ from typing_extensions import TypedDict
 from collector.errors import Reason, Rejected
 from collector.exports.arrow import arrow_stream
 from collector.exports.document import run_document
+from collector.exports.evaluations import evaluation_records
 from collector.exports.otlp import otlp_request
-from collector.exports.otlp_json import otlp_json
+from collector.exports.otlp_json import plain
+from collector.model.evaluations import Evaluation
 from collector.model.principal import Principal
+from collector.query.evaluations import EvaluationsWanted
 from collector.query.service import MAX_SPANS_OF_RUN, Query
 from collector.web.exports.html import html
 from collector.web.exports.markdown import markdown
@@ -27,6 +31,7 @@ PROTOBUF: Final = "application/x-protobuf"
 HTML_TYPE: Final = "text/html; charset=utf-8"
 MARKDOWN_TYPE: Final = "text/markdown; charset=utf-8"
 ARROW_TYPE: Final = "application/vnd.apache.arrow.stream"
+_MAX_EVALUATIONS: Final = 10_000
 OTHERS: Final = {PROTOBUF: bytes, ARROW_TYPE: bytes, HTML_TYPE: str, MARKDOWN_TYPE: str}
 
 
@@ -51,8 +56,8 @@ class ExportQuery(Input):
     format: Annotated[Format, one_of(Format)] = Field(
         Format.JSON,
         description="`json` is one document (docs/run-export.schema.json); `otlp` the request that would store the run "
-        "again, `html` a page in one file, `md` Markdown of at most 60,000 characters, `arrow` the rows of "
-        "`otel_traces`.",
+        "again, in JSON with its evaluations; `html` a page in one file, `md` Markdown of at most 60,000 characters, "
+        "`arrow` the rows of `otel_traces`.",
     )
     audience: Annotated[Audience, one_of(Audience)] = Field(
         Audience.TEAM, description="Of `html` and `md`: for a `client` they have no costs and no attributes."
@@ -63,9 +68,12 @@ class ExportQuery(Input):
 
 
 class OtlpTraces(TypedDict):
-    """An ExportTraceServiceRequest of OTLP, in its JSON encoding."""
+    """Requests of OTLP in their JSON encoding: receivers of traces and of logs take each what is theirs."""
 
     resourceSpans: Annotated[list[dict[str, Any]], Field(description="As the protocol has them.")]
+    resourceLogs: NotRequired[
+        Annotated[list[dict[str, Any]], Field(description="What was found of the run: `gen_ai.evaluation.result`.")]
+    ]
 
 
 async def export(services: Services, call: Call[TracePath, ExportQuery, None]) -> Result:
@@ -74,21 +82,26 @@ async def export(services: Services, call: Call[TracePath, ExportQuery, None]) -
 
 def _export(query: Query, call: Call[TracePath, ExportQuery, None]) -> Result:
     trace_id = call.path.trace_id.lower()
-    return _written(trace_id, _spans(query, call.principal, trace_id), call.query, _encoding(call))
+    spans = _spans(query, call.principal, trace_id)
+    wanted = EvaluationsWanted(trace_ids=[trace_id], limit=_MAX_EVALUATIONS)
+    found = () if call.query.format is Format.ARROW else query.evaluations(call.principal, wanted)
+    return _written(trace_id, spans, found, call.query, _encoding(call))
 
 
-def _written(trace_id: str, spans: pa.Table, wanted: ExportQuery, encoding: Encoding) -> Result:
+def _written(
+    trace_id: str, spans: pa.Table, found: Sequence[Evaluation], wanted: ExportQuery, encoding: Encoding
+) -> Result:
     match wanted.format:
         case Format.JSON:
-            return _file(orjson.dumps(run_document(spans)), f"{trace_id}.json", JSON)
+            return _file(orjson.dumps(run_document(spans, evaluations=found)), f"{trace_id}.json", JSON)
         case Format.HTML:
-            return _file(html(spans, wanted.audience), f"{trace_id}.html", HTML_TYPE)
+            return _file(html(spans, wanted.audience, found), f"{trace_id}.html", HTML_TYPE)
         case Format.MD:
-            return _file(markdown(spans, wanted.audience), f"{trace_id}.md", MARKDOWN_TYPE)
+            return _file(markdown(spans, wanted.audience, found), f"{trace_id}.md", MARKDOWN_TYPE)
         case Format.ARROW:
             return _file(arrow_stream(spans), f"{trace_id}.arrow", ARROW_TYPE)
         case Format.OTLP:
-            return _otlp(trace_id, spans, encoding)
+            return _otlp(trace_id, spans, found, encoding)
 
 
 def _spans(query: Query, principal: Principal, trace_id: str) -> pa.Table:
@@ -109,11 +122,13 @@ def _encoding(call: Call[TracePath, ExportQuery, None]) -> Encoding:
     return Encoding.PROTO if PROTOBUF in call.headers.get("accept", "") else Encoding.JSON
 
 
-def _otlp(trace_id: str, spans: pa.Table, encoding: Encoding) -> Result:
+def _otlp(trace_id: str, spans: pa.Table, found: Sequence[Evaluation], encoding: Encoding) -> Result:
+    """In protobuf the spans alone: a request of it is of one signal."""
     request = otlp_request(spans)
     if encoding is Encoding.PROTO:
         return _file(request.SerializeToString(), f"{trace_id}.otlp.pb", PROTOBUF)
-    return _file(otlp_json(request), f"{trace_id}.otlp.json", JSON)
+    document = plain(request) | plain(evaluation_records(found))
+    return _file(orjson.dumps(document), f"{trace_id}.otlp.json", JSON)
 
 
 def _file(body: bytes, name: str, media_type: str) -> Result:

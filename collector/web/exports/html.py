@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from collector import __version__
+from collector.model.evaluations import Evaluation
 from collector.web.exports.view import MAX_SPANS, Audience, run_view
 from collector.web.pages import formats
 
@@ -23,9 +25,9 @@ _UNSHOWABLE: Final = re.compile(
 )
 
 
-def html(table: pa.Table, audience: Audience) -> bytes:
+def html(table: pa.Table, audience: Audience, evaluations: Sequence[Evaluation] = ()) -> bytes:
     """The page of the run whose spans `table` has."""
-    view = run_view(table, audience, _MAX_TEXT)
+    view = run_view(table, audience, _MAX_TEXT, evaluations)
     style, style_hash = _style()
     text = (
         _environment()

@@ -1,17 +1,19 @@
 """A run as Markdown for an issue tracker: bounded, and no text of it becomes markup, a mention or a link."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
 
+from collector.model.evaluations import Evaluation
 from collector.web.exports.view import Audience, Line, RunView, Step, Text, run_view
 from collector.web.pages import formats
 
 # Trackers take 65,536 characters.
 MAX_CHARACTERS: Final = 60_000
 _MAX_TEXT: Final = 4_000
+_MAX_VERDICTS: Final = 50
 _BETWEEN: Final = "\n\n"
 _MORE: Final = "_The rest is left out: the run is too long for one text._\n"
 _MAX_INLINE: Final = 120
@@ -20,9 +22,9 @@ _SPACE: Final = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def markdown(table: pa.Table, audience: Audience) -> bytes:
+def markdown(table: pa.Table, audience: Audience, evaluations: Sequence[Evaluation] = ()) -> bytes:
     """The run whose spans `table` has: at most MAX_CHARACTERS characters."""
-    view = run_view(table, audience, _MAX_TEXT)
+    view = run_view(table, audience, _MAX_TEXT, evaluations)
     left = MAX_CHARACTERS - len(_MORE)
     kept: list[str] = []
     for part in _parts(view):
@@ -40,6 +42,9 @@ def _parts(view: RunView) -> Iterator[str]:
     if errors := list(_errors(view)):
         yield "## Errors"
         yield "\n".join(errors)
+    if verdicts := view.verdicts:
+        yield "## Evaluations"
+        yield "\n".join(_verdicts(verdicts))
     if prompt := view.run["system_prompt"]:
         yield "## System prompt"
         yield block(Text.of(prompt["text"], _MAX_TEXT))
@@ -67,6 +72,14 @@ def _errors(view: RunView) -> Iterable[str]:
         yield f"- {inline(span['name'])}: {inline(span['status']['message'] or 'no message')}"
     if len(failed) > 20:
         yield f"- and {len(failed) - 20} more"
+
+
+def _verdicts(verdicts: Sequence[tuple[str, str, str, str]]) -> Iterable[str]:
+    for word, evaluator, span_id, reason in verdicts[:_MAX_VERDICTS]:
+        where = f" of span {inline(span_id)}" if span_id else ""
+        yield f"- {inline(word)} {inline(evaluator)}{where}{f': {inline(reason)}' if reason else ''}"
+    if len(verdicts) > _MAX_VERDICTS:
+        yield f"- and {len(verdicts) - _MAX_VERDICTS} more"
 
 
 def _step(view: RunView, step: Step) -> Iterator[str]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from collector.exports.document import run_document
 from collector.exports.shapes import RunExport
+from collector.model.evaluations import Evaluation
 from collector.runs import Message, Round, Run, read_spans, run_of
 
 MAX_SPANS: Final = 2_000
@@ -93,6 +94,23 @@ class RunView:
         return self.audience is Audience.TEAM
 
     @property
+    def verdicts(self) -> Sequence[tuple[str, str, str, str]]:
+        """Of each evaluation what was found, by whom, of which span, and why; for a client of the run alone, without
+        the words of judges.
+        """
+        with_reasons = self.with_costs
+        return [
+            (
+                each["verdict"] or each["label"] or each["status"],
+                each["evaluator"],
+                each["span_id"],
+                (each["reason"] or each["error_type"]) if with_reasons else "",
+            )
+            for each in self.run["evaluations"]
+            if with_reasons or (not each["span_id"] and each["verdict"])
+        ]
+
+    @property
     def cost(self) -> Decimal:
         return Decimal(self.run["cost"])
 
@@ -105,10 +123,10 @@ class RunView:
         return sum(each["output_tokens"] for each in self.run["rounds"])
 
 
-def run_view(table: pa.Table, audience: Audience, max_text: int) -> RunView:
+def run_view(table: pa.Table, audience: Audience, max_text: int, evaluations: Sequence[Evaluation] = ()) -> RunView:
     """The view of the run whose spans `table` has; texts are cut to `max_text` characters."""
     run = run_of(read_spans(table))
-    document = run_document(table, run)
+    document = run_document(table, run, evaluations)
     return RunView(document, audience, _steps(run, document, max_text), _bars(document))
 
 

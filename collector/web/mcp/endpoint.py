@@ -19,7 +19,6 @@ from collector.web.reading import body_of
 
 log = structlog.get_logger("spanmeter.mcp")
 
-PATH: Final = "/mcp"
 _INVALID_REQUEST: Final = -32600  # as JSON-RPC numbers it
 MAX_BODY_BYTES: Final = 1024 * 1024  # a run that is recorded has its texts with it
 

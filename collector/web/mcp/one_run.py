@@ -17,6 +17,7 @@ _MAX_ACTIONS: Final = 10
 _MAX_MODELS: Final = 10
 _MAX_TOOLS: Final = 20
 _MAX_SPANS: Final = 100
+_MAX_VERDICTS: Final = 20
 _TRACE_ID: Final = "32 hexadecimal digits."
 _COUNTED: Final = ("input_tokens", "output_tokens")
 
@@ -65,6 +66,14 @@ class ToolLine(TypedDict):
     calls: int
 
 
+class VerdictLine(TypedDict):
+    evaluator: str
+    found: Annotated[str, Field(description="pass, fail, a label, error or skipped.")]
+    score: float | None
+    span_id: Annotated[str | None, Field(description="Null for the run as a whole.")]
+    reason: str
+
+
 class RunOpened(Recorded):
     trace_id: str
     started_at: str
@@ -78,6 +87,10 @@ class RunOpened(Recorded):
     tools: Annotated[Sequence[ToolLine], Field(description=f"Most calls first, {_MAX_TOOLS} at most.")]
     system_prompt_characters: int
     content_expired: bool
+    evaluations: Annotated[
+        Sequence[VerdictLine], Field(description=f"What did not pass first, {_MAX_VERDICTS} at most.")
+    ]
+    evaluations_in_all: int
     rounds_in_all: int
     rounds: Sequence[RoundLine]
     next_cursor: NextCursor
@@ -107,6 +120,8 @@ async def get_run(asker: Asker, wanted: GetRun) -> RunOpened:
         tools=_tools(run["tools"]),
         system_prompt_characters=prompt["characters"] if prompt else 0,
         content_expired=run["content_expired"],
+        evaluations=_verdicts(run["evaluations"]),
+        evaluations_in_all=len(run["evaluations"]),
         rounds_in_all=len(rounds),
         rounds=shown,
         next_cursor=following,
@@ -168,6 +183,24 @@ def _sum(calls: Sequence[Mapping[str, Any]]) -> Decimal | None:
 
 def _amount(cost: str | None) -> Decimal:
     return Decimal(-1) if cost is None else Decimal(cost)
+
+
+def _verdicts(found: Sequence[Mapping[str, Any]]) -> list[VerdictLine]:
+    worst = sorted(found, key=lambda one: _RANKS.get(one["verdict"] or one["status"], 1))
+    return [
+        VerdictLine(
+            evaluator=line(one["evaluator"]),
+            found=line(one["verdict"] or (one["label"] if one["status"] == "ok" else "") or one["status"])
+            + (" (uncalibrated judge)" if one["calibrated"] is False else ""),
+            score=one["score"],
+            span_id=one["span_id"] or None,
+            reason=line(one["reason"] or one["error_type"]),
+        )
+        for one in worst[:_MAX_VERDICTS]
+    ]
+
+
+_RANKS: Final = {"fail": 0, "pass": 3, "skipped": 2}
 
 
 def _tools(tools: Sequence[Mapping[str, Any]]) -> list[ToolLine]:

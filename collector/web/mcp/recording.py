@@ -1,5 +1,7 @@
 """The tool that records: what an agent states of its run becomes spans, on the way that exporters' spans take."""
 
+import hashlib
+import itertools
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -14,12 +16,14 @@ from typing_extensions import TypedDict
 
 from collector import __version__
 from collector.errors import Reason, Rejected, Unavailable
+from collector.model.envelope import Repeated
 from collector.model.times import unix_nano
 from collector.web.mcp.tool import Asker
 from collector.web.operation import Input
 
 _SCOPE: Final = "spanmeter.mcp"
 _MAX_STEPS: Final = 200
+_MAX_KEY: Final = 200
 _MAX_SECONDS: Final = 10**7
 _MAX_TOKENS: Final = 2**53
 _KINDS: Final = ("llm", "tool")
@@ -77,6 +81,13 @@ class RecordRun(Input):
     attributes: dict[str, str] = Field(default={}, description="Of the run, for example team.id.")
     trace_id: str | None = Field(None, description="To add to a run that is recorded; with parent_span_id.")
     parent_span_id: str | None = None
+    key: str | None = Field(
+        None,
+        min_length=1,
+        max_length=_MAX_KEY,
+        description="A name of your own for this call, new for each run: called again with it within ten minutes, the "
+        "run is stored once, and the answer is the same.",
+    )
 
 
 class RunRecorded(TypedDict):
@@ -91,7 +102,8 @@ async def record_run(asker: Asker, stated: RecordRun) -> RunRecorded:
     if asker.services.record is None:
         raise Unavailable(Reason.STOPPING, "Nothing takes spans here.")
     _check(stated)
-    spans = _Spans(_trace_id(stated))
+    ids = _Ids(asker.principal.project, stated.key)
+    spans = _Spans(_trace_id(stated, ids), ids)
     root = spans.run(stated, time.time_ns())
     request = ExportTraceServiceRequest()
     resource = request.resource_spans.add()
@@ -99,7 +111,8 @@ async def record_run(asker: Asker, stated: RecordRun) -> RunRecorded:
     scope = resource.scope_spans.add()
     scope.scope.name, scope.scope.version = _SCOPE, __version__
     scope.spans.extend(spans.made)
-    receipt = await asker.services.record(asker.principal, request.SerializeToString())
+    repeated = Repeated(stated.key, repr(stated).encode(errors="replace")) if stated.key else None
+    receipt = await asker.services.record(asker.principal, request.SerializeToString(), repeated)
     return RunRecorded(
         trace_id=spans.trace_id.hex(),
         span_id=root.hex(),
@@ -124,8 +137,21 @@ def _check(stated: RecordRun) -> None:
         )
 
 
-def _trace_id(stated: RecordRun) -> bytes:
-    return secrets.token_bytes(16) if stated.trace_id is None else _identifier("trace_id", stated.trace_id, 16)
+class _Ids:
+    """New ids: by chance, or made of a key, so that who states a run again states the same spans."""
+
+    def __init__(self, project: str, key: str | None) -> None:
+        named = f"{project}\0{key}".encode(errors="replace")
+        self._seed = secrets.token_bytes(32) if key is None else hashlib.blake2b(named, digest_size=32).digest()
+        self._made = itertools.count()
+
+    def new(self, size: int) -> bytes:
+        number = next(self._made).to_bytes(8, "big")
+        return hashlib.blake2b(number, digest_size=size, key=self._seed, person=b"spanmeter id").digest()
+
+
+def _trace_id(stated: RecordRun, ids: _Ids) -> bytes:
+    return ids.new(16) if stated.trace_id is None else _identifier("trace_id", stated.trace_id, 16)
 
 
 def _identifier(name: str, written: str, size: int) -> bytes:
@@ -150,6 +176,7 @@ class _Spans:
     """The spans of what is stated, one after another."""
 
     trace_id: bytes
+    ids: _Ids
     made: list[Span] = field(default_factory=list)
 
     def run(self, stated: RecordRun, now: int) -> bytes:
@@ -182,7 +209,7 @@ class _Spans:
     ) -> Span:
         span = Span(
             trace_id=self.trace_id,
-            span_id=secrets.token_bytes(8),
+            span_id=self.ids.new(8),
             parent_span_id=parent,
             name=_whole(name),
             kind=Span.SPAN_KIND_INTERNAL,

@@ -17,10 +17,11 @@ from collector import __version__
 from collector.errors import Reason, SpanmeterError, Unavailable
 from collector.model.principal import Principal
 from collector.web.mcp.endpoint import MAX_BODY_BYTES
-from collector.web.mcp.marking import INSTRUCTIONS, as_data
+from collector.web.mcp.marking import as_data
 from collector.web.mcp.schemas import input_schema, output_schema
 from collector.web.mcp.tool import AnyTool, Asker
 from collector.web.mcp.tools import TOOLS
+from collector.web.mcp.words import INSTRUCTIONS
 from collector.web.operation import Services
 
 log = structlog.get_logger("spanmeter.mcp")

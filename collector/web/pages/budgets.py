@@ -6,7 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from collector.budgets.periods import Period
 from collector.budgets.rules import Rule, Unit
+from collector.budgets.span_facts import Amount
 from collector.model.money import usd
 from collector.model.principal import Scope
 from collector.spending.views import BudgetView, ScopeView
@@ -67,18 +69,30 @@ def _one(asked: Asked) -> Shown:
         "more": asked.without(after=following) if following else "",
         "match": [(name, ", ".join(values)) for name, values in view.match.items()],
         "breakdown": [
-            (share.feature, share.model, _amount(rule, _spent(rule, share.amount)), share.amount.calls)
+            (share.feature, share.model, _shown(rule, share.amount), share.amount.calls)
             for share in (stored.breakdown if stored else ())
         ],
         "history": [
-            (_day(asked, period.start), _amount(rule, _spent(rule, amount)), amount.calls)
-            for period, amount in (reversed(stored.history) if stored else ())
+            (_day(asked, period.start), _shown(rule, amount), amount.calls)
+            for period, amount in _since_the_first_call(stored.history if stored else ())
         ],
         "degraded": views.degraded(),
         "deliveries": _deliveries(asked, {rule.name}),
         "may_replay": asked.principal.may(Scope.ADMIN),
     }
     return Shown("budget.html", rule.name, "Budgets", context, ("views",))
+
+
+def _shown(rule: Rule, amount: Amount) -> str:
+    """What calls add up to; a word where none of them has a price."""
+    unpriced = amount.calls and amount.unpriced == amount.calls and not _spent(rule, amount)
+    return "unpriced" if unpriced else _amount(rule, _spent(rule, amount))
+
+
+def _since_the_first_call(history: Sequence[tuple[Period, Amount]]) -> Sequence[tuple[Period, Amount]]:
+    """The newest period first, without those before anything was called."""
+    called = [at for at, (_, amount) in enumerate(history) if amount.calls]
+    return history[called[0] :][::-1] if called else ()
 
 
 def _card(asked: Asked, view: BudgetView) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from collector.errors import Reason, Rejected
+from collector.model.evaluations import Evaluation, Verdict
 from collector.query.listing import RunsWanted
 from collector.query.run_filter import RunFilter
 from collector.runs.comparison import Pair, compared
@@ -16,7 +17,7 @@ from collector.runs.text_difference import difference
 from collector.runs.waterfall import Waterfall
 from collector.web.compare import first_prompts, name_of
 from collector.web.figures import Figure, Unit, of_runs, of_windows
-from collector.web.pages import formats
+from collector.web.pages import formats, verdicts
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.runs import rows_of
 from collector.web.run_spans import waterfall_of
@@ -73,7 +74,7 @@ def _two(asked: Asked, first_id: str, second_id: str) -> Shown:
     context = {
         "a": _head(asked, first, first_id),
         "b": _head(asked, second, second_id),
-        "figures": _lines(of_runs(first, second)),
+        "figures": [*_lines(of_runs(first, second)), *_evals(asked, first_id, second_id)],
         "prompt": _prompts(asked, first_id, second_id),
         "rows": shown[:_MAX_ROWS],
         "cut": len(shown) > _MAX_ROWS,
@@ -143,13 +144,38 @@ def _prompts(asked: Asked, first_id: str, second_id: str) -> dict[str, Any] | No
     texts = first_prompts(asked.services.query, asked.principal, (first_id, second_id))
     if not any(texts):
         return None
-    lines = difference(*texts)
+    whole = asked.query.get("prompt") == "whole"
+    lines = difference(*texts, whole=whole)
+    removed = sum(line.mark == "-" for line in lines)
     return {
         "lines": lines,
-        "removed": sum(mark == "-" for mark, _ in lines),
-        "added": sum(mark == "+" for mark, _ in lines),
+        "removed": removed,
+        "added": sum(line.mark == "+" for line in lines),
+        "equal": len(texts[0].splitlines()) - removed,
         "characters": [formats.count(len(text)) for text in texts],
+        "whole": whole,
+        "switch": [
+            ("Changes", asked.without("prompt"), not whole),
+            ("Whole", asked.without(prompt="whole"), whole),
+        ],
     }
+
+
+def _evals(asked: Asked, *trace_ids: str) -> list[Line]:
+    """What each evaluator found of both runs, where it has judged one."""
+    sides = [{one.evaluator: one for one in verdicts.found_of(asked, each) if not one.span_id} for each in trace_ids]
+    return [_eval(name, *(side.get(name) for side in sides)) for name in sorted({*sides[0], *sides[1]})]
+
+
+def _eval(name: str, first: Evaluation | None, second: Evaluation | None) -> Line:
+    a, b = (f"{verdicts.word_of(one)} {verdicts.score_of(one)}".strip() if one else "–" for one in (first, second))
+    gap, verdict = "", ""
+    if first and second and first.score is not None and second.score is not None and first.score != second.score:
+        gap = formats.signed(f"{second.score - first.score:.3g}".replace("-", "−"))
+        verdict = "better" if second.score > first.score else "worse"
+    if first and second and {first.verdict, second.verdict} == {Verdict.PASS, Verdict.FAIL}:
+        verdict = "better" if second.verdict is Verdict.PASS else "worse"
+    return Line(f"Eval {name}", a, b, gap, "", verdict)
 
 
 # -- weeks, and what to compare ---------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ def _blocks(program: Program, wanted: dict[str, Any]) -> list[tuple[str, str, st
         ("install", "Install", program.install),
         ("settings", program.shown_file, shown(program.format, wanted)),
         ("code", "In the program", program.code),
-        ("run", "Run", program.run),
+        ("run", "Run", program.run_with(f"./{program.shown_file}")),
     )
     return [(name, title, text) for name, title, text in steps if text]
 

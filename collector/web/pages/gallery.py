@@ -93,6 +93,7 @@ def shown_parts(parts: Sequence[Part], gallery: Gallery, max_text: int, max_othe
                 "kind": part.kind,
                 "media": exhibit,
                 "text": part.text[:most],
+                "form": "",
                 "characters": 0 if exhibit else len(part.text),
                 "shown": min(len(part.text), most),
             }

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import parse_qs, quote
 
 import structlog
+from pydantic import ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from collector.errors import Reason, Rejected, SpanmeterError
 from collector.model.http_status import http_status, retry_after
 from collector.web.callers import Callers, cookie_token
 from collector.web.compression import accepted_coding, compressed
+from collector.web.labels import LabelInput, store_label
 from collector.web.operation import Services
 from collector.web.pages import budgets, compare, connect, live, replay, run, runs, span, spend
 from collector.web.pages.assets import by_path
@@ -40,7 +42,7 @@ PAGES: Final[Mapping[str, Handler]] = {
     "/runs/{trace_id}": run.page,
     "/runs/{trace_id}/replay": replay.page,
     "/runs/{trace_id}/spans/{span_id}": span.page,
-    "/runs/{trace_id}/spans/{span_id}/{side}": span.as_markdown,
+    "/runs/{trace_id}/spans/{span_id}/{side}": span.text_page,
 }
 
 
@@ -55,6 +57,7 @@ def page_routes(services: Services, callers: Callers, read_timeout: float) -> li
         Route("/sign-in", session.form, methods=["GET"]),
         Route("/sign-in", session.sign_in, methods=["POST"]),
         Route("/sign-out", session.sign_out, methods=["POST"]),
+        Route("/runs/{trace_id}/labels", session.label, methods=["POST"]),
         Route("/deliveries/replay", session.replay, methods=["POST"]),
         Route("/static/{file}", _file, methods=["GET"]),
     ]
@@ -223,6 +226,19 @@ class _Session:
             return await html(request, shown, None, headers)
         return RedirectResponse(_own_path(fields.get("next", "/budgets")), 303, HEADERS)
 
+    async def label(self, request: Request) -> Response:
+        """Store what a person found of a run or span: for who may write evaluations, from a form of these pages."""
+        try:
+            self._callers.check_origin(request.headers)
+            principal = self._callers.labeler(request.headers)
+            label = _label(request.path_params["trace_id"], await self._fields(request))
+            await asyncio.to_thread(store_label, self._services, principal, label)
+        except SpanmeterError as error:
+            shown, headers = failure(error)
+            return await html(request, shown, None, headers)
+        base = f"/runs/{label.trace_id.lower()}"
+        return RedirectResponse(f"{base}/spans/{label.span_id.lower()}" if label.span_id else base, 303, HEADERS)
+
     async def _fields(self, request: Request) -> dict[str, str]:
         """The fields of a small form. Raises Rejected for a large one, and for one that does not arrive."""
         body = b""
@@ -235,6 +251,16 @@ class _Session:
         except TimeoutError:
             raise Rejected(Reason.SLOW, f"The form did not arrive within {self._read_timeout:g} s.") from None
         return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def _label(trace_id: str, fields: Mapping[str, str]) -> LabelInput:
+    """What a form says. Raises Rejected(MALFORMED)."""
+    known = {name: fields[name] for name in ("evaluator", "span_id", "verdict", "reason") if name in fields}
+    try:
+        return LabelInput.model_validate({"trace_id": trace_id, **known})
+    except ValidationError:
+        text = "The form is not complete: open the run again, choose an evaluator, and press pass or fail."
+        raise Rejected(Reason.MALFORMED, text) from None
 
 
 def _sign_in(after: str, wrong: str = "") -> Shown:

@@ -19,6 +19,7 @@ class Bar:
     """One row. `x`, `width`, `tail` and `early` are parts of the time line, as attributes of SVG have them.
 
     `tail` is how long what is within goes on after the span; `early` is where its parent starts, if that is later.
+    `within` is where its children run, which is drawn lighter: what is left is its own time.
     """
 
     span_id: str
@@ -37,6 +38,7 @@ class Bar:
     end: str
     tail: str
     early: str
+    within: Sequence[tuple[str, str]]
     thin: bool
     critical: bool
     start: str
@@ -57,6 +59,7 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
         above = run.rows[row.parent].span if row.parent >= 0 else span
         before, after = above.start - span.start, run.ends_below[at] - span.end
         width = 100 * (span.end - span.start) / length
+        pieces = covered(span, run.tree.children(span.span_id)) if span.kind != Kind.AGENT else ()
         found.append(
             Bar(
                 span_id=span.span_id,
@@ -75,6 +78,9 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
                 end=f"{100 * (span.end - begin) / length:.4f}%",
                 tail=f"{100 * after / length:.4f}%" if after > 0 else "",
                 early=f"{100 * (above.start - begin) / length:.4f}%" if before >= 1000 else "",
+                within=[
+                    (f"{100 * (x - begin) / length:.4f}%", f"{100 * (end - x) / length:.4f}%") for x, end in pieces
+                ],
                 thin=width < _MIN_TEXTURE,
                 critical=at in critical,
                 start=formats.duration(span.start - begin),
@@ -82,6 +88,18 @@ def bars(run: Waterfall, shown: Sequence[int], decimals: int) -> list[Bar]:
             )
         )
     return found
+
+
+def covered(span: Span, children: Sequence[Span]) -> list[tuple[int, int]]:
+    """The time of a span in which its children run, as pieces in order that do not touch."""
+    pieces: list[tuple[int, int]] = []
+    for child in sorted(children, key=lambda one: one.start):
+        begin, end = max(child.start, span.start), min(child.end, span.end)
+        if pieces and begin <= pieces[-1][1]:
+            pieces[-1] = pieces[-1][0], max(pieces[-1][1], end)
+        elif begin < end:
+            pieces.append((begin, end))
+    return pieces
 
 
 def legend(run: Waterfall) -> list[tuple[str, int]]:

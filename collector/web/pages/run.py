@@ -68,6 +68,7 @@ def head(asked: Asked, run: Waterfall) -> dict[str, Any]:
     tools = run.of_kind(Kind.TOOL)
     slowest = max(tools, key=lambda at: spans[at].end - spans[at].start, default=None)
     cached = run.counted("cache_read_tokens")
+    judged = verdicts.found_of(asked, trace_id)
     return {
         "trace_id": trace_id,
         "name": _name(run),
@@ -92,7 +93,8 @@ def head(asked: Asked, run: Waterfall) -> dict[str, Any]:
         "content_expired": run.content_expired,
         "capture_policy": run.capture_policy,
         "base": f"/runs/{trace_id}",
-        "verdicts": verdicts.of_run(verdicts.found_of(asked, trace_id), run.received),
+        "verdicts": verdicts.of_run(judged, run.received, verdicts.doubted_of(asked, judged)),
+        "labels": verdicts.labels_of(asked, judged),
         "jumps": {
             "dearest": None
             if dearest is None

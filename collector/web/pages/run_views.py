@@ -1,23 +1,34 @@
 """The views of a run beside its waterfall: conversation, rounds, prompt, tools, JSON."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
+from collector.errors import Reason, Rejected
+from collector.model.evaluations import Evaluation
 from collector.runs import Action, Round, Run, SystemPrompt, prompts_of, read_spans, run_of
 from collector.runs.conversation import Turn, conversation
-from collector.runs.text_difference import difference
+from collector.runs.messages import Message
+from collector.runs.text_difference import Line, difference
 from collector.runs.tool_use import tool_uses
 from collector.runs.waterfall import Waterfall
-from collector.web.pages import formats
+from collector.web.pages import formats, verdicts
+from collector.web.pages.folding import about, folded
 from collector.web.pages.gallery import Gallery, shown_parts
+from collector.web.pages.markdown import markdown
 from collector.web.pages.page import Asked
+from collector.web.pages.pretty import exact
 
 _PAGE: Final = 200  # rounds
 _MAX_PART: Final = 4000
+_MAX_PROMPT: Final = 400  # of a system prompt in the conversation: it has a view of its own
+_MAX_EXACT: Final = 64 * 1024
+_MAX_ALL_EXACT: Final = 1024 * 1024
+_AS: Final = {"text": "Text", "markdown": "Markdown", "exact": "Exact"}
 _MAX_LINE: Final = 160
+_PROMPTS: Final = frozenset({"system", "developer"})  # roles
 
 
 def run_view(asked: Asked, run: Waterfall, view: str) -> Mapping[str, Any]:
@@ -42,12 +53,34 @@ def _whole(asked: Asked) -> Run:
 def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
     turns, gallery = conversation(whole.rounds), Gallery()
     begin, pager = _page(asked, len(turns))
+    shown_turns = turns[begin : begin + _PAGE]
+    reading = _reading(asked, shown_turns, gallery)
+    tops = {row.span.span_id for row in run.rows if row.parent < 0}
+    on_paper = asked.query.get("view") == "print"
+    unfolded = "unfold" in asked.query or on_paper
+    groups = [(False, [turn]) for turn in shown_turns] if unfolded else list(folded(shown_turns, tops))
+    judged = verdicts.found_of(asked, asked.path["trace_id"].lower())
     decimals = _decimals(whole.rounds)
     called = {tool.name: tool.count for tool in whole.tools}
     costs = [turn.round.cost for turn in turns]
     dearest = max((cost for cost in costs if cost is not None), default=Decimal(0))
     return {
-        "turns": [_turn(run, turn, decimals, gallery) for turn in turns[begin : begin + _PAGE]],
+        "groups": [
+            {
+                "about": about(group) if closed else None,
+                "owner": _owner(run, group[0].round) if group else "",
+                "turns": [
+                    {**_turn(run, turn, decimals, reading), "verdicts": _verdicts(run, turn, judged)} for turn in group
+                ],
+            }
+            for closed, group in groups
+        ],
+        "folding": "" if on_paper else _folding(asked, groups, unfolded=unfolded),
+        "unfolded": unfolded,
+        "reading": [
+            (label, asked.without("as") if name == "text" else asked.without(**{"as": name}), name == reading.name)
+            for name, label in _AS.items()
+        ],
         "messages": sum(len(turn.fresh) + len(turn.answer) for turn in turns),
         "sent": sum(len(turn.round.messages.input) for turn in turns),
         "by_round": [
@@ -66,16 +99,59 @@ def _conversation(asked: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
     }
 
 
-def _turn(run: Waterfall, turn: Turn, decimals: int, gallery: Gallery) -> dict[str, Any]:
-    each, shown = turn.round, partial(shown_parts, gallery=gallery, max_text=_MAX_PART, max_other=_MAX_LINE)
+def _folding(asked: Asked, groups: Iterable[tuple[bool, object]], *, unfolded: bool) -> str:
+    """The page with everything unfolded, or folded again; empty where nothing is."""
+    if unfolded:
+        return asked.without("unfold")
+    return asked.without(unfold="1") if any(closed for closed, _ in groups) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the texts of a conversation are read: as text, as Markdown, or exactly; and how much of each is shown."""
+
+    name: str
+    gallery: Gallery
+    max_text: int
+
+    def shown(self, message: Message, *, is_prompt: bool = False) -> list[dict[str, Any]]:
+        most = min(self.max_text, _MAX_PROMPT) if is_prompt and self.name == "text" else self.max_text
+        read = {"markdown": markdown, "exact": exact}.get(self.name)
+        parts = shown_parts(message.parts, self.gallery, most, _MAX_LINE)
+        for part in parts:
+            if read and part["kind"] in ("text", "reasoning"):
+                part |= {"text": read(part["text"]), "form": self.name}
+        return parts
+
+
+def _reading(asked: Asked, turns: Sequence[Turn], gallery: Gallery) -> _Reading:
+    """Raises Rejected(MALFORMED)."""
+    name = asked.query.get("as", "text")
+    if name not in _AS:
+        raise Rejected(Reason.MALFORMED, f"as={name[:40]!r} is none of {', '.join(_AS)}.")
+    said = sum(len(message.text) for turn in turns for message in (*turn.fresh, *turn.answer))
+    return _Reading(name, gallery, _MAX_EXACT if name == "exact" and said <= _MAX_ALL_EXACT else _MAX_PART)
+
+
+def _turn(run: Waterfall, turn: Turn, decimals: int, reading: _Reading) -> dict[str, Any]:
+    each = turn.round
     span = each.call.span if each.call else None
     return {
         "number": each.number,
         "owner": _owner(run, each),
         "span_id": span.span_id if span else "",
         "repeated": turn.repeated,
-        "fresh": [{"role": message.role, "parts": shown(message.parts)} for message in turn.fresh if message.parts],
-        "answer": [part for message in turn.answer for part in shown(message.parts)],
+        "fresh": [
+            {
+                "role": message.role,
+                "is_prompt": message.role in _PROMPTS,
+                "characters": len(message.text),
+                "parts": reading.shown(message, is_prompt=message.role in _PROMPTS),
+            }
+            for message in turn.fresh
+            if message.parts
+        ],
+        "answer": [part for message in turn.answer for part in reading.shown(message)],
         "actions": [_action(run, action) for action in turn.actions],
         "unanswered": [
             {"name": call.name, "arguments": _cut(call.arguments), "result": _cut(found.text) if found else None}
@@ -88,6 +164,12 @@ def _turn(run: Waterfall, turn: Turn, decimals: int, gallery: Gallery) -> dict[s
         "failed": bool(span and span.error),
         "error": run.messages.get(span.span_id, "") if span else "",
     }
+
+
+def _verdicts(run: Waterfall, turn: Turn, judged: Sequence[Evaluation]) -> Sequence[dict[str, str]]:
+    """Those of the call of a turn."""
+    call = turn.round.call
+    return verdicts.of_span(judged, call.span.span_id, run.received) if call else ()
 
 
 def _action(run: Waterfall, action: Action) -> dict[str, Any]:
@@ -167,7 +249,7 @@ def _prompt(_: Asked, run: Waterfall, whole: Run) -> dict[str, Any]:
     }
 
 
-def _difference(before: SystemPrompt, after: SystemPrompt) -> list[tuple[str, str]]:
+def _difference(before: SystemPrompt, after: SystemPrompt) -> list[Line]:
     return difference(before.text, after.text)
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from collector.model.money import usd
 from collector.query.evaluations import EvaluationsWanted
-from collector.query.run_filter import RunStatus
+from collector.query.run_filter import Problem, RunStatus
 from collector.query.run_rows import FacetCount, Kpis, KpiWindows, RunRow
 from collector.query.titles import title_of
 from collector.web.pages import formats
+from collector.web.pages.first_visit import first_visit
 from collector.web.pages.page import Asked, Moved, Shown
 from collector.web.pages.periods import Period, period_of
 from collector.web.reading import reader
@@ -24,7 +25,8 @@ _STEPS: Final = 24
 _SHOWN_VALUES: Final = 8
 _TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}\Z")
 _RUNNING_NS: Final = 5 * 60 * 10**9
-_OWN: Final = frozenset({"q", "last", "tz", "month"})
+_VERDICTS: Final = {"fail": "error", "error": "warn", "pass": "ok", "skipped": ""}  # the worst first
+_OWN: Final = frozenset({"q", "last", "tz", "month", "send"})
 _READ: Final = reader(RunsQuery, "parameter")
 FACETS: Final = {
     "status": "Status",
@@ -32,6 +34,11 @@ FACETS: Final = {
     "model": "Model",
     "feature": "Feature",
     "service": "Service",
+}
+PROBLEMS: Final = {
+    Problem.ERRORS.value: "Errors",
+    Problem.FAILED_EVALS.value: "Failed evals",
+    Problem.UNPRICED.value: "Unpriced",
 }
 STATUSES: Final = {
     RunStatus.OK.value: "done",
@@ -74,7 +81,7 @@ def _page(asked: Asked) -> Shown | Moved:
         and not filters_of(asked)
         and not ask.search(asked.principal, _anything()).runs
     ):
-        return _first_visit(asked)
+        return first_visit(asked)
     runs = ask.search(asked.principal, wanted)
     titles = ask.inputs(asked.principal, runs.runs)
     verdicts = verdicts_of(asked, runs.runs)
@@ -83,6 +90,7 @@ def _page(asked: Asked) -> Shown | Moved:
     context = {
         "kpis": _kpis(found, period),
         "facets": _facets(asked, facets),
+        "quick": _quick(asked, facets),
         "rows": rows_of(asked, runs.runs, titles, verdicts),
         "judged": bool(verdicts),
         "total": found.window.runs,
@@ -117,7 +125,8 @@ def _anything() -> Any:
 
 def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
     """What narrows the list: a name, its value, and the address without it."""
-    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "verdict", "evaluator", "purpose", "folded")
+    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "problem", "verdict", "evaluator")
+    known += ("purpose", "folded")
     known += ("min_cost", "max_cost", "min_seconds", "max_seconds", "min_tokens", "max_tokens")
     labels = {"q": "text", "folded": "traces without calls", "min_cost": "cost from $", "max_cost": "cost up to $"}
     return [
@@ -148,9 +157,19 @@ def rows_of(
     longest = max((run.duration for run in runs), default=0)
     return [
         _row(asked, run, title_of(titles.get(run.trace_id, "")), decimals, longest)
-        | {"verdicts": found.get(run.trace_id, {})}
+        | {"verdict": _verdict(found.get(run.trace_id, {}))}
         for run in runs
     ]
+
+
+def _verdict(counts: Mapping[str, int]) -> tuple[str, str] | None:
+    """A class and words for what evaluators found of a run: the worst, of how many."""
+    every = sum(number for word, number in counts.items() if word != "skipped" or len(counts) == 1)
+    worst = next((word for word in _VERDICTS if counts.get(word)), "")
+    if not worst:
+        return None
+    number = counts[worst]
+    return _VERDICTS[worst], f"{number} {worst}" if number == every else f"{number} of {every} {worst}"
 
 
 def _row(asked: Asked, run: RunRow, title: str, decimals: int, longest: int) -> dict[str, Any]:
@@ -295,9 +314,21 @@ def _facets(asked: Asked, facets: Mapping[str, Sequence[FacetCount]]) -> list[di
     return found
 
 
-# -- an empty store ---------------------------------------------------------------------------------------------------
-
-
-def _first_visit(asked: Asked) -> Shown:
-    facts = asked.services.facts() if asked.services.facts else None
-    return Shown("first_visit.html", "No runs yet", "Runs", {"facts": facts, "since": asked.now}, ("first_visit",))
+def _quick(asked: Asked, facets: Mapping[str, Sequence[FacetCount]]) -> list[dict[str, Any]]:
+    """All runs, and those with a problem, of which there are some or one is chosen."""
+    counts = {one.value: one.runs for one in facets.get("problem", ())}
+    chosen = asked.query.get("problem", "")
+    values = [name for name in PROBLEMS if counts.get(name) or name == chosen]
+    every = {"label": "All", "runs": "", "chosen": not chosen, "link": asked.without("problem", "after")}
+    return [
+        every,
+        *(
+            {
+                "label": PROBLEMS[name],
+                "runs": formats.count(counts.get(name, 0)),
+                "chosen": name == chosen,
+                "link": asked.without("after", problem=name),
+            }
+            for name in values
+        ),
+    ]

@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from markupsafe import Markup
+
 from collector.enrich.receipt import Receipt, amount_text, rate_text, receipt, unpriced_because
 from collector.errors import Reason, Rejected
 from collector.model.facts import Kind
@@ -17,6 +19,7 @@ from collector.web.pages import formats, verdicts
 from collector.web.pages.gallery import Gallery, shown_parts
 from collector.web.pages.markdown import markdown
 from collector.web.pages.page import Asked, Shown
+from collector.web.pages.pretty import pretty
 from collector.web.pages.run import VIEWS, head, load
 from collector.web.run_spans import SpanPath, no_span, span_json
 from collector.web.span_answers import SpanAnswer
@@ -27,6 +30,7 @@ _MAX_OTHER: Final = 200
 _MIN_FOLDED: Final = 3  # messages
 PREVIEW_BYTES: Final = 64 * 1024
 MAX_MARKDOWN_BYTES: Final = 256 * 1024
+MAX_JSON_BYTES: Final = 1024 * 1024
 _BUCKETS: Final = {
     "input": "input",
     "cache_read": "cache read",
@@ -52,26 +56,33 @@ def _page(asked: Asked) -> Shown:
     return Shown("span.html", name, "Runs", context, ("span_page",))
 
 
-async def as_markdown(asked: Asked) -> Shown:
-    return await asyncio.to_thread(_as_markdown, asked)
+async def text_page(asked: Asked) -> Shown:
+    """A text of a span as Markdown, or with `as=json` as JSON."""
+    return await asyncio.to_thread(_text_page, asked)
 
 
-def _as_markdown(asked: Asked) -> Shown:
-    """The text parts of messages where it has them, else the text as it is."""
+def _text_page(asked: Asked) -> Shown:
     query, who, trace_id, span_id = asked.services.query, asked.principal, asked.path["trace_id"], asked.path["span_id"]
     rows = query.span(who, trace_id, span_id).to_pylist()
     if not rows or asked.path["side"] not in {Side.INPUT.value, Side.OUTPUT.value}:
         raise no_span(SpanPath(trace_id=trace_id, span_id=span_id), who.project)
-    side, span = Side(asked.path["side"]), span_json(rows[0])
-    found = query.span_text(who, trace_id, span_id, side, "", 0, MAX_MARKDOWN_BYTES + 1)
+    side, span, as_json = Side(asked.path["side"]), span_json(rows[0]), asked.query.get("as") == "json"
+    most = MAX_JSON_BYTES if as_json else MAX_MARKDOWN_BYTES
+    found = query.span_text(who, trace_id, span_id, side, "", 0, most + 1)
+    if found and len(found.part) > most:
+        raise Rejected(Reason.TOO_LARGE, "This text is too long to be shown like this: read it as it was sent.")
     text = found.part.decode("utf-8", "replace") if found else ""
-    if len(text) > MAX_MARKDOWN_BYTES:
-        raise Rejected(Reason.TOO_LARGE, "This text is too long to be read as Markdown: read it as it was sent.")
-    messages = _messages(asked, span, span_id)
+    if as_json:
+        return Shown("span_json.html", span["name"], "Runs", {"json": pretty(text)}, ("views",))
+    return Shown("span_markdown.html", span["name"], "Runs", {"parts": _markdown(asked, span, side, text)}, ("views",))
+
+
+def _markdown(asked: Asked, span: SpanAnswer, side: Side, text: str) -> list[tuple[str, Markup]]:
+    """The text parts of messages where it has them, else the text as it is."""
+    messages = _messages(asked, span, asked.path["span_id"])
     said = (messages.input if side is Side.INPUT else messages.output) if messages else ()
     parts = [(message.role, part.text) for message in said for part in message.parts if part.kind == "text"]
-    shown = [(role, markdown(part)) for role, part in parts or [("", text)] if part]
-    return Shown("span_markdown.html", span["name"], "Runs", {"parts": shown}, ("views",))
+    return [(role, markdown(part)) for role, part in parts or [("", text)] if part]
 
 
 def about(asked: Asked, span_id: str) -> dict[str, Any]:
@@ -85,6 +96,7 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
     bill = receipt(row)
     said = _messages(asked, span, span_id)
     texts = {side: _text(asked, span, side) for side in (Side.INPUT, Side.OUTPUT)}
+    judged = verdicts.found_of(asked, trace_id)
     return {
         "span": {**span, "title": _title(span), "receipt_lines": _lines(bill), "why_unpriced": _why(span)},
         "bill": bill,
@@ -94,10 +106,12 @@ def about(asked: Asked, span_id: str) -> dict[str, Any]:
         "total_tokens": sum(line.quantity or 0 for line in bill.lines if line.unit == "tokens"),
         "texts": texts,
         "max_markdown": MAX_MARKDOWN_BYTES,
+        "max_json": MAX_JSON_BYTES,
         "messages": _shown(said),
         "exact_messages": said,
         "override": _override(span),
-        "span_verdicts": verdicts.of_span(verdicts.found_of(asked, trace_id), span_id.lower(), 0),
+        "span_verdicts": verdicts.of_span(judged, span_id.lower(), 0, verdicts.doubted_of(asked, judged)),
+        "span_labels": verdicts.labels_of(asked, judged, span_id.lower()),
         "api": f"/api/v1/runs/{trace_id.lower()}/spans/{span_id.lower()}",
     }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
@@ -24,11 +24,12 @@ from collector.web.pages.periods import Period, period_of
 
 _DAY_NS: Final = 86_400 * 10**9
 _VALUES: Final = 10  # rows and columns of the table; the rest is added up
-_MODELS: Final = 5
+_MODELS: Final = 5  # columns, with the one of calls without a price
 _WIDTH, _HEIGHT = 880, 240
 _RISE: Final = 2  # how many times its mean a value costs to be named
 BY: Final = (Dimension.FEATURE, Dimension.AGENT, Dimension.USER, Dimension.SERVICE)
 _NONE: Final = Decimal(0)
+_FREE: Final = "$0.00 free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def _page(asked: Asked) -> Shown:
             for run in dearest
             if run.cost is not None
         ],
+        "csv": _csv(by, period, asked),
         "cut": len(rows) == MAX_CELLS,
         "max_cells": MAX_CELLS,
     }
@@ -125,6 +127,12 @@ def _bys(asked: Asked, period: Period) -> list[str]:
     return names if not wanted or wanted in names else [*names, wanted]
 
 
+def _csv(by: Dimension | ByAttribute, period: Period, asked: Asked) -> str:
+    """Where a program, or a spreadsheet, reads the same."""
+    wanted = {"by": by.value, "split": "model,day", "zone": asked.zone_name, "format": "csv"}
+    return f"/api/v1/spend/table?{urlencode({**wanted, 'since': period.since_text, 'until': period.until_text})}"
+
+
 # -- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -134,7 +142,10 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
     for cell in cells:
         sums[cell.value, cell.model] += cell.cost
         unpriced[cell.value, cell.model] += cell.unpriced
-    values, models = _largest(sums, 0, _VALUES), _largest(sums, 1, _MODELS)
+    priced = {(cell.value, cell.model) for cell in cells if cell.priced}
+    values = _largest(sums, 0, _VALUES)
+    without = sorted({model for (_, model), calls in unpriced.items() if calls})
+    models = _largest({key: amount for key, amount in sums.items() if key in priced}, 1, _MODELS - bool(without))
     total = sum(sums.values(), _NONE)
     longest = max((_of(sums, value, model, models) for value in values for model in models), default=_NONE)
     decimals = formats.decimals_of(amount for amount in sums.values() if amount)
@@ -146,13 +157,15 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
                 "value": value,
                 "cells": [
                     {
-                        "cost": formats.money(amount, decimals) if (amount := _of(sums, value, model, models)) else "",
+                        "cost": formats.money(amount, decimals)
+                        if (amount := _of(sums, value, model, models))
+                        else _FREE * ((value, model) in priced),
                         "share": f"{100 * float(amount / longest):.2f}" if longest else "0",
                         "x": f"{100 - 100 * float(amount / longest):.2f}%" if longest else "0",
-                        "unpriced": unpriced[value, model],
                     }
                     for model in models
                 ],
+                "unpriced": sum(calls for (own, _), calls in unpriced.items() if own == value),
                 "total": formats.money(spent, decimals),
                 "part": formats.percent(float(spent / total)) if total else "",
             }
@@ -162,6 +175,8 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
     return {
         "by": by.value,
         "models": models,
+        "unpriced": _without_price(without),
+        "unpriced_names": ", ".join(without),
         "rows": rows,
         "totals": [
             formats.money(sum((_of(sums, value, model, models) for value in values), _NONE), decimals)
@@ -172,6 +187,13 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
         "left": formats.money(left, decimals) if left else "",
         "other_models": formats.money(others, decimals) if others else "",
     }
+
+
+def _without_price(models: Sequence[str]) -> str:
+    """The head of their column; empty where every model has a price."""
+    if len(models) > 1:
+        return f"{len(models)} models without price"
+    return models[0] or "(no name)" if models else ""
 
 
 def _of(sums: Mapping[tuple[str, str], Decimal], value: str, model: str, _: Sequence[str]) -> Decimal:

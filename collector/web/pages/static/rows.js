@@ -162,6 +162,10 @@ export class Rows {
       if (tree.critical.has(at)) drawing.append(rect("critical", begin, 19.5, wide, 1.5));
     }
     if (number === 1) this.#edges(drawing, row);
+    if (number === 1 && tree.kind[row] !== "agent") for (const [from, to] of tree.covered(row)) {
+      const begin = Math.max(this.x(from), -4);
+      drawing.append(rect("within", begin, 7, Math.max(Math.min(this.x(to), this.width + 4) - begin, 0), 10));
+    }
     if (number === 1 && tree.parent[row] < 0 && tree.kind[row] === "agent") for (const [from, to] of (this.rootGaps ??= tree.gaps(row))) {
       drawing.append(rect("gap", this.x(from), 7, Math.max(this.x(to) - this.x(from), 0), 10));
     }

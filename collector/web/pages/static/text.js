@@ -33,8 +33,10 @@ class Text {
     if (this.messages) this.messages.hidden = view !== "messages";
     this.pieces.hidden = view === "messages";
     if (view === "exact") await this.#exact();
-    if (view === "json") await this.#json();
-    if (view === "markdown") this.pieces.replaceChildren(await part(this.section.dataset.text.replace("/api/v1", ""), "markdown").catch((error) => error.message));
+    if (view === "json" || view === "markdown") {
+      const address = `${this.section.dataset.text.replace("/api/v1", "")}?as=${view}`;
+      this.pieces.replaceChildren(await part(address, view).catch((error) => error.message));
+    }
   }
 
   #wrap(button) {
@@ -88,19 +90,6 @@ class Text {
       announce("All of the text is shown.");
     });
   }
-
-  async #json() {
-    const text = await this.#whole();
-    this.pieces.replaceChildren();
-    const pre = make("pre", {className: "exact"});
-    try {
-      colour(pre, JSON.stringify(JSON.parse(text), null, 2));
-    } catch {
-      this.pieces.append(make("p", {className: "muted", textContent: "This is no JSON; as it was sent:"}));
-      pre.textContent = text;
-    }
-    this.pieces.append(pre);
-  }
 }
 
 /** The text, with a mark of the style sheet, which no copy has, at each character that is not seen. */
@@ -113,17 +102,4 @@ function put(piece, text) {
     at = found.index + found[0].length;
   }
   piece.append(text.slice(at));
-}
-
-const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)/g;
-
-function colour(pre, text) {
-  let at = 0;
-  for (const found of text.matchAll(TOKEN)) {
-    pre.append(text.slice(at, found.index));
-    const className = found[3] ? "json-number" : found[2] ? "json-key" : "json-text";
-    pre.append(make("span", {className, textContent: found[1] || found[3]}), found[2] || "");
-    at = found.index + found[0].length;
-  }
-  pre.append(text.slice(at));
 }

@@ -173,6 +173,18 @@ export class Tree {
     return begin < end ? [begin, end] : [0, this.length];
   }
 
+  /** The time of a row in which its children run, as pieces: it is drawn lighter. */
+  covered(row) {
+    const found = [];
+    for (const child of this.beside.get(row) || []) {
+      const [start, end] = [Math.max(this.start[child], this.start[row]), Math.min(this.end(child), this.end(row))];
+      const last = found.at(-1);
+      if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+      else if (start < end) found.push([start, end]);
+    }
+    return found;
+  }
+
   /** Where nothing is recorded below a row: pieces longer than a hundredth of it. */
   gaps(row) {
     const inside = [];

@@ -43,6 +43,7 @@ class Field:
 class Message:
     """`item` marks spans, log records and data points, `container` the values whose nesting is limited."""
 
+    name: str
     item: bool
     container: bool
     fields: tuple[Field, ...]
@@ -95,7 +96,7 @@ def _reachable(request: Descriptor) -> Iterator[Any]:
 
 def _message(descriptor: Any, places: dict[str, int]) -> Message:
     fields = tuple(_field(field, places) for field in descriptor.fields)
-    return Message(is_item(descriptor.name), descriptor.name in CONTAINERS, fields)
+    return Message(descriptor.name, is_item(descriptor.name), descriptor.name in CONTAINERS, fields)
 
 
 def _field(field: Any, places: dict[str, int]) -> Field:

@@ -1,0 +1,42 @@
+"""Texts that are JSON, indented and coloured, and texts as they are, for pages."""
+
+import json
+import re
+from typing import Final
+
+from markupsafe import Markup, escape
+
+_TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|true|false|null')
+# Not to be seen, or turning what is around them; joiners belong to the emoji they join. text.js marks the same.
+_UNSEEN: Final = re.compile(
+    "[\0\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+    "|\u200d(?![\u203c-\u3299\U0001f000-\U0001faff])"
+)
+
+
+def pretty(text: str) -> Markup | None:
+    """None for a text that is no JSON. Numbers keep all digits of whole ones."""
+    try:
+        written = json.dumps(json.loads(text), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return None
+    return Markup(_TOKEN.sub(_coloured, written))  # noqa: S704 - each token is escaped, and between them is none
+
+
+def _coloured(token: re.Match[str]) -> str:
+    kind = "number" if not token[1] else "key" if token[2] else "text"
+    return f'<span class="json-{kind}">{escape(token[1] or token[0])}</span>{token[2] or ""}'
+
+
+def exact(text: str) -> Markup:
+    """For an element that keeps white space: its text is `text`, with a mark of the style sheet at what is not seen.
+
+    NUL, which no page can hold, is U+FFFD there.
+    """
+    found, at = ["\n"], 0  # the first line end of such an element is no part of it
+    for each in _UNSEEN.finditer(text):
+        code = f"U+{ord(each[0]):04X}"
+        found += escape(text[at : each.start()]), f'<span class="unseen" data-code="{code}">{each[0]}</span>'
+        at = each.end()
+    found.append(escape(text[at:]))
+    return Markup("".join(found).replace("\r", "&#13;").replace("\0", "\ufffd"))  # noqa: S704 - parts are escaped

@@ -1,0 +1,2 @@
+-- A part: nobody asks whether evaluators found a run failed; failed_evals asks.
+false
