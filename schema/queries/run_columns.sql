@@ -1,5 +1,6 @@
 -- A part: what a run is, from its spans `span` by (Project, TraceId). Tokens and calls leave out spans that only repeat
 -- the usage of others (rolled_up). What a span says of the whole run counts for the run; of several, the earliest.
+-- Where spans and log records tell of tools, the signal counts that tells of more: rows made of records have a scope of ours.
 -- `Features` are the run's own and those of calls that count for them. A run fails with its root; without a root it is
 -- incomplete.
 span.Project AS Project,
@@ -12,7 +13,9 @@ count() AS Spans,
 countIf(span.StatusCode = 'Error') AS Errors,
 countIf(span.PriceStatus IN ('priced', 'reported', 'unknown_model')
     OR (span.Kind = 'llm' AND span.PriceStatus = 'no_usage')) AS LlmCalls,
-countIf(span.Kind = 'tool') AS ToolCalls,
+greatest(
+    countIf(span.Kind = 'tool' AND NOT startsWith(span.ScopeName, 'spanmeter.sessions.')),
+    countIf(span.Kind = 'tool' AND startsWith(span.ScopeName, 'spanmeter.sessions.'))) AS ToolCalls,
 sumIf(span.InputTokens, span.PriceStatus != 'rolled_up') AS InputTokens,
 sumIf(span.OutputTokens, span.PriceStatus != 'rolled_up') AS OutputTokens,
 sum(span.Cost) AS Cost,

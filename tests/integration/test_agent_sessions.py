@@ -55,6 +55,8 @@ def test_every_call_is_billed_once_and_exactly(store: Store, case: str) -> None:
         assert found.reported == found.cost
     assert found.rounds == found.calls.total()
     assert found.actions == asked - UNTOLD_TOOLS.get(case, (0, ""))[0]
+    listed = Query(lambda: store).search(ANONYMOUS, RunsWanted(0, LATEST_NS)).runs
+    assert sum(run.tool_calls for run in listed) == found.actions
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,34 @@ def test_money_is_the_same_in_any_order_split_and_repetition(store: Store, case:
                 daemon.deliver(part)
         ends.append(shown(store))
         assert ends[-1] == ends[0], [request.received_at for request in order]
+
+
+# Captures whose ids were replaced by the same ones: two sessions, in traces of their own.
+SHARED = [
+    ("claude-code-2.1-logs", "claude-code-2.1-logs-metrics-grpc"),
+    pytest.param("claude-code-2.1-traces", "claude-code-2.1-traces-content", marks=pytest.mark.long),
+    pytest.param("claude-code-2.1.332-denied", "claude-code-2.1.332-traces", marks=pytest.mark.long),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SHARED)
+def test_sessions_with_the_same_request_ids_are_billed_apart_in_any_order(
+    store: Store, first: str, second: str
+) -> None:
+    ids = [{call["request_id"] for call in answered(case)} for case in (first, second)]
+    assert ids[0] & ids[1]
+    one, two = ([each for each in requests(case) if each.signal is not Signal.METRICS] for case in (first, second))
+    chance = random.Random(first)
+    ends: list[Shown] = []
+    for order in (one + two, two[::-1] + one, chance.sample(one + two, len(one + two))):
+        cleared(store)
+        daemon = Daemon(store)
+        for part in _split(order, chance):
+            daemon.deliver(part)
+        ends.append(shown(store))
+    true = [*answered(first), *answered(second)]
+    assert ends[0].calls == Counter(map(tokens, true))
+    assert ends == ends[:1] * 3
 
 
 @pytest.mark.parametrize("step", [1, -1])
@@ -129,7 +159,7 @@ def test_traces_of_internals_are_folded_away_and_counted(store: Store) -> None:
     assert len(query.search(ANONYMOUS, every).runs) == 18
     asked = replace(every, folded=False)
     (run,) = query.search(ANONYMOUS, asked).runs
-    assert (run.llm_calls, run.tool_calls) == (2, 2)  # the tool in both signals
+    assert (run.llm_calls, run.tool_calls) == (2, 1)  # the tool is in both signals
     kpis = query.kpis(ANONYMOUS, asked)
     assert (kpis.window.runs, kpis.folded) == (1, 17)
     assert [count.runs for count in query.facets(ANONYMOUS, asked)["service"]] == [1]

@@ -157,7 +157,7 @@ def test_runs_stored_before_there_were_sums_are_summed(store: Store, summing: Su
         span(store, run, 0, NOON + run * HOUR // 2)
     for table in ("runs_touched_mv", "runs_touched", "runs_summed", "run_sums"):
         store.command(f"DROP TABLE {table}")
-    changes = [found for found in migrations() if found.name in ("run_sums", "folded_runs")]
+    changes = [found for found in migrations() if "run_sums" in found.text]
     for statement in (statement for change in changes for statement in change.statements):
         store.command(statement)
     assert [batch.runs for batch in unsummed(store)] == [1, 2, 2]

@@ -31,6 +31,17 @@ def test_other_statements_stay_as_they_are() -> None:
             assert replicated(statement) == statement
 
 
+def test_no_statement_changes_definitions_and_what_is_told_of_them() -> None:
+    """A replicated database refuses that: settings and comments are changed in other ways than columns."""
+    commands = re.compile(r"(?:^ALTER TABLE \w+\s+|,\n\s+)((?:ADD|MODIFY|COMMENT|DROP|RENAME)(?: \w+)?)", re.MULTILINE)
+    changing = [statement for statement in STATEMENTS if re.search(r"^ALTER TABLE", statement, re.MULTILINE)]
+    assert changing
+    for statement in changing:
+        apart = [name in {"MODIFY SETTING", "COMMENT COLUMN", "MODIFY COMMENT"} for name in commands.findall(statement)]
+        assert apart
+        assert len(set(apart)) == 1, statement
+
+
 def test_engines_keep_what_they_are_given() -> None:
     assert replicated("ENGINE = ReplacingMergeTree(Version)\nORDER BY a") == (
         "ENGINE = ReplicatedReplacingMergeTree(Version)\nORDER BY a"
