@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from collector.evals.judging import FILE as JUDGEMENTS_FILE
+from collector.evals.judgements import FILE as JUDGEMENTS_FILE
 from collector.files import sync_directory
 from collector.spending.budgeting import LEASES_FILE
 from collector.spool import SEGMENT_SUFFIXES, shares_in
