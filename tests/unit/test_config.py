@@ -196,7 +196,8 @@ def test_references_to_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
 def test_backups_are_not_put_among_the_files_they_are_of(tmp_path: Path, place: str) -> None:
     with pytest.raises(ConfigError, match="where the daemon keeps its own files"):
         load(None, [f"store.backup_dir={tmp_path / place}"], tmp_path)
-    assert load(None, [f"store.backup_dir={tmp_path / 'backups'}"], tmp_path)
+    config = load(None, [f"store.backup_dir={tmp_path / 'backups'}"], tmp_path)
+    assert config.store.backups_in(config.directory) == tmp_path / "backups"
 
 
 def test_references_to_files(tmp_path: Path) -> None:
