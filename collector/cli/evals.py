@@ -26,14 +26,16 @@ from collector.config import Config, EvaluatorConfig, all_evaluators, load_evalu
 from collector.config.load import read_yaml
 from collector.errors import ConfigError, Reason, Rejected
 from collector.evals.backfill import Window, backfill
+from collector.evals.calibration import Calibration
 from collector.evals.evaluator import evaluators_of
 from collector.evals.questions import judge_check
 from collector.evals.workshop import Workshop
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Verdict
+from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
-from collector.query.evaluations import EvaluationsWanted, list_evaluations
-from collector.query.limits import Reader
+from collector.query.evaluations import EvaluationsWanted
+from collector.query.service import Query
 from collector.store import Store
 from collector.web.evaluation_answers import evaluation_json, outcome_json
 from collector.web.times import rfc3339
@@ -198,6 +200,7 @@ def _list(options: argparse.Namespace) -> int:
     for one in found:
         score = "" if one["score"] is None else f"{one['score']:g}"
         verdict = one["verdict"] or one["error_type"] or one["status"]
+        verdict += " (uncalibrated)" if one["verdict"] and one["calibrated"] is False else ""
         rows.append((one["at"][:19], one["trace_id"], one["span_id"], one["evaluator"], verdict, score, one["reason"]))
     print(_table(rows, numbers=False))
     return 0
@@ -227,8 +230,10 @@ def _found(options: argparse.Namespace, *, trace_id: str, limit: int) -> Sequenc
             status=EvalStatus(asked["status"]) if "status" in asked else None,
             limit=limit,
         )
-        reader = Reader(lambda: place, config.reads)
-        return [evaluation_json(one) for one in list_evaluations(reader, options.project, wanted)]
+        stored, who = Query(lambda: place, config.reads), Principal("cli", options.project, frozenset(Scope))
+        found = stored.evaluations(who, wanted)
+        doubted = Calibration().uncalibrated(stored, who, found)
+        return [evaluation_json(one, 0, doubted) for one in found]
 
 
 def _table(rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:

@@ -25,10 +25,10 @@ _BYTES_OF_TOKEN = 4  # of prose, roughly
 
 
 class Judged(NamedTuple):
-    """The rows of a judgement, and the export request of its spans; empty when nobody was asked."""
+    """The rows of judgements, and the export requests of their spans; none when nobody was asked."""
 
     rows: Sequence[Evaluation]
-    request: bytes = b""
+    requests: Sequence[bytes] = ()
 
 
 class Price(NamedTuple):
@@ -71,7 +71,7 @@ class Asker:
         limits = limits_of(check, allow_unpriced=allow_unpriced)
         endpoint = endpoint_of(name, config)
         rows = await judge.judge(blank, question, asking_of(check, config), endpoint, cap, limits)
-        return Judged(rows, requests[0] if requests else b"")
+        return Judged(rows, requests)
 
     def price(self, evaluator: Evaluator, check: JudgeCheck, subject: Subject) -> Price:
         """What a verdict would cost, if each vote were given at once. Raises ConfigError."""

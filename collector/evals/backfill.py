@@ -68,6 +68,7 @@ PASSING: Final = [
 ]
 
 Chosen = Sequence[tuple[Together, Sequence[int]]]
+Key = tuple[str, str, str, str]
 
 
 def backfill(
@@ -171,10 +172,10 @@ def _chosen(
     *,
     conversations: bool,
 ) -> list[tuple[Together, Sequence[int]]]:
-    known = set() if window.again else _judged(reader, window.project, [runs[0] for runs in all_of_them])
+    known = set() if window.again else judged_before(reader, window.project, [runs[0] for runs in all_of_them])
     chosen: list[tuple[Together, Sequence[int]]] = []
     for runs in all_of_them:
-        digest, received = hash_of(runs), max(run.last_received for run in runs)
+        received = max(run.last_received for run in runs)
         took = []
         for at, one in enumerate(evaluators):
             if is_of_conversations(one) != conversations:
@@ -186,7 +187,7 @@ def _chosen(
                 tally.not_drawn += 1
             elif received > now - one.config.settle * _SECOND:
                 tally.not_settled += 1
-            elif (runs[0].trace_id, one.name, one.revision, digest) in known:
+            elif key_of(runs, one) in known:
                 tally.known += 1
             else:
                 tally.selected += 1
@@ -196,7 +197,13 @@ def _chosen(
     return chosen
 
 
-def _judged(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[tuple[str, str, str, str]]:
+def key_of(runs: Together, evaluator: Evaluator) -> Key:
+    """Of what an evaluator judges: a run, or those of a conversation, as they are now, by this revision."""
+    return runs[0].trace_id, evaluator.name, evaluator.revision, hash_of(runs)
+
+
+def judged_before(reader: Reader, project: str, runs: Sequence[RunRow]) -> set[Key]:
+    """What was judged of some runs, as they were then. Raises Unavailable."""
     parameters = {"project": project, "trace_ids": [run.trace_id for run in runs], "passing": PASSING}
     rows = reader.query(named_query("evals_judged"), parameters).to_pylist()
     return {(row["TraceId"], row["Evaluator"], row["Revision"], row["InputHash"]) for row in rows}

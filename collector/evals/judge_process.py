@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from typing import Final
+from typing import Any, Final
 
 from collector.config.evals import JudgeConfig
 from collector.enrich.prices.catalogue import Catalogue
@@ -16,6 +16,7 @@ from collector.evals.judge_worker import work
 from collector.evals.workshop import Task
 
 _MAX_TOGETHER: Final = 50
+_IDLE_SECONDS: Final = 0.5
 
 Judges = Callable[[], Mapping[str, JudgeConfig]]
 
@@ -31,11 +32,14 @@ class JudgeProcess:
         self._connection: Connection | None = None
         self._begun: Begin | None = None
 
-    def judge(self, project: str, task: Task) -> Iterator[list[Judged]]:
-        """What judges find, some at a time; what a caller leaves unread is lost. Raises Unavailable."""
+    def judge(self, project: str, task: Task, idle: Callable[[], None] = lambda: None) -> Iterator[list[Judged]]:
+        """What judges find, some at a time; what a caller leaves unread is lost. Raises Unavailable.
+
+        `idle` is called while nothing comes; what it raises ends the process, with all that it is at.
+        """
         together: list[Judged] = []
         capped = frozenset(one.name for one in task.evaluators if self._leases.caps(one.name))
-        for message in self._answers(project, Work(task, only_price=False, capped=capped)):
+        for message in self._answers(project, Work(task, only_price=False, capped=capped), idle):
             if isinstance(message, Found):
                 together.append(message.judged)
             if together and (len(together) >= _MAX_TOGETHER or not self._more()):
@@ -46,7 +50,7 @@ class JudgeProcess:
 
     def price(self, project: str, task: Task) -> Iterator[Priced]:
         """What judging would cost, one judgement after the other. Raises Unavailable."""
-        for message in self._answers(project, Work(task, only_price=True)):
+        for message in self._answers(project, Work(task, only_price=True), lambda: None):
             if isinstance(message, Priced):
                 yield message
 
@@ -60,10 +64,10 @@ class JudgeProcess:
         if connection:
             connection.close()
 
-    def _answers(self, project: str, wanted: Work) -> Iterator[object]:
+    def _answers(self, project: str, wanted: Work, idle: Callable[[], None]) -> Iterator[object]:
         try:
             self._started().send(wanted)
-            while not isinstance(message := self._connected().recv(), Ended):
+            while not isinstance(message := self._heard(idle), Ended):
                 if isinstance(message, Reserve):
                     self._connected().send(Held(message.number, self._reserved(project, message)))
                 elif isinstance(message, Spent):
@@ -83,6 +87,11 @@ class JudgeProcess:
 
     def _reserved(self, project: str, asked: Reserve) -> str | None:
         return self._leases.reserve(project, asked.evaluator, asked.stated, asked.pico, asked.tokens)
+
+    def _heard(self, idle: Callable[[], None]) -> Any:
+        while not self._connected().poll(_IDLE_SECONDS):
+            idle()
+        return self._connected().recv()
 
     def _more(self) -> bool:
         return self._connected().poll()

@@ -5,14 +5,14 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Final, NamedTuple
 
 from collector.config.checks import Judge as JudgeCheck
 from collector.errors import ConfigError, SpanmeterError
-from collector.evals.asking import Asker
+from collector.evals.asking import Asker, Judged
 from collector.evals.evaluate import About, is_about, subjects
 from collector.evals.evaluator import Evaluator
 from collector.evals.judge_messages import Begin, Ended, Found, Held, Priced, Reserve, Spent, Unused, Work
@@ -37,11 +37,11 @@ def work(connection: Connection) -> None:
 
 
 class _Matter(NamedTuple):
-    """What is judged by whom."""
+    """What of a run is judged by whom: the run, or some of its spans."""
 
     evaluator: Evaluator
     check: JudgeCheck
-    subject: Subject
+    subjects: Sequence[Subject]
     about: About
 
 
@@ -100,17 +100,16 @@ class _Worker:
         assert asker, "the daemon begins with Begin"
         if wanted.only_price:
             for matter in _matters(wanted.task):
-                price = asker.price(matter.evaluator, matter.check, matter.subject)
-                self.send(Priced(matter.evaluator.name, price))
+                for subject in matter.subjects:
+                    price = asker.price(matter.evaluator, matter.check, subject)
+                    self.send(Priced(matter.evaluator.name, price))
             return
         # Each judgement under way has set its worst case aside: no more of them than are asked at once.
         limits: dict[str, asyncio.Semaphore] = {}
         async with asyncio.TaskGroup() as tasks:
             for matter in _matters(wanted.task):
                 limit = limits.setdefault(matter.evaluator.name, asyncio.Semaphore(_at_once(asker, matter)))
-                await limit.acquire()
-                cap = self._cap(matter, wanted.capped)
-                tasks.create_task(self._judge(asker, matter, cap)).add_done_callback(lambda _, one=limit: one.release())  # type: ignore[misc]
+                tasks.create_task(self._judge(asker, matter, self._cap(matter, wanted.capped), limit))
 
     def _cap(self, matter: _Matter, capped: Container[str]) -> Cap:
         daemons = _Leases(self, matter.evaluator.name)
@@ -123,13 +122,19 @@ class _Worker:
             self._caps[matter.evaluator.name] = own
         return Both(daemons, own)
 
-    async def _judge(self, asker: Asker, matter: _Matter, cap: Cap) -> None:
-        evaluator, check, subject, about = matter
-        try:
-            judged = await asker.judged(evaluator, check, subject, about, cap)
-        except Exception as failure:  # noqa: BLE001 - a defect met with one run must not keep the others from being judged
-            judged = asker.failed(evaluator, subject, about, failure)
-        self.send(Found(judged))
+    async def _judge(self, asker: Asker, matter: _Matter, cap: Cap, limit: asyncio.Semaphore) -> None:
+        """All of it together: of a run that is judged in part nobody would know what is left."""
+
+        async def judged(subject: Subject) -> Judged:
+            async with limit:
+                try:
+                    return await asker.judged(matter.evaluator, matter.check, subject, matter.about, cap)
+                except Exception as failure:  # noqa: BLE001 - a defect met with one must not keep others from being judged
+                    return asker.failed(matter.evaluator, subject, matter.about, failure)
+
+        found = await asyncio.gather(*map(judged, matter.subjects))
+        rows = [row for one in found for row in one.rows]
+        self.send(Found(Judged(rows, [request for one in found for request in one.requests])))
 
 
 def _at_once(asker: Asker, matter: _Matter) -> int:
@@ -145,9 +150,8 @@ def _matters(task: Task) -> Iterator[_Matter]:
         whole = Subject(run)
         for evaluator in (task.evaluators[at] for at in chosen):
             check = judge_check(evaluator)
-            if check and is_about(evaluator, about):
-                for subject in subjects(evaluator.config, whole):
-                    yield _Matter(evaluator, check, subject, about)
+            if check and is_about(evaluator, about) and (found := list(subjects(evaluator.config, whole))):
+                yield _Matter(evaluator, check, found, about)
 
 
 class _Leases(NamedTuple):

@@ -26,6 +26,7 @@ KIND: Final = Kind(
     "file of judgements",
     "Judgements that were not stored yet are lost then, and their runs are judged again.",
 )
+FILE: Final = "judgements.db"  # in the data directory
 _AT_ONCE: Final = 100
 
 # Makes the spans of judgements durable, by project: blocking; raises Unavailable, or Rejected for a request.
@@ -51,8 +52,10 @@ class Judgements:
         """Have judgements stored, if not now then by a later call. Raises Unavailable."""
         with self._delivering:
             with self._database.transaction() as transaction:
-                for one in found:
-                    transaction.rows("keep", (project, one.request, _packed(one.rows)))
+                for rows, requests in found:
+                    first, *others = requests or [b""]
+                    transaction.run("keep", (project, first, _packed(rows)))
+                    transaction.run_each("keep", [(project, other, b"") for other in others])
             self._deliver(store)
 
     def recover(self, store: Store) -> None:
@@ -88,5 +91,5 @@ def _packed(rows: Sequence[Evaluation]) -> bytes:
 
 
 def _kept(row: Row) -> _Kept:
-    table = pa.ipc.open_stream(row["rows"]).read_all()
-    return _Kept(row["number"], row["project"], row["request"], list(evaluations_of(table)))
+    rows = list(evaluations_of(pa.ipc.open_stream(row["rows"]).read_all())) if row["rows"] else []
+    return _Kept(row["number"], row["project"], row["request"], rows)

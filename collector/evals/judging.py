@@ -13,7 +13,7 @@ from collector.evals.deciding import deciding
 from collector.evals.evaluator import Evaluator, evaluators_of
 from collector.evals.judge_bench import JudgeBench, JudgedDocuments
 from collector.evals.judge_leases import JudgeLeases
-from collector.evals.judgements import Judgements
+from collector.evals.judgements import FILE, Judgements
 from collector.evals.online import FOUND, Lane
 from collector.evals.questions import judge_check, with_judge
 from collector.evals.workshop import Workshop
@@ -23,8 +23,6 @@ from collector.part import Part
 from collector.spending.enforcement import Enforcement
 from collector.store.client import Store
 from collector.telemetry import Sample, catalogue
-
-FILE = "judgements.db"
 
 
 class Judging(Part):
@@ -81,12 +79,14 @@ class Judging(Part):
         self.bench.leases.stop()
         self._workshop.close()
         self._process.close()
+        self.bench.close()
         await asyncio.gather(*(lane.stop(grace) for lane in self._lanes))
 
     def close(self) -> None:
         self.bench.leases.stop()
         self._workshop.close()
         self._process.close()
+        self.bench.close()
         for lane in self._lanes:
             lane.close()
         self.bench.judgements.close()
@@ -105,10 +105,8 @@ class Judging(Part):
         return Documents(store, evaluators, project, ONLINE, self._clock, self._workshop)
 
     def _judged(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Documents:
-        bench = self.bench
-        return JudgedDocuments(
-            store, evaluators, project, ONLINE, self._clock, self._process, bench.judgements, self._step
-        )
+        what = store, evaluators, project, ONLINE, self._clock
+        return JudgedDocuments(*what, self._process, self.bench, self._step)
 
     def _step(self) -> None:
         if self._stopping.is_set():

@@ -64,8 +64,8 @@ def judge_all(
             counted = loaded.policy.budget.max_calls is not None
             asked = task.evaluator, task.check, task.subject, about, task.cap
             judged = await asker.judged(*asked, allow_unpriced=counted)
-            if judged.request:
-                publish(judged.request)
+            for request in judged.requests:
+                publish(request)
             done += 1
             progress(done, len(tasks))
             return task.run.trace_id, list(judged.rows)

@@ -1,7 +1,6 @@
 """Models that judge stored runs, asked by a daemon: their rows, their spans, and what becomes of the money."""
 
 import json
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -10,6 +9,7 @@ import pytest
 from tests.support.daemon import Daemon, running
 from tests.support.judge_server import JudgeServer, judge_server
 from tests.support.judging import (
+    budget_bytes,
     evaluations,
     evaluator,
     get,
@@ -49,15 +49,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, server: JudgeServer) -> Ite
         yield found
 
 
-def budget(daemon: Daemon, name: str) -> bytes:
-    """A budget as it is answered, but for what is expected of the rest of the period, which time alone changes."""
-    status, body = daemon.get(f"/api/v1/budgets/{name}")
-    assert status == 200, body
-    return re.sub(rb'"forecast":(null|"[^"]*"|{[^}]*})', b'"forecast":null', body)
-
-
 def test_runs_are_judged_by_a_model(daemon: Daemon) -> None:
-    before = {one: budget(daemon, one) for one in ("product", "by-service")}
+    before = {one: budget_bytes(daemon, one) for one in ("product", "by-service")}
     product = spent(daemon)[""]
     priced = judge(daemon, evaluators=["refunds"], dry_run=True)
     assert 0 < Decimal(priced["price"]) < Decimal(priced["max_price"]) < Decimal("0.1")
@@ -75,11 +68,11 @@ def test_runs_are_judged_by_a_model(daemon: Daemon) -> None:
     assert spent(daemon)[""] == product, "the product's spend is what it was"
     again = judge(daemon, evaluators=["refunds"])
     assert again["evaluators"]["refunds"]["known"] == RUNS
-    assert {one: budget(daemon, one) for one in before} == before
+    assert {one: budget_bytes(daemon, one) for one in before} == before
 
     def counted() -> bool:
-        everything = json.loads(budget(daemon, "everything"))["budget"]
-        cap = json.loads(budget(daemon, "evaluator/refunds"))["budget"]
+        everything = json.loads(budget_bytes(daemon, "everything"))["budget"]
+        cap = json.loads(budget_bytes(daemon, "evaluator/refunds"))["budget"]
         return Decimal(everything["spend"]) == product + paid and Decimal(cap["spend"]) == paid
 
     wait_until(counted, 30, "budgets that count judges")
@@ -99,3 +92,20 @@ def test_judges_are_a_purpose_of_their_own(daemon: Daemon) -> None:
     shown = {one["trace_id"] for one in get(daemon, "/api/v1/runs?since=2020-01-01&purpose=judge")["runs"]}
     assert {row["receipt"]["trace_id"] for row in rows} <= shown
     assert judge(daemon)["runs"] == RUNS, "judges are not judged"
+
+
+def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
+    judge(daemon, evaluators=["fail"])
+
+    def page(path: str) -> str:
+        status, body = daemon.get(path)
+        assert status == 200
+        return body.decode()
+
+    assert "Not in these figures: " in page("/spend")
+    assert "Only calls made for <strong>judge</strong>" in page("/spend?purpose=judge")
+    assert "judge fail" not in page("/runs?last=30d")
+    assert "judge fail" in page("/runs?last=30d&purpose=judge")
+    assert "uncalibrated: fewer than 20 labels" in page(f"/runs/{trace(1)}")
+    rows = evaluations(daemon, "&evaluator=fail")
+    assert {row["calibrated"] for row in rows} == {False}

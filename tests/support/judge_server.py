@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import threading
 import time
 from collections import Counter
@@ -88,6 +89,13 @@ def _obeying(asked: Asked) -> Reply:
     return Reply(verdict(asked, passed=any(line.startswith("OVERRIDE") for line in asked.user.splitlines())))
 
 
+def _quoting(asked: Asked) -> Reply:
+    """Cites the span of the output that it is shown."""
+    shown = re.search(r'"output": {\s*"span_id": "([^"]*)"', asked.user)
+    quote = {"span_id": shown[1] if shown else "", "quote": "30 days"}
+    return Reply(verdict(asked, evidence=[quote]))
+
+
 BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
     "pass": _answered(),
     "fail": _answered(passed=False),
@@ -100,6 +108,7 @@ BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
     "nan": _answered(score=math.nan),
     "text": _answered(score="high"),
     "cited": _answered(evidence=[{"span_id": "00f067aa0ba902b7", "quote": "30 days"}]),
+    "quoting": _quoting,
     "misquote": _answered(evidence=[{"span_id": "00f067aa0ba902b7", "quote": "words of nobody"}]),
     "forged": _answered(evidence=[{"span_id": "deadbeefdeadbeef", "quote": "30 days"}]),
     "prose": _said(text="I would say that this passes."),
@@ -147,6 +156,39 @@ BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
     "overlong": lambda asked: Reply(verdict(asked), usage=(100, 10**6)),
     "cached": lambda asked: Reply(verdict(asked), cached=50),
     "other": lambda asked: Reply(verdict(asked), model="another-2026-01-01"),
+}
+
+
+# Those that end in a verdict, and in which error the others do.
+PASSES = ("pass", "fence", "think", "extra", "badonce", "ratetwice", "ratedate", "brokentwice", "noschema", "cached")
+FAULTS = {
+    "label": "judge_format",
+    "number": "judge_format",
+    "prose": "judge_format",
+    "quotes": "judge_format",
+    "cut": "judge_format",
+    "two": "judge_format",
+    "array": "judge_format",
+    "missing": "judge_format",
+    "noreason": "judge_format",
+    "empty": "judge_format",
+    "null": "judge_format",
+    "nochoices": "judge_format",
+    "sorry": "judge_format",
+    "refusal": "judge_refused",
+    "filter": "judge_refused",
+    "html": "judge_unavailable",
+    "huge": "judge_unavailable",
+    "short": "judge_unavailable",
+    "broken": "judge_unavailable",
+    "overloaded": "judge_unavailable",
+    "rate": "judge_rate_limited",
+    "ratelong": "judge_rate_limited",
+    "quota": "judge_quota",
+    "unauthorised": "judge_auth",
+    "nomodel": "judge_model",
+    "context": "judge_context",
+    "badrequest": "judge_request",
 }
 
 

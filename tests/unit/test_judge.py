@@ -20,7 +20,7 @@ from collector.judge.question import Asking, Field, Question, Rubric, Scale
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Evaluation, Verdict, digest_of
 from collector.model.usage import Usage
-from tests.support.judge_server import BEHAVIOURS, JudgeServer, judge_server
+from tests.support.judge_server import BEHAVIOURS, FAULTS, PASSES, JudgeServer, judge_server
 
 SPAN = "00f067aa0ba902b7"
 OUTPUT = "You may return it within 30 days."
@@ -79,9 +79,6 @@ def bench(request: pytest.FixtureRequest, server: JudgeServer) -> Bench:
     return Bench(server, request.param)
 
 
-PASSES = ("pass", "fence", "think", "extra", "badonce", "ratetwice", "ratedate", "brokentwice", "noschema", "cached")
-
-
 @pytest.mark.parametrize("behaviour", PASSES)
 def test_what_can_be_used_passes(bench: Bench, behaviour: str) -> None:
     [row] = bench.judge(behaviour)
@@ -89,37 +86,6 @@ def test_what_can_be_used_passes(bench: Bench, behaviour: str) -> None:
     assert row.reason == "The answer meets the rubric."
     assert row.agreement == 1
     assert row.receipt.cost is not None
-
-
-FAULTS = {
-    "label": "judge_format",
-    "number": "judge_format",
-    "prose": "judge_format",
-    "quotes": "judge_format",
-    "cut": "judge_format",
-    "two": "judge_format",
-    "array": "judge_format",
-    "missing": "judge_format",
-    "noreason": "judge_format",
-    "empty": "judge_format",
-    "null": "judge_format",
-    "nochoices": "judge_format",
-    "sorry": "judge_format",
-    "refusal": "judge_refused",
-    "filter": "judge_refused",
-    "html": "judge_unavailable",
-    "huge": "judge_unavailable",
-    "short": "judge_unavailable",
-    "broken": "judge_unavailable",
-    "overloaded": "judge_unavailable",
-    "rate": "judge_rate_limited",
-    "ratelong": "judge_rate_limited",
-    "quota": "judge_quota",
-    "unauthorised": "judge_auth",
-    "nomodel": "judge_model",
-    "context": "judge_context",
-    "badrequest": "judge_request",
-}
 
 
 @pytest.mark.parametrize(("behaviour", "error_type"), FAULTS.items())
@@ -146,7 +112,20 @@ def test_a_number_is_one_on_the_scale(bench: Bench, behaviour: str, score: float
 
 
 def test_every_behaviour_is_tested() -> None:
-    others = {"fail", "score", "flip", "obeying", "range", "nan", "text", "cited", "misquote", "forged", "long"}
+    others = {
+        "fail",
+        "score",
+        "flip",
+        "obeying",
+        "range",
+        "nan",
+        "text",
+        "cited",
+        "quoting",
+        "misquote",
+        "forged",
+        "long",
+    }
     others |= {"control", "hang", "nousage", "hugeusage", "overlong", "other"}
     assert {*PASSES, *FAULTS, *others} == set(BEHAVIOURS)
 

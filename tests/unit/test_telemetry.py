@@ -1,5 +1,8 @@
 """One page of metrics for several processes."""
 
+import subprocess
+import sys
+
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -63,3 +66,25 @@ def test_samples_of_one_metric_are_one_family() -> None:
     assert 'spanmeter_receiver_refused_connections_total{transport="grpc"} 2.0\n' in text
     assert 'spanmeter_receiver_refused_connections_total{transport="http"} 0.0\n' in text
     assert "# TYPE spanmeter_leases_open gauge\nspanmeter_leases_open 3.0\n" in text
+
+
+_FAILING = """
+import structlog
+from collector.telemetry import set_up_logs
+set_up_logs("info", "{log_format}")
+def store(request):
+    raise ValueError("it failed")
+try:
+    store("jane" + "@" + "example.com")
+except ValueError:
+    structlog.get_logger("spanmeter").exception("A request failed.")
+"""
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_errors_are_logged_without_what_they_were_about(log_format: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FAILING.format(log_format=log_format)], capture_output=True, text=True, check=True
+    )
+    assert "ValueError: it failed" in done.stderr
+    assert "jane@" not in done.stderr

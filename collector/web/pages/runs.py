@@ -125,7 +125,8 @@ def _anything() -> Any:
 
 def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
     """What narrows the list: a name, its value, and the address without it."""
-    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "problem", "verdict", "evaluator", "folded")
+    known = ("q", *FACETS, "user", "conversation", "text", "attribute", "problem", "verdict", "evaluator")
+    known += ("purpose", "folded")
     known += ("min_cost", "max_cost", "min_seconds", "max_seconds", "min_tokens", "max_tokens")
     labels = {"q": "text", "folded": "traces without calls", "min_cost": "cost from $", "max_cost": "cost up to $"}
     return [

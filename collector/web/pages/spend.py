@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.model.money import usd
+from collector.model.purposes import ALL, PRODUCT
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import RunFilter
 from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Split
@@ -46,9 +47,9 @@ async def page(asked: Asked) -> Shown:
 
 
 def _page(asked: Asked) -> Shown:
-    period, by = period_of(asked, "month"), _by(asked)
+    period, by, purpose = period_of(asked, "month"), _by(asked), asked.query.get("purpose", PRODUCT)
     query, who = asked.services.query, asked.principal
-    rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name, tuple(Split)).to_pylist()
+    rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name, tuple(Split), purpose).to_pylist()
     cells = [
         _Cell(
             row["Value"], row["Model"], row["Day"], row["Cost"] or _NONE, row["Cost"] is not None, row["UnpricedCalls"]
@@ -56,12 +57,16 @@ def _page(asked: Asked) -> Shown:
         for row in rows
     ]
     total = sum((cell.cost for cell in cells), _NONE)
-    found = query.kpis(who, RunFilter(period.since, period.until, folded=False)).window
-    dearest = query.search(who, RunsWanted(period.since, period.until, limit=5, sort=RunSort.COST)).runs
+    found = query.kpis(who, RunFilter(period.since, period.until, folded=False, purpose=purpose)).window
+    dearest = query.search(
+        who, RunsWanted(period.since, period.until, limit=5, sort=RunSort.COST, purpose=purpose)
+    ).runs
     titles = query.inputs(who, dearest)
     days = _days(period, asked)
     context = {
         "period": period,
+        "purpose": purpose,
+        "purposes": _purposes(asked, period, purpose),
         "by": by.value,
         "filter": f"attribute={quote(by.key + '=')}" if isinstance(by, ByAttribute) else f"{by.value}=",
         "bys": [(name, asked.without("by", by=name)) for name in _bys(asked, period)],
@@ -92,6 +97,16 @@ def _page(asked: Asked) -> Shown:
         "max_cells": MAX_CELLS,
     }
     return Shown("spend.html", "Spend", "Spend", context, ("views",))
+
+
+def _purposes(asked: Asked, period: Period, shown: str) -> list[tuple[str, Decimal, str]]:
+    """What else calls were made for in this time, what they have cost, and the address of that."""
+    rows = asked.services.query.spend(asked.principal, Dimension.PURPOSE, period.since, period.until).to_pylist()
+    return [
+        (row["Value"] or "the product", row["Cost"] or _NONE, asked.without("purpose", purpose=row["Value"]))
+        for row in rows
+        if row["Value"] != shown and shown != ALL
+    ]
 
 
 def _by(asked: Asked) -> Dimension | ByAttribute:

@@ -1,1 +1,1 @@
-INSERT INTO judgements (project, request, rows) VALUES (?, ?, ?) RETURNING number
+INSERT INTO judgements (project, request, rows) VALUES (?, ?, ?)
