@@ -50,7 +50,8 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 
 def test_product_budgets_after_ten_thousand_judgements(daemon: Daemon) -> None:
-    before = {one["name"]: budget_bytes(daemon, one["name"]) for one in BUDGETS}
+    names = [str(one["name"]) for one in BUDGETS]
+    before = {name: budget_bytes(daemon, name) for name in names}
     product = spent(daemon)[""]
     result = judge(daemon, 1500)
     assert sum(one["passed"] for one in result["evaluators"].values()) == RUNS * EVALUATORS

@@ -121,7 +121,8 @@ def test_no_lease_is_granted_while_the_ledger_is_built(desk: Desk) -> None:
 
 
 def test_where_nothing_limits_nothing_is_held(desk: Desk) -> None:
-    lease = hold(desk, 1000, **{"attribute.spanmeter.evaluator": "another"})
+    another: dict[str, Any] = {"attribute.spanmeter.evaluator": "another"}
+    lease = hold(desk, 1000, **another)
     assert lease is not None
     assert lease.id == ""
     assert held(desk) == 0
