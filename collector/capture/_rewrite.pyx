@@ -30,6 +30,7 @@ cdef extern from "<string_view>" namespace "std" nogil:
 cdef extern from "output.hpp" namespace "spanmeter::capture" nogil:
     cppclass Output:
         string bytes
+        void content(uint32_t tag, Bytes content)
 
 
 cdef extern from "withhold.hpp" namespace "spanmeter::capture":
@@ -76,7 +77,7 @@ cdef extern from "texts.hpp" namespace "spanmeter::capture":
     enum FieldRole:
         NUMBER_VARINT, NUMBER_FIXED64, NUMBER_FIXED32, TEXT, BYTES, MESSAGE
     enum KeyFlags:
-        COUNTED, HAS_RULES
+        COUNTED, HAS_RULES, IS_WHOLE
     enum Looked:
         TAKEN, NOT_TAKEN, KEY_RAISED
 
@@ -98,6 +99,13 @@ cdef extern from "texts.hpp" namespace "spanmeter::capture":
         uint32_t tag
         bool in_bytes
 
+    struct Whole:
+        size_t start
+        size_t key_start
+        size_t key_size
+        size_t text_start
+        size_t text_size
+
     struct Patch:
         size_t start
         uint32_t tag
@@ -106,6 +114,7 @@ cdef extern from "texts.hpp" namespace "spanmeter::capture":
     cppclass CppTexts "spanmeter::capture::Texts":
         string seen
         vector[Place] places
+        vector[Whole] wholes
         CppTexts(const CppShapes&, Keys)
         Looked read(Bytes) except +
         size_t place_of(size_t)
@@ -264,18 +273,23 @@ cdef class Shapes:
 
 
 cdef class AttributeNames:
-    """What is known of the names of attributes: whether their numbers are counts, and whether rules are for them."""
+    """What is known of the names of attributes: whether their numbers are counts, whether rules are for them, and one
+    for their whole value.
+    """
 
     cdef object _is_count
     cdef object _has_rules
+    cdef object _is_whole
     cdef Known _known
 
-    def __init__(self, is_count, has_rules):
+    def __init__(self, is_count, has_rules, is_whole):
         self._is_count = is_count
         self._has_rules = has_rules
+        self._is_whole = is_whole
 
     cdef int flags(self, str name):
-        return (COUNTED if self._is_count(name) else 0) | (HAS_RULES if self._has_rules(name) else 0)
+        ruled = IS_WHOLE if self._is_whole(name) else HAS_RULES if self._has_rules(name) else 0
+        return ruled | (COUNTED if self._is_count(name) else 0)
 
 
 cdef class Texts:
@@ -295,7 +309,7 @@ cdef class Texts:
 
     @staticmethod
     def of(Shapes shapes, bytes payload, AttributeNames names):
-        """Those of a request; None when it is not plain, or rules are for some of its attributes.
+        """Those of a request; None when it is not plain, or rules are for parts of some of its attributes.
 
         Raises what asking for names raises.
         """
@@ -340,25 +354,47 @@ cdef class Texts:
         cdef size_t end = self._found.seen.find(b"\n", start)
         return _bytes(self._found.seen.substr(start, end - start)).decode()
 
-    def replaced(self, texts):
-        """The request with other texts, by their numbers."""
+    def wholes(self):
+        """(name, text) of the attributes of which the whole value is to be replaced."""
+        cdef Whole whole
+        for whole in self._found.wholes:
+            key = self._payload[whole.key_start : whole.key_start + whole.key_size]
+            yield key.decode(), self._payload[whole.text_start : whole.text_start + whole.text_size].decode()
+
+    def replaced(self, texts, wholes):
+        """The request with other texts, by their numbers, and with others for each of `wholes`."""
         cdef vector[Patch] patches
-        cdef Patch patch
-        cdef Place place
         cdef Patcher* patcher
-        for number, text in sorted(texts.items()):
-            place = self._found.places[<size_t> number]
-            patch.start = place.start
-            # A number becomes a text.
-            patch.tag = place.tag if place.text_size else 10
-            patch.text = text.encode("latin-1", "replace") if place.in_bytes else text.encode()
-            patches.push_back(patch)
+        cdef size_t number
+        changes = [(self._found.places[number].start, number, text, False) for number, text in texts.items()]
+        changes += [(self._found.wholes[number].start, number, text, True) for number, text in enumerate(wholes)]
+        for _, number, text, is_whole in sorted(changes):
+            patches.push_back(self._whole(number, text) if is_whole else self._patch(number, text))
         patcher = new Patcher(self._shapes._shapes, patches)
         try:
             patcher.write(_view(self._payload))
             return _bytes(patcher.out.bytes)
         finally:
             del patcher
+
+    cdef Patch _patch(self, size_t number, str text):
+        cdef Patch patch
+        cdef Place place = self._found.places[number]
+        patch.start = place.start
+        # A number becomes a text.
+        patch.tag = place.tag if place.text_size else 10
+        patch.text = text.encode("latin-1", "replace") if place.in_bytes else text.encode()
+        return patch
+
+    cdef Patch _whole(self, size_t number, str text):
+        cdef Patch patch
+        cdef Output value
+        content = text.encode()
+        value.content(10, _view(content))
+        patch.start = self._found.wholes[number].start
+        patch.tag = 18  # the value of a pair
+        patch.text = value.bytes
+        return patch
 
 
 cdef int _key_flags(void* this, Bytes key) noexcept:

@@ -105,7 +105,7 @@ class Redactor:
         self._paths = tuple(rule for rule in rules if rule.steps and not rule.keys)
         self._is_count = is_count
         self._finder = Finder(rules) if any(rule.pattern for rule in rules) else None
-        self._names = native.AttributeNames(is_count, lambda key: bool(self._rules_of(key))) if NATIVE else None
+        self._names = self._known_names() if NATIVE else None
         self._of_key: dict[str, tuple[Rule, ...]] = {}
         self._shapes: dict[str, tuple[list[str], list[str], list[tuple[str, bool]]]] = {}
 
@@ -132,12 +132,26 @@ class Redactor:
         suspects = self._finder.suspects(texts.seen, texts) if self._finder else ()
         if most is not None and len(suspects) > most:
             return None
+        wholes = [self._whole(key, text, counts) for key, text in texts.wholes()]
         changed: dict[int, str] = {}
         for number in suspects:
             text = texts.text(number)
             if (left := self._redacted(text, (), counts)) != text:
                 changed[number] = left
-        return texts.replaced(changed) if changed else payload, counts
+        return texts.replaced(changed, wholes) if changed or wholes else payload, counts
+
+    def _known_names(self) -> Any:
+        return native.AttributeNames(
+            self._is_count,
+            lambda key: bool(self._rules_of(key)),
+            lambda key: _for_whole(self._rules_of(key)) is not None,
+        )
+
+    def _whole(self, key: str, text: str, counts: Counter[str]) -> str:
+        rule = _for_whole(self._rules_of(key))
+        assert rule
+        counts[rule.name] += 1
+        return rule.replacement(text)
 
     # -- finding texts --------------------------------------------------------------------------------------------
 
@@ -161,11 +175,10 @@ class Redactor:
         rules = self._rules_of(pair.key)
         if rules:
             keyed = (*keyed, *rules)
-            whole = next((rule for rule in rules if rule.pattern is None and not rule.steps), None)
-            if whole:
+            if _for_whole(rules):
                 kind = pair.value.WhichOneof("value")
-                pair.value.string_value = whole.replacement(str(getattr(pair.value, kind)) if kind else "")
-                counts[whole.name] += 1
+                text = str(getattr(pair.value, kind)) if kind else ""
+                pair.value.string_value = self._whole(pair.key, text, counts)
                 return
         if self._finder:
             places.append(_Place(pair, "key", pair.key, ()))
@@ -260,6 +273,11 @@ class _Joined:
 
     def start_of(self, number: int) -> int:
         return self.starts[number]
+
+
+def _for_whole(rules: Iterable[Rule]) -> Rule | None:
+    """The one that is for whole values, if there is any."""
+    return next((rule for rule in rules if rule.pattern is None and not rule.steps), None)
 
 
 def _held(message: Any, field: str, *, repeated: bool) -> Iterable[Any]:

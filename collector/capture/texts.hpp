@@ -55,7 +55,7 @@ struct Shapes {
 };
 
 // What Python knows of the name of an attribute; -1 says that it has raised.
-enum KeyFlags : int { COUNTED = 1, HAS_RULES = 2 };
+enum KeyFlags : int { COUNTED = 1, HAS_RULES = 2, IS_WHOLE = 4 };
 struct Keys {
     void* self;
     int (*flags)(void*, Bytes key);
@@ -71,6 +71,13 @@ struct Place {
     size_t text_start, text_size;
     uint32_t tag;   // of the field
     bool in_bytes;  // it is the content of a bytes_value, of which each byte is a character
+};
+
+// A pair of whose value, a text, nothing stays: a rule is for the whole of it.
+struct Whole {
+    size_t start;  // of the field with the value
+    size_t key_start, key_size;
+    size_t text_start, text_size;
 };
 
 // -- escapes, as unescape.py decodes them -----------------------------------------------------------------------------
@@ -157,6 +164,7 @@ class Texts {
    public:
     std::string seen;  // every text with what is in its escapes, each ended by a line end
     std::vector<Place> places;
+    std::vector<Whole> wholes;
 
     Texts(const Shapes& shapes, Keys keys) : shapes_(shapes), keys_(keys) {}
 
@@ -200,8 +208,8 @@ class Texts {
     // `counted`: its numbers are counts of calls.
     void message(const MessageShape& shape, Bytes content, int depth, bool counted) {
         if (depth > MAX_MESSAGES) not_plain();
-        bool has_key = false, has_value = false;
-        if (shape.role == PAIR) counted = false;
+        if (shape.role == PAIR) return pair(shape, content, depth);
+        bool has_value = false;
         for (Reader in(content); in.more();) {
             const char* start = in.at();
             const uint32_t tag = in.tag();
@@ -209,24 +217,55 @@ class Texts {
             if (shape.role == VALUE && std::exchange(has_value, true)) not_plain();
             if (field.role == TEXT) {
                 const Bytes text = in.text();
-                if (shape.role == PAIR) {
-                    if (has_key || has_value) not_plain();
-                    has_key = true;
-                    counted = is_counted(text);
-                }
                 add(start, in.at(), text, tag);
             } else if (field.role == MESSAGE) {
-                if (shape.role == PAIR && std::exchange(has_value, true)) not_plain();
-                const MessageShape& inner = shapes_.messages[size_t(field.message)];
-                message(inner, in.bytes(), depth + 1, counted);
+                message(shapes_.messages[size_t(field.message)], in.bytes(), depth + 1, counted);
             } else if (shape.role == VALUE) {
                 value(start, tag, in, counted);
             } else {
                 in.skip(tag);
             }
         }
-        // A pair without a name is one with an empty name.
-        if (shape.role == PAIR && !has_key) is_counted({});
+    }
+
+    // The name comes before the value, or there is none.
+    void pair(const MessageShape& shape, Bytes content, int depth) {
+        bool has_key = false, has_value = false;
+        int flags = 0;
+        Bytes key;
+        for (Reader in(content); in.more();) {
+            const char* start = in.at();
+            const uint32_t tag = in.tag();
+            const Field& field = field_of(shape, tag);
+            if (field.role == TEXT) {
+                if (has_key || has_value) not_plain();
+                has_key = true;
+                key = in.text();
+                flags = flags_of(key);
+                if (!(flags & IS_WHOLE)) add(start, in.at(), key, tag);
+            } else if (field.role == MESSAGE) {
+                if (std::exchange(has_value, true)) not_plain();
+                const Bytes held = in.bytes();
+                if (flags & IS_WHOLE) {
+                    whole(start, key, held);
+                } else {
+                    message(shapes_.messages[size_t(field.message)], held, depth + 1, flags & COUNTED);
+                }
+            } else {
+                in.skip(tag);
+            }
+        }
+        if (!has_key && (flags_of({}) & IS_WHOLE)) not_plain();
+        if ((flags & IS_WHOLE) && !has_value) not_plain();
+    }
+
+    void whole(const char* start, Bytes key, Bytes held) {
+        Reader in(held);
+        if (!in.more() || in.tag() != text_tag(1)) not_plain();
+        const Bytes text = in.text();
+        if (in.more()) not_plain();
+        wholes.push_back({size_t(start - begin_), size_t(key.data() - begin_), key.size(), size_t(text.data() - begin_),
+                          text.size()});
     }
 
     void value(const char* start, uint32_t tag, Reader& in, bool counted) {
@@ -251,17 +290,12 @@ class Texts {
         }
     }
 
-    bool is_counted(Bytes key) {
-        const int flags = flags_of(key);
-        if (flags & HAS_RULES) not_plain();
-        return flags & COUNTED;
-    }
-
     int flags_of(Bytes key) {
-        if (const int* known = keys_.known->find(key)) return *known;
-        const int flags = keys_.flags(keys_.self, key);
+        const int* known = keys_.known->find(key);
+        const int flags = known ? *known : keys_.flags(keys_.self, key);
         if (flags == -1) throw KeyRaised{};
-        keys_.known->add(key, flags);
+        if (!known) keys_.known->add(key, flags);
+        if (flags & HAS_RULES) not_plain();
         return flags;
     }
 

@@ -33,7 +33,9 @@ int of_service(void* self, Bytes service) {
 
 int of_agents(void*, const std::vector<Bytes>* agents) { return int(agents->size() % capture::POLICIES); }
 
-int flags(void*, Bytes key) { return key.size() % 5 == 4 ? capture::COUNTED : 0; }
+int flags(void*, Bytes key) {
+    return key.size() % 5 == 4 ? capture::COUNTED : key.size() % 5 == 3 ? capture::IS_WHOLE : 0;
+}
 
 std::string withheld(size_t signal, Bytes body, int strictest, bool& taken) {
     const capture::Settings settings{{"agent"}, "own", {"full", "metadata", "off"}, "https://", 30, 12};
@@ -70,6 +72,10 @@ void check_texts(size_t signal, Bytes body, Bytes moved, uint8_t chosen) {
         require(place.text_start + place.text_size <= body.size(), "a text is within the request");
         if (i % 7 == chosen % 7)
             patches.push_back({place.start, place.text_size ? place.tag : 10u, std::string(i % 9, 'x')});
+    }
+    for (const capture::Whole& whole : one.wholes) {
+        require(whole.start < body.size() && whole.text_start + whole.text_size <= body.size(),
+                "it is within the request");
     }
     const std::vector<capture::Patch> none;
     capture::Patcher same(shapes(signal), none), patched(shapes(signal), patches);

@@ -43,7 +43,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "off": {"default": "off"},
     "by agent": {"policies": AGENTS, "default": "metadata"},
     "rules": {"redact": REDACT},
-    "rules and keys": {"redact": [*REDACT, {"name": "person", "keys": ["user.*"]}]},
+    "rules and keys": {"redact": [*REDACT, {"name": "person", "keys": ["user.*", "error"]}]},
+    "parts of keys": {"redact": [*REDACT, {"name": "part", "keys": "my.own", "pattern": "e+"}]},
     "whole texts": {"redact": [*REDACT, {"name": "z", "pattern": r"\Ay+\z"}]},
     "metadata and rules": {"default": "metadata", "redact": REDACT},
 }
@@ -119,7 +120,7 @@ def test_odd_requests(rules: CaptureRules) -> None:
     assert sum(bool(check_capture(rules, Signal.TRACES, body)) for body in _odd_bodies()) > 20
 
 
-@pytest.mark.parametrize("setting", ["off", "metadata and rules"])
+@pytest.mark.parametrize("setting", ["off", "metadata and rules", "rules and keys"])
 def test_what_libraries_send_is_taken(setting: str) -> None:
     applied = rules_of(setting)
     for case in captured.CASES:
