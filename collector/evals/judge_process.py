@@ -100,7 +100,11 @@ class JudgeProcess:
         return self._connected().recv()
 
     def _more(self) -> bool:
-        return self._connected().poll()
+        """Whether something waits; what ended the process is met by who listens next."""
+        try:
+            return self._connected().poll()
+        except (EOFError, OSError):
+            return False
 
     def _connected(self) -> Connection:
         if self._connection is None:
