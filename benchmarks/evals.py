@@ -1,6 +1,6 @@
-"""Back-fills: bounds of a million runs by their sums, and checks of documents.
+"""Back-fills: bounds of a million runs by their sums, checks of spans by their columns, and checks of documents.
 
-python -m benchmarks.evals --runs 1000000 --documents 5000
+python -m benchmarks.evals --runs 1000000 --spans-of 1000000 --documents 100000
 """
 
 import argparse
@@ -41,7 +41,7 @@ WITH
     number % 8 > 0 AND number % 2 = 1 AS is_call,
     1 + (number % 8 > 0) + (number % 8 > 0 AND number % 2 = 0) AS kind
 SELECT
-    'spans', now64(9) - 3600 + number % 8, lower(leftPad(hex(intDiv(number, 8) + 1), 32, '0')),
+    {project:String}, now64(9) - 3600 + number % 8, lower(leftPad(hex(intDiv(number, 8) + 1), 32, '0')),
     lower(leftPad(hex(number), 16, '0')), if(number % 8 = 0, '', lower(leftPad(hex(number - number % 8), 16, '0'))),
     'step', 1000000000, ['agent', 'llm', 'tool'][kind], ['invoke_agent', 'chat', 'execute_tool'][kind], 'search', 'm',
     'a', if(is_call, toDecimal64(1, 12) / 100, NULL), if(is_call, 'priced', 'not_a_call'),
@@ -65,23 +65,59 @@ _CHECKS: list[dict[str, object]] = [
     {"name": "refund", "kind": "output_contains", "value": "refund"},
     {"name": "path", "kind": "tool_path", "steps": ["search"]},
     {"name": "waste", "kind": "redundancy", "no_loops": True},
+    {"name": "finish", "kind": "finish"},
+]
+_COLUMNS: list[dict[str, object]] = [
     {"name": "shape", "kind": "span_query", "query": {"kind": "llm"}, "count": {"min": 1, "max": 9}},
+    {
+        "name": "text",
+        "kind": "output_contains",
+        "on": "span",
+        "value": "refund",
+        "select": {"where": [{"kind": "llm"}]},
+    },
+    {
+        "name": "form",
+        "kind": "output_regex",
+        "on": "span",
+        "pattern": "refund [a-z]+",
+        "select": {"where": [{"kind": "llm"}]},
+    },
+    {
+        "name": "price",
+        "kind": "bound",
+        "on": "span",
+        "metric": "cost_usd",
+        "max": 0.05,
+        "select": {"where": [{"kind": "llm"}]},
+    },
+    {
+        "name": "tools",
+        "kind": "bound",
+        "on": "span",
+        "metric": "errors",
+        "max": 0,
+        "select": {"where": [{"kind": "tool"}]},
+    },
 ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--spans-of", type=int, default=20_000, help="runs of 8 spans whose columns are checked")
     parser.add_argument("--documents", type=int, default=5_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         store = open_store(StoreConfig(url=f"chdb://{name}", max_memory="2GiB"), Path(name))  # type: ignore[arg-type]
         migrate(store, 0)
         store.command(_SUMS, {"runs": options.runs})
-        store.command(_SPANS, {"spans": 8 * options.documents})
+        store.command(_SPANS, {"project": "documents", "spans": 8 * options.documents})
+        store.command(_SPANS, {"project": "columns", "spans": 8 * options.spans_of})
         sum_all(store)
         _measure(store, "sums", _BOUNDS)
-        _measure(store, "spans", _CHECKS)
+        _measure(store, "columns", _COLUMNS)
+        _measure(store, "documents", _CHECKS)
         store.close()
 
 

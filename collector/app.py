@@ -150,7 +150,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
         reprice=Repricer(store.ready, prices.enricher, budgets.spending.writing).reprice,
-        backup=Backups(config, store.ready, (drain.between_segments, summing.between_steps), clock).take,
+        backup=Backups(config, store.ready, (drain.between_segments, summing.between_steps), clock).taken,
         metrics_text=metrics_text,
         unready_reason=unready_reason,
         deliveries=budgets,

@@ -39,6 +39,8 @@ def check_digests(backup: Path, digest: str, written_since: str) -> None:
             there.remove(name)
             if _digest(backup / name) != expected:
                 raise StartError(f"{backup / name} is not as it was written. {_USE_ANOTHER}")
+    except FileNotFoundError as error:
+        raise StartError(f"{backup} has lost its file {Path(error.filename).name}. {_USE_ANOTHER}") from error
     except OSError as error:
         raise StartError(f"Cannot read the backup {backup}: {error}.") from error
     if there:

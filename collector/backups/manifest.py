@@ -22,7 +22,8 @@ class Manifest:
 
     `schema` is the newest migration of the database; `rows` are those of each table, replaced versions included;
     `bytes` is what the store's files are in all, those in the bases included. `sums` is the digest of the list of
-    digests of its files; empty where an earlier version made none.
+    digests of its files, and `data_dir` the data directory that it is of; both are empty where an earlier version
+    noted none.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Manifest:
     rows: dict[str, int]
     bytes: int
     sums: str = ""
+    data_dir: str = ""
     format: int = _FORMAT
 
 

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -49,14 +50,14 @@ def refuse_server(config: Config) -> None:
 
 
 class Backups:
-    """Backups of one data directory, one at a time.
+    """Backups of one data directory, one at a time, in `directory`.
 
     What `holds` enter keeps its writers from beginning anything new, and waits for what they have begun.
     """
 
     def __init__(self, config: Config, store: Callable[[], Store], holds: Sequence[Hold], clock: Clock) -> None:
         self._config = config
-        self._directory = config.store.backups_in(config.directory)
+        self.directory = config.store.backups_in(config.directory)
         self._store = store
         self._holds = holds
         self._clock = clock
@@ -68,11 +69,15 @@ class Backups:
         """
         refuse_server(self._config)
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _alone_in(self._directory):
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone_in(self.directory):
                 return self._take(progress, full=full)
         except (OSError, StartError) as error:
-            raise Unavailable(Reason.DISK, f"The backup in {self._directory} failed: {error}") from error
+            raise Unavailable(Reason.DISK, f"The backup in {self.directory} failed: {error}") from error
+
+    def taken(self, progress: Progress, full: bool = False) -> dict[str, object]:
+        """`take`; what a job tells of it: the manifest, and the `directory` that the backup lies in."""
+        return {**asdict(self.take(progress, full=full)), "directory": str(self.directory)}
 
     def _take(self, progress: Progress, *, full: bool) -> Manifest:
         base = self._prepare(full=full)
@@ -80,7 +85,7 @@ class Backups:
         name = f"{datetime.fromtimestamp(begun // 10**9, UTC):%Y%m%dT%H%M%S}{begun // 10**6 % 1000:03}Z"
         store = self._store().clone()
         try:
-            with _directory_of(self._directory / name) as target, _engine_backup(store) as engine:
+            with _directory_of(self.directory / name) as target, _engine_backup(store) as engine:
                 with self._nothing_written():
                     engine.begin(name, base)
                     rows = stored_rows(store)
@@ -98,18 +103,20 @@ class Backups:
                     rows=dict(rows),
                     bytes=state.bytes,
                     sums=sums,
+                    data_dir=str(self._config.directory.resolve()),
                 )
                 write_manifest(target, manifest)
         finally:
             store.close()
-        log.info("A backup is finished.", name=name, base=base, bytes=state.bytes, directory=str(self._directory))
+        log.info("A backup is finished.", name=name, base=base, bytes=state.bytes, directory=str(self.directory))
         return manifest
 
     def _prepare(self, *, full: bool) -> str:
-        """The base of the next backup, once there is room for it and nothing left of failed ones."""
-        for left in unfinished(self._directory):
+        """The base of the next backup, one of the same data directory, once nothing is left of failed ones."""
+        for left in unfinished(self.directory):
             shutil.rmtree(left)
-        there = finished(self._directory)
+        own = str(self._config.directory.resolve())
+        there = [one for one in finished(self.directory) if one.data_dir in {own, ""}]
         return there[-1].name if there and not full else ""
 
     @contextmanager

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -50,7 +49,7 @@ def _backup(options: argparse.Namespace) -> int:
     set_up_logs("warning", config.telemetry.log_format)
     made = _taken(config, options)
     kind = f"adds to {made['base']}" if made["base"] else "full"
-    print(f"{made['name']} in {config.store.backups_in(config.directory)}: {kind}, {_size(made['bytes'])} in all")
+    print(f"{made['name']} in {made['directory']}: {kind}, {_size(made['bytes'])} in all")
     return 0
 
 
@@ -64,7 +63,7 @@ def _taken(config: Config, options: argparse.Namespace) -> Mapping[str, Any]:
             body = {"full": options.full}
             return result_of_job(place, "/api/v1/backups", body, progress, interrupted, _CANCELLED)
         step = until_interrupted(progress, interrupted, _CANCELLED)
-        return asdict(Backups(config, lambda: place, (), SystemClock()).take(step, full=options.full))
+        return Backups(config, lambda: place, (), SystemClock()).taken(step, full=options.full)
 
 
 def _list(config: Config) -> int:

@@ -1,10 +1,14 @@
 """The options of every command that reads the configuration."""
 
 import argparse
+import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from collector.config import Config, load
 from collector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collector.config import Config
 
 
 def common_options() -> argparse.ArgumentParser:
@@ -17,14 +21,15 @@ def common_options() -> argparse.ArgumentParser:
     return common
 
 
-def config_of(options: argparse.Namespace) -> Config:
+def config_of(options: argparse.Namespace) -> "Config":
     """The configuration they name. Raises ConfigError."""
-    config = load(options.config, options.set, options.data_dir)
+    settings: Any = importlib.import_module("collector.config")  # takes long, and not every command needs it
+    config: Config = settings.load(options.config, options.set, options.data_dir)
     _refuse_shadowed(config)
     return config
 
 
-def _refuse_shadowed(config: Config) -> None:
+def _refuse_shadowed(config: "Config") -> None:
     """Raises ConfigError for names of budgets that the web port could not show."""
     if not config.budgets:
         return

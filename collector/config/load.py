@@ -20,7 +20,7 @@ _REFERENCE = re.compile(r"\$\{(env|file):([^}]*?)(?::-([^}]*))?\}")
 
 
 def load(path: Path | None = None, overrides: Sequence[str] = (), data_dir: Path | None = None) -> Config:
-    """Read a configuration file (YAML), apply `a.b.c=value` overrides, and validate.
+    """Read a configuration file (YAML), apply `a.b.c=value` overrides, and validate. Both may hold references.
 
     Raises ConfigError with one sentence per mistake.
     """
@@ -119,9 +119,10 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(node, dict):
             raise ConfigError(f"--set {key}: {name} is a single setting and has nothing below it.")
     try:
-        node[leaf] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
-        node[leaf] = text  # `[::1]:4317` begins like a YAML list
+        value = text  # `[::1]:4317` begins like a YAML list
+    node[leaf] = _expand(value)
 
 
 def sentences(error: ValidationError, model: type[BaseModel] = Config) -> Iterator[str]:

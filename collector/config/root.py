@@ -120,6 +120,14 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _backups_lie_apart(self) -> "Config":
+        directory, backups = self.directory.resolve(), self.store.backups_in(self.directory)
+        own = (directory / "store", directory / "spool")
+        if backups == directory or any(backups.is_relative_to(one) for one in own):
+            raise ValueError(f"store.backup_dir is {backups}, where the daemon keeps its own files; name another place")
+        return self
+
+    @model_validator(mode="after")
     def _budgets_fit(self) -> "Config":
         refuse([*self._budget_mistakes()])
         return self

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import ByteSize, model_validator
 
@@ -61,6 +62,17 @@ class StoreConfig(Section):
     def _known_scheme(self) -> "StoreConfig":
         if not self.url.startswith(("chdb://", "http://", "https://")):
             raise ValueError("url starts with chdb://, http:// or https://")
+        if not self.embedded and not _names_a_server(self.url):
+            raise ValueError(
+                "url names no server, as http://user:password@host:8123 does; if the password has one of / ? # @ : %, "
+                "write that as %2F %3F %23 %40 %3A %25"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _backups_have_one_place(self) -> "StoreConfig":
+        if self.backup_dir and not self.backup_dir.is_absolute():
+            raise ValueError("backup_dir is an absolute path: /mnt/backups/spanmeter")
         return self
 
     @model_validator(mode="after")
@@ -98,3 +110,12 @@ class StoreConfig(Section):
     @property
     def embedded(self) -> bool:
         return self.url.startswith("chdb://")
+
+
+def _names_a_server(url: str) -> bool:
+    """Whether host and port can be told; a password that is not encoded ends the host early."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+    except ValueError:
+        return False

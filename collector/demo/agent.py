@@ -33,13 +33,16 @@ _TOOLS = [
 
 
 class Agent:
-    """Runs the scripted conversation against a model server and exports its spans to a spanmeter."""
+    """Runs the scripted conversation against a model server and exports its spans to a spanmeter; without `otlp_grpc`
+    all of them by HTTP.
+    """
 
     def __init__(self, model_url: str, otlp_grpc: str, otlp_http: str) -> None:
         self._model_url = model_url
         traces = f"{otlp_http}/v1/traces"
+        planner = GrpcExporter(endpoint=otlp_grpc, insecure=True) if otlp_grpc else ProtobufExporter(endpoint=traces)
         self._providers = [
-            _provider("travel-planner", GrpcExporter(endpoint=otlp_grpc, insecure=True)),
+            _provider("travel-planner", planner),
             _provider("model-client", ProtobufExporter(endpoint=traces)),
             _provider("travel-tools", JsonExporter(endpoint=traces)),
         ]
@@ -47,13 +50,16 @@ class Agent:
             provider.get_tracer("spanmeter.demo") for provider in self._providers
         )
 
-    def run(self) -> str:
-        """One run: two model calls, a tool that works and one that fails; its trace id in hex."""
+    def run(self, case: str = "") -> str:
+        """One run, of a case if it has a name: two model calls, a tool that works and one that fails; its trace id in
+        hex.
+        """
         attributes = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": "travel-planner",
             "gen_ai.conversation.id": "demo-conversation",
             "user.id": "demo-user",
+            **({"spanmeter.case": case} if case else {}),
         }
         with self._planner.start_as_current_span("invoke_agent travel-planner", attributes=attributes) as root:
             messages: list[dict[str, Any]] = [

@@ -33,6 +33,20 @@ _QUESTIONS: Final = (
 _TOPICS: Final = ("heat pumps in Norway", "used electric cars", "oat milk", "night trains", "office rents in Lyon")
 _FILES: Final = ("billing/invoice.py", "api/orders.py", "ui/basket.ts", "jobs/export.py")
 _PASSES: Final = 0.5
+_RULES: Final = (
+    "You help customers of a shop.",
+    "Look orders up before you answer.",
+    "Answer in the language of the question, in at most 80 words.",
+    "If the order service fails, try it again.",
+    "Never promise a refund.",
+)
+_NEW_RULES: Final = (
+    *_RULES[:3],
+    "If the order service fails, try it once more, then say so.",
+    "Promise a refund only when the order allows it.",
+    "Hand refunds above 100 over to a person.",
+)
+_NEW_RULES_FOR: Final = 7  # days
 _USERS: Final = ("ana", "bo", "chen", "dara", "emil", "farah")
 
 
@@ -48,8 +62,9 @@ class History:
     def send(self) -> int:
         """Export every run; how many there are. Exporters report failures to the log."""
         for day in range(DAYS, 0, -1):
+            rules = _RULES if day > _NEW_RULES_FOR else _NEW_RULES
             for _ in range(self._random.randint(7, 11)):
-                self._support(self._moment(day))
+                self._support(self._moment(day), "\n".join(rules))
             for _ in range(2):
                 self._research(self._moment(day))
             self._review(self._moment(day), "gpt-4.1", 9_000)
@@ -62,13 +77,13 @@ class History:
         """A time of the 24 hours that began so many days ago, the last of them an hour ago at the latest."""
         return self._now - days_ago * 24 * _HOUR + self._random.randint(0, 22 * _HOUR)
 
-    def _support(self, start: int) -> None:
+    def _support(self, start: int, rules: str) -> None:
         feature, question, fact = self._random.choice(_QUESTIONS)
         user = self._random.choice(_USERS)
         session = f"support-{user}-{start // (24 * _HOUR)}"
         with self._run("support-agent", "support", start, feature=feature, user=user, session=session) as run:
-            messages = [_message("system", "You help customers of a shop. Look orders up before you answer.")]
-            messages.append(_message("user", question))
+            run.tools = _OFFERED["support"]
+            messages = [_message("system", rules), _message("user", question)]
             for _ in range(self._random.randint(1, 3)):
                 asked = run.asks("lookup_order", {"question": question})
                 run.call("openai", "gpt-4o-mini", messages, asked, tokens=(900, 40), cached=512)
@@ -87,6 +102,7 @@ class History:
     def _research(self, start: int) -> None:
         topic = self._random.choice(_TOPICS)
         with self._run("research-agent", "researcher", start, feature="market-report", user="", session="") as run:
+            run.tools = _OFFERED["researcher"]
             messages = [_message("system", "You write short market reports from sources."), _message("user", topic)]
             asked = run.asks("search", {"query": topic})
             run.call("anthropic", "claude-sonnet-4-5", messages, asked, tokens=(2_100, 180))
@@ -96,8 +112,13 @@ class History:
                     for word in ("prices", "sales", "law")
                 ]
             )
-            run.tool("read_page", {"page": 1}, f"A page on {topic}. " * 40)
-            found = [*messages, asked, _message("tool", f"A page on {topic}. " * 40)]
+            found = [*messages, asked, _message("tool", f"12 pages on {topic}")]
+            for page in range(1, 6):
+                asked = run.asks("read_page", {"page": page})
+                run.call("anthropic", "claude-sonnet-4-5", found, asked, tokens=(1_200 + 900 * page, 60), cached=1_024)
+                text = f"Page {page} on {topic}. " * 40
+                run.tool("read_page", {"page": page}, text)
+                found = [*found, asked, _message("tool", text)]
             report = _message("assistant", f"Demand for {topic} grew by {self._random.randint(2, 19)} % within a year.")
             run.call("anthropic", "claude-sonnet-4-5", found, report, tokens=(11_000, 900), cached=2_000)
 
@@ -145,6 +166,7 @@ class _Run:
     root: Span
     time: int
     random: Random
+    tools: Sequence[Mapping[str, Any]] = ()
     _calls: int = field(default=0)
 
     def asks(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,6 +187,8 @@ class _Run:
             "gen_ai.request.model": model,
             "gen_ai.input.messages": json.dumps(messages),
         }
+        if self.tools:
+            attributes["gen_ai.tool.definitions"] = json.dumps(self.tools)
         if answer:
             attributes |= {
                 "gen_ai.response.model": model,
@@ -222,6 +246,26 @@ def _tool(name: str, arguments: Mapping[str, Any], result: str) -> dict[str, Any
         "gen_ai.tool.call.arguments": json.dumps(arguments),
     }
     return attributes | ({"gen_ai.tool.call.result": result} if result else {})
+
+
+def _offered(name: str, description: str, **parameters: str) -> dict[str, Any]:
+    """A tool as a model is told of it; all its parameters are texts that it needs."""
+    properties = {key: {"type": "string", "description": text} for key, text in parameters.items()}
+    schema = {"type": "object", "properties": properties, "required": list(parameters)}
+    return {"type": "function", "name": name, "description": description, "parameters": schema}
+
+
+_OFFERED: Final = {
+    "support": (
+        _offered("lookup_order", "What is known of an order.", question="What is asked, with the order's number."),
+        _offered("create_refund", "Pays an order back.", order="Its number.", amount="In its currency."),
+    ),
+    "researcher": (
+        _offered("search", "Pages on a topic.", query="Words to look for."),
+        _offered("read_page", "The text of a page that was found.", page="Its number."),
+        _offered("save_note", "Keeps a note for later runs.", text="The note."),
+    ),
+}
 
 
 def _message(role: str, content: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ budgets:
 evaluators:
   - {name: looks-up-the-weather, select: {agent: travel-planner}, settle: 1s, kind: tool_path, steps: [get_weather]}
   - {name: looks-up-the-order, select: {agent: support}, settle: 1s, kind: tool_path, steps: [lookup_order]}
-  - {name: cheap, settle: 1s, kind: bound, metric: cost_usd, max: 0.05}
+  - {name: cheap, settle: 1s, kind: bound, metric: cost_usd, max: 0.15}
   - {name: not-cut-short, settle: 1s, kind: finish}
   - {name: no-loops, settle: 1s, kind: redundancy, no_loops: true, max_repeats: 1}
   - {name: tools-answer, on: span, select: {where: [{kind: tool}]}, settle: 1s, kind: bound, metric: errors, max: 0}

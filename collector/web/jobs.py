@@ -1,6 +1,5 @@
 """Handlers of long work: it is answered with 202 and a job, which is then asked for."""
 
-from dataclasses import asdict
 from typing import cast
 
 from pydantic import Field
@@ -55,9 +54,7 @@ async def reprice(services: Services, call: Call[None, None, RepriceInput]) -> R
 
 async def backup(services: Services, call: Call[None, None, BackupInput]) -> Result:
     full = call.body.full
-    job = services.jobs.start(
-        "backup", call.principal, Scope.ADMIN, lambda progress: asdict(services.backup(progress, full))
-    )
+    job = services.jobs.start("backup", call.principal, Scope.ADMIN, lambda progress: services.backup(progress, full))
     return answer(_answer(job), 202, {"location": f"/api/v1/jobs/{job.id}"})
 
 

@@ -7,7 +7,6 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from collector.backups import Manifest
 from collector.billing.reprice import Outcome, Selection
 from collector.evals.calibration import Calibration
 from collector.evals.service import EvalService
@@ -67,7 +66,7 @@ class Services:
     budgets: BudgetViews
     jobs: Jobs
     reprice: Callable[[Selection, bool, Progress], Outcome]  # prices a selection again, or only compares (True)
-    backup: Callable[[Progress, bool], Manifest]  # takes a backup, of everything (True) or of what the latest has not
+    backup: Callable[[Progress, bool], dict[str, object]]  # of everything (True), or of what is new
     metrics_text: Callable[[], Awaitable[bytes]]
     unready_reason: Callable[[], str]  # why spans do not reach the store, in a sentence; empty when they do
     streams: Streams = field(default_factory=Streams)  # answers that go on

@@ -63,7 +63,7 @@ def check_runs(daemon: Daemon) -> None:
     kinds = [span["Kind"] for span in json.loads(daemon.get(f"/api/v1/traces/{support['trace_id']}")[1])["spans"]]
     assert kinds.count("eval") == 1
     research = next(run for run in runs if run["agent_name"] == "researcher")
-    spans = [span for span in daemon.trace(research["trace_id"], 7) if span["ToolName"] == "search"]
+    spans = [span for span in daemon.trace(research["trace_id"], 16) if span["ToolName"] == "search"]
     assert len({span["Timestamp"] for span in spans}) == 1
     assert len(spans) == 3
 

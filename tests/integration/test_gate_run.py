@@ -9,9 +9,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
+import psutil
 import pytest
 
 from tests.support.judge_server import judge_server
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -139,3 +141,52 @@ def test_judges_leave_receipts_and_noise_is_measured(tmp_path: Path) -> None:
         assert noise.returncode == 0, noise.stderr
         assert "of its verdicts turned" in noise.stdout
         assert len(server.asked) == 90
+
+
+def test_the_example_for_the_demo(tmp_path: Path) -> None:
+    examples = Path(__file__).parents[2] / "docs/examples"
+    for name in ("gate.yaml", "evaluators.yaml"):
+        (tmp_path / name).write_text((examples / name).read_text())
+    command = [sys.executable, "-m", "collector", "gate", "run", "-f", str(tmp_path / "gate.yaml"), "--"]
+    done = subprocess.run(
+        [*command, sys.executable, "-m", "collector.demo.cases"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((tmp_path / ".spanmeter/last/record.json").read_text())
+    assert sorted(record["cases"]) == ["a weekend", "one free day", "with children"]
+    verdicts = {one["verdict"] for trials in record["cases"].values() for one in trials[0]["outcomes"].values()}
+    assert verdicts == {"pass"}
+
+
+def test_a_gate_that_is_killed_leaves_the_last_one_and_no_daemon(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    assert repository.run().returncode == 0
+    kept = {path.name: path.read_bytes() for path in (tmp_path / ".spanmeter/last").iterdir()}
+    command = [
+        sys.executable,
+        "-m",
+        "collector",
+        "gate",
+        "run",
+        "--",
+        sys.executable,
+        "-c",
+        "import time; time.sleep(600)",
+    ]
+    gate = subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path.cwd())}, start_new_session=True
+    )
+    try:
+        children = psutil.Process(gate.pid).children
+        wait_until(lambda: len(children()) == 2, 90, "the daemon, and the command")
+        left = children()
+    finally:
+        gate.kill()
+        gate.wait()
+    daemon = next(one for one in left if "serve" in one.cmdline())
+    wait_until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE, 60, "the daemon's end")
+    assert {path.name: path.read_bytes() for path in (tmp_path / ".spanmeter/last").iterdir()} == kept
+    for one in left:
+        if one.is_running():
+            one.kill()
+    assert repository.gate("check").returncode == 0, "what was recorded before can still be judged"

@@ -138,6 +138,13 @@ def test_a_daemon_that_nobody_asks_does_without_the_sdk() -> None:
     assert found.stdout == "[]\n"
 
 
+def test_the_relay_loads_little() -> None:
+    run = "import sys, collector.cli; collector.cli.main(['mcp', '--url', 'http://127.0.0.1:9'])"
+    loaded = f"{run}; print({{'pydantic', 'mcp', 'pyarrow', 'starlette'}} & {{*sys.modules}})"
+    found = subprocess.run([sys.executable, "-c", loaded], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert found.stdout == b"set()\n"
+
+
 # -- the list ---------------------------------------------------------------------------------------------------------
 
 

@@ -49,8 +49,9 @@ def main(directory: Path) -> None:
 
 def _pages(daemon: Daemon) -> Iterator[tuple[str, str]]:
     """Each page's name and path. The run is the longest of the support agent in which something failed."""
-    found = json.loads(daemon.get("/api/v1/runs?agent=support&status=errors&sort=duration&limit=2")[1])["runs"]
-    run, other = (each["trace_id"] for each in found)
+    run = _run(daemon, "agent=support&status=errors&sort=duration")
+    before = _run(daemon, "agent=support&since=2000-01-01&order=asc")  # when it still had other rules
+    talk = _run(daemon, "agent=researcher")
     spans = json.loads(daemon.get(f"/api/v1/runs/{run}/spans")[1])
     costs = [float(cost or 0) for cost in spans["columns"]["cost"]]
     dearest = spans["columns"]["span_id"][costs.index(max(costs))]
@@ -58,15 +59,21 @@ def _pages(daemon: Daemon) -> Iterator[tuple[str, str]]:
     yield "run", f"/runs/{run}"
     yield "span", f"/runs/{run}?span={dearest}"
     for view in ("conversation", "rounds", "prompt", "tools", "json", "print"):
-        yield view, f"/runs/{run}?view={view}"
+        yield view, f"/runs/{talk if view in ('conversation', 'tools') else run}?view={view}"
     yield "replay", f"/runs/{run}/replay?step=5"
     yield "live", "/live"
     yield "spend", "/spend"
     yield "budgets", "/budgets"
     yield "budget", "/budgets/users"
-    yield "compare", f"/compare?a={run}&b={other}"
+    yield "compare", f"/compare?a={before}&b={run}"
     yield "weeks", "/compare"
     yield "connect", "/connect?program=claude-code"
+
+
+def _run(daemon: Daemon, asked: str) -> str:
+    """The trace id of the first run that is asked for."""
+    found = json.loads(daemon.get(f"/api/v1/runs?limit=1&{asked}")[1])["runs"]
+    return str(found[0]["trace_id"])
 
 
 def _take(browser: Browser, url: str, directory: Path, name: str) -> None:

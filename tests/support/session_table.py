@@ -20,6 +20,7 @@ from genai_prices import Usage, calc_price
 from collector.config import StoreConfig
 from collector.runs import read_spans, run_of
 from collector.store import Store, migrate, open_store
+from collector.telemetry import set_up_logs
 from tests.support.sessions import ROOT, Daemon, requests, truth
 
 # As the truth names them, in the order of `Tokens`.
@@ -127,6 +128,7 @@ def row(store: Store, case: str, root: Path) -> tuple[Any, ...]:
 
 
 def main(root: Path) -> None:
+    set_up_logs("error", "text")
     cases = sorted(path.parent.name for path in root.glob("*/truth.json"))
     print("| " + " | ".join(_COLUMNS) + " |\n|" + "---|" * len(_COLUMNS))
     with tempfile.TemporaryDirectory() as directory:

@@ -65,6 +65,13 @@ def loaded(tmp_path: Path, text: str, *overrides: str) -> Config:
         ("spool.fsync=sometimes", "spool.fsync: Input should be 'always', 'interval' or 'off'"),
         ("web.public_url=spans.example.com", "web: public_url starts with http:// or https://"),
         ("store.url=mysql://x", "store: url starts with chdb://, http:// or https://"),
+        ("store.url=http://user:pa/ss@host:8123", "store: url names no server"),
+        ("store.url=http://user:p@ss/w@host:8123", "store: url names no server"),
+        ("store.url=http://user:p#w@host:8123", "store: url names no server"),
+        ("store.url=http://host:port", "store: url names no server"),
+        ("store.url=http://", "store: url names no server"),
+        ("store.backup_dir=backups", "store: backup_dir is an absolute path"),
+        ("store.backup_dir=~/backups", "store: backup_dir is an absolute path"),
         (
             "receivers.otlp.protocols.http.tls.cert_file=x",
             "http.tls: cert_file and key_file are set together or not at all",
@@ -179,8 +186,18 @@ def test_references_to_the_environment(tmp_path: Path, monkeypatch: pytest.Monke
     assert config.web.endpoint == "127.0.0.1:1234"
     assert config.store.database == "spans"
     assert config.receivers.otlp.protocols.http.cors.allowed_origins == ("x",)
+    assert load(None, ["store.database=of_${env:PORT_OF_TEST}"]).store.database == "of_1234"
+    assert refusal("store.database=${env:NOT_SET_HERE}").endswith("the variable NOT_SET_HERE is not set.")
     found = refusal(text="store: {url: '${env:NOT_SET_HERE}'}", tmp_path=tmp_path)
     assert found == "The configuration refers to ${env:NOT_SET_HERE}, but the variable NOT_SET_HERE is not set."
+
+
+@pytest.mark.parametrize("place", ["", "store", "spool/backups"])
+def test_backups_are_not_put_among_the_files_they_are_of(tmp_path: Path, place: str) -> None:
+    with pytest.raises(ConfigError, match="where the daemon keeps its own files"):
+        load(None, [f"store.backup_dir={tmp_path / place}"], tmp_path)
+    config = load(None, [f"store.backup_dir={tmp_path / 'backups'}"], tmp_path)
+    assert config.store.backups_in(config.directory) == tmp_path / "backups"
 
 
 def test_references_to_files(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ SERVER = {"storeUrl": "http://spanmeter:${env:CLICKHOUSE_PASSWORD}@clickhouse:81
 VARIABLES = {
     "SPANMETER_AGENTS_SHA256": "a" * 64,
     "SPANMETER_GRAFANA_SHA256": "b" * 64,
+    "SPANMETER_OPERATOR_SHA256": "c" * 64,
     "CLICKHOUSE_PASSWORD": "secret",
     "SPANMETER_STORE_URL": "http://spanmeter:secret@clickhouse:8123",
 }
