@@ -15,19 +15,29 @@ _MAX_DEPTH: Final = 200
 def in_text(text: str, steps: Steps, replace: Replace) -> str:
     """`text` with the values at `steps` replaced; itself when there are none.
 
-    What looks like JSON and cannot be read (it was cut, or is huge) is replaced as a whole if it may have such a value.
+    What looks like JSON and cannot be read (it was cut, is huge, or has a member twice) is replaced as a whole if it
+    may have such a value.
     """
-    if text.lstrip()[:1] not in ("{", "["):
-        return text
+    read = text.lstrip("\ufeff \t\r\n")
     name = next((step for step in reversed(steps) if step not in (ANY, DEEP)), "")
+    if read[:1] not in ("{", "[") and not (read[:1] == '"' and (name in read or "\\u" in read)):
+        return text
     try:
         if len(text) > _MAX_TEXT:
             return replace(text)
-        value = json.loads(text)
+        value = json.loads(read, object_pairs_hook=_members)
         changed = _in_value(value, steps, replace, 0)
     except (ValueError, RecursionError):
         return replace(text) if name in text or "\\u" in text else text
     return text if changed is None else json.dumps(changed, ensure_ascii=False)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises ValueError where a member stands twice: readers differ in which one counts."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member stands twice")
+    return members
 
 
 def _in_value(value: Any, steps: Steps, replace: Replace, depth: int) -> Any:
@@ -73,6 +83,8 @@ def in_any_value(value: Any, steps: Steps, replace: Replace) -> bool:
             return False
         value.string_value = changed
         return True
+    if kind == "bytes_value":
+        return _in_bytes(value, steps, replace)
     if kind == "kvlist_value":
         members: Sequence[tuple[str, Any]] = [(pair.key, pair.value) for pair in value.kvlist_value.values]
     elif kind == "array_value":
@@ -80,6 +92,18 @@ def in_any_value(value: Any, steps: Steps, replace: Replace) -> bool:
     else:
         return False
     return sum(_in_member(key, item, steps, replace) for key, item in members) > 0  # all of them are looked at
+
+
+def _in_bytes(value: Any, steps: Steps, replace: Replace) -> bool:
+    try:
+        text = value.bytes_value.decode()
+    except UnicodeDecodeError:
+        return False
+    changed = in_text(text, steps, replace)
+    if changed == text:
+        return False
+    value.bytes_value = changed.encode(errors="replace")
+    return True
 
 
 def _in_member(key: str, item: Any, steps: Steps, replace: Replace) -> bool:

@@ -15,7 +15,7 @@ import re2
 
 from collector.capture.builtin import BUILTINS, Check
 from collector.capture.finding import Finder
-from collector.capture.json_paths import in_any_value
+from collector.capture.json_paths import in_any_value, in_text
 from collector.capture.native import NATIVE, native
 from collector.capture.unescape import layers, renditions
 from collector.config import RedactionRule
@@ -164,12 +164,22 @@ class Redactor:
             self._value(message, "", keyed, places, counts)
             return
         texts, lists, inner = self._shape(message.DESCRIPTOR)
+        for field in texts if self._paths else ():
+            self._field(message, field, counts)
         places += [_Place(message, field, text, keyed) for field in texts if (text := getattr(message, field))]
         for found in (getattr(message, field) for field in lists):
             places += [_Place(found, at, text, keyed) for at, text in enumerate(found) if text]
         for field, repeated in inner:
             for one in _held(message, field, repeated=repeated):
                 self._message(one, keyed, places, counts)
+
+    def _field(self, message: Any, field: str, counts: Counter[str]) -> None:
+        """Apply paths to a name, a status message and the like, which may be JSON too."""
+        text = left = getattr(message, field)
+        for rule in self._paths:
+            left = in_text(left, rule.steps, _counted(rule, counts))
+        if left != text:
+            setattr(message, field, left)
 
     def _pair(self, pair: Any, keyed: tuple[Rule, ...], places: list[_Place], counts: Counter[str]) -> None:
         rules = self._rules_of(pair.key)

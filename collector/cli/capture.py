@@ -52,6 +52,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _print(findings: Findings) -> None:
+    if not findings.spans:
+        print("No span was looked at: there are no runs of the last day, or since --since, that the token may read.")
+        return
     withheld = ", ".join(f"{policy.word} for {spans}" for policy, spans in sorted(findings.policies.items()))
     print(f"{findings.spans} spans looked at; nothing was changed. Policies: {withheld or 'full for all'}.")
     for rule, texts in findings.rules.most_common():

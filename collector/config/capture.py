@@ -36,6 +36,18 @@ class CaptureRule(Section):
         (), "Agents it is for. What names no agent gets the strictest policy among those of its service's agents."
     )
 
+    @model_validator(mode="after")
+    def _matches_something(self) -> "CaptureRule":
+        for name in ("project", "service", "agent"):
+            if name in self.model_fields_set and not getattr(self, name):
+                refuse([(name, "an empty list matches nothing; leave it out to match everything")])
+        return self
+
+    @property
+    def matches_all(self) -> bool:
+        """Whether it has no conditions."""
+        return not (self.project or self.service or self.agent)
+
 
 class RedactionRule(Section):
     """What is replaced in texts, wherever they stand. One of `builtin`, `pattern`, `json_path`, or `keys` alone."""
@@ -76,12 +88,21 @@ class RedactionRule(Section):
             refuse([("name", "the rule needs a name, which stands for what it replaces")])
         if self.pattern:
             refuse(_mistakes_of(self.pattern))
+        refuse(_mistakes_of_names("keys", self.keys))
         if self.json_path:
             try:
                 steps_of(self.json_path)
             except ValueError as error:
                 refuse([("json_path", str(error))])
         return self
+
+
+def _mistakes_of_names(setting: str, names: tuple[str, ...]) -> list[Mistake]:
+    return [
+        (f"{setting}.{position}", f"{shown(name)}: `*` stands at the end only, as in a.b.*")
+        for position, name in enumerate(names)
+        if "*" in name[:-1]
+    ]
 
 
 def _mistakes_of(pattern: str) -> list[Mistake]:
@@ -120,6 +141,11 @@ class CaptureConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CaptureConfig":
+        refuse(_mistakes_of_names("keep", self.keep))
+        for position, policy in enumerate(self.policies[:-1]):
+            if policy.matches_all:
+                sentence = "it matches everything, so that what is behind it never applies: put it last, or set default"
+                refuse([(f"policies.{position}", sentence)])
         first: dict[str, int] = {}
         for position, rule in enumerate(self.redact):
             if first.setdefault(rule.label, position) != position:

@@ -13,9 +13,10 @@ from tests.support.budgets import Desk
 from tests.support.served import served
 from tests.support.webserver import Web
 
-READER, CHECKER = "reader-token", "checker-token"
+READER, CHECKER, LABELER = "reader-token", "checker-token", "labeler-token"
 TOKENS = [
     {"name": "reader", "sha256": hash_token(READER), "scopes": ["traces:read"]},
+    {"name": "labeler", "sha256": hash_token(LABELER), "scopes": ["traces:read", "evals:write"]},
     {"name": "checker", "sha256": hash_token(CHECKER), "scopes": ["budgets:check"]},
 ]
 Found = tuple[int, Mapping[str, str], str]
@@ -65,6 +66,19 @@ def test_a_page_asks_for_a_token_once_and_keeps_it(web: Web) -> None:
     assert ask(web, "GET", "/api/v1/budgets", cookie=kept)[0] == 200
     status, headers, _ = ask(web, "POST", "/sign-out", {}, cookie=kept, origin=web.url)
     assert (status, "Max-Age=0" in headers["set-cookie"]) == (303, True)
+
+
+def test_labels_take_a_scope_and_a_form_of_our_own(web: Web) -> None:
+    path, fields = f"/runs/{1:032x}/labels", {"evaluator": "kind", "verdict": "pass"}
+    reader, labeler = (f"spanmeter_token={token}" for token in (READER, LABELER))
+    assert ask(web, "POST", path, fields, origin=web.url)[0] == 401
+    assert ask(web, "POST", path, fields, cookie=reader, origin=web.url)[0] == 403
+    for origin in ({}, {"origin": "http://evil.example"}, {"origin": "null"}):
+        assert ask(web, "POST", path, fields, cookie=labeler, **origin)[0] == 403
+    assert ask(web, "POST", path, {"verdict": "pass"}, cookie=labeler, origin=web.url)[0] == 400
+    status, _, body = ask(web, "POST", path, fields, cookie=labeler, origin=web.url)
+    assert status not in (303, 401, 403), "whoever may label is let through, to a store that has no such run"
+    assert "traces:read" not in body
 
 
 def test_other_tokens_do_not_sign_in(web: Web) -> None:

@@ -110,6 +110,31 @@ def test_json_that_was_cut_is_replaced_as_a_whole() -> None:
     assert after(applied, '{"other": "x", "and": "cu')[0] == '{"other": "x", "and": "cu'
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ('{"a": {"pw": "x"}, "a": 1}', "[redacted:r]"),
+        (json.dumps(json.dumps({"pw": "x"})), json.dumps('{"pw": "[redacted:r]"}')),
+        ('"words with pw"', '"words with pw"'),
+        ('\ufeff {"pw": "x"}', '{"pw": "[redacted:r]"}'),
+        (b'{"pw": "x"}', b'{"pw": "[redacted:r]"}'),
+        (b"\xff pw", b"\xff pw"),
+    ],
+)
+def test_paths_within_json_that_few_write(value: Any, expected: Any) -> None:
+    assert after(rules({"name": "r", "json_path": "$..pw"}), value)[0] == expected
+
+
+def test_paths_hold_for_names_and_messages() -> None:
+    told = json.dumps({"pw": "x"})
+    sent = request(span({}))
+    (one,) = sent.resource_spans[0].scope_spans[0].spans
+    one.name = one.status.message = one.events.add().name = told
+    found = rules({"name": "r", "json_path": "$..pw"}).apply(Signal.TRACES, "default", sent.SerializeToString())
+    (left,) = REQUESTS[Signal.TRACES].FromString(found.payload).resource_spans[0].scope_spans[0].spans
+    assert {left.name, left.status.message, left.events[0].name} == {'{"pw": "[redacted:r]"}'}
+
+
 def test_keys_alone_are_for_whole_values() -> None:
     applied = rules({"name": "own", "keys": ["my.*"]}, {"name": "digits", "keys": "their", "pattern": r"\d+"})
     assert after(applied, {"a": [1, 2]})[0] == "[redacted:own]"
@@ -177,6 +202,12 @@ def test_what_fails_is_refused_and_not_told() -> None:
         ({"redact": [{"name": "x"}]}, "the rule says nothing"),
         ({"redact": [{"pattern": "a"}]}, "the rule needs a name"),
         ({"redact": [{"name": "x", "json_path": "a[1"}]}, "'a[1' is no path"),
+        ({"redact": [{"name": "x", "json_path": "$.a[?(@.b)]"}]}, "'$.a[?(@.b)]' is no path"),
+        ({"redact": [{"name": "x", "json_path": "$.a*"}]}, "'$.a*' is no path"),
+        ({"redact": [{"name": "x", "keys": ["*.mail"]}]}, "redact.0.keys.0: '*.mail': `*` stands at the end only"),
+        ({"keep": ["*.x"]}, "keep.0: '*.x': `*` stands at the end only"),
+        ({"policies": [{"policy": "metadata"}, {"service": "a", "policy": "full"}]}, "policies.0: it matches every"),
+        ({"policies": [{"service": [], "policy": "metadata"}]}, "policies.0.service: an empty list matches nothing"),
         ({"redact": [{"builtin": "email", "action": "hash"}]}, "needs a secret of 16 characters"),
         ({"redact": [{"builtin": "email"}, {"builtin": "email"}]}, "'email' is the name of redact.0 already"),
         ({"default": "non"}, "capture.default"),
