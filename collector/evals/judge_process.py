@@ -1,5 +1,6 @@
 """The daemon's end of the process that asks models: it grants calls, and takes what is found."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -15,7 +16,9 @@ from collector.evals.judge_messages import Begin, Ended, Found, Held, Priced, Re
 from collector.evals.judge_worker import work
 from collector.evals.workshop import Task
 
-_MAX_TOGETHER: Final = 50
+# What is found waits for more for so long at most: what a killed process has not handed over is lost.
+_MAX_TOGETHER: Final = 20
+_MAX_WAIT: Final = 0.2
 _IDLE_SECONDS: Final = 0.5
 
 Judges = Callable[[], Mapping[str, JudgeConfig]]
@@ -38,11 +41,14 @@ class JudgeProcess:
         `idle` is called while nothing comes; what it raises ends the process, with all that it is at.
         """
         together: list[Judged] = []
+        since = 0.0
         capped = frozenset(one.name for one in task.evaluators if self._leases.caps(one.name))
         for message in self._answers(project, Work(task, only_price=False, capped=capped), idle):
             if isinstance(message, Found):
+                since = since if together else time.monotonic()
                 together.append(message.judged)
-            if together and (len(together) >= _MAX_TOGETHER or not self._more()):
+            waited = time.monotonic() - since
+            if together and (len(together) >= _MAX_TOGETHER or waited > _MAX_WAIT or not self._more()):
                 yield together
                 together = []
         if together:
@@ -94,7 +100,11 @@ class JudgeProcess:
         return self._connected().recv()
 
     def _more(self) -> bool:
-        return self._connected().poll()
+        """Whether something waits; what ended the process is met by who listens next."""
+        try:
+            return self._connected().poll()
+        except (EOFError, OSError):
+            return False
 
     def _connected(self) -> Connection:
         if self._connection is None:

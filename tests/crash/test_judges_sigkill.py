@@ -28,11 +28,11 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
-RUNS = 60
+RUNS = 100
 KILLS = 4
 CAP = Decimal("1.00")
-# USD per million tokens: a call costs 0.018 USD, and half of one at most, so that there is no room for all of them.
-DEAR_IN, DEAR_OUT = 90, 450
+# USD per million tokens: a call costs 0.012 USD, and a third of one at most, so that there is no room for all of them.
+DEAR_IN, DEAR_OUT = 60, 300
 MIXED = ("fail", "label", "refusal", "quota", "nousage", "flip", "cited", "sorry")
 
 

@@ -48,7 +48,10 @@ def test_each_behaviour_leaves_its_row(judged: tuple[Daemon, Any]) -> None:
     for name, found in rows.items():
         assert {row["trace_id"] for row in found} == {trace(number) for number in range(1, RUNS + 1)}, name
         errors = {row["error_type"] for row in found}
-        assert errors == ({"judge_timeout"} if name == "hang" else {FAULTS.get(name, "")}), name
+        assert errors == ({"judge_timeout"} if name == "hang" else {FAULTS.get(name, "")}), (
+            name,
+            [row["reason"] for row in found],
+        )
         for row in found:
             assert (row["verdict"] == "") == (row["score"] is None) == (row["status"] != "ok"), name
             assert row["receipt"]["model"], name

@@ -1,6 +1,9 @@
 """Models that judge stored runs, asked by a daemon: their rows, their spans, and what becomes of the money."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -109,3 +112,24 @@ def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
     assert "uncalibrated: fewer than 20 labels" in page(f"/runs/{trace(1)}")
     rows = evaluations(daemon, "&evaluator=fail")
     assert {row["calibrated"] for row in rows} == {False}
+
+
+def test_the_command_says_what_judging_costs_beforehand(daemon: Daemon) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "collector",
+        "eval",
+        "run",
+        "--url",
+        daemon.web,
+        "--evaluator",
+        "refunds",
+        "--again",
+    ]
+    ran = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)
+    found = re.search(
+        r"3 runs would be looked at. Judging would cost about ([0-9.]+) USD, ([0-9.]+) USD at most", ran.stdout
+    )
+    assert found, ran.stdout
+    assert 0 < Decimal(found[1]) < Decimal(found[2])

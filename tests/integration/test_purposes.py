@@ -127,3 +127,12 @@ def test_spend_and_lists_are_of_the_product(store: Store) -> None:
     assert listed("") == {RUN[0].trace_id}
     assert listed("adversary") == {OTHER[0].trace_id}
     assert listed("*") == {RUN[0].trace_id, OTHER[0].trace_id}
+
+
+def test_spans_stored_before_have_the_purpose_of_their_kind(store: Store) -> None:
+    store.command(
+        "INSERT INTO otel_traces (Timestamp, Project, TraceId, SpanId, Kind) "
+        "VALUES (now64(9), 'default', 'a', 'grader', 'eval'), (now64(9), 'default', 'a', 'call', 'llm')"
+    )
+    rows = store.query("SELECT SpanId, toString(Purpose) AS P FROM otel_traces", {}).to_pylist()
+    assert {row["SpanId"]: row["P"] for row in rows} == {"grader": "judge", "call": ""}
