@@ -55,12 +55,7 @@ def steps_of(path: str) -> Steps:
         else:
             end = min((at for at in (rest.find("."), rest.find("[")) if at >= 0), default=len(rest))
             step, rest, closing = rest[:end], rest[end:], "."
-        if (
-            not step
-            or not closing
-            or any(sign in step for sign in "?()@")
-            or (step not in {ANY, DEEP} and "*" in step)
-        ):
+        if not step or not closing or any(sign in step for sign in "?()@") or (step not in {ANY, DEEP} and "*" in step):
             raise ValueError(f"{path!r} is no path; write for example $.customer.email, items[*].name or $..password")
         steps.append(step)
     if not steps or steps[-1] == DEEP:
