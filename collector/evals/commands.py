@@ -121,7 +121,7 @@ def _run(check: Command, told_it: bytes, directory: Path) -> tuple[int, bytes, s
             cwd=home,
             env=_environment(home),
             start_new_session=True,
-            preexec_fn=lambda: _limit(check),  # noqa: PLW1509 - in a process of one thread
+            preexec_fn=lambda: _limit(check),  # noqa: PLW1509 - no other thread of this process holds a lock
         )
         try:
             code = process.wait(check.timeout)

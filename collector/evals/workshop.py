@@ -6,7 +6,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 from typing import Final
 
 import pyarrow as pa
@@ -60,6 +62,14 @@ class Workshop:
 def _begin() -> None:
     with suppress(OSError):
         os.nice(_NICE)
+    if parent := parent_process():
+        Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    """A daemon that is killed leaves no process behind."""
+    parent.join()
+    os._exit(1)
 
 
 def judged(task: Task) -> Sequence[Evaluation]:
