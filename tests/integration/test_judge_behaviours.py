@@ -25,7 +25,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, A
     with judge_server() as server:
         values = settings(server.url, [])
         values["judges"] = settings(server.url, BEHAVIOURS)["judges"]
-        own = {VOTED: {"votes": 3, "max_votes": 3}, "hang": {"timeout": "1s"}}
+        own: dict[str, dict[str, object]] = {VOTED: {"votes": 3, "max_votes": 3}, "hang": {"timeout": "1s"}}
         values["evaluators"] = [evaluator(one, judge={"timeout": "30s", **own.get(one, {})}) for one in BEHAVIOURS]
         with running(root / "data", config=write(root / "config.yaml", values)) as daemon:
             send_runs(daemon, range(1, RUNS + 1))
