@@ -31,7 +31,7 @@ BUDGETS = [
     {
         "name": "tokens",
         "limit_tokens": 10_000_000,
-        "period": "year",
+        "period": "month",
         "timezone": "Europe/Berlin",
         "match": {"model": "*"},
     },
