@@ -59,7 +59,7 @@ def told(subject: Subject) -> dict[str, Any]:
         "version": 1,
         "span_id": subject.span.span_id if subject.span else None,
         "output": output.text if output else None,
-        "cost_usd": None if subject.unpriced else decimal_text(run.cost),
+        "cost_usd": None if subject.unpriced or run.cost is None else decimal_text(run.cost),
         "system_prompt": run.system_prompt.text if run.system_prompt else None,
         "tools": [tool.name for tool in run.tools],
         "rounds": [_round(one) for one in run.rounds],

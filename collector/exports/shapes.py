@@ -240,7 +240,7 @@ class RunExport(TypedDict):
     started_at_unix_nano: UnixNano
     ended_at_unix_nano: UnixNano
     duration_nanoseconds: int
-    cost: Annotated[Usd, Field(description="Of every span that is priced.")]
+    cost: Annotated[Usd | None, Field(description="Of every span that is priced; null when none is.")]
     errors: Annotated[int, Field(description="Spans with the status Error.")]
     content_expired: Annotated[bool, Field(description="Whether `store.content_ttl` has emptied content of it.")]
     capture_policy: Annotated[

@@ -20,9 +20,10 @@ class Run:
     tools: Sequence[Tool]
 
     @property
-    def cost(self) -> Decimal:
-        """USD of every span that is priced."""
-        return sum((span.cost for span in self.spans if span.cost is not None), Decimal(0))
+    def cost(self) -> Decimal | None:
+        """USD of every span that is priced; None when none is."""
+        costs = [span.cost for span in self.spans if span.cost is not None]
+        return sum(costs, Decimal(0)) if costs else None
 
 
 def run_of(spans: Sequence[Span]) -> Run:

@@ -51,15 +51,15 @@ class Waterfall:
     content_expired: bool
     capture_policy: str
 
-    @property
+    @cached_property
     def start(self) -> int:
         return min(row.span.start for row in self.rows)
 
-    @property
+    @cached_property
     def end(self) -> int:
         return max(row.span.end for row in self.rows)
 
-    @property
+    @cached_property
     def root(self) -> Span:
         """The span that names the run: of those that came without a parent of their own, the first."""
         return min((row.span for row in self.rows), key=lambda span: (bool(span.parent_id), span.start, span.span_id))
@@ -90,7 +90,7 @@ class Waterfall:
         """Positions of the rows on it, in order."""
         return sorted(self.positions[span_id] for span_id in critical_path(self.tree))
 
-    @property
+    @cached_property
     def errors(self) -> Sequence[int]:
         return [at for at, row in enumerate(self.rows) if row.span.error]
 

@@ -88,7 +88,7 @@ CapturePolicy = Annotated[
 class RunDocument(TypedDict):
     trace_id: str
     spans: int
-    cost: str
+    cost: Annotated[str | None, Field(description="USD; null when no call is priced.")]
     system_prompt: PromptText | None
     tools: Sequence[ToolAtHand]
     rounds: Sequence[RunRound]

@@ -33,10 +33,16 @@ class Callers:
         self.secure = web.tls.enabled or web.public_url.startswith("https://")
 
     def admit(self, method: str, headers: Mapping[str, str], scope: Scope) -> Principal:
-        """The caller of an operation that needs `scope`. Raises Rejected as the gate does, and for an unknown host."""
+        """The caller of an operation that needs `scope`.
+
+        Raises Rejected as the gate does, for an unknown host, and without a token for what pages of other origins
+        would change: a browser sends that to a port without tokens, too.
+        """
         if any(name in headers for name in _CREDENTIALS):
             return self._gate.admit(headers.items(), scope)
-        if scope in _READING:
+        if method not in {"GET", "HEAD"} and "origin" in headers:
+            self.check_origin(headers)
+        elif scope in _READING:
             self.check_host(headers)
         token = cookie_token(headers) if method in {"GET", "HEAD"} else ""
         return self._gate.admit([("x-api-key", token)] if token else (), scope)
@@ -67,10 +73,13 @@ class Callers:
         )
 
     def check_origin(self, headers: Mapping[str, str]) -> None:
-        """For what a form changes. Raises Rejected unless it comes from a page of this very host."""
+        """For what a page changes. Raises Rejected unless it comes from a page of this very host."""
         self.check_host(headers)
         if not _is_same_origin(headers):
-            raise Rejected(Reason.FORBIDDEN, "This form was not sent by a page of spanmeter: open the page again.")
+            raise Rejected(
+                Reason.FORBIDDEN,
+                "This was not sent by a page of spanmeter: open the page again, or send a token in a header.",
+            )
 
     def client(self, headers: Mapping[str, str]) -> Principal:
         """Who asks by a protocol of programs, whatever they may do; no cookie counts.

@@ -16,7 +16,7 @@ Owner = Annotated[
 class RoundOfRun(RunRound):
     owner_span_id: Owner
     duration_nanoseconds: int | None
-    cost_so_far: Annotated[Usd, Field(description="Of the rounds up to this one.")]
+    cost_so_far: Annotated[Usd | None, Field(description="Of the rounds up to this one; null when none is priced.")]
 
 
 class RoundsPage(TypedDict):

@@ -21,7 +21,7 @@ def run_json(
     return {
         "trace_id": trace_id,
         "spans": len(run.spans),
-        "cost": decimal_text(run.cost),
+        "cost": None if run.cost is None else decimal_text(run.cost),
         "system_prompt": _prompt(run.system_prompt) if run.system_prompt else None,
         "tools": [_tool(tool) for tool in run.tools],
         "rounds": [round_json(entry) for entry in run.rounds],

@@ -81,18 +81,22 @@ async def _answer(
 
 
 def _rounds(run: Run, page: RoundsQuery) -> RoundsPage:
-    spent = list(accumulate(each.cost or Decimal(0) for each in run.rounds))
+    spent = list(accumulate((each.cost for each in run.rounds), _sum))
     shown = range(page.after, min(page.after + page.limit, len(run.rounds)))
     return RoundsPage(rounds=[_round(run.rounds[at], spent[at]) for at in shown], next=page.next(len(run.rounds)))
 
 
-def _round(each: Round, spent: Decimal) -> RoundOfRun:
+def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return other if one is None else one if other is None else one + other
+
+
+def _round(each: Round, spent: Decimal | None) -> RoundOfRun:
     span = each.call.span if each.call else None
     return RoundOfRun(
         **round_json(each),
         owner_span_id=each.owner,
         duration_nanoseconds=span.end - span.start if span else None,
-        cost_so_far=decimal_text(spent),
+        cost_so_far=None if spent is None else decimal_text(spent),
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_evals import get, post, trace
 from tests.support.agent_runs import long_run, request, send
 from tests.support.daemon import Daemon, running
+from tests.support.evals import get, post, trace
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]

@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.agent_runs import request, send, support_agent
 from tests.support.daemon import Daemon, running
+from tests.support.evals import RUNS, get, judge, post, trace
 from tests.support.waiting import wait_until
 
 EVALUATORS = """
@@ -32,11 +33,6 @@ evaluators:
 - {name: theirs, kind: external}
 evals: {enabled: false}
 """
-RUNS = 3
-
-
-def trace(number: int) -> str:
-    return f"{number:032x}"
 
 
 @pytest.fixture(scope="module")
@@ -50,35 +46,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         for number in range(1, RUNS + 1):
             found.trace(trace(number), len(support_agent()))
         yield found
-
-
-def get(daemon: Daemon, path: str) -> Any:
-    status, body = daemon.get(path)
-    assert status == 200, body
-    return json.loads(body)
-
-
-def post(daemon: Daemon, path: str, body: object) -> tuple[int, Any]:
-    made = urllib.request.Request(
-        f"{daemon.web}{path}", json.dumps(body).encode(), {"content-type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(made) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def judge(daemon: Daemon, **body: object) -> Any:
-    """The result of a job that judges."""
-    status, answer = post(daemon, "/api/v1/evaluators/run", {"since": "2020-01-01", **body})
-    assert status == 202, answer
-    path = f"/api/v1/jobs/{answer['job']['id']}"
-    wait_until(lambda: bool(get(daemon, path)["job"]["finished_at"]), 60, "the job")
-    job = get(daemon, path)["job"]
-    assert job["state"] == "succeeded", job
-    assert job["done"] == job["total"] == RUNS
-    return job["result"]
 
 
 def test_stored_runs_are_judged_once(daemon: Daemon) -> None:

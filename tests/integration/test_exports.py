@@ -120,6 +120,15 @@ def _in_time(document: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(document["spans"], key=lambda span: int(span["started_at_unix_nano"]))
 
 
+def test_what_a_client_may_not_have_is_not_left_in(store: Store, web: Web) -> None:
+    """Only `html` and `md` leave it out; whoever asks for another format is told."""
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(100)), [hostile()], "hostile")
+    (trace,) = {trace_id for trace_id, _ in rows(store, "default")}
+    for form in ("json", "otlp", "arrow"):
+        answer = web.download(f"/api/v1/runs/{trace}/export?format={form}&audience=client", "default")
+        assert (answer.status, b"html or md" in answer.body) == (400, True), form
+
+
 def test_who_may_not_see_a_run_gets_no_export(store: Store, web: Web) -> None:
     stored.deliver(store, Billing(ENRICHER, RecentTraces(100)), captured("oi-openai"), "run")
     trace_id = min(trace_id for trace_id, _ in rows(store, "default"))
@@ -214,6 +223,7 @@ def hostile() -> Envelope:
         "gen_ai.input.messages": messages,
         "gen_ai.output.messages": messages,
         HOSTILE: HOSTILE,
+        "": "",
     }
     trace = otlp.trace_id()
     call = otlp.span(attributes, name=HOSTILE, trace_id=trace, status={"code": 2, "message": HOSTILE})

@@ -139,3 +139,12 @@ def test_every_page_needs_a_token(web: Web) -> None:
 
 def test_a_form_is_small(web: Web) -> None:
     assert ask(web, "POST", "/sign-in", {"token": "x" * 10_000}, origin=web.url)[0] == 413
+
+
+def test_pages_of_others_change_nothing_where_nobody_needs_a_token(open_web: Web) -> None:
+    """A browser sends what they post to this machine; the answer would stay hidden from them, and the change be made."""
+    for path in ("/api/v1/backups", "/api/v1/reprice", "/api/v1/evaluations/labels", "/api/v1/leases"):
+        for origin in ("http://evil.example", "null"):
+            assert ask(open_web, "POST", path, {}, origin=origin)[0] == 403, (path, origin)
+        assert ask(open_web, "POST", path, {}, origin=open_web.url)[0] != 403
+        assert ask(open_web, "POST", path, {}, origin="http://evil.example", host="evil.example")[0] == 403

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from tests.integration.test_evals import get, judge, post, trace
 from tests.support.agent_runs import request, send, support_agent
 from tests.support.daemon import Daemon, running
+from tests.support.evals import get, judge, post, trace
 from tests.support.waiting import wait_until
 
 PROGRAM = (

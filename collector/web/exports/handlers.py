@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NotRequired
 
 import orjson
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
 from collector.errors import Reason, Rejected
@@ -65,6 +65,12 @@ class ExportQuery(Input):
     encoding: Annotated[Encoding | None, one_of(Encoding)] = Field(
         None, description="Of `otlp`: `json` or `proto`; by default as `Accept` says, else `json`."
     )
+
+    @model_validator(mode="after")
+    def _leaves_out_what_it_says(self) -> "ExportQuery":
+        if self.audience is Audience.CLIENT and self.format not in {Format.HTML, Format.MD}:
+            raise ValueError(f"format={self.format} has costs and attributes; for a client ask for html or md")
+        return self
 
 
 class OtlpTraces(TypedDict):

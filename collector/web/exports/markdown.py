@@ -57,7 +57,7 @@ def _facts(view: RunView) -> str:
         "Run": inline(view.run["trace_id"]),
         "Started": formats.full_time(int(view.run["started_at_unix_nano"])),
         "Duration": formats.duration(view.run["duration_nanoseconds"]),
-        **({"Cost": formats.money(view.cost)} if view.with_costs else {}),
+        **({"Cost": formats.money(view.cost) or "unpriced"} if view.with_costs else {}),
         "Models": ", ".join(map(inline, view.models)) or "none",
         "Tokens": f"{formats.count(view.input_tokens)} in, {formats.count(view.output_tokens)} out",
         "Spans": formats.count(len(view.run["spans"])),

@@ -111,8 +111,9 @@ class RunView:
         ]
 
     @property
-    def cost(self) -> Decimal:
-        return Decimal(self.run["cost"])
+    def cost(self) -> Decimal | None:
+        cost = self.run["cost"]
+        return None if cost is None else Decimal(cost)
 
     @property
     def input_tokens(self) -> int:

@@ -167,11 +167,13 @@ def _dear(run: Waterfall) -> Decimal:
 
 
 def _slower(run: Waterfall) -> Sequence[int]:
-    return [at for at, row in enumerate(run.rows) if row.span.end - row.span.start > _slow(run)]
+    slow = _slow(run)
+    return [at for at, row in enumerate(run.rows) if row.span.end - row.span.start > slow]
 
 
 def _dearer(run: Waterfall) -> Sequence[int]:
-    return [at for at, row in enumerate(run.rows) if row.span.cost and row.span.cost > _dear(run)]
+    dear = _dear(run)
+    return [at for at, row in enumerate(run.rows) if row.span.cost and row.span.cost > dear]
 
 
 _ONLY: Final[Mapping[str, Callable[[Waterfall], Sequence[int]]]] = {
