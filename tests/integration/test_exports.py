@@ -190,7 +190,7 @@ def test_the_page_needs_nothing_and_shows_the_run(store: Store, web: Web) -> Non
             if name.startswith("on") or name in {"src", "href", "style"}
         ]
         assert trace_id in page.text
-        assert page.text.count("$") >= 1
+        assert "$" in page.text or "unpriced" in page.text
         policy = next(
             attributes["content"] for tag, attributes in page.elements if tag == "meta" and "http-equiv" in attributes
         )

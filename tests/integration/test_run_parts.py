@@ -63,7 +63,7 @@ def test_parts_are_those_of_the_run(web: Web, store: Store) -> None:
         own = {"owner_span_id", "duration_nanoseconds", "cost_so_far"}
         assert [{name: value for name, value in each.items() if name not in own} for each in pages] == whole["rounds"]
         if pages:
-            assert Decimal(pages[-1]["cost_so_far"]) == Decimal(whole["cost"])
+            assert pages[-1]["cost_so_far"] == whole["cost"]
         turns = ask(web, f"{path}/conversation?limit=1000")["turns"]
         assert [turn["round"] for turn in turns] == [each["number"] for each in whole["rounds"]]
         assert [turn["actions"] for turn in turns] == [each["actions"] for each in whole["rounds"]]
