@@ -7,7 +7,7 @@ DEMO_DIR ?= .demo
 # Every test process and daemon imports more than a thousand modules: compiled once, and not each time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-ui screens test-pure test-python long lint format docs run native fuzz fuzz-native asan clean
+.PHONY: demo test test-ui screens test-pure test-python long soak lint format docs run native fuzz fuzz-native asan clean
 
 NATIVE := setup.py $(shell find collector -name '_*.pyx' -o -name '*.hpp' -o -name '_*.pxd')
 
@@ -30,7 +30,7 @@ test: $(VENV)/installed  ## Run every test.
 	$(BIN)/python $(PYTEST) $(TEST_OPTIONS)
 
 # What a variant of the code can change; what is under load, of crashes and of pages is left to `make test`.
-VARIANT := -m 'not slow and not long' tests/unit tests/conformance
+VARIANT := -m 'not slow and not long and not soak' tests/unit tests/conformance
 FIXTURES := $(wildcard tests/integration/test_fixtures_*.py) tests/integration/test_agent_sessions.py
 PURE := build/pure
 
@@ -54,6 +54,9 @@ test-python:  ## The quick tests of units and of what senders meet, on the newes
 
 long: $(VENV)/installed  ## Run the tests that take minutes.
 	$(BIN)/python $(PYTEST) -m long
+
+soak: $(VENV)/installed  ## Run what is too long for every change: judges asked for minutes, and killed meanwhile.
+	$(BIN)/python -m pytest -m soak
 
 CPP = $(shell find collector -name '*.hpp') $(wildcard tests/fuzz/*.[ch]pp tests/fuzz/*/*.h)
 

@@ -26,7 +26,7 @@ from tests.support.judging import (
 )
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 RUNS = 100
 KILLS = 4

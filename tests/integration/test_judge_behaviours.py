@@ -12,7 +12,7 @@ from tests.support.judge_server import BEHAVIOURS, FAULTS, PASSES, judge_server
 from tests.support.judging import evaluations, evaluator, get, judge, receipts, send_runs, settings, spent, trace, write
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 RUNS = 2
 VOTED = "flip"

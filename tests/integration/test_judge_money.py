@@ -22,7 +22,7 @@ from tests.support.judging import (
 )
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 RUNS, EVALUATORS = 500, 20
 BUDGETS = [
