@@ -36,13 +36,6 @@ class CaptureRule(Section):
         (), "Agents it is for. What names no agent gets the strictest policy among those of its service's agents."
     )
 
-    @model_validator(mode="after")
-    def _matches_something(self) -> "CaptureRule":
-        for name in ("project", "service", "agent"):
-            if name in self.model_fields_set and not getattr(self, name):
-                refuse([(name, "an empty list matches nothing; leave it out to match everything")])
-        return self
-
     @property
     def matches_all(self) -> bool:
         """Whether it has no conditions."""

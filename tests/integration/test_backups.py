@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,14 +124,16 @@ def test_spans_in_the_spool_are_in_the_backup(tmp_path: Path) -> None:
         again.trace(f"{3:032x}", 3)
 
 
-def test_backups_of_another_data_directory_are_not_added_to(
-    full: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_backups_of_another_data_directory_are_not_added_to(full: Path, tmp_path: Path) -> None:
     """Also in a directory that both use: what one of them deletes is then not missing from the other's."""
+    shared = tmp_path / "shared"
+    shutil.copytree(full, shared / full.name)
     restore(full, tmp_path / "again")
-    shared = ["--set", f"store.backup_dir={full.parent}"]
-    assert main(["backup", "--data-dir", str(tmp_path / "again"), *shared]) == 0
-    assert f" in {full.parent}: full, " in capsys.readouterr().out
+    command = [sys.executable, "-m", "collector", "backup", "--data-dir", str(tmp_path / "again")]
+    command += ["--set", f"store.backup_dir={shared}"]
+    for kind in ("full", "adds to "):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+        assert f" in {shared}: {kind}" in done.stdout
 
 
 def test_it_is_said_where_the_running_daemon_put_the_backup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
