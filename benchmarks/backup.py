@@ -85,7 +85,7 @@ def main() -> None:
             common = ("--data-dir", str(data))
             full, beside_full = _beside(address, options.rate, "backup", *common)
             added, beside_added = _beside(address, options.rate, "backup", *common)
-        latest = max((data / "backups").iterdir())
+        latest = max(path for path in (data / "backups").iterdir() if path.is_dir())
         manifest = json.loads((latest / "backup.json").read_text())
         restored = _command("restore", str(latest), "--data-dir", str(again))
         rows = in_own_process(_rows, again)
