@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from collector.billing.across_batches import EnrichedRows, query_parameters
 from collector.billing.completing import Completer
+from collector.billing.spans_above import by_key, nearest_above
 from collector.enrich.conventions.families import Family
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey, trace_keys
 from collector.model.sessions import DERIVED_SCOPE
@@ -66,22 +67,12 @@ class ModelsAbove:
 
 def _models(rows: Sequence[Mapping[str, Any]]) -> dict[SpanKey, str]:
     """Of the calls that lack a model, those above which a span has one."""
-    spans = {((row["Project"], row["TraceId"]), row["SpanId"]): row for row in rows}
+    spans = by_key(rows)
     found: dict[SpanKey, str] = {}
     for key, row in spans.items():
-        if row["Lacks"] and (model := _above(spans, key)):
+        if row["Lacks"] and (model := nearest_above(spans, key, "RequestModel")):
             found[key] = model
     return found
-
-
-def _above(spans: Mapping[SpanKey, Mapping[str, Any]], key: SpanKey) -> str:
-    """The model of the nearest span above that has one; empty when there is none, or when ids go in a circle."""
-    passed = {key}
-    while (key := (key[0], spans[key]["ParentSpanId"])) in spans and key not in passed:
-        if model := spans[key]["RequestModel"]:
-            return str(model)
-        passed.add(key)
-    return ""
 
 
 def _named(stored: pa.Table) -> list[dict[str, Any]]:

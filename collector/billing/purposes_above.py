@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from collector.billing.across_batches import EnrichedRows, query_parameters
 from collector.billing.completing import Completer
+from collector.billing.spans_above import by_key, nearest_above
 from collector.model.keys import MAX_KEYS_IN_QUERY, SpanKey, TraceKey
 from collector.model.purposes import ATTRIBUTE, JUDGE_SCOPE
 from collector.slices import slices
@@ -65,15 +66,9 @@ class PurposesAbove:
 
 def _purposes(rows: Sequence[Mapping[str, Any]]) -> dict[SpanKey, str]:
     """Of the spans that have none, those above which a span has one."""
-    spans = {((row["Project"], row["TraceId"]), row["SpanId"]): row for row in rows}
-    return {key: purpose for key, row in spans.items() if not row["Purpose"] and (purpose := _above(spans, key))}
-
-
-def _above(spans: Mapping[SpanKey, Mapping[str, Any]], key: SpanKey) -> str:
-    """The purpose of the nearest span above that has one; empty when there is none, or when ids go in a circle."""
-    passed = {key}
-    while (key := (key[0], spans[key]["ParentSpanId"])) in spans and key not in passed:
-        if purpose := spans[key]["Purpose"]:
-            return str(purpose)
-        passed.add(key)
-    return ""
+    spans = by_key(rows)
+    return {
+        key: purpose
+        for key, row in spans.items()
+        if not row["Purpose"] and (purpose := nearest_above(spans, key, "Purpose"))
+    }

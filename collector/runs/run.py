@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from collector.runs.costs import total
 from collector.runs.prompts import SystemPrompt, system_prompt
 from collector.runs.rounds import Round, recorded
 from collector.runs.span import Span
@@ -22,8 +23,7 @@ class Run:
     @property
     def cost(self) -> Decimal | None:
         """USD of every span that is priced; None when none is."""
-        costs = [span.cost for span in self.spans if span.cost is not None]
-        return sum(costs, Decimal(0)) if costs else None
+        return total(span.cost for span in self.spans)
 
 
 def run_of(spans: Sequence[Span]) -> Run:

@@ -13,6 +13,7 @@ from collector.model.capture import strictest_word
 from collector.model.facts import Kind
 from collector.runs import columns
 from collector.runs.calls import calls
+from collector.runs.costs import added, total
 from collector.runs.critical_path import critical_path
 from collector.runs.span import Span
 from collector.runs.stored import read_spans
@@ -97,8 +98,7 @@ class Waterfall:
     @property
     def cost(self) -> Decimal | None:
         """USD of every span that is priced; None when none is."""
-        costs = [row.span.cost for row in self.rows if row.span.cost is not None]
-        return sum(costs, Decimal(0)) if costs else None
+        return total(row.span.cost for row in self.rows)
 
     @cached_property
     def ends_below(self) -> Sequence[int]:
@@ -113,7 +113,7 @@ class Waterfall:
     @cached_property
     def costs_below(self) -> Sequence[Decimal | None]:
         """Of each row the cost of the spans within it, its own included; None when none is priced."""
-        return self._gathered([row.span.cost for row in self.rows], _sum)
+        return self._gathered([row.span.cost for row in self.rows], added)
 
     def _gathered(self, values: list[T], join: Callable[[T, T], T]) -> list[T]:
         """Of each row its value joined with those of all rows within it."""
@@ -136,10 +136,6 @@ class Waterfall:
         """The models that answered, else those asked, of spans that report a call."""
         named = (row.span for row in self.rows if row.span.kind == Kind.LLM and not row.span.rolled_up)
         return sorted({span.response_model or span.request_model for span in named} - {""})
-
-
-def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return other if one is None else one if other is None else one + other
 
 
 def waterfall(table: pa.Table) -> Waterfall:

@@ -12,6 +12,7 @@ from collector.errors import Reason, Rejected
 from collector.model.money import decimal_text
 from collector.runs import Message, Round, Run, ToolCall, prompts_of, read_spans, run_of
 from collector.runs.conversation import Turn, conversation
+from collector.runs.costs import added
 from collector.runs.tool_use import ToolUse, tool_uses
 from collector.web.inputs import Page
 from collector.web.operation import Call, Result, Services, answer
@@ -81,13 +82,9 @@ async def _answer(
 
 
 def _rounds(run: Run, page: RoundsQuery) -> RoundsPage:
-    spent = list(accumulate((each.cost for each in run.rounds), _sum))
+    spent = list(accumulate((each.cost for each in run.rounds), added))
     shown = range(page.after, min(page.after + page.limit, len(run.rounds)))
     return RoundsPage(rounds=[_round(run.rounds[at], spent[at]) for at in shown], next=page.next(len(run.rounds)))
-
-
-def _sum(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return other if one is None else one if other is None else one + other
 
 
 def _round(each: Round, spent: Decimal | None) -> RoundOfRun:
