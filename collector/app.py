@@ -144,7 +144,7 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
 
     services = Services(
-        query=Query(store.ready, config.reads),
+        query=Query(store.ready, config.reads, summing.want),
         evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench, lambda: judging.commands),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),

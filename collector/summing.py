@@ -21,9 +21,11 @@ from collector.waiting import wait_for
 
 log = structlog.get_logger("spanmeter.summing")
 
-# Of the time of one core, as one thread sums; more of it while so many runs wait that readers would notice.
-_SHARE, _SHARE_BEHIND, _MANY_RUNS = 0.02, 0.1, 5_000
+# Of the time of one core, as one thread sums; more of it while so many runs wait that the first reader would notice, and
+# most while somebody reads: who opens a page makes these sums in every question, from then until they are kept.
+_SHARE, _SHARE_BEHIND, _SHARE_WANTED, _MANY_RUNS = 0.02, 0.1, 0.3, 5_000
 _IDLE_SECONDS, _FAILED_SECONDS = 2.0, 5.0
+_WANTED_SECONDS = 30.0
 # A batch may show before the spans of its insert do.
 _SETTLED_SECONDS = 1.0
 _FORGET_EVERY = 300.0
@@ -47,13 +49,22 @@ class Summing(Part):
         self._seen: dict[int, float] = {}  # batches by their stamps: when they were first seen; monotonic
         self._waiting = 0
         self._forgot = clock.monotonic()
+        self._wanted_at = -_WANTED_SECONDS
+        self._took = 0.0  # seconds of the last step
+        self._failed = False
+
+    def want(self) -> None:
+        """Somebody reads runs whose sums are not kept: make these sooner for a while. From any thread."""
+        self._wanted_at = self._clock.monotonic()
 
     async def run(self) -> None:
         """Sum what is touched until `stop`. What fails is tried again."""
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
-            pause = await loop.run_in_executor(self._thread, self.step)
-            await wait_for(self._stopping, pause)
+            await loop.run_in_executor(self._thread, self.step)
+            ended = self._clock.monotonic()
+            while (left := ended + self._pause() - self._clock.monotonic()) > 0 and not self._stopping.is_set():
+                await wait_for(self._stopping, min(left, _IDLE_SECONDS))  # then it may be wanted sooner
 
     async def stop(self, grace: float) -> None:  # noqa: ARG002 - a step is shorter than any grace
         """What is not summed is left to the next start."""
@@ -67,37 +78,44 @@ class Summing(Part):
         yield Sample(catalogue.UNSUMMED_RUNS, self._waiting)
 
     def step(self) -> float:
-        """Sum a few runs; the seconds to wait before the next step."""
+        """Sum some runs; the seconds to wait before the next step, as things are."""
         begun = self._clock.monotonic()
+        self._failed = True
         try:
             with self.between_steps:
-                worked = self._step()
+                self._step()
+            self._failed = False
         except Unavailable:
             self._disconnect()
-            return _FAILED_SECONDS
         except SpanmeterError as error:
             log.warning("Runs could not be summed; lists of runs take longer until they are.", why=str(error))
             self._disconnect()
+        self._took = self._clock.monotonic() - begun
+        return self._pause()
+
+    def _pause(self) -> float:
+        if self._failed:
             return _FAILED_SECONDS
-        if not worked:
+        if not self._batches:
             return _IDLE_SECONDS
         share = _SHARE_BEHIND if self._waiting > _MANY_RUNS else _SHARE
-        return (self._clock.monotonic() - begun) * (1 / share - 1)
+        if self._clock.monotonic() - self._wanted_at < _WANTED_SECONDS:
+            share = _SHARE_WANTED
+        pause = self._took * (1 / share - 1)
+        return pause if self._parts else max(_IDLE_SECONDS, pause)
 
-    def _step(self) -> bool:
-        """Whether there was anything to sum."""
+    def _step(self) -> None:
         store = self._connected()
         if not self._parts:
             self._forget(store)
             self._batches = self._settled(store)
             self._parts.extend(parts_of(self._batches))
         if not self._batches:
-            return False
+            return
         sum_part(store, self._parts[0])
         self._parts.popleft()
         if not self._parts:
             mark_summed(store, self._batches)
-        return True
 
     def _settled(self, store: Store) -> Sequence[Batch]:
         """The batches to sum next, the latest first, of those that have been seen for long enough."""

@@ -1,5 +1,7 @@
 """Settings of what pages and REST may ask of the store."""
 
+import os
+
 from pydantic import ByteSize
 
 from collector.config.settings import Duration, Section, setting
@@ -11,3 +13,15 @@ class ReadsConfig(Section):
     max_result_rows: int = setting(
         1_000_000, "Rows that one question may be answered with; a run of 100,000 spans is so many.", ge=200_000
     )
+    max_concurrent_queries: int | None = setting(
+        None,
+        "Questions that run at once in the embedded store; others wait for their turn. Default: one for every core.",
+        ge=1,
+        le=64,
+    )
+    max_threads: int = setting(1, "Threads of one question in the embedded store.", ge=1, le=64)
+
+    @property
+    def concurrent(self) -> int:
+        """`max_concurrent_queries`, or its default."""
+        return self.max_concurrent_queries or os.cpu_count() or 1

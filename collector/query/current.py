@@ -31,7 +31,10 @@ class _Run:
 
 @dataclass(frozen=True, slots=True)
 class CurrentRuns:
-    """How statements about runs read them. `changed` are those that kept sums do not hold for; None: too many."""
+    """How statements about runs of some hours read them.
+
+    `changed` are the runs with spans in these hours that kept sums do not hold for; None: too many.
+    """
 
     changed: Sequence[_Run] | None
 
@@ -80,10 +83,15 @@ def _asked_parts(asked: RunFilter) -> Mapping[str, str]:
     return parts
 
 
-def current_runs(store: Reader, project: str) -> CurrentRuns:
-    """As of now. Raises Unavailable."""
-    limit = {"project": project, "limit": _MAX_NAMED + 1}
-    rows = store.query(named_query("unsummed_of_project"), limit).to_pylist()
+def current_runs(store: Reader, project: str, floor: datetime, ceiling: datetime) -> CurrentRuns:
+    """As of now, for statements about runs that began in the hours [floor, ceiling) or in some of these.
+
+    Raises Unavailable.
+    """
+    asked = {"project": project, "floor": floor, "ceiling": ceiling, "limit": _MAX_NAMED + 1}
+    rows = store.query(named_query("unsummed_of_project"), asked).to_pylist()
+    if rows:
+        store.on_unsummed()
     changed = [_Run(row["TraceId"], row["First"], row["Last"]) for row in rows]
     if len(changed) > _MAX_NAMED or any(len(run.hours) > _MAX_HOURS for run in changed):
         return CurrentRuns(None)

@@ -1,5 +1,6 @@
 """What a question of people and programs may take of the store: every read of `Query` goes through here."""
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -20,10 +21,19 @@ _EXCEEDED: Final = {
 
 
 class Reader:
-    """A store for questions within limits. Blocking; raises Unavailable when the store does not answer."""
+    """A store for questions within limits. Blocking; raises Unavailable when the store does not answer.
 
-    def __init__(self, store: Callable[[], Store], config: ReadsConfig) -> None:
+    The embedded engine has the cores that ingest needs too: there, few questions run at once, and others wait.
+    """
+
+    def __init__(
+        self, store: Callable[[], Store], config: ReadsConfig, on_unsummed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_unsummed` is called when a question meets runs whose sums are not kept yet."""
         self._store = store
+        self.on_unsummed = on_unsummed
+        self._turns = threading.BoundedSemaphore(config.concurrent)
+        self._threads: Limits = (("max_threads", config.max_threads),)
         self._limits: Limits = (
             ("max_execution_time", max(1, round(config.max_execution_time))),
             ("max_memory_usage", int(config.max_memory_usage)),
@@ -32,8 +42,12 @@ class Reader:
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
         """As `Store.query`. Raises Rejected(TOO_LARGE) for a question that takes more than it may."""
+        store = self._store()
         try:
-            return self._store().query(statement, parameters, self._limits)
+            if not store.embedded:
+                return store.query(statement, parameters, self._limits)
+            with self._turns:
+                return store.query(statement, parameters, self._limits + self._threads)
         except Refused as error:
             if error.code not in _EXCEEDED:
                 raise

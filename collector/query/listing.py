@@ -58,10 +58,11 @@ def list_runs(store: Reader, project: str, wanted: RunsWanted) -> pa.Table:
         "after": after.value,
         "after_id": after.trace_id,
     }
-    current = current_runs(store, project)
+    hours = _hours(store, wanted)
+    current = current_runs(store, project, *hours)
     pages: list[pa.Table] = []
     missing = wanted.limit
-    for floor, ceiling in _slices(store, wanted):
+    for floor, ceiling in _slices(wanted, *hours):
         statement, slice_parameters = current.statement("runs_search", wanted, floor, ceiling)
         pages.append(store.query(statement, {**parameters, **slice_parameters, "limit": missing}))
         missing -= pages[-1].num_rows
@@ -70,17 +71,26 @@ def list_runs(store: Reader, project: str, wanted: RunsWanted) -> pa.Table:
     return pa.concat_tables(pages)
 
 
-def _slices(store: Reader, wanted: RunsWanted) -> Iterator[tuple[datetime, datetime]]:
-    """The hours to look in, one after the other: of the newest first in slices, of other orders all at once."""
-    first, end = _clamped(store, wanted)
-    walked_back = wanted.sort is RunSort.START and not wanted.ascending
-    if walked_back and wanted.after:
+def _hours(store: Reader, wanted: RunsWanted) -> tuple[datetime, datetime]:
+    """The hours to look in: those of the period, no longer than the table's."""
+    period = store.query(named_query("period"), {}).to_pylist()[0]
+    first, end = max(wanted.since, period["First"]), min(wanted.until, period["Last"] + 1)
+    if _walked_back(wanted) and wanted.after:
         end = min(end, wanted.after.value + 1)
-    whole = hours_of(first, max(first, end))
-    if not walked_back:
-        yield whole["floor"], whole["ceiling"]
+    hours = hours_of(first, max(first, end))
+    return hours["floor"], hours["ceiling"]
+
+
+def _walked_back(wanted: RunsWanted) -> bool:
+    return wanted.sort is RunSort.START and not wanted.ascending
+
+
+def _slices(wanted: RunsWanted, first: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The hours, one after the other: of the newest first in slices, of other orders all at once."""
+    if not _walked_back(wanted):
+        yield first, end
         return
-    floor, ceiling = (int(whole[name].timestamp()) * 10**9 for name in ("floor", "ceiling"))
+    floor, ceiling = (int(each.timestamp()) * 10**9 for each in (first, end))
     width = HOUR_NS
     while True:
         begin = ceiling - width
@@ -90,9 +100,3 @@ def _slices(store: Reader, wanted: RunsWanted) -> Iterator[tuple[datetime, datet
         if begin <= floor:
             return
         ceiling, width = begin, width * _GROWTH
-
-
-def _clamped(store: Reader, wanted: RunFilter) -> tuple[int, int]:
-    """The period in nanoseconds, no longer than the table's."""
-    period = store.query(named_query("period"), {}).to_pylist()[0]
-    return max(wanted.since, period["First"]), min(wanted.until, period["Last"] + 1)

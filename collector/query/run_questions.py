@@ -109,5 +109,5 @@ def _answer(
 ) -> pa.Table:
     """The answer of a statement about the runs of a period; `others` are parts as of `named_query`."""
     hours = hours_of(asked.since, asked.until)
-    statement, of_runs = current_runs(store, project).statement(name, asked, hours["floor"], hours["ceiling"], others)
+    statement, of_runs = current_runs(store, project, **hours).statement(name, asked, **hours, others=others)
     return store.query(statement, {"project": project, **asked.parameters(), **of_runs, **parameters})

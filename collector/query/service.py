@@ -83,9 +83,17 @@ class Query:
     Every method raises Unavailable(STORE) when the store does not answer, Rejected(TOO_LARGE) beyond the limits.
     """
 
-    def __init__(self, store: Callable[[], Store], limits: ReadsConfig | None = None) -> None:
-        """Questions stay within `limits`, by default those of the settings' defaults."""
-        self._store = Reader(store, limits or ReadsConfig())
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        limits: ReadsConfig | None = None,
+        on_unsummed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Questions stay within `limits`, by default those of the settings' defaults.
+
+        `on_unsummed` is called when one meets runs whose sums are not kept yet.
+        """
+        self._store = Reader(store, limits or ReadsConfig(), on_unsummed)
 
     def trace(self, principal: Principal, trace_id: str) -> pa.Table:
         """Every span of a trace, all columns of `otel_traces`, oldest first; no rows when there is none.

@@ -12,7 +12,8 @@ from collector.store.client import Store
 from collector.store.sql import named_query
 
 _MAX_BATCHES = 1000
-_MAX_RUNS = 2000
+# Planning the statement costs as much as the sums of 2,000 runs.
+_MAX_RUNS = 20_000
 # A batch is forgotten this long after its insert, in nanoseconds: no insert takes longer to show all of its rows.
 _FORGOTTEN = 600 * 10**9
 
