@@ -25,11 +25,13 @@ from collector.cli.times import moment
 from collector.config import Config, EvaluatorConfig, all_evaluators, load_evaluators
 from collector.config.load import read_yaml
 from collector.errors import ConfigError, Reason, Rejected
-from collector.evals.backfill import Window, backfill
+from collector.evals.backfill import backfill
 from collector.evals.calibration import Calibration
+from collector.evals.choosing import Window
 from collector.evals.evaluator import evaluators_of
 from collector.evals.questions import judge_check
 from collector.evals.workshop import Workshop
+from collector.evals.writing import EvaluationWriter
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Verdict
 from collector.model.principal import Principal, Scope
@@ -127,6 +129,7 @@ def _here(
             SystemClock(),
             step,
             workshop,
+            EvaluationWriter(),
             dry_run=options.dry_run,
             commands=bool(options.file) or config.evals.commands,
         )
