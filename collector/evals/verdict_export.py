@@ -48,11 +48,19 @@ class VerdictExport(Part):
     settings = ("evals.export",)
     reloadable = settings
 
-    def __init__(self, config: Config, store: Callable[[], Store], clock: Clock, client: Client | None = None) -> None:
-        """Raises ConfigError, StartError."""
+    def __init__(
+        self,
+        config: Config,
+        store: Callable[[], Store],
+        clock: Clock,
+        client: Client | None = None,
+        first_delay: float = _FIRST_DELAY,
+    ) -> None:
+        """`first_delay` (seconds) passes after a first failure. Raises ConfigError, StartError."""
         self._store = store
         self._clock = clock
         self._client = client or Client()
+        self._first_delay = first_delay
         self._awake, self._changed = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="verdicts")
@@ -86,6 +94,9 @@ class VerdictExport(Part):
                 seconds = await self._step()
             except Unavailable as error:
                 log.warning("Verdicts do not go out; it is tried again.", why=str(error))
+                seconds = self._delay(None)
+            except Exception:  # a defect of ours: it must not end the daemon
+                log.exception("Verdicts could not be sent; it is tried again.")
                 seconds = self._delay(None)
             # What failed is not tried again for every new verdict.
             await wait_for(self._changed if self._failures else self._awake, seconds)
@@ -135,7 +146,7 @@ class VerdictExport(Part):
 
     def _delay(self, retry_after: float | None) -> float:
         """Longer after each failure; a receiver can only ask for more, and five minutes at most."""
-        delay = min(_FIRST_DELAY * 2 ** min(self._failures, 10), _MAX_DELAY)
+        delay = min(self._first_delay * 2 ** min(self._failures, 10), _MAX_DELAY)
         self._failures += 1
         jittered: float = delay * (1 + _JITTER * (2 * random.random() - 1))  # noqa: S311 - no secret
         return max(jittered, min(retry_after or 0.0, _MAX_DELAY))
