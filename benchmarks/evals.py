@@ -11,9 +11,11 @@ from pathlib import Path
 
 from collector.config import StoreConfig
 from collector.config.evaluators import EvaluatorFile
-from collector.evals.backfill import Window, backfill
+from collector.evals.backfill import backfill
+from collector.evals.choosing import Window
 from collector.evals.evaluator import evaluators_of
 from collector.evals.workshop import Workshop
+from collector.evals.writing import EvaluationWriter
 from collector.model.clock import SystemClock
 from collector.store import Store, migrate, open_store
 from collector.store.run_sums import sum_all
@@ -126,7 +128,13 @@ def _measure(store: Store, project: str, written: list[dict[str, object]]) -> No
     now, workshop = time.time_ns(), Workshop()
     began = time.monotonic()
     outcome = backfill(
-        store, evaluators, Window(project, now - 2 * 10**14, now), SystemClock(), lambda *_: None, workshop
+        store,
+        evaluators,
+        Window(project, now - 2 * 10**14, now),
+        SystemClock(),
+        lambda *_: None,
+        workshop,
+        EvaluationWriter(),
     )
     seconds = time.monotonic() - began
     workshop.close()

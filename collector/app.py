@@ -37,6 +37,8 @@ from collector.enrich.sessions import sources
 from collector.errors import Reason, SpanmeterError, StartError
 from collector.evals.judging import Judging
 from collector.evals.service import EvalService
+from collector.evals.verdict_export import VerdictExport
+from collector.evals.writing import EvaluationWriter
 from collector.files import PORTS_FILE, make_private
 from collector.jobs import Jobs
 from collector.model.clock import Clock, SystemClock
@@ -73,7 +75,17 @@ _RECENT_SPANS = 200_000
 _CLOSING_SECONDS = 1.0
 
 # How the names begin of what the daemon keeps in its data directory.
-_OWN_NAMES = ("backups", "spool", "store", "leases.db", "webhooks.db", "judgements.db", "prices.json", PORTS_FILE)
+_OWN_NAMES = (
+    "backups",
+    "spool",
+    "store",
+    "leases.db",
+    "webhooks.db",
+    "judgements.db",
+    "verdicts.db",
+    "prices.json",
+    PORTS_FILE,
+)
 
 
 def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
@@ -138,14 +150,20 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
         return receivers.acceptor.record(judge_of(project), request, transport=Transport.JUDGE)
 
     jobs, summing = Jobs(clock), Summing(store.ready, clock)
-    judging = Judging(config, store.ready, clock, budgets.enforcement, lambda: prices.enricher.catalogue, judged)
+    verdicts = VerdictExport(config, store.ready, clock)
+    writer = EvaluationWriter(verdicts.outbox)
+    judging = Judging(
+        config, store.ready, clock, budgets.enforcement, lambda: prices.enricher.catalogue, judged, writer
+    )
 
     def misdirected(signal: Signal) -> None:
         metrics.count_refused(signal, "web", Reason.PROTOCOL, clock)
 
     services = Services(
         query=Query(store.ready, config.reads, summing.want),
-        evals=EvalService(store.ready, lambda: judging.evaluators, clock, judging.bench, lambda: judging.commands),
+        evals=EvalService(
+            store.ready, lambda: judging.evaluators, clock, judging.bench, lambda: judging.commands, writer
+        ),
         enforcement=budgets.enforcement,
         budgets=BudgetViews(budgets.enforcement, budgets.stored, clock),
         jobs=jobs,
@@ -162,7 +180,9 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     web = WebPort(config, web_app(Callers(gate, config.web), services, read_timeout), gate, services.streams)
     retention = Retention(config, store.ready, content_rules(prices.enricher.families, schema_root()), clock)
     bi = BiPort(config, store.ready, gate)
-    parts: list[Part] = [queue, receivers, web, bi, jobs, drain, summing, judging, retention, prices, store, budgets]
+    # Closed in the reverse order: what finds verdicts before their outbox.
+    parts: list[Part] = [queue, receivers, web, bi, jobs, verdicts, drain, summing, judging]
+    parts += [retention, prices, store, budgets]
     return parts
 
 

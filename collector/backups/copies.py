@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 from collector.evals.judgements import FILE as JUDGEMENTS_FILE
+from collector.evals.verdict_outbox import FILE as VERDICTS_FILE
 from collector.files import sync_directory
 from collector.spending.budgeting import LEASES_FILE
 from collector.spool import SEGMENT_SUFFIXES, shares_in
 from collector.sqlite import copy_database
 from collector.webhooks.outbox import FILE as OUTBOX_FILE
 
-DATABASES = (OUTBOX_FILE, LEASES_FILE, JUDGEMENTS_FILE)
+DATABASES = (OUTBOX_FILE, LEASES_FILE, JUDGEMENTS_FILE, VERDICTS_FILE)
 _PLAIN = ("prices.json",)
 _SPOOL, _DEAD_LETTER = "spool", "deadletter"
 

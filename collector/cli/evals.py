@@ -25,11 +25,14 @@ from collector.cli.times import moment
 from collector.config import Config, EvaluatorConfig, all_evaluators, load_evaluators
 from collector.config.load import read_yaml
 from collector.errors import ConfigError, Reason, Rejected
-from collector.evals.backfill import Window, backfill
+from collector.evals.backfill import backfill
 from collector.evals.calibration import Calibration
+from collector.evals.choosing import Window
 from collector.evals.evaluator import evaluators_of
 from collector.evals.questions import judge_check
+from collector.evals.verdict_outbox import FILE, VerdictOutbox
 from collector.evals.workshop import Workshop
+from collector.evals.writing import EvaluationWriter
 from collector.model.clock import SystemClock
 from collector.model.evaluations import EvalStatus, Verdict
 from collector.model.principal import Principal, Scope
@@ -118,7 +121,8 @@ def _here(
         text = f"The evaluator {asking[0]} asks a model, for which a daemon has to run: start it, or name others with"
         raise ConfigError(f"{text} --evaluator.")
     step = until_interrupted(progress, interrupted, _CANCELLED)
-    workshop = Workshop()
+    workshop, outgoing = Workshop(), _outgoing(config)
+    writer = EvaluationWriter(outgoing)
     try:
         outcome = backfill(
             store,
@@ -127,12 +131,25 @@ def _here(
             SystemClock(),
             step,
             workshop,
+            writer,
             dry_run=options.dry_run,
             commands=bool(options.file) or config.evals.commands,
         )
     finally:
         workshop.close()
+        if outgoing:
+            outgoing.close()
     return outcome_json(outcome)
+
+
+def _outgoing(config: Config) -> VerdictOutbox | None:
+    """What the next daemon sends; None when nothing goes out."""
+    export = config.evals.export
+    if not export.url:
+        return None
+    outbox = VerdictOutbox(config.directory / FILE, SystemClock())
+    outbox.send_from(export.projects, on=True)
+    return outbox
 
 
 def _body(options: argparse.Namespace, window: Window) -> dict[str, Any]:

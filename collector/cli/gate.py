@@ -17,20 +17,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from collector.cli.daemon import ask
 from collector.cli.gate_daemon import BATCH_ATTRIBUTE, GateDaemon, gate_daemon, rows_at, runs_at
 from collector.cli.jobs import progress_bar
 from collector.cli.times import moment
-from collector.errors import ConfigError, StartError
+from collector.errors import ConfigError, Reason, Rejected, StartError
 from collector.evals.evaluator import Evaluator
 from collector.evals.questions import with_judge
+from collector.gate.calibration import Measured, measured_of, read_calibration, write_calibration
 from collector.gate.collect import CaseRun, case_run, evaluations_of, trial_of
 from collector.gate.comment import comment
-from collector.gate.decide import Check, Decided, Exit, decide
+from collector.gate.decide import Check, Decided, Exit, decide, doubt, uncalibrated
 from collector.gate.judging import judge_all
 from collector.gate.junit import junit_xml
 from collector.gate.policy import Loaded, load_policy
@@ -89,6 +91,13 @@ def add_commands(
     approve.set_defaults(command=_approve)
     approve.add_argument("-f", "--file", type=Path, default=Path("gate.yaml"), help="the policy; default: gate.yaml")
     approve.add_argument("--by", default="", metavar="NAME", help="who approves; default: the user")
+
+    calibrate = add(
+        "calibrate", _calibrate, "Ask a daemon how far people agree with the judges, and keep it for review."
+    )
+    calibrate.add_argument(
+        "--url", default=_URL, help=f"that daemon; default: {_URL}, with the token in SPANMETER_TOKEN"
+    )
 
     add("noise", _noise, "Judge the last gate's runs twice more, and say how often judges contradict themselves.")
 
@@ -168,6 +177,36 @@ def _noise(options: argparse.Namespace) -> int:
     return Exit.PASSED
 
 
+def _calibrate(options: argparse.Namespace) -> int:
+    loaded = load_policy(options.file)
+    if not loaded.judges:
+        raise ConfigError(f"{options.file} has no judge: other evaluators need no people to agree with them.")
+    measured = {name: found for name in loaded.judges if (found := _agreement(options.url, name))}
+    write_calibration(loaded.calibration, measured)
+    doubted = uncalibrated(loaded, Record({one.name: one.revision for one in _evaluators(loaded)}, {}), measured)
+    for name in loaded.judges:
+        print(f"{name}{doubt(name, doubted)}: {_measured(measured.get(name))}")
+    print(f"{loaded.calibration} holds it. Commit it.")
+    return Exit.PASSED
+
+
+def _agreement(url: str, name: str) -> Measured | None:
+    """What a daemon knows of a judge; None when it has no verdicts that people labelled."""
+    try:
+        return measured_of(ask(url, f"/api/v1/evaluators/{quote(name, safe='')}/agreement"))
+    except Rejected as error:
+        if error.reason is Reason.NOT_FOUND:
+            return None
+        raise
+
+
+def _measured(one: Measured | None) -> str:
+    if one is None or one.kappa is None:
+        return "nothing that it judged has a label."
+    interval = "" if one.low is None or one.high is None else f" [{one.low:.2f}, {one.high:.2f}]"
+    return f"kappa {one.kappa:.2f}{interval} of {one.labels} labels, revision {one.revision}."
+
+
 def _evaluators(loaded: Loaded) -> list[Evaluator]:
     return [with_judge(Evaluator(config), loaded.policy.judges) for config in loaded.evaluators]
 
@@ -222,7 +261,7 @@ def _judged(
 
 def _finish(options: argparse.Namespace, loaded: Loaded, record: Record, runs: Iterable[CaseRun], *more: Check) -> int:
     _keep(loaded, record, runs)
-    decided = decide(loaded, read_baseline(loaded.baseline), record)
+    decided = decide(loaded, read_baseline(loaded.baseline), record, read_calibration(loaded.calibration))
     decided = replace(decided, checks=(*more, *decided.checks))
     for path, text in (
         (options.json, result_json(decided)),
@@ -318,7 +357,7 @@ def _show(decided: Decided) -> None:
     for one in decided.metrics:
         numbers = f"{level(one, one.old)} -> {level(one, one.new)}, {change(one)} ({interval(one)})"
         counts = f"n={one.cases}, {one.improved} better, {one.worsened} worse"
-        print(f"{one.config.title}: {numbers}: {one.conclusion}; {counts}; could have seen {detectable(one)}")
+        print(f"{decided.title(one.config)}: {numbers}: {one.conclusion}; {counts}; could have seen {detectable(one)}")
     for check in decided.checks:
         for problem in check.problems:
             print(f"{check.name}: {problem}")

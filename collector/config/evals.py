@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from collector.config.settings import Section, Written, refuse, setting
+from collector.config.settings import Section, Written, refuse, section, setting
+from collector.config.verdict_export import VerdictExportConfig
 
 JudgeName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -39,3 +40,6 @@ class EvalsConfig(Section):
         (), "Files of evaluators, besides `evaluators`: evaluators/*.yaml.", reloadable=True
     )
     commands: bool = setting(False, "Whether evaluators of kind command may start programs here.", reloadable=True)
+    export: VerdictExportConfig = section(
+        VerdictExportConfig, "Verdicts of evaluators and people that go out by OTLP.", reloadable=True
+    )

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from collector.errors import Rejected
@@ -40,27 +40,36 @@ class Calibration:
     def uncalibrated(self, query: Query, principal: Principal, found: Iterable[Evaluation]) -> frozenset[str]:
         """Of the judges among `found` those without 20 labels, or without a kappa that is surely above 0.4."""
         judges = {one.evaluator for one in found if one.kind is EvalKind.JUDGE}
-        return frozenset(name for name in judges if not self._is_calibrated(query, principal, name))
+        known = self._remembered(principal.project, judges)
+        if unknown := sorted(judges - known.keys()):
+            found_now = _calibrated(query, principal, unknown)
+            self._remember(principal.project, found_now)
+            known |= found_now
+        return frozenset(name for name in judges if not known[name])
 
-    def _is_calibrated(self, query: Query, principal: Principal, evaluator: str) -> bool:
-        key, now = (principal.project, evaluator), time.monotonic()
+    def _remembered(self, project: str, judges: Iterable[str]) -> dict[str, bool]:
+        oldest = time.monotonic() - _KEPT_SECONDS
         with self._lock:
-            known = self._known.get(key)
-        if known and now - known[0] < _KEPT_SECONDS:
-            return known[1]
-        answer = _calibrated(query, principal, evaluator)
+            entries = {name: self._known.get((project, name)) for name in judges}
+        return {name: entry[1] for name, entry in entries.items() if entry and entry[0] > oldest}
+
+    def _remember(self, project: str, found: Mapping[str, bool]) -> None:
+        now = time.monotonic()
         with self._lock:
-            self._known[key] = (now, answer)
-            self._known.move_to_end(key)
+            for name, calibrated in found.items():
+                self._known[project, name] = (now, calibrated)
+                self._known.move_to_end((project, name))
             while len(self._known) > _MAX_KEPT:
                 self._known.popitem(last=False)
-        return answer
 
 
-def _calibrated(query: Query, principal: Principal, evaluator: str) -> bool:
-    few = EvaluationsWanted(evaluator=evaluator, kind=EvalKind.HUMAN, current=False, limit=MIN_LABELS)
-    if len(query.evaluations(principal, few)) < MIN_LABELS:
-        return False
+def _calibrated(query: Query, principal: Principal, judges: Sequence[str]) -> dict[str, bool]:
+    """One question of them all; agreement of those alone that have labels enough."""
+    labels = query.label_counts(principal, judges)
+    return {name: labels.get(name, 0) >= MIN_LABELS and _agrees(query, principal, name) for name in judges}
+
+
+def _agrees(query: Query, principal: Principal, evaluator: str) -> bool:
     try:
         return agreement_with(query, principal, evaluator).calibrated
     except Rejected:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import pyarrow as pa
 import structlog
 
 from collector.errors import Rejected
 from collector.evals.asking import Judged
-from collector.evals.backfill import insert
-from collector.model.evaluation_rows import evaluations_of, rows_of
+from collector.evals.writing import EvaluationWriter
+from collector.model.evaluation_rows import packed, unpacked
 from collector.model.evaluations import Evaluation
 from collector.sqlite import Database, Kind, Row
 from collector.store.client import Store
@@ -43,9 +42,10 @@ class _Kept(NamedTuple):
 class Judgements:
     """For any thread. Raises StartError when the file cannot be used."""
 
-    def __init__(self, path: Path, record: Record) -> None:
+    def __init__(self, path: Path, record: Record, writer: EvaluationWriter) -> None:
         self._database = Database(path, KIND)
         self._record = record
+        self._writer = writer
         self._delivering = threading.Lock()
 
     def deliver(self, store: Store, project: str, found: Sequence[Judged]) -> None:
@@ -54,7 +54,7 @@ class Judgements:
             with self._database.transaction() as transaction:
                 for rows, requests in found:
                     first, *others = requests or [b""]
-                    transaction.run("keep", (project, first, _packed(rows)))
+                    transaction.run("keep", (project, first, packed(rows)))
                     transaction.run_each("keep", [(project, other, b"") for other in others])
             self._deliver(store)
 
@@ -70,7 +70,7 @@ class Judgements:
         while kept := self._database.read(_kept, "kept", (_AT_ONCE,)):
             for one in kept:
                 self._send(one)
-            insert(store, [row for one in kept for row in one.rows])
+            self._writer.add(store, [row for one in kept for row in one.rows])
             with self._database.transaction() as transaction:
                 transaction.run_each("forget", [(one.number,) for one in kept])
 
@@ -83,13 +83,5 @@ class Judgements:
             log.error("The spans of a judgement could not be stored; its row has its receipt.", why=str(error))
 
 
-def _packed(rows: Sequence[Evaluation]) -> bytes:
-    batch, stream = rows_of(rows), pa.BufferOutputStream()
-    with pa.ipc.new_stream(stream, batch.schema) as writer:
-        writer.write_batch(batch)
-    return stream.getvalue().to_pybytes()  # type: ignore[no-any-return] # of a buffer
-
-
 def _kept(row: Row) -> _Kept:
-    rows = list(evaluations_of(pa.ipc.open_stream(row["rows"]).read_all())) if row["rows"] else []
-    return _Kept(row["number"], row["project"], row["request"], rows)
+    return _Kept(row["number"], row["project"], row["request"], unpacked(row["rows"]))

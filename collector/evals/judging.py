@@ -8,15 +8,17 @@ from collector.config import Config, all_evaluators
 from collector.config.evals import JudgeConfig
 from collector.enrich.prices.catalogue import Catalogue
 from collector.errors import Reason, Unavailable
-from collector.evals.backfill import Documents
 from collector.evals.deciding import deciding
+from collector.evals.documents import Documents, Judges, TaskReader
 from collector.evals.evaluator import Evaluator, evaluators_of
-from collector.evals.judge_bench import JudgeBench, JudgedDocuments
+from collector.evals.judge_bench import JudgeBench
 from collector.evals.judge_leases import JudgeLeases
+from collector.evals.judged_documents import JudgedDocuments
 from collector.evals.judgements import FILE, Judgements
 from collector.evals.online import FOUND, Lane
 from collector.evals.questions import judge_check, with_judge
 from collector.evals.workshop import Workshop
+from collector.evals.writing import EvaluationWriter
 from collector.model.clock import Clock
 from collector.model.evaluations import ONLINE
 from collector.part import Part
@@ -40,14 +42,16 @@ class Judging(Part):
         enforcement: Enforcement,
         prices: Callable[[], Catalogue],
         record: Callable[[str, bytes], Coroutine[Any, Any, object]],
+        writer: EvaluationWriter,
     ) -> None:
         """`record` makes spans durable. Raises ConfigError when evaluators cannot be used, StartError."""
         self._stopping = asyncio.Event()
         self._use(config)
         self._clock = clock
         self._workshop = Workshop()
+        self._writer = writer
         leases = JudgeLeases(enforcement, self._max_calls)
-        judgements = Judgements(config.directory / FILE, lambda *asked: leases.wait(record(*asked)))
+        judgements = Judgements(config.directory / FILE, lambda *asked: leases.wait(record(*asked)), writer)
         self.bench = JudgeBench(lambda: self.judges, prices, leases, judgements)
         self._process = self.bench.process()
         self._lanes = (
@@ -101,12 +105,14 @@ class Judging(Part):
     def _asking(self) -> Sequence[Evaluator]:
         return [one for one in self.evaluators if judge_check(one)] if self._enabled else []
 
-    def _checked(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Documents:
-        return Documents(store, evaluators, project, ONLINE, self._clock, self._workshop)
+    def _checked(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Judges:
+        return Documents(self._tasks(store, evaluators, project), self._workshop, self._writer)
 
-    def _judged(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Documents:
-        what = store, evaluators, project, ONLINE, self._clock
-        return JudgedDocuments(*what, self._process, self.bench, self._step)
+    def _judged(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> Judges:
+        return JudgedDocuments(self._tasks(store, evaluators, project), self._process, self.bench, self._step)
+
+    def _tasks(self, store: Store, evaluators: Sequence[Evaluator], project: str) -> TaskReader:
+        return TaskReader(store, evaluators, project, ONLINE, self._clock)
 
     def _step(self) -> None:
         if self._stopping.is_set():

@@ -10,7 +10,8 @@ import structlog
 
 from collector.config import ReadsConfig
 from collector.errors import SpanmeterError, Unavailable
-from collector.evals.backfill import Documents, Window, choose
+from collector.evals.choosing import Window, choose
+from collector.evals.documents import Judges
 from collector.evals.evaluator import Evaluator
 from collector.evals.select import input_hash
 from collector.evals.tally import Tally
@@ -36,7 +37,7 @@ _SECOND = 10**9
 FOUND: Final = ("pass", "fail", "ok", "error", "skipped")
 
 # Judges the runs of one project: from a store, by these evaluators.
-MakeDocuments = Callable[[Store, Sequence[Evaluator], str], Documents]
+MakeJudges = Callable[[Store, Sequence[Evaluator], str], Judges]
 
 
 class Lane:
@@ -48,14 +49,14 @@ class Lane:
         store: Callable[[], Store],
         clock: Clock,
         evaluators: Callable[[], Sequence[Evaluator]],
-        documents: MakeDocuments,
+        judges: MakeJudges,
         begin: Callable[[Store], None] = lambda _: None,
     ) -> None:
         """`begin` is called with each new connection, before anything is judged through it."""
         self._store = store
         self._clock = clock
         self._evaluators = evaluators
-        self._documents = documents
+        self._judges = judges
         self._begin = begin
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._connection: Store | None = None
@@ -101,12 +102,11 @@ class Lane:
         reader = Reader(lambda: store, ReadsConfig())
         tallies = {one.name: Tally() for one in evaluators}
         for project, of_project in groupby(sorted(part, key=lambda run: run.project), key=lambda run: run.project):
-            documents = self._documents(store, evaluators, project)
-            window = Window(project, 0, 0)
-            documents.judge(
-                choose(reader, evaluators, window, list(of_project), tallies, self._clock.time_ns()), tallies
-            )
-            documents.finish(tallies)
+            judges = self._judges(store, evaluators, project)
+            now = self._clock.time_ns()
+            chosen = choose(reader, evaluators, Window(project, 0, 0), list(of_project), tallies, now)
+            judges.judge(chosen, tallies)
+            judges.finish(tallies)
         self._remember(part, evaluators, revisions, tallies)
         return len(runs) > len(part)
 

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from collector.config import EvaluatorConfig
 from collector.errors import ConfigError, Reason, Rejected
-from collector.evals.backfill import Outcome, Window, backfill, insert
+from collector.evals.backfill import Outcome, backfill
+from collector.evals.choosing import Window
 from collector.evals.deciding import COMMAND
 from collector.evals.evaluator import Evaluator, evaluators_of
-from collector.evals.judge_bench import JudgeBench, judged_backfill
+from collector.evals.judge_bench import JudgeBench
+from collector.evals.judged_backfill import judged_backfill
 from collector.evals.questions import judge_check, with_judge
 from collector.evals.workshop import Workshop
+from collector.evals.writing import EvaluationWriter
 from collector.model.clock import Clock
 from collector.model.evaluations import Evaluation
 from collector.model.progress import Progress
@@ -28,6 +31,7 @@ class EvalService:
         clock: Clock,
         bench: JudgeBench | None = None,
         commands: Callable[[], bool] = lambda: False,
+        writer: EvaluationWriter | None = None,
     ) -> None:
         """Without a `bench` no models are asked, without `commands` no programs started."""
         self._store = store
@@ -35,6 +39,7 @@ class EvalService:
         self._clock = clock
         self._bench = bench
         self._commands = commands
+        self._writer = writer or EvaluationWriter()
 
     @property
     def evaluators(self) -> Sequence[Evaluator]:
@@ -75,6 +80,7 @@ class EvalService:
                 self._clock,
                 progress,
                 workshop,
+                self._writer,
                 dry_run=dry_run,
                 commands=self._commands(),
             )
@@ -89,6 +95,6 @@ class EvalService:
         """Store evaluations that came from elsewhere."""
         store = self._store().clone()
         try:
-            insert(store, found)
+            self._writer.add(store, found)
         finally:
             store.close()

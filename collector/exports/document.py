@@ -1,7 +1,7 @@
 """A run as one JSON document: what was sent, what it means, what it cost."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -10,7 +10,7 @@ from collector.exports.otlp import Details, Row, details_of, events, links, reso
 from collector.exports.otlp_json import plain
 from collector.exports.values import key_values
 from collector.model.capture import strictest_word
-from collector.model.evaluations import Evaluation, Evidence
+from collector.model.evaluations import EvalKind, Evaluation, Evidence
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Run, Tool, read_spans, run_of
 
@@ -22,10 +22,26 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def run_document(table: pa.Table, known: Run | None = None, evaluations: Sequence[Evaluation] = ()) -> shapes.RunExport:
+class Verdicts(NamedTuple):
+    """What was `found` of a run, and which of its judges people do not agree with; None where that was not asked."""
+
+    found: Sequence[Evaluation] = ()
+    uncalibrated: Collection[str] | None = None
+
+    def is_calibrated(self, one: Evaluation) -> bool | None:
+        """None of what no judge has found."""
+        if one.kind is not EvalKind.JUDGE or self.uncalibrated is None:
+            return None
+        return one.evaluator not in self.uncalibrated
+
+
+NONE: Final = Verdicts()
+
+
+def run_document(table: pa.Table, known: Run | None = None, verdicts: Verdicts = NONE) -> shapes.RunExport:
     """The document of one run, of which `table` has every span with all columns, at least one.
 
-    `known` is what `run_of` makes of them, where that is known already; `evaluations` what was found of it.
+    `known` is what `run_of` makes of them, where that is known already; `verdicts` what was found of it.
     """
     run = known or run_of(read_spans(table))
     numbers = {span_id: entry.number for entry in run.rounds for span_id in _told_by(entry)}
@@ -49,7 +65,7 @@ def run_document(table: pa.Table, known: Run | None = None, evaluations: Sequenc
         system_prompt=_system_prompt(run),
         tools=[_tool(tool) for tool in run.tools],
         rounds=[_round(entry) for entry in run.rounds],
-        evaluations=[_evaluation(one) for one in evaluations],
+        evaluations=[_evaluation(one, verdicts) for one in verdicts.found],
         resources=parts.resources,
         scopes=parts.scopes,
         spans=spans,
@@ -232,7 +248,7 @@ def _action(action: Action) -> shapes.Action:
     )
 
 
-def _evaluation(one: Evaluation) -> shapes.Evaluation:
+def _evaluation(one: Evaluation, verdicts: Verdicts) -> shapes.Evaluation:
     receipt = one.receipt
     return shapes.Evaluation(
         id=one.id,
@@ -250,6 +266,7 @@ def _evaluation(one: Evaluation) -> shapes.Evaluation:
         reason=one.reason,
         flags=list(one.flags),
         evidence=[_evidence(cited) for cited in one.evidence],
+        calibrated=verdicts.is_calibrated(one),
         labeler=one.labeler,
         probability=one.probability,
         receipt=shapes.Receipt(

@@ -21,15 +21,18 @@ Value = str | int | float
 
 
 def evaluation_records(found: Iterable[Evaluation]) -> Any:
-    """An ExportLogsServiceRequest with a record for each evaluation, in their order; without any it is empty."""
+    """An ExportLogsServiceRequest with a record for each evaluation, in their order by project; of none it is empty."""
     request = ExportLogsServiceRequest()
-    records = [_record(one) for one in found]
-    if records:
+    records: dict[str, list[Any]] = {}
+    for one in found:
+        records.setdefault(one.project, []).append(_record(one))
+    for project, of_project in records.items():
         resource = request.resource_logs.add()
-        resource.resource.attributes.append(_attribute("service.name", _SERVICE))
+        said = {"service.name": _SERVICE, "spanmeter.project": project}
+        resource.resource.attributes.extend(_attribute(key, value) for key, value in said.items())
         scope = resource.scope_logs.add()
         scope.scope.name = _SERVICE
-        scope.log_records.extend(records)
+        scope.log_records.extend(of_project)
     return request
 
 

@@ -225,6 +225,9 @@ class Evaluation(TypedDict):
     reason: str
     flags: Sequence[str]
     evidence: Sequence[Evidence]
+    calibrated: Annotated[
+        bool | None, Field(description="Of a judge: whether people agree with it; null of others, and where not asked.")
+    ]
     labeler: str
     probability: Annotated[float, Field(description="Of having been sampled.")]
     receipt: Receipt

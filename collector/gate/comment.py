@@ -42,14 +42,16 @@ def plain(text: str) -> str:
 
 def _table(decided: Decided) -> str:
     head = "| metric | cases | base | head | change | 95 % interval | could have seen | outcome |"
-    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *(_row(one) for one in decided.metrics)])
+    return "\n".join(
+        [head, "|---|---|---|---|---|---|---|---|", *(_row(one, decided.title(one.config)) for one in decided.metrics)]
+    )
 
 
-def _row(one: Compared) -> str:
+def _row(one: Compared, title: str) -> str:
     cases = f"{one.cases}" + (f" ({one.without} without)" if one.without else "")
     turned = f" ({one.improved} better, {one.worsened} worse)"
     cells = (
-        plain(one.config.title),
+        plain(title),
         cases + turned,
         level(one, one.old),
         level(one, one.new),
@@ -78,7 +80,7 @@ def _failing(decided: Decided, trace_link: str) -> list[str]:
     for name in decided.newly_failing[:_MAX_CASES]:
         trials = decided.new.cases[name]
         link = f" ([trace]({trace_link}{trials[0].trace_id}))" if trace_link else ""
-        found.append(f"{plain(name)}{link}\n\n{fenced(why(trials)[:_MAX_REASON])}")
+        found.append(f"{plain(name)}{link}\n\n{fenced(why(trials, decided.uncalibrated)[:_MAX_REASON])}")
     more = len(decided.newly_failing) - _MAX_CASES
     return [*found, *([f"and {more} more"] if more > 0 else [])]
 

@@ -1,10 +1,12 @@
 """The gate's verdict: checks in their order, of which the worst decides."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
+from collector.gate.calibration import Measured
 from collector.gate.compare import Compared, Conclusion, compare, value_of
 from collector.gate.policy import LimitConfig, Loaded, MetricConfig
 from collector.gate.record import Record, Trial
@@ -48,6 +50,16 @@ class Decided:
     checks: tuple[Check, ...]
     metrics: tuple[Compared, ...]
     newly_failing: tuple[str, ...]
+    measured: Mapping[str, Measured] = field(default_factory=dict)
+
+    @property
+    def uncalibrated(self) -> tuple[str, ...]:
+        """The judges that do not agree with people as far as the policy asks, or of which nobody knows."""
+        return uncalibrated(self.loaded, self.new, self.measured)
+
+    def title(self, config: MetricConfig) -> str:
+        """Of a metric, for people."""
+        return config.title + doubt(config.evaluator, self.uncalibrated)
 
     @property
     def exit(self) -> Exit:
@@ -57,14 +69,35 @@ class Decided:
         return next((code for code in order if code in found), Exit.PASSED)
 
 
-def decide(loaded: Loaded, old: Record | None, new: Record) -> Decided:
-    """What the policy says of a record and its baseline. Pure."""
+def uncalibrated(loaded: Loaded, new: Record, measured: Mapping[str, Measured]) -> tuple[str, ...]:
+    """The judges that are not known to agree with people, in the revision that has judged."""
+    wanted = loaded.policy.calibration
+
+    def agrees(name: str) -> bool:
+        one = measured.get(name)
+        if one is None or one.low is None or not one.is_of(new.evaluators.get(name, "")):
+            return False
+        return one.labels >= wanted.min_labels and one.low > wanted.min_kappa
+
+    return tuple(name for name in loaded.judges if not agrees(name))
+
+
+def doubt(evaluator: str, doubted: Collection[str]) -> str:
+    """What follows the name of a judge that is not calibrated."""
+    return " (uncalibrated judge)" if evaluator in doubted else ""
+
+
+def decide(
+    loaded: Loaded, old: Record | None, new: Record, measured: Mapping[str, Measured] = MappingProxyType({})
+) -> Decided:
+    """What the policy says of a record and its baseline. `measured` is what is known of judges, by name. Pure."""
+    doubted = uncalibrated(loaded, new, measured)
     complete = Check("complete", tuple(_incomplete(loaded, old, new)), Exit.INCOMPLETE)
     comparable = Check("comparable", tuple(_incomparable(old, new)), Exit.BAD_CONFIG)
-    required = Check("required", tuple(_failing_required(loaded, new)), Exit.FAILED)
+    required = Check("required", tuple(_failing_required(loaded, new, doubted)), Exit.FAILED)
     failing = tuple(_newly_failing(old, new)) if old and comparable.passed else ()
     kept = [name for name in failing if any(fnmatchcase(name, pattern) for pattern in loaded.protected)]
-    protected = Check("protected", tuple(_sentences(kept, new)), Exit.FAILED)
+    protected = Check("protected", tuple(_sentences(kept, new, doubted)), Exit.FAILED)
     usable = old is not None and comparable.passed
     metrics = tuple(compare(loaded.metrics, old, new, loaded.policy.alpha)) if old and usable else ()
     checks = [
@@ -72,21 +105,36 @@ def decide(loaded: Loaded, old: Record | None, new: Record) -> Decided:
         comparable,
         required,
         protected,
-        *_metric_checks(loaded, metrics, old, complete=complete.passed),
+        *_metric_checks(loaded, metrics, old, doubted, complete=complete.passed),
+        *_calibrated(loaded, doubted),
     ]
     limits = Check("limits", tuple(_beyond_limits(loaded.policy.limits, new)), Exit.FAILED)
-    return Decided(loaded, old, new, (*checks, limits), metrics, failing)
+    return Decided(loaded, old, new, (*checks, limits), metrics, failing, measured)
+
+
+def _calibrated(loaded: Loaded, doubted: Sequence[str]) -> Iterator[Check]:
+    wanted = loaded.policy.calibration
+    if wanted.required:
+        needs = f"{wanted.min_labels} labels and a kappa surely above {wanted.min_kappa:g}"
+        told = [
+            f"The judge {name} is not calibrated: it needs {needs} (`spanmeter gate calibrate`)." for name in doubted
+        ]
+        yield Check("calibrated", tuple(told), Exit.CANNOT_TELL)
 
 
 def _metric_checks(
-    loaded: Loaded, metrics: Sequence[Compared], old: Record | None, *, complete: bool
+    loaded: Loaded, metrics: Sequence[Compared], old: Record | None, doubted: Collection[str], *, complete: bool
 ) -> Iterator[Check]:
     """What part of the cases alone says of a metric decides nothing."""
     gating = [one for one in metrics if one.config.gating] if complete else []
-    worse = tuple(f"{one.config.title} regressed." for one in gating if one.conclusion is Conclusion.REGRESSED)
+
+    def title(one: Compared) -> str:
+        return one.config.title + doubt(one.config.evaluator, doubted)
+
+    worse = tuple(f"{title(one)} regressed." for one in gating if one.conclusion is Conclusion.REGRESSED)
     yield Check("metrics", worse, Exit.FAILED)
     if loaded.policy.strict:
-        untold = [f"{one.config.title}: cannot tell." for one in gating if one.conclusion is Conclusion.CANNOT_TELL]
+        untold = [f"{title(one)}: cannot tell." for one in gating if one.conclusion is Conclusion.CANNOT_TELL]
         none = [] if old else ["There is no approved baseline to compare with."]
         yield Check("strict", (*none, *untold), Exit.CANNOT_TELL)
 
@@ -141,10 +189,10 @@ def passes(trials: Sequence[Trial]) -> bool | None:
     return 2 * sum(verdicts) > len(verdicts) if verdicts else None
 
 
-def _failing_required(loaded: Loaded, new: Record) -> Iterator[str]:
+def _failing_required(loaded: Loaded, new: Record, doubted: Collection[str]) -> Iterator[str]:
     for pattern in loaded.policy.required:
         matching = [name for name in new.cases if fnmatchcase(name, pattern)]
-        yield from _sentences((name for name in matching if not passes(new.cases[name])), new)
+        yield from _sentences((name for name in matching if not passes(new.cases[name])), new, doubted)
 
 
 def _newly_failing(old: Record, new: Record) -> Iterator[str]:
@@ -153,17 +201,17 @@ def _newly_failing(old: Record, new: Record) -> Iterator[str]:
             yield name
 
 
-def _sentences(names: Iterable[str], new: Record) -> Iterator[str]:
+def _sentences(names: Iterable[str], new: Record, doubted: Collection[str]) -> Iterator[str]:
     for name in names:
-        yield f"The case {name!r} fails: {why(new.cases[name])}"
+        yield f"The case {name!r} fails: {why(new.cases[name], doubted)}"
 
 
-def why(trials: Sequence[Trial]) -> str:
+def why(trials: Sequence[Trial], doubted: Collection[str]) -> str:
     """The first reason for which a case fails."""
     for trial in trials:
         for evaluator, found in trial.outcomes.items():
             if found.verdict is Verdict.FAIL:
-                return f"{evaluator}: {found.reason}"
+                return f"{evaluator}{doubt(evaluator, doubted)}: {found.reason}"
     return "nothing was judged."
 
 

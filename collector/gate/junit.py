@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree as ET  # written, never parsed
 
-from collector.gate.decide import Decided
+from collector.gate.decide import Decided, doubt
 from collector.gate.record import Outcome, Trial
 from collector.model.evaluations import EvalStatus, Verdict
 
@@ -34,7 +34,7 @@ def _suite(root: ET.Element, evaluator: str, decided: Decided, trace_link: str) 
     for name, trials in sorted(decided.new.cases.items()):
         for number, trial in enumerate(trials, 1):
             title = name if len(trials) == 1 else f"{name} ({number})"
-            kind = _case(suite, evaluator, title, trial, trace_link)
+            kind = _case(suite, evaluator, title, trial, decided, trace_link)
             counts["tests"] += 1
             if kind:
                 counts[kind] += 1
@@ -42,12 +42,14 @@ def _suite(root: ET.Element, evaluator: str, decided: Decided, trace_link: str) 
         suite.set(key, str(number))
 
 
-def _case(suite: ET.Element, evaluator: str, title: str, trial: Trial, trace_link: str) -> str:
+def _case(suite: ET.Element, evaluator: str, title: str, trial: Trial, decided: Decided, trace_link: str) -> str:
     """Add a case; under which count it falls, empty for a pass."""
     seconds = trial.figures.get("duration_ms", 0.0) / 1000
     case = ET.SubElement(suite, "testcase", classname=_clean(evaluator), name=_clean(title), time=f"{seconds:.3f}")
     properties = ET.SubElement(case, "properties")
     shown = {"trace": f"{trace_link}{trial.trace_id}"}
+    if evaluator in decided.loaded.judges:
+        shown["calibrated"] = str(evaluator not in decided.uncalibrated).lower()
     if "cost_usd" in trial.figures:
         shown["cost_usd"] = f"{trial.figures['cost_usd']:.12f}"
     for name, value in shown.items():
@@ -57,7 +59,8 @@ def _case(suite: ET.Element, evaluator: str, title: str, trial: Trial, trace_lin
         ET.SubElement(case, "error", type=found.error_type, message=_clean(found.reason))
         return "errors"
     if found.verdict is Verdict.FAIL:
-        ET.SubElement(case, "failure", message=_clean(found.reason))
+        told = found.reason + doubt(evaluator, decided.uncalibrated)
+        ET.SubElement(case, "failure", message=_clean(told))
         return "failures"
     if found.verdict is Verdict.NONE:
         ET.SubElement(case, "skipped", message=_clean(found.reason or "It has a score and no verdict."))

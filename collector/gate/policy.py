@@ -71,6 +71,15 @@ class GateBudget(Section):
     max_calls: int | None = setting(None, "Calls of judges in one gate; needed for models without a price.", ge=1)
 
 
+class CalibrationConfig(Section):
+    required: bool = setting(False, "Whether a gate with a judge that is not calibrated cannot tell.")
+    min_kappa: float = setting(
+        0.4, "What kappa with people surely exceeds: the lower end of its interval.", ge=-1, lt=1
+    )
+    min_labels: int = setting(20, "Labels that it takes.", ge=1)
+    file: str = setting(".spanmeter/calibration.json", "What `gate calibrate` has measured.")
+
+
 class Policy(Section):
     """What a gate asks for. Paths are relative to the policy's file."""
 
@@ -88,6 +97,7 @@ class Policy(Section):
     metrics: tuple[MetricConfig, ...] = setting((), "What is compared; by default pass rates and cost.")
     limits: tuple[LimitConfig, ...] = setting((), "What is bounded whatever it was before.")
     alpha: float = setting(0.05, "How often a gate may fail without cause.", gt=0, lt=0.5)
+    calibration: CalibrationConfig = setting(CalibrationConfig(), "How far judges have to agree with people.")
     strict: bool = setting(False, "Whether a gate that cannot tell fails.")
     baseline: str = setting(".spanmeter/baseline.json", "File of the approved baseline.")
 
@@ -109,6 +119,16 @@ class Loaded(Section):
     def baseline(self) -> Path:
         """Where the baseline stands."""
         return self.directory / self.policy.baseline
+
+    @property
+    def calibration(self) -> Path:
+        """Where it stands how far judges agree with people."""
+        return self.directory / self.policy.calibration.file
+
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """The evaluators that ask a model."""
+        return tuple(one.name for one in self.evaluators if one.check.kind == "judge")
 
     @property
     def protected(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ def result_of(decided: Decided) -> dict[str, Any]:
         "newly_failing": list(decided.newly_failing),
         "judge_usd": str(decided.new.judge_usd),
         "evaluators": dict(decided.new.evaluators),
+        "judges": [_judge(name, decided) for name in decided.loaded.judges],
         "cases": [_case(name, trials) for name, trials in sorted(decided.new.cases.items())],
     }
 
@@ -32,6 +33,18 @@ def result_of(decided: Decided) -> dict[str, Any]:
 def result_json(decided: Decided) -> str:
     """The document as text."""
     return json.dumps(result_of(decided), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _judge(name: str, decided: Decided) -> dict[str, Any]:
+    known = decided.measured.get(name)
+    return {
+        "evaluator": name,
+        "calibrated": name not in decided.uncalibrated,
+        "revision": known.revision if known else None,
+        "labels": known.labels if known else 0,
+        "kappa": known.kappa if known else None,
+        "interval": [known.low, known.high] if known and known.low is not None else None,
+    }
 
 
 def _metric(one: Compared) -> dict[str, Any]:

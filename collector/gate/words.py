@@ -36,10 +36,10 @@ def warnings(decided: Decided) -> list[str]:
         found.append(f"{compared} cases are a list of cases, not a statistic: name those that matter in `required`.")
     if any(trial.guessed for trials in decided.new.cases.values() for trial in trials):
         found.append("Cases without `spanmeter.case` were told apart by their first message.")
-    judged = [one.name for one in decided.loaded.evaluators if one.check.kind == "judge"]
-    if judged:
+    if doubted := decided.uncalibrated:
         found.append(
-            f"Uncalibrated: {', '.join(judged)}. A gate has no labels; `spanmeter eval agreement` measures judges."
+            f"Uncalibrated: {', '.join(doubted)}. Nobody knows how far people would agree with what they find; "
+            "`spanmeter gate calibrate` takes it from a daemon with labels."
         )
     found += [
         f"The judge of {name} contradicts itself in {rate:.0%} of its verdicts; that much is no difference."

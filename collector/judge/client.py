@@ -24,6 +24,7 @@ from collector.net.addresses import CheckedBackend, Resolver, TargetRefused, loo
 _MAX_READ: Final = 4 * 1024 * 1024
 _MAX_WAIT: Final = 30.0  # the longest Retry-After that is waited for
 _FIRST_WAIT: Final = 0.5
+_MAX_CONNECT: Final = 10.0  # a server that nobody has reached has charged nothing, and is tried again
 
 
 class CallFault(StrEnum):
@@ -108,7 +109,7 @@ class ModelClient:
         }
         try:
             async with asyncio.timeout(asking.timeout):
-                status, received, data = await self._exchange(endpoint, headers, body)
+                status, received, data = await self._exchange(endpoint, headers, body, asking.timeout / 3)
         except TimeoutError:
             text = f"{endpoint.address} did not answer within {asking.timeout:g} s."
             raise CallFailed(CallFault.TIMEOUT, text, billed=True) from None
@@ -136,7 +137,7 @@ class ModelClient:
         raise CallFailed(CallFault.UNAVAILABLE, text, billed=True)
 
     async def _exchange(
-        self, endpoint: JudgeEndpoint, headers: Mapping[str, str], body: bytes
+        self, endpoint: JudgeEndpoint, headers: Mapping[str, str], body: bytes, connect: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         # A connection a call: judging is slow beside a handshake, and what was looked up is what is connected to.
         pool = httpcore2.AsyncConnectionPool(
@@ -144,7 +145,8 @@ class ModelClient:
             network_backend=CheckedBackend(self._resolve, allow_private=endpoint.allow_private),
             max_keepalive_connections=0,
         )
-        async with pool, pool.stream("POST", endpoint.url, headers=list(headers.items()), content=body) as response:
+        sent, limits = list(headers.items()), {"timeout": {"connect": min(connect, _MAX_CONNECT)}}
+        async with pool, pool.stream("POST", endpoint.url, headers=sent, content=body, extensions=limits) as response:
             received = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
             data = bytearray()
             async with aclosing(response.aiter_stream()) as chunks:

@@ -74,6 +74,19 @@ def evaluations_of(table: pa.Table) -> Iterator[Evaluation]:
     return (_evaluation(row, at) for row, at in zip(rows, times, strict=True))
 
 
+def packed(evaluations: Sequence[Evaluation]) -> bytes:
+    """To be kept in a file: their rows as an Arrow stream."""
+    batch, stream = rows_of(evaluations), pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, batch.schema) as writer:
+        writer.write_batch(batch)
+    return stream.getvalue().to_pybytes()  # type: ignore[no-any-return] # of a buffer
+
+
+def unpacked(kept: bytes) -> list[Evaluation]:
+    """What was packed; of no bytes none."""
+    return list(evaluations_of(pa.ipc.open_stream(kept).read_all())) if kept else []
+
+
 def evidence_json(evidence: Iterable[Evidence]) -> str:
     """As the column `Evidence` has it; empty when there is none."""
     cited = [one._asdict() for one in evidence]

@@ -54,6 +54,13 @@ def list_evaluations(store: Reader, project: str, wanted: EvaluationsWanted) -> 
     return list(evaluations_of(store.query(named_query("evaluations_page"), parameters)))
 
 
+def label_counts(store: Reader, project: str, evaluators: Sequence[str]) -> Mapping[str, int]:
+    """How many labels each of these evaluators has; those without any are not there."""
+    asked = {"project": project, "evaluators": list(evaluators)}
+    rows = store.query(named_query("evaluations_labels"), asked).to_pylist()
+    return {row["Evaluator"]: row["Labels"] for row in rows}
+
+
 def verdict_weights(store: Reader, project: str, evaluator: str) -> Mapping[Verdict, float]:
     """How often an evaluator's newest revision gives each verdict, by the inverse of the sampling's probability."""
     rows = store.query(named_query("evaluations_verdicts"), {"project": project, "evaluator": evaluator}).to_pylist()

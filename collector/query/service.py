@@ -15,7 +15,7 @@ from collector.model.principal import Principal
 from collector.model.purposes import ALL, PRODUCT
 from collector.query import run_questions, spans
 from collector.query.arrivals import arrivals
-from collector.query.evaluations import EvaluationsWanted, list_evaluations, verdict_weights
+from collector.query.evaluations import EvaluationsWanted, label_counts, list_evaluations, verdict_weights
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter
@@ -175,6 +175,10 @@ class Query:
         """Conversations with a matching run, those with the latest first; `after` names one by its id."""
         _check_limit(limit)
         return run_questions.conversations(self._store, principal.project, asked, limit, after)
+
+    def label_counts(self, principal: Principal, evaluators: Sequence[str]) -> Mapping[str, int]:
+        """As `evaluations.label_counts`."""
+        return label_counts(self._store, principal.project, evaluators)
 
     def evaluation_verdicts(self, principal: Principal, evaluator: str) -> Mapping[Verdict, float]:
         """As `evaluations.verdict_weights`."""

@@ -274,6 +274,15 @@ EVALUATIONS: Final = Metric(
     "evaluations",
     ("found",),
 )
+VERDICTS_EXPORTED: Final = Metric(
+    "spanmeter_verdicts_exported", Kind.COUNTER, "Verdicts that were to go out by OTLP.", "verdicts", ("result",)
+)
+VERDICTS_PENDING: Final = Metric(
+    "spanmeter_verdicts_pending", Kind.GAUGE, "Verdicts to be sent by OTLP, now or again.", "verdicts"
+)
+VERDICTS_OLDEST_PENDING_SECONDS: Final = Metric(
+    "spanmeter_verdicts_oldest_pending_seconds", Kind.GAUGE, "Age of the oldest verdict to be sent.", "seconds"
+)
 DRAIN_LAG_SECONDS: Final = Metric(
     "spanmeter_drain_lag_seconds", Kind.GAUGE, "Age of the oldest span not yet stored.", "seconds"
 )
@@ -409,6 +418,7 @@ LABELS: Final[Mapping[str, str]] = {
     "outcome": "`delivered`, `failed` or `gone`.",
     "policy": "`metadata` or `off`.",
     "reason": "Why something was not taken; the values are below.",
+    "result": "`sent`; `rejected` by the receiver for good; `dropped` because too many waited.",
     "rule": "Name of the rule in `capture.redact`.",
     "scope": "Name of the instrumentation scope.",
     "signal": "`traces`, `metrics` or `logs`.",

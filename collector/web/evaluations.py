@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from collector.config.evaluators import EvaluatorFile
 from collector.config.load import sentences
 from collector.errors import Reason, Rejected
-from collector.evals.backfill import Window
+from collector.evals.choosing import Window
 from collector.evals.deciding import COMMAND
 from collector.evals.evaluator import Evaluator
 from collector.evals.service import EvalService

@@ -22,11 +22,16 @@ _LOOKUPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver answered; `excerpt` is the beginning of its body, `retry_after` the header as sent."""
+    """What the receiver answered; `content` is the beginning of its body, `retry_after` the header as sent."""
 
     status: int
-    excerpt: str
+    content: bytes
     retry_after: str | None
+
+    @property
+    def excerpt(self) -> str:
+        """The first characters of the body."""
+        return self.content[: 4 * _EXCERPT].decode(errors="replace")[:_EXCERPT]
 
 
 class NoAnswer(SpanmeterError):  # noqa: N818 - a fact about the network, not a malfunction
@@ -43,7 +48,7 @@ class Client:
         self._threads: dict[str, ThreadPoolExecutor] = {}
 
     async def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send `body` as JSON. Raises NoAnswer."""
+        """Send `body`, JSON unless `headers` say otherwise. Raises NoAnswer."""
         sent = {"content-type": "application/json", "user-agent": f"spanmeter/{__version__}", **headers}
         try:
             async with asyncio.timeout(endpoint.timeout):
@@ -55,7 +60,7 @@ class Client:
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, OSError) as error:
             raise NoAnswer(f"{endpoint.address} cannot be reached: {_why(error)}.") from None
         except (httpcore2.UnsupportedProtocol, ValueError):
-            raise NoAnswer(f"The URL of the webhook {endpoint.name} is none that can be sent to.") from None
+            raise NoAnswer(f"The URL of {endpoint.name} is none that can be sent to.") from None
 
     def close(self) -> None:
         """Let go of the look-ups that are under way."""
@@ -97,8 +102,8 @@ class Client:
         return resolve
 
 
-async def _beginning(response: httpcore2.Response) -> str:
-    """The first characters of the body; the answer counts even when the rest of it does not arrive."""
+async def _beginning(response: httpcore2.Response) -> bytes:
+    """The first bytes of the body; the answer counts even when the rest of it does not arrive."""
     data = b""
     try:
         async with asyncio.timeout(_BODY_SECONDS), aclosing(response.aiter_stream()) as chunks:
@@ -108,7 +113,7 @@ async def _beginning(response: httpcore2.Response) -> str:
                     break
     except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
         pass
-    return data[: 4 * _EXCERPT].decode(errors="replace")[:_EXCERPT]
+    return data
 
 
 def _why(error: BaseException) -> str:

@@ -212,8 +212,7 @@ def judge_server() -> Iterator[JudgeServer]:
     class Handler(_Handler):
         state = server
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
+    http = _Server(("127.0.0.1", 0), Handler)
     server.url = f"http://127.0.0.1:{http.server_address[1]}/v1"
     thread = threading.Thread(target=http.serve_forever, name="judge-server", daemon=True)
     thread.start()
@@ -224,6 +223,11 @@ def judge_server() -> Iterator[JudgeServer]:
         http.shutdown()
         http.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512  # of all judges at once; by default connections beyond five are dropped, and asked again
 
 
 class _Handler(BaseHTTPRequestHandler):

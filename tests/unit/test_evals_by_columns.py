@@ -10,9 +10,11 @@ import pytest
 
 from collector.config import ReadsConfig, StoreConfig
 from collector.evals import by_columns
-from collector.evals.backfill import Outcome, Window, backfill
+from collector.evals.backfill import Outcome, backfill
+from collector.evals.choosing import Window
 from collector.evals.evaluator import Evaluator
 from collector.evals.workshop import Workshop
+from collector.evals.writing import EvaluationWriter
 from collector.model.clock import SystemClock
 from collector.model.evaluations import Evaluation
 from collector.query.evaluations import EvaluationsWanted, list_evaluations
@@ -110,7 +112,7 @@ def judged(store: Store, evaluators: list[Evaluator]) -> tuple[Outcome, list[Eva
     now = time.time_ns()
     window = Window("default", now - 10**13, now, again=True)
     try:
-        outcome = backfill(store, evaluators, window, SystemClock(), lambda *_: None, workshop)
+        outcome = backfill(store, evaluators, window, SystemClock(), lambda *_: None, workshop, EvaluationWriter())
     finally:
         workshop.close()
     wanted = EvaluationsWanted(batch=outcome.batch, current=False, limit=100_000)

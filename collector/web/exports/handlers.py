@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from collector.errors import Reason, Rejected
 from collector.exports.arrow import arrow_stream
-from collector.exports.document import run_document
+from collector.exports.document import Verdicts, run_document
 from collector.exports.evaluations import evaluation_records
 from collector.exports.otlp import otlp_request
 from collector.exports.otlp_json import plain
@@ -83,31 +83,31 @@ class OtlpTraces(TypedDict):
 
 
 async def export(services: Services, call: Call[TracePath, ExportQuery, None]) -> Result:
-    return await asyncio.to_thread(_export, services.query, call)
+    return await asyncio.to_thread(_export, services, call)
 
 
-def _export(query: Query, call: Call[TracePath, ExportQuery, None]) -> Result:
+def _export(services: Services, call: Call[TracePath, ExportQuery, None]) -> Result:
+    query = services.query
     trace_id = call.path.trace_id.lower()
     spans = _spans(query, call.principal, trace_id)
     wanted = EvaluationsWanted(trace_ids=[trace_id], limit=_MAX_EVALUATIONS)
     found = () if call.query.format is Format.ARROW else query.evaluations(call.principal, wanted)
-    return _written(trace_id, spans, found, call.query, _encoding(call))
+    doubted = services.calibration.uncalibrated(query, call.principal, found)
+    return _written(trace_id, spans, Verdicts(found, doubted), call.query, _encoding(call))
 
 
-def _written(
-    trace_id: str, spans: pa.Table, found: Sequence[Evaluation], wanted: ExportQuery, encoding: Encoding
-) -> Result:
+def _written(trace_id: str, spans: pa.Table, verdicts: Verdicts, wanted: ExportQuery, encoding: Encoding) -> Result:
     match wanted.format:
         case Format.JSON:
-            return _file(orjson.dumps(run_document(spans, evaluations=found)), f"{trace_id}.json", JSON)
+            return _file(orjson.dumps(run_document(spans, verdicts=verdicts)), f"{trace_id}.json", JSON)
         case Format.HTML:
-            return _file(html(spans, wanted.audience, found), f"{trace_id}.html", HTML_TYPE)
+            return _file(html(spans, wanted.audience, verdicts), f"{trace_id}.html", HTML_TYPE)
         case Format.MD:
-            return _file(markdown(spans, wanted.audience, found), f"{trace_id}.md", MARKDOWN_TYPE)
+            return _file(markdown(spans, wanted.audience, verdicts), f"{trace_id}.md", MARKDOWN_TYPE)
         case Format.ARROW:
             return _file(arrow_stream(spans), f"{trace_id}.arrow", ARROW_TYPE)
         case Format.OTLP:
-            return _otlp(trace_id, spans, found, encoding)
+            return _otlp(trace_id, spans, verdicts.found, encoding)
 
 
 def _spans(query: Query, principal: Principal, trace_id: str) -> pa.Table:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from collector import __version__
-from collector.model.evaluations import Evaluation
+from collector.exports.document import NONE, Verdicts
 from collector.web.exports.view import MAX_SPANS, Audience, run_view
 from collector.web.pages import formats
 
@@ -25,9 +24,9 @@ _UNSHOWABLE: Final = re.compile(
 )
 
 
-def html(table: pa.Table, audience: Audience, evaluations: Sequence[Evaluation] = ()) -> bytes:
+def html(table: pa.Table, audience: Audience, verdicts: Verdicts = NONE) -> bytes:
     """The page of the run whose spans `table` has."""
-    view = run_view(table, audience, _MAX_TEXT, evaluations)
+    view = run_view(table, audience, _MAX_TEXT, verdicts)
     style, style_hash = _style()
     text = (
         _environment()

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from collector.model.evaluations import Evaluation
+from collector.exports.document import NONE, Verdicts
 from collector.web.exports.view import Audience, Line, RunView, Step, Text, run_view
 from collector.web.pages import formats
 
@@ -22,9 +22,9 @@ _SPACE: Final = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u206
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def markdown(table: pa.Table, audience: Audience, evaluations: Sequence[Evaluation] = ()) -> bytes:
+def markdown(table: pa.Table, audience: Audience, verdicts: Verdicts = NONE) -> bytes:
     """The run whose spans `table` has: at most MAX_CHARACTERS characters."""
-    view = run_view(table, audience, _MAX_TEXT, evaluations)
+    view = run_view(table, audience, _MAX_TEXT, verdicts)
     left = MAX_CHARACTERS - len(_MORE)
     kept: list[str] = []
     for part in _parts(view):

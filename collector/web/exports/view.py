@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from collector.exports.document import run_document
+from collector.exports.document import NONE, Verdicts, run_document
 from collector.exports.shapes import RunExport
-from collector.model.evaluations import Evaluation
 from collector.runs import Message, Round, Run, read_spans, run_of
 
 MAX_SPANS: Final = 2_000
@@ -102,7 +101,7 @@ class RunView:
         return [
             (
                 each["verdict"] or each["label"] or each["status"],
-                each["evaluator"],
+                each["evaluator"] + (" (uncalibrated judge)" if each["calibrated"] is False else ""),
                 each["span_id"],
                 (each["reason"] or each["error_type"]) if with_reasons else "",
             )
@@ -124,10 +123,10 @@ class RunView:
         return sum(each["output_tokens"] for each in self.run["rounds"])
 
 
-def run_view(table: pa.Table, audience: Audience, max_text: int, evaluations: Sequence[Evaluation] = ()) -> RunView:
+def run_view(table: pa.Table, audience: Audience, max_text: int, verdicts: Verdicts = NONE) -> RunView:
     """The view of the run whose spans `table` has; texts are cut to `max_text` characters."""
     run = run_of(read_spans(table))
-    document = run_document(table, run, evaluations)
+    document = run_document(table, run, verdicts)
     return RunView(document, audience, _steps(run, document, max_text), _bars(document))
 
 

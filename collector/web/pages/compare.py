@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from collector.errors import Reason, Rejected
-from collector.model.evaluations import Evaluation, Verdict
+from collector.model.evaluations import EvalKind, Evaluation, Verdict
 from collector.query.listing import RunsWanted
 from collector.query.run_filter import RunFilter
 from collector.runs.comparison import Pair, compared
@@ -162,20 +162,32 @@ def _prompts(asked: Asked, first_id: str, second_id: str) -> dict[str, Any] | No
 
 
 def _evals(asked: Asked, *trace_ids: str) -> list[Line]:
-    """What each evaluator found of both runs, where it has judged one."""
-    sides = [{one.evaluator: one for one in verdicts.found_of(asked, each) if not one.span_id} for each in trace_ids]
-    return [_eval(name, *(side.get(name) for side in sides)) for name in sorted({*sides[0], *sides[1]})]
+    """What each evaluator found of both runs, where it has judged one, and what people did."""
+    found = [verdicts.found_of(asked, each) for each in trace_ids]
+    doubted = verdicts.doubted_of(asked, [one for side in found for one in side])
+    sides = [{_title(one, doubted): one for one in side if not one.span_id} for side in found]
+    return [_eval(title, *(side.get(title) for side in sides)) for title in sorted({*sides[0], *sides[1]})]
 
 
-def _eval(name: str, first: Evaluation | None, second: Evaluation | None) -> Line:
+def _title(one: Evaluation, doubted: Collection[str]) -> str:
+    if one.kind is EvalKind.HUMAN:
+        return f"Label {one.evaluator}"
+    is_doubted = one.kind is EvalKind.JUDGE and one.evaluator in doubted
+    return f"Eval {one.evaluator}" + (" (uncalibrated)" if is_doubted else "")
+
+
+def _eval(title: str, first: Evaluation | None, second: Evaluation | None) -> Line:
+    """Of verdicts of different revisions neither is the better one."""
     a, b = (f"{verdicts.word_of(one)} {verdicts.score_of(one)}".strip() if one else "–" for one in (first, second))
     gap, verdict = "", ""
+    if first and second and first.revision != second.revision:
+        return Line(title, a, b, "other revision", "", verdict)
     if first and second and first.score is not None and second.score is not None and first.score != second.score:
         gap = formats.signed(f"{second.score - first.score:.3g}".replace("-", "−"))
         verdict = "better" if second.score > first.score else "worse"
     if first and second and {first.verdict, second.verdict} == {Verdict.PASS, Verdict.FAIL}:
         verdict = "better" if second.verdict is Verdict.PASS else "worse"
-    return Line(f"Eval {name}", a, b, gap, "", verdict)
+    return Line(title, a, b, gap, "", verdict)
 
 
 # -- weeks, and what to compare ---------------------------------------------------------------------------------------

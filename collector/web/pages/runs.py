@@ -5,8 +5,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from collector.model.evaluations import EvalKind
 from collector.model.money import usd
 from collector.query.evaluations import EvaluationsWanted
 from collector.query.run_filter import Problem, RunStatus
@@ -16,6 +17,7 @@ from collector.web.pages import formats
 from collector.web.pages.first_visit import first_visit
 from collector.web.pages.page import Asked, Moved, Shown
 from collector.web.pages.periods import Period, period_of
+from collector.web.pages.verdicts import doubted_of
 from collector.web.reading import reader
 from collector.web.run_inputs import RunsQuery, key_text
 
@@ -136,20 +138,32 @@ def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
     ]
 
 
-def verdicts_of(asked: Asked, runs: Sequence[RunRow]) -> dict[str, Counter[str]]:
-    """By trace id how often evaluators found what of it and its spans."""
+class Found(NamedTuple):
+    """How often evaluators found what of a run and its spans, and how often of these a judge that is not calibrated."""
+
+    counts: Counter[str]
+    doubted: Counter[str]
+
+
+def verdicts_of(asked: Asked, runs: Sequence[RunRow]) -> dict[str, Found]:
+    """By trace id."""
     wanted = EvaluationsWanted(trace_ids=[run.trace_id for run in runs], limit=_MAX_VERDICTS)
-    counts: dict[str, Counter[str]] = {}
-    for one in asked.services.query.evaluations(asked.principal, wanted) if runs else ():
-        counts.setdefault(one.trace_id, Counter())[one.verdict.value or one.status.value] += 1
-    return counts
+    found = asked.services.query.evaluations(asked.principal, wanted) if runs else ()
+    doubted = doubted_of(asked, found)
+    by_run: dict[str, Found] = {}
+    for one in found:
+        of_run = by_run.setdefault(one.trace_id, Found(Counter(), Counter()))
+        word = one.verdict.value or one.status.value
+        of_run.counts[word] += 1
+        of_run.doubted[word] += one.kind is EvalKind.JUDGE and one.evaluator in doubted
+    return by_run
 
 
 def rows_of(
     asked: Asked,
     runs: Sequence[RunRow],
     titles: Mapping[str, str],
-    verdicts: Mapping[str, Mapping[str, int]] | None = None,
+    verdicts: Mapping[str, Found] | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of a table of runs."""
     found = verdicts or {}
@@ -157,19 +171,21 @@ def rows_of(
     longest = max((run.duration for run in runs), default=0)
     return [
         _row(asked, run, title_of(titles.get(run.trace_id, "")), decimals, longest)
-        | {"verdict": _verdict(found.get(run.trace_id, {}))}
+        | {"verdict": _verdict(found[run.trace_id]) if run.trace_id in found else None}
         for run in runs
     ]
 
 
-def _verdict(counts: Mapping[str, int]) -> tuple[str, str] | None:
+def _verdict(found: Found) -> tuple[str, str] | None:
     """A class and words for what evaluators found of a run: the worst, of how many."""
+    counts = found.counts
     every = sum(number for word, number in counts.items() if word != "skipped" or len(counts) == 1)
     worst = next((word for word in _VERDICTS if counts.get(word)), "")
     if not worst:
         return None
     number = counts[worst]
-    return _VERDICTS[worst], f"{number} {worst}" if number == every else f"{number} of {every} {worst}"
+    words = f"{number} {worst}" if number == every else f"{number} of {every} {worst}"
+    return _VERDICTS[worst], words + (", uncalibrated" if found.doubted[worst] == number else "")
 
 
 def _row(asked: Asked, run: RunRow, title: str, decimals: int, longest: int) -> dict[str, Any]:

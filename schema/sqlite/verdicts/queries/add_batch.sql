@@ -1,0 +1,1 @@
+INSERT INTO verdicts (at, stored, verdicts, bytes, rows, project, evaluator, batch) VALUES (?, 0, 0, 0, '', ?, ?, ?) RETURNING number

@@ -1,0 +1,1 @@
+UPDATE verdicts SET after = ? WHERE number = ?

@@ -1,0 +1,1 @@
+SELECT number, verdicts, bytes FROM verdicts ORDER BY number LIMIT 1

@@ -1,0 +1,1 @@
+UPDATE verdicts SET stored = 1 WHERE number = ?
