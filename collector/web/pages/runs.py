@@ -24,6 +24,7 @@ _MAX_VERDICTS: Final = 20_000
 _STEPS: Final = 24
 _SHOWN_VALUES: Final = 8
 _TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}\Z")
+_SPAN_ID: Final = re.compile(r"[0-9A-Fa-f]{16}\Z")
 _RUNNING_NS: Final = 5 * 60 * 10**9
 _VERDICTS: Final = {"fail": "error", "error": "warn", "pass": "ok", "skipped": ""}  # the worst first
 _OWN: Final = frozenset({"q", "last", "tz", "month", "send"})
@@ -68,8 +69,8 @@ async def page(asked: Asked) -> Shown | Moved:
 
 def _page(asked: Asked) -> Shown | Moved:
     text = asked.query.get("q", "").strip()
-    if _TRACE_ID.match(text):
-        return Moved(f"/runs/{text.lower()}")
+    if place := _place(asked, text):
+        return Moved(place)
     period = period_of(asked)
     query = _READ(_given(asked, period, text))
     wanted = query.wanted()
@@ -107,6 +108,14 @@ def _page(asked: Asked) -> Shown | Moved:
         },
     }
     return Shown("runs.html", "Runs", "Runs", context, ("runs",))
+
+
+def _place(asked: Asked, text: str) -> str:
+    """The page that an id names: of a run, or of a span that is stored. Any other text is looked for in runs."""
+    if _TRACE_ID.match(text):
+        return f"/runs/{text.lower()}"
+    trace_id = asked.services.query.run_of_span(asked.principal, text) if _SPAN_ID.match(text) else None
+    return f"/runs/{trace_id}?span={text.lower()}" if trace_id else ""
 
 
 def _is_descending(query: RunsQuery, name: str) -> bool:

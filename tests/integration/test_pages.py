@@ -1,0 +1,64 @@
+"""What pages answer, read as they are sent: no browser is needed for these."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from collector.billing.across_batches import Billing
+from collector.enrich import RecentTraces
+from collector.store import Store
+from tests.support import stored
+from tests.support.budgets import Desk
+from tests.support.captured import captured
+from tests.support.served import served
+from tests.support.stored import ENRICHER
+from tests.support.webserver import Web
+
+
+@pytest.fixture
+def web(store: Store, desk: Desk) -> Iterator[Web]:
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(10_000)), captured("oi-openai"), "run")
+    with served(desk, store=store) as web:
+        yield web
+
+
+def a_span(web: Web) -> dict[str, Any]:
+    run = web.ask("GET", "/api/v1/runs?since=2026-01-01&limit=1").body["runs"][0]
+    span: dict[str, Any] = web.ask("GET", f"/api/v1/traces/{run['trace_id']}").body["spans"][-1]
+    return span
+
+
+def test_an_id_that_is_searched_for_leads_to_its_run(web: Web) -> None:
+    span = a_span(web)
+    run, place = f"/runs/{span['TraceId']}", f"/runs/{span['TraceId']}?span={span['SpanId']}"
+    for typed, found in (
+        (span["TraceId"], run),
+        (f"+{span['TraceId'].upper()}+", run),
+        (span["SpanId"], place),
+        (span["SpanId"].upper(), place),
+    ):
+        answer = web.download(f"/runs?q={typed}")
+        assert (answer.status, answer.headers["location"]) == (303, found)
+    assert web.download("/runs?last=30d&q=0123456789abcdef").status == 200, "an id that nothing has is a text"
+    path = "/api/v1/spans"
+    assert web.ask("GET", f"{path}/{span['SpanId']}").body == {"trace_id": span["TraceId"], "span_id": span["SpanId"]}
+    missing = web.ask("GET", f"{path}/0123456789abcdef")
+    assert (missing.status, missing.body["error"]["message"]) == (
+        404,
+        "No span 0123456789abcdef is stored in project default.",
+    )
+    assert web.ask("GET", f"{path}/none").status == 400
+
+
+def test_what_is_missing_of_a_span_is_named(web: Web) -> None:
+    span = a_span(web)
+    path = f"/runs/{span['TraceId']}/spans/{span['SpanId']}"
+    missing = web.ask("GET", f"/api/v1{path}/attributes/nobody.sent.this")
+    assert missing.status == 404
+    assert missing.body["error"]["message"].endswith("has no attribute 'nobody.sent.this'.")
+    gone = web.ask("GET", f"/api/v1/runs/{span['TraceId']}/spans/{'0' * 16}/attributes/any")
+    assert gone.body["error"]["message"].startswith(f"No span {'0' * 16} of trace")
+    other = web.download(f"{path}/inputs")
+    assert other.status == 404
+    assert b"The texts of a span are input and output" in other.body
