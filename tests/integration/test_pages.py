@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -62,3 +63,35 @@ def test_what_is_missing_of_a_span_is_named(web: Web) -> None:
     other = web.download(f"{path}/inputs")
     assert other.status == 404
     assert b"The texts of a span are input and output" in other.body
+
+
+def test_the_next_of_another_list_is_refused(web: Web) -> None:
+    lists = "/api/v1/runs?since=2026-01-01&limit=1", "/api/v1/conversations?since=2026-01-01&limit=1"
+    own = {path: quote(web.ask("GET", path).body["next"]) for path in lists}
+    others = [f"{lists[0]}&{more}" for more in ("sort=cost", "order=asc", "agent=a", "folded=true", "attribute=a=b")]
+    for path, after in ((other, own[lists[0]]) for other in [*others, lists[1]]):
+        answer = web.ask("GET", f"{path}&after={after}")
+        assert answer.status == 400, path
+        assert "another order or other filters" in answer.body["error"]["message"]
+    for path, after in own.items():
+        assert web.ask("GET", f"{path}&after={after}".replace("limit=1", "limit=9")).status == 200, "as many as one likes"
+    page = web.download(f"/runs?sort=cost&after={own[lists[0]]}")
+    assert (page.status, b"another order or other filters" in page.body) == (400, True)
+
+
+def test_what_a_page_does_not_know_is_refused(web: Web) -> None:
+    run = f"/runs/{a_span(web)['TraceId']}"
+    for path, sentence in (
+        ("/runs?agnet=x", "&#39;agnet&#39; is not a known parameter; did you mean agent?"),
+        ("/live?model=x", "&#39;model&#39; is not a known parameter"),
+        ("/budgets?after=x", "&#39;after&#39; is not a known parameter"),
+        (f"{run}?view=waterfal", "view=&#39;waterfal&#39; is not known; choose one of waterfall,"),
+        (f"{run}?only=error", "only=&#39;error&#39; is not known"),
+        (f"{run}?row=-1", "row=&#39;-1&#39; is not a whole number"),
+        (f"{run}?view=rounds&from=x", "from=&#39;x&#39; is not a whole number"),
+        (f"{run}/replay?step=first", "step=&#39;first&#39; is not a whole number"),
+        (f"/compare?a={'0' * 31}", "is not a trace id"),
+    ):
+        answer = web.download(path)
+        assert answer.status == 400, path
+        assert sentence in answer.body.decode(), path

@@ -68,7 +68,7 @@ def _two(asked: Asked, first_id: str, second_id: str) -> Shown:
     longest = max(first.end - first.start, second.end - second.start, 1)
     costs = [row.span.cost for run in (first, second) for row in run.rows]
     decimals = formats.decimals_of(costs)
-    only = asked.query.get("only") == "differences"
+    only = bool(asked.choice("only", ("differences",)))
     rows = [_row(pair, first, second, longest, decimals) for pair in pairs]
     shown = [row for row in rows if row["differs"]] if only else rows
     context = {
@@ -144,7 +144,7 @@ def _prompts(asked: Asked, first_id: str, second_id: str) -> dict[str, Any] | No
     texts = first_prompts(asked.services.query, asked.principal, (first_id, second_id))
     if not any(texts):
         return None
-    whole = asked.query.get("prompt") == "whole"
+    whole = bool(asked.choice("prompt", ("whole",)))
     lines = difference(*texts, whole=whole)
     removed = sum(line.mark == "-" for line in lines)
     return {

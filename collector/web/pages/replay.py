@@ -22,7 +22,7 @@ async def page(asked: Asked) -> Shown:
 def _page(asked: Asked) -> Shown:
     run, _ = load(asked)
     ordered = sorted((row.span for row in run.rows), key=by_time)
-    step = _step(asked, len(ordered))
+    step = min(max(asked.number("step", 1), 1), len(ordered))
     span = ordered[step - 1]
     before = ordered[:step]
     following = ordered[step] if step < len(ordered) else None
@@ -52,11 +52,6 @@ def _page(asked: Asked) -> Shown:
         "peer": "",
     }
     return Shown("replay.html", context["name"], "Runs", context, ("replay",))
-
-
-def _step(asked: Asked, most: int) -> int:
-    text = asked.query.get("step", "1")
-    return min(max(int(text), 1), most) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
 
 
 def _bars(run: Waterfall) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from collector.web.pages.first_visit import first_visit
 from collector.web.pages.page import Asked, Moved, Shown
 from collector.web.pages.periods import Period, period_of
 from collector.web.reading import reader
-from collector.web.run_inputs import RunsQuery, key_text
+from collector.web.run_inputs import RunsQuery
 
 _PAGE: Final = 50
 _MAX_VERDICTS: Final = 20_000
@@ -27,8 +27,10 @@ _TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}\Z")
 _SPAN_ID: Final = re.compile(r"[0-9A-Fa-f]{16}\Z")
 _RUNNING_NS: Final = 5 * 60 * 10**9
 _VERDICTS: Final = {"fail": "error", "error": "warn", "pass": "ok", "skipped": ""}  # the worst first
-_OWN: Final = frozenset({"q", "last", "tz", "month", "send"})
+_OWN: Final = ("q", "last", "send")
 _READ: Final = reader(RunsQuery, "parameter")
+_SET: Final = ("limit", "titles")  # by the page
+PARAMETERS: Final = (*_OWN, *(name for name in RunsQuery.model_fields if name not in _SET))
 FACETS: Final = {
     "status": "Status",
     "agent": "Agent",
@@ -87,7 +89,7 @@ def _page(asked: Asked) -> Shown | Moved:
     titles = ask.inputs(asked.principal, runs.runs)
     verdicts = verdicts_of(asked, runs.runs)
     facets = ask.facets(asked.principal, query.asked())
-    after = key_text(runs.next)
+    after = query.next_text(runs.next)
     context = {
         "kpis": _kpis(found, period),
         "facets": _facets(asked, facets),
@@ -123,7 +125,8 @@ def _is_descending(query: RunsQuery, name: str) -> bool:
 
 
 def _given(asked: Asked, period: Period, text: str) -> dict[str, object]:
-    given: dict[str, object] = {name: value for name, value in asked.query.items() if name not in _OWN and value}
+    read = RunsQuery.model_fields
+    given: dict[str, object] = {name: value for name, value in asked.query.items() if name in read and value}
     given |= {"since": period.since_text, "until": period.until_text, "limit": str(_PAGE)}
     return given | ({"text": text} if text else {})
 
