@@ -1,4 +1,4 @@
-"""The `next` of a page: the row that it ends with, and a mark of what was asked, as it means nothing in another list."""
+"""The `next` of a page: the row that it ends with, and a mark of what was asked: it means nothing in another list."""
 
 import hashlib
 import re

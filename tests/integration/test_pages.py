@@ -1,6 +1,8 @@
 """What pages answer, read as they are sent: no browser is needed for these."""
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -8,13 +10,17 @@ import pytest
 
 from collector.billing.across_batches import Billing
 from collector.enrich import RecentTraces
+from collector.model.envelope import Envelope
 from collector.store import Store
 from tests.support import stored
+from tests.support.agent_runs import Step, request
 from tests.support.budgets import Desk
 from tests.support.captured import captured
 from tests.support.served import served
 from tests.support.stored import ENRICHER
 from tests.support.webserver import Web
+
+USED = {"gen_ai.usage.input_tokens": 5, "gen_ai.usage.output_tokens": 2}
 
 
 @pytest.fixture
@@ -22,6 +28,12 @@ def web(store: Store, desk: Desk) -> Iterator[Web]:
     stored.deliver(store, Billing(ENRICHER, RecentTraces(10_000)), captured("oi-openai"), "run")
     with served(desk, store=store) as web:
         yield web
+
+
+def sent(store: Store, steps: Sequence[Step], trace: int, begin: int) -> None:
+    """A run of these steps is stored."""
+    envelope = Envelope("default", time.time_ns(), len(steps), request(steps, trace, begin))
+    stored.deliver(store, Billing(ENRICHER, RecentTraces(1000)), [envelope], str(trace))
 
 
 def a_span(web: Web) -> dict[str, Any]:
@@ -74,7 +86,9 @@ def test_the_next_of_another_list_is_refused(web: Web) -> None:
         assert answer.status == 400, path
         assert "another order or other filters" in answer.body["error"]["message"]
     for path, after in own.items():
-        assert web.ask("GET", f"{path}&after={after}".replace("limit=1", "limit=9")).status == 200, "as many as one likes"
+        assert web.ask("GET", f"{path}&after={after}".replace("limit=1", "limit=9")).status == 200, (
+            "as many as one likes"
+        )
     page = web.download(f"/runs?sort=cost&after={own[lists[0]]}")
     assert (page.status, b"another order or other filters" in page.body) == (400, True)
 
@@ -95,3 +109,25 @@ def test_what_a_page_does_not_know_is_refused(web: Web) -> None:
         answer = web.download(path)
         assert answer.status == 400, path
         assert sentence in answer.body.decode(), path
+
+
+def test_what_has_no_price_costs_no_zero_dollars(store: Store, desk: Desk) -> None:
+    """On every page, in the file for spreadsheets and in figures: it is not known what a run without prices cost."""
+    begin = time.time_ns() - 10**10
+    steps = [
+        Step("agent", 0, 90, attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "odd"}),
+        Step("chat", 1, 5, 0, {"gen_ai.operation.name": "chat", "gen_ai.request.model": "none-such", **USED}),
+    ]
+    sent(store, steps, 0x77, begin)
+    trace = f"{0x77:032x}"
+    with served(desk, store=store) as web:
+        for path in ("/runs", "/spend?last=24h", f"/runs/{trace}", f"/runs/{trace}/replay?step=2"):
+            body = web.download(path).body.decode()
+            assert "unpriced" in body, path
+            assert not re.findall(r"[^(]\$0\.00[0-9]*", body), path
+        table = web.download("/api/v1/spend/table?format=csv").body.decode().splitlines()
+        assert table[1].split(",")[3:6] == ["", "0", "1"], table
+        assert web.ask("GET", "/api/v1/spend").body["spend"][0]["cost"] is None
+        assert web.ask("GET", "/api/v1/kpis").body["window"]["kpis"]["cost"] is None
+        weeks = web.ask("GET", "/api/v1/compare/windows").body["figures"]
+        assert [one["b"] for one in weeks if one["unit"] == "usd"] == [None] * 4

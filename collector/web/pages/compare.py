@@ -103,7 +103,7 @@ def _row(pair: Pair, first: Waterfall, second: Waterfall, longest: int, decimals
     sides = [_side(one, run, longest, decimals) for one, run in ((pair.first, first), (pair.second, second))]
     gap = _length(pair.second) - _length(pair.first)
     muted = abs(gap) < _NOISE * max(_length(pair.first), 1)
-    cost = (pair.second.cost or Decimal(0)) - (pair.first.cost or Decimal(0)) if pair.first and pair.second else None
+    cost = _gap(pair.first and pair.first.cost, pair.second and pair.second.cost)
     failed = bool(pair.first and pair.first.error) != bool(pair.second and pair.second.error)
     return {
         "level": min(pair.depth + 1, 12),
@@ -119,6 +119,11 @@ def _row(pair: Pair, first: Waterfall, second: Waterfall, longest: int, decimals
     }
 
 
+def _gap(first: Decimal | None, second: Decimal | None) -> Decimal | None:
+    """None where one is not known."""
+    return None if first is None or second is None else second - first
+
+
 def _length(span: Span | None) -> int:
     return span.end - span.start if span else 0
 
@@ -130,7 +135,7 @@ def _side(span: Span | None, run: Waterfall, longest: int, decimals: int) -> dic
     return {
         "span_id": span.span_id,
         "duration": formats.duration(_length(span)),
-        "cost": formats.money(span.cost, decimals),
+        "cost": "unpriced" if span.span_id in run.unpriced else formats.money(span.cost, decimals),
         "x": f"{100 * (span.start - run.start) / longest:.3f}%",
         "width": f"{width:.3f}%",
         "thin": width < 3,

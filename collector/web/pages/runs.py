@@ -224,21 +224,22 @@ def state_of(run: RunRow, now: int) -> tuple[str, str]:
 
 def _kpis(found: KpiWindows, period: Period) -> list[Kpi]:
     now, before, steps = found.window, found.other, [one for _, one in found.steps]
-    cost, past = (usd(one.cost or 0) for one in (now, before))
     compared = before.runs > 0 and period.compares
 
-    def kpi(label: str, value: str, old: str, read: Callable[[Kpis], float], change: str = "", **more: Any) -> Kpi:
-        points, last = _line([read(one) for one in steps])
+    def kpi(
+        label: str, value: str, old: str, read: Callable[[Kpis], float | None], change: str = "", **more: Any
+    ) -> Kpi:
+        points, last = _line([read(one) or 0 for one in steps])
         shown = change or _change(read(now), read(before))
         return Kpi(label, value, shown if compared else "", f"was {old}" if compared else "", points, last, **more)
 
     return [
         kpi(
             "Cost",
-            formats.money(cost) if now.cost is not None else "–",
-            formats.money(past),
-            lambda one: float(usd(one.cost or 0)),
-            title=formats.exact(cost),
+            _spent(now),
+            _spent(before),
+            lambda one: None if one.cost is None else float(usd(one.cost)),
+            title="" if now.cost is None else formats.exact(usd(now.cost)),
             kind="first",
         ),
         kpi("Runs", formats.count(now.runs), formats.count(before.runs), lambda one: one.runs),
@@ -279,12 +280,18 @@ def _kpis(found: KpiWindows, period: Period) -> list[Kpi]:
     ]
 
 
+def _spent(one: Kpis) -> str:
+    if one.cost is None:
+        return "unpriced" if one.unpriced_calls else "–"
+    return formats.money(usd(one.cost))
+
+
 def _rate(one: Kpis) -> float:
     return one.failed_runs / one.runs if one.runs else 0.0
 
 
-def _change(now: float, before: float) -> str:
-    if not before:
+def _change(now: float | None, before: float | None) -> str:
+    if now is None or not before:
         return ""
     change = 100 * (now - before) / before
     shown = f"{abs(change):,.0f}" if abs(change) >= 100 else f"{abs(change):.1f}"
