@@ -97,7 +97,10 @@ def parts_of(config: Config, clock: Clock, metrics: Metrics) -> list[Part]:
     def lag_reason() -> str | None:
         return drain.lag_reason()
 
-    budgets = Budgeting(config, store.ready, lag_reason, clock, metrics, lambda: prices.enricher.catalogue)
+    def web_port() -> int:
+        return web.ports.get("web", 0)
+
+    budgets = Budgeting(config, store.ready, lag_reason, clock, metrics, lambda: prices.enricher.catalogue, web_port)
     store.on_open(budgets.start)
     billing = Billing(prices.enricher, RecentTraces(_RECENT_SPANS))
     limits = TimeLimits.of_seconds(config.store.max_future, config.store.oldest)

@@ -40,6 +40,14 @@ from collector.model.purposes import EVALUATOR_ATTRIBUTE
 WebhookName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
+def _reached(endpoint: str, port: int, public: str | None = None) -> str:
+    """Where an endpoint is reached: one on every address as `public`, else as this machine does."""
+    host, configured = split_endpoint(endpoint)
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound
+        host = public or "127.0.0.1"
+    return f"[{host}]:{port or configured}" if ":" in host else f"{host}:{port or configured}"
+
+
 class McpConfig(Section):
     enabled: bool = setting(True, "Whether agents may ask at /mcp.")
     anonymous_record: bool = setting(
@@ -69,11 +77,14 @@ class WebConfig(Section):
             raise ValueError("public_url starts with http:// or https://")
         return self
 
-    @property
-    def link(self) -> str:
-        """The start of links to the web port."""
-        scheme = "https" if self.tls.enabled else "http"
-        return self.public_url.rstrip("/") or f"{scheme}://{self.endpoint}"
+    def link(self, port: int = 0) -> str:
+        """The start of links to the web port: `public_url`, else its address as this machine reaches it.
+
+        `port` is the one that was chosen at start, where the endpoint has none.
+        """
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        return f"{'https' if self.tls.enabled else 'http'}://{_reached(self.endpoint, port)}"
 
 
 class TelemetryConfig(Section):
@@ -176,11 +187,8 @@ class Config(Section):
         One that listens on every address is named by `web.public_url`, else as programs on this machine reach it.
         """
         http = self.receivers.otlp.protocols.http
-        host, configured = split_endpoint(http.endpoint)
-        if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound
-            host = urlsplit(self.web.public_url).hostname or "127.0.0.1"
-        host = f"[{host}]" if ":" in host else host
-        return f"{'https' if http.tls.enabled else 'http'}://{host}:{port or configured}"
+        public = urlsplit(self.web.public_url).hostname
+        return f"{'https' if http.tls.enabled else 'http'}://{_reached(http.endpoint, port, public)}"
 
     @property
     def serves_queries(self) -> bool:

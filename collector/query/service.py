@@ -121,6 +121,10 @@ class Query:
         """As `spans.span`."""
         return spans.span(self._store, principal.project, trace_id, span_id)
 
+    def run_of_span(self, principal: Principal, span_id: str) -> str | None:
+        """As `spans.run_of_span`."""
+        return spans.run_of_span(self._store, principal.project, span_id)
+
     def run_span(self, principal: Principal, trace_id: str, span_id: str) -> pa.Table:
         """As `spans.run_span`."""
         return spans.run_span(self._store, principal.project, trace_id, span_id)

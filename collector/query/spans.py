@@ -57,6 +57,13 @@ def span(store: Reader, project: str, trace_id: str, span_id: str) -> pa.Table:
     return store.query(named_query("span"), {**parameters, "max_value": MAX_VALUE_BYTES})
 
 
+def run_of_span(store: Reader, project: str, span_id: str) -> str | None:
+    """The trace id of a span; None when none is stored with this id."""
+    parameters = {"project": project, "span_id": _span_id(span_id)}
+    found = store.query(named_query("run_of_span"), parameters).column("TraceId").to_pylist()
+    return found[0] if found else None
+
+
 def run_span(store: Reader, project: str, trace_id: str, span_id: str) -> pa.Table:
     """One span with the columns that its conversation is read from, content and all."""
     return store.query(named_query("run_span"), _span_parameters(project, trace_id, span_id))
@@ -76,7 +83,11 @@ def span_text(
 
 
 def _span_parameters(project: str, trace_id: str, span_id: str) -> dict[str, Any]:
-    wanted = span_id.lower()
+    return {**trace_parameters(project, trace_id), "span_id": _span_id(span_id)}
+
+
+def _span_id(text: str) -> str:
+    wanted = text.lower()
     if not _SPAN_ID.match(wanted):
-        raise Rejected(Reason.MALFORMED, f"{span_id!r} is not a span id: 16 hexadecimal digits.")
-    return {**trace_parameters(project, trace_id), "span_id": wanted}
+        raise Rejected(Reason.MALFORMED, f"{text!r} is not a span id: 16 hexadecimal digits.")
+    return wanted

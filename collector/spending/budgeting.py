@@ -55,8 +55,11 @@ class Budgeting(Part):
         clock: Clock,
         metrics: Metrics,
         names: Callable[[], ModelNames] = lambda: AS_SENT,
+        web_port: Callable[[], int] = lambda: 0,
     ) -> None:
         """`health` is why stored spend may lag, None when it does not; `names` knows now what models are called.
+
+        `web_port` is asked for links, when the web port is open: its settings may leave the number to the system.
 
         Raises StartError, ConfigError.
         """
@@ -80,7 +83,12 @@ class Budgeting(Part):
         self._endpoints = endpoints(config)
         self._client = Client()
         self._sender = Sender(self.outbox, self._client, clock, metrics)
-        link, known = config.web.link, partial(top, self.ledger)
+        known = partial(top, self.ledger)
+
+        def link() -> str:
+            return config.web.link(web_port())
+
+        self._link = link
         self._alerting = Alerting(
             rules, self.ledger, self.outbox, clock, self._recorded, link, self.stored.steps, known
         )
@@ -113,6 +121,10 @@ class Budgeting(Part):
         """Send, look at the clock, reconcile and copy until `stop`. Failures of the store are tried again."""
         self._loop = asyncio.get_running_loop()
         self._ended.clear()
+        if self._endpoints and not self._config.web.public_url:
+            log.warning(
+                "Links in webhooks lead to this machine; set web.public_url to where people are.", to=self._link()
+            )
         try:
             await self._configured()
             async with asyncio.TaskGroup() as tasks:

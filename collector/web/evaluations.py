@@ -22,6 +22,7 @@ from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.evaluations import EvaluationsWanted
 from collector.web.answers import JobAnswer
+from collector.web.cursors import MarkedPage
 from collector.web.evaluation_answers import (
     Added,
     EvaluationsPage,
@@ -30,7 +31,7 @@ from collector.web.evaluation_answers import (
     evaluator_json,
     outcome_json,
 )
-from collector.web.inputs import Instant, Page, Switch, Text, one_of
+from collector.web.inputs import Instant, Switch, Text, one_of
 from collector.web.jobs import job_json
 from collector.web.operation import Call, Input, Result, Services, answer
 
@@ -52,7 +53,7 @@ def _tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-class EvaluationsQuery(Page):
+class EvaluationsQuery(MarkedPage):
     """Which evaluations."""
 
     trace_id: Text = Field(None, description="Of this run and its spans.")
@@ -71,7 +72,8 @@ class EvaluationsQuery(Page):
     )
 
     def wanted(self) -> EvaluationsWanted:
-        """Raises Rejected(MALFORMED) for an `after` that is none."""
+        """Raises Rejected(MALFORMED) for the `next` of another list."""
+        after = self.position()
         return EvaluationsWanted(
             trace_ids=[self.trace_id] if self.trace_id else (),
             evaluator=self.evaluator or "",
@@ -83,15 +85,8 @@ class EvaluationsQuery(Page):
             until=2**63 - 1 if self.until is None else self.until,
             current=not self.all,
             limit=self.limit + 1,
-            after=_key(self.after) if self.after else None,
+            after=(after.value, after.name) if after else None,
         )
-
-
-def _key(after: str) -> tuple[int, str]:
-    at, _, found = after.partition("-")
-    if not at.isascii() or not at.isdecimal() or len(at) > 19 or not found:
-        raise Rejected(Reason.MALFORMED, f"after={after[:60]!r} is not the `next` of a page of evaluations.")
-    return int(at), found
 
 
 class GivenEvaluation(Input):
@@ -137,7 +132,7 @@ async def evaluations(services: Services, call: Call[None, EvaluationsQuery, Non
     wanted = call.query.wanted()
     found = await asyncio.to_thread(services.query.evaluations, call.principal, wanted)
     shown = found[: call.query.limit]
-    more = f"{shown[-1].at}-{shown[-1].id}" if len(found) > len(shown) else None
+    more = call.query.next_after(shown[-1].at, shown[-1].id) if len(found) > len(shown) else None
     if call.query.format is Format.OTLP:
         return _records(shown, more, call.headers.get("accept", ""))
     doubted = await asyncio.to_thread(services.calibration.uncalibrated, services.query, call.principal, shown)

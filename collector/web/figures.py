@@ -81,7 +81,8 @@ def of_windows(before: Kpis, now: Kpis) -> list[Figure]:
         return figure(name, lambda one: _part(read(one), one.runs), unit)
 
     def money(name: str, read: Callable[[Kpis], int | None]) -> Figure:
-        return figure(name, lambda one: usd(read(one) or 0), Unit.USD)
+        first, second = (None if _is_unknown(one) else usd(read(one) or 0) for one in (before, now))
+        return Figure(name, Unit.USD, first, second)
 
     def time(name: str, read: Callable[[Kpis], int]) -> Figure:
         return figure(name, lambda one: Decimal(read(one)), Unit.NANOSECONDS)
@@ -99,6 +100,11 @@ def of_windows(before: Kpis, now: Kpis) -> list[Figure]:
         per_run("model_calls_a_run", lambda one: one.llm_calls),
         figure("unpriced_calls", lambda one: Decimal(one.unpriced_calls), Unit.COUNT),
     ]
+
+
+def _is_unknown(one: Kpis) -> bool:
+    """Whether calls were made of which none has a price."""
+    return one.cost is None and one.unpriced_calls > 0
 
 
 def _cached(run: Waterfall) -> Decimal:

@@ -77,9 +77,9 @@ from collector.web.run_inputs import (
     WindowsQuery,
 )
 from collector.web.run_parts import RoundsQuery
-from collector.web.run_spans import BYTES, AttributePath, RangeHeader, SpanPath
+from collector.web.run_spans import BYTES, AttributePath, RangeHeader, SpanIdPath, SpanPath
 from collector.web.runs import TracePath
-from collector.web.span_answers import ANY_BYTES, RunSpans, SpanAnswer
+from collector.web.span_answers import ANY_BYTES, RunSpans, SpanAnswer, SpanPlace
 
 _RETRY: Final = {"retry-after": "Seconds until it is worth asking again; only of a refusal."}
 _DECISION_HEADERS: Final = {
@@ -506,6 +506,19 @@ SPANS: Final[tuple[AnyOperation, ...]] = (
         handler=run_spans.span,
         path_input=SpanPath,
         answers={200: Answer("The span.", SpanAnswer)},
+        errors=(404,),
+    ),
+    Operation(
+        name="find_span",
+        tag="Runs",
+        method="GET",
+        path="/api/v1/spans/{span_id}",
+        scope=Scope.TRACES_READ,
+        summary="The run of a span that is known by its id alone.",
+        description="Of several spans with one id, that of the newest.",
+        handler=run_spans.find_span,
+        path_input=SpanIdPath,
+        answers={200: Answer("Where it is.", SpanPlace)},
         errors=(404,),
     ),
     Operation(

@@ -1,6 +1,5 @@
 """Parameters of questions about runs."""
 
-import re
 import time
 from dataclasses import replace
 from enum import StrEnum
@@ -16,13 +15,12 @@ from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import Attribute, Problem, RunFilter, RunStatus
 from collector.query.run_rows import RunKey
 from collector.query.service import ByAttribute, Dimension
-from collector.web.inputs import Instant, Nanoseconds, Page, Pico, Switch, Text, TokenCount, choice, one_of
+from collector.web.cursors import MarkedPage
+from collector.web.inputs import Instant, Nanoseconds, Pico, Switch, Text, TokenCount, choice, one_of
 from collector.web.operation import Input
 
 _MINUTE_NS = 60 * 10**9
 _DEFAULT_PERIOD_NS = 7 * 24 * 60 * _MINUTE_NS
-_RUN_KEY = re.compile(r"(-?(?:[0-9]{1,18}|[1-8][0-9]{18}))-([0-9a-f]{32})\Z")  # what it is sorted by fits 63 bits
-_CONVERSATION_KEY = re.compile(r"([0-9]{1,18}|[1-8][0-9]{18})-(.+)\Z", re.DOTALL)
 _MAX_STEPS = 400
 
 
@@ -36,29 +34,6 @@ class RunVerdict(StrEnum):
 class Order(StrEnum):
     DESCENDING = "desc"
     ASCENDING = "asc"
-
-
-def _run_key(value: object) -> RunKey | None:
-    if not value:
-        return None
-    found = _RUN_KEY.match(str(value))
-    if not found:
-        raise Rejected(Reason.MALFORMED, f"after={str(value)[:60]!r} is not the `next` of a page of runs.")
-    return RunKey(int(found[1]), found[2])
-
-
-def _conversation_key(value: object) -> RunKey | None:
-    if not value:
-        return None
-    found = _CONVERSATION_KEY.match(str(value))
-    if not found:
-        raise Rejected(Reason.MALFORMED, f"after={str(value)[:60]!r} is not the `next` of a page of conversations.")
-    return RunKey(int(found[1]), found[2])
-
-
-def key_text(key: RunKey | None) -> str | None:
-    """A `next` as it is written."""
-    return f"{key.value}-{key.trace_id}" if key else None
 
 
 def _attribute(value: object) -> Attribute | None:
@@ -176,10 +151,20 @@ class RunFilters(Matching, Period):
         return self.narrowed(RunFilter(*self.bounds()))
 
 
-class _RunPage(Page):
-    after: Annotated[RunKey | None, BeforeValidator(_run_key), WithJsonSchema({"type": "string"})] = Field(  # type: ignore[assignment]
-        None, description="The `next` of the page before."
-    )
+class _ListPage(MarkedPage):
+    """A page of runs or conversations."""
+
+    def key(self, of: str = "") -> RunKey | None:
+        """As `position`."""
+        found = self.position(of)
+        return RunKey(found.value, found.name) if found else None
+
+    def next_text(self, key: RunKey | None, of: str = "") -> str | None:
+        """The `next` of a page that ends with this run or conversation; None after the last."""
+        return self.next_after(key.value, key.trace_id, of) if key else None
+
+
+class _RunPage(_ListPage):
     titles: Switch = Field(False, description="Whether to read what each run was asked: its `title`.")
 
 
@@ -188,7 +173,7 @@ class RunsQuery(RunFilters, _RunPage):
     order: Annotated[Order, one_of(Order)] = Field(Order.DESCENDING, description="Highest or newest first, or last.")
 
     def wanted(self) -> RunsWanted:
-        return wanted_of(self.asked(), self.limit, self.after, self.sort, ascending=self.order is Order.ASCENDING)
+        return wanted_of(self.asked(), self.limit, self.key(), self.sort, ascending=self.order is Order.ASCENDING)
 
 
 class WindowsQuery(RunFilters):
@@ -213,10 +198,8 @@ class KpisQuery(WindowsQuery):
     ] = Field(0, description="Also the figures of so many equal steps of the period, for a sparkline.")
 
 
-class ConversationsQuery(RunFilters, Page):
-    after: Annotated[RunKey | None, BeforeValidator(_conversation_key), WithJsonSchema({"type": "string"})] = Field(  # type: ignore[assignment]
-        None, description="The `next` of the page before."
-    )
+class ConversationsQuery(RunFilters, _ListPage):
+    """Which conversations."""
 
 
 class ConversationRunsQuery(_RunPage):

@@ -31,7 +31,6 @@ from collector.web.run_inputs import (
     KpisQuery,
     RunFilters,
     RunsQuery,
-    key_text,
     wanted_of,
 )
 
@@ -54,10 +53,10 @@ async def kpis(services: Services, call: Call[None, KpisQuery, None]) -> Result:
 
 
 async def conversations(services: Services, call: Call[None, ConversationsQuery, None]) -> Result:
-    asked, limit, after = call.query.asked(), call.query.limit, call.query.after
+    asked, limit, after = call.query.asked(), call.query.limit, call.query.key()
     page = await asyncio.to_thread(services.query.conversations, call.principal, asked, limit, after)
     found = [conversation_json(each) for each in page.conversations]
-    return answer(ConversationsPage(conversations=found, next=key_text(page.next)))
+    return answer(ConversationsPage(conversations=found, next=call.query.next_text(page.next)))
 
 
 async def conversation(services: Services, call: Call[ConversationPath, ConversationRunsQuery, None]) -> Result:
@@ -67,7 +66,8 @@ async def conversation(services: Services, call: Call[ConversationPath, Conversa
 
 def _runs(query: Query, principal: Principal, asked: RunsQuery) -> Result:
     page = query.search(principal, asked.wanted())
-    return answer(RunsPage(runs=_summaries(query, principal, page, titles=asked.titles), next=key_text(page.next)))
+    found = _summaries(query, principal, page, titles=asked.titles)
+    return answer(RunsPage(runs=found, next=asked.next_text(page.next)))
 
 
 def _conversation(query: Query, principal: Principal, name: str, page: ConversationRunsQuery) -> Result:
@@ -75,12 +75,12 @@ def _conversation(query: Query, principal: Principal, name: str, page: Conversat
     found = query.conversations(principal, asked, 1).conversations if name else ()
     if not found:
         raise Rejected(Reason.NOT_FOUND, f"No run of conversation {name[:100]!r} is in project {principal.project}.")
-    runs = query.search(principal, wanted_of(asked, page.limit, page.after, RunSort.START, ascending=True))
+    runs = query.search(principal, wanted_of(asked, page.limit, page.key(name), RunSort.START, ascending=True))
     return answer(
         OneConversation(
             conversation=conversation_json(found[0]),
             runs=_summaries(query, principal, runs, titles=page.titles),
-            next=key_text(runs.next),
+            next=page.next_text(runs.next, name),
         )
     )
 

@@ -27,6 +27,7 @@ from collector.web.span_answers import (
     SpanError,
     SpanEvent,
     SpanLink,
+    SpanPlace,
     SpanText,
 )
 from collector.web.times import rfc3339
@@ -34,10 +35,15 @@ from collector.web.times import rfc3339
 BYTES = "application/octet-stream"
 _SPAN_ID: dict[str, JsonValue] = {"pattern": "^[0-9A-Fa-f]{16}$"}
 _WHOLE = 2**62
+_MAX_SHOWN_KEY = 200
 
 
-class SpanPath(TracePath):
+class SpanIdPath(Input):
     span_id: str = Field(description="16 hexadecimal digits.", json_schema_extra=_SPAN_ID)
+
+
+class SpanPath(SpanIdPath, TracePath):
+    """A span of a run."""
 
 
 class AttributePath(SpanPath):
@@ -73,6 +79,14 @@ async def span(services: Services, call: Call[SpanPath, None, None]) -> Result:
     return await asyncio.to_thread(read)
 
 
+async def find_span(services: Services, call: Call[SpanIdPath, None, None]) -> Result:
+    span_id, project = call.path.span_id, call.principal.project
+    trace_id = await asyncio.to_thread(services.query.run_of_span, call.principal, span_id)
+    if trace_id is None:
+        raise Rejected(Reason.NOT_FOUND, f"No span {span_id} is stored in project {project}.")
+    return answer(SpanPlace(trace_id=trace_id, span_id=span_id.lower()))
+
+
 async def span_input(services: Services, call: Call[SpanPath, None, None]) -> Result:
     return await asyncio.to_thread(_text, services, call, Side.INPUT, "")
 
@@ -91,6 +105,16 @@ def no_span(path: SpanPath, project: str) -> Rejected:
     )
 
 
+def _no_text(query: Query, call: Call[Any, None, None], path: SpanPath) -> Rejected:
+    """What of it is missing: the attribute, or the span."""
+    if isinstance(path, AttributePath) and query.span(call.principal, path.trace_id, path.span_id).num_rows:
+        return Rejected(
+            Reason.NOT_FOUND,
+            f"Span {path.span_id} of trace {path.trace_id} has no attribute {path.key[:_MAX_SHOWN_KEY]!r}.",
+        )
+    return no_span(path, call.principal.project)
+
+
 def _text(services: Services, call: Call[Any, None, None], side: Side, key: str) -> Result:
     """The bytes as they were stored, as a file: a browser that is shown it by a link keeps it and runs nothing."""
     path, asked = call.path, wanted_range(call.headers.get("range", ""))
@@ -98,7 +122,7 @@ def _text(services: Services, call: Call[Any, None, None], side: Side, key: str)
     def read(first: int, length: int) -> tuple[bytes, int]:
         text = services.query.span_text(call.principal, path.trace_id, path.span_id, side, key, first, length)
         if text is None:
-            raise no_span(path, call.principal.project)
+            raise _no_text(services.query, call, path)
         return text.part, text.size
 
     headers = {

@@ -147,4 +147,9 @@ class SpanAnswer(TypedDict):
     capture_policy: CapturePolicy
 
 
+class SpanPlace(TypedDict):
+    trace_id: str
+    span_id: str
+
+
 ANY_BYTES: Any = Annotated[str, Field(json_schema_extra={"format": "binary"})]

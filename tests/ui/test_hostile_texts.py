@@ -15,6 +15,8 @@ EVIL = (
 )
 TRACE = (0xE1).to_bytes(16, "big").hex()
 EXACT = (0xE2).to_bytes(16, "big").hex()
+TURNED = (0xE3).to_bytes(16, "big").hex()
+TURN, MARKED = "agent \u202etxt\u200b.exe", "agent \u27e8U+202E\u27e9txt\u27e8U+200B\u27e9.exe"
 NASTY = [
     "\nfirst line is empty",
     "\r\nwindows\r\nlines\r",
@@ -75,7 +77,19 @@ def hostile(daemon: Daemon) -> None:
         for number, text in enumerate(NASTY)
     ]
     send(daemon.http, request(exact, 0xE2, START_NS))
-    for trace in (TRACE, EXACT):
+    turned = [
+        Step(TURN, 0, 9, attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": TURN}),
+        Step("chat", 1, 3, 0, {"gen_ai.operation.name": "chat", "gen_ai.request.model": TURN}),
+        Step(
+            "tool",
+            5,
+            2,
+            0,
+            {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": TURN.replace("agent", "tool")},
+        ),
+    ]
+    send(daemon.http, request(turned, 0xE3, time.time_ns()))
+    for trace in (TRACE, EXACT, TURNED):
         path = f"/api/v1/runs/{trace}/spans"
         wait_until(lambda path=path: daemon.get(path)[0] == 200, 30, trace)  # type: ignore[misc]
 
@@ -106,6 +120,21 @@ def test_markup_in_every_field_stays_text(open_page: Open, seen: Seen, path: str
     assert page.evaluate("document.querySelectorAll('main img, main script, main b, main i, svg[onload]').length") == 0
     assert not [url for url in seen.requests if url.endswith("/x")]
     assert "49" not in page.title()
+
+
+@pytest.mark.usefixtures("hostile")
+@pytest.mark.parametrize("path", ["/runs?last=30d", "/live", f"/runs/{TURNED}", f"/runs/{TURNED}?view=conversation"])
+@pytest.mark.parametrize("scripts", [True, False])
+def test_what_is_not_seen_in_names_is_marked(open_page: Open, path: str, scripts: bool) -> None:
+    page = open_page(path, java_script_enabled=scripts)
+    if path == "/live" and scripts:
+        page.wait_for_function("document.getElementById('stream').textContent === 'live'")
+    name = MARKED if "view=" not in path else MARKED.replace("agent", "tool")
+    assert page.get_by_text(name).count()
+    assert not page.evaluate(
+        "[...document.documentElement.outerHTML].filter((one) => '\u202e\u200b'.includes(one)).length"
+    )
+    assert "\u202e" not in page.title()
 
 
 @pytest.mark.usefixtures("hostile")

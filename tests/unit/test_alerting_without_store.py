@@ -44,7 +44,7 @@ class Office:
         self.outbox = Outbox(self.file, self.clock)
         known = partial(top, self.ledger)
         self.alerting = Alerting(
-            self.rules, self.ledger, self.outbox, self.clock, lambda: None, "http://spend", lambda *_: {}, known
+            self.rules, self.ledger, self.outbox, self.clock, lambda: None, lambda: "http://spend", lambda *_: {}, known
         )
 
     def begin_period(self) -> None:

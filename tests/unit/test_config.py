@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from collector.config import Config, load, render_example, split_endpoint
+from collector.config import Config, WebConfig, load, render_example, split_endpoint
 from collector.errors import ConfigError
 
 DIGEST = "0123456789abcdef" * 4
@@ -268,3 +268,18 @@ def test_check_config_prints_the_example_and_judges_a_file(tmp_path: Path) -> No
 def test_values_that_yaml_reads_otherwise() -> None:
     config = load(None, ["spool.fsync=off", "web.endpoint=[::1]:8080", "auth="])
     assert (config.spool.fsync, config.web.endpoint, config.auth.tokens) == ("off", "[::1]:8080", ())
+
+
+@pytest.mark.parametrize(
+    ("web", "port", "link"),
+    [
+        ({"endpoint": "127.0.0.1:8080"}, 8080, "http://127.0.0.1:8080"),
+        ({"endpoint": "127.0.0.1:0"}, 41234, "http://127.0.0.1:41234"),
+        ({"endpoint": "0.0.0.0:8080"}, 8080, "http://127.0.0.1:8080"),
+        ({"endpoint": "[::]:0"}, 41234, "http://127.0.0.1:41234"),
+        ({"endpoint": "[::1]:8080"}, 0, "http://[::1]:8080"),
+        ({"endpoint": "127.0.0.1:0", "public_url": "https://spans.example.com/"}, 41234, "https://spans.example.com"),
+    ],
+)
+def test_links_lead_to_a_port_that_is_open(web: dict[str, str], port: int, link: str) -> None:
+    assert WebConfig.model_validate(web).link(port) == link

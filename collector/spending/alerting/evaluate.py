@@ -30,11 +30,11 @@ class Alerting:
         outbox: Outbox,
         clock: Clock,
         recorded: Callable[[], None],
-        link: str,
+        link: Callable[[], str],
         earlier: Earlier,
         known: Known,
     ) -> None:
-        """`recorded` is called when the outbox has new events; `link`, in them, is where the web port is.
+        """`recorded` is called when the outbox has new events; `link`, asked for each, is where the web port is.
 
         `earlier` is asked, not upon changes, what was spent before the steps that the ledger keeps. `known` has who
         spent most, where that takes no time.
@@ -105,7 +105,7 @@ class Alerting:
 
     def _completed(self, event: BudgetEvent) -> BudgetEvent:
         """With where to look; and with nobody as those who spent most, as long as nobody has been asked."""
-        data = {**event.data, "url": f"{self._link}/budgets/{quote(event.budget, safe='')}"}
+        data = {**event.data, "url": f"{self._link()}/budgets/{quote(event.budget, safe='')}"}
         if run := event.data.get("crossed_by"):
-            data["crossed_by"] = {**run, "url": f"{self._link}/runs/{run['trace_id']}"}
+            data["crossed_by"] = {**run, "url": f"{self._link()}/runs/{run['trace_id']}"}
         return replace(event, data=data if event.has_contributors else {**data, "top": None})

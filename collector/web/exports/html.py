@@ -15,6 +15,7 @@ from collector import __version__
 from collector.exports.document import NONE, Verdicts
 from collector.web.exports.view import MAX_SPANS, Audience, run_view
 from collector.web.pages import formats
+from collector.web.unseen import mark, shown
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _MAX_TEXT: Final = 64 * 1024  # characters of each text
@@ -44,7 +45,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
+        finalize=shown,
     )
     environment.filters.update(
         {name: getattr(formats, name) for name in ("money", "duration", "count", "full_time", "plural")}
@@ -55,17 +56,8 @@ def _environment() -> Environment:
 
 def exact(text: str) -> Markup:
     """A text for the inside of `<pre>`: lines end as they did, and what cannot be shown is a mark."""
-    shown = escape(_UNSHOWABLE.sub(_mark, text)).replace("\r", Markup("&#13;"))
-    return Markup("\n") + shown  # a parser drops the first line's end
-
-
-def _shown(value: object) -> object:
-    """What a template puts out, texts with marks for what cannot be shown."""
-    return _UNSHOWABLE.sub(_mark, value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _mark(found: re.Match[str]) -> str:
-    return f"\u27e8U+{ord(found[0]):04X}\u27e9"
+    marked = escape(_UNSHOWABLE.sub(mark, text)).replace("\r", Markup("&#13;"))
+    return Markup("\n") + marked  # a parser drops the first line's end
 
 
 @cache

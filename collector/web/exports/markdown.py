@@ -9,6 +9,7 @@ import pyarrow as pa
 from collector.exports.document import NONE, Verdicts
 from collector.web.exports.view import Audience, Line, RunView, Step, Text, run_view
 from collector.web.pages import formats
+from collector.web.unseen import visible
 
 # Trackers take 65,536 characters.
 MAX_CHARACTERS: Final = 60_000
@@ -18,7 +19,7 @@ _BETWEEN: Final = "\n\n"
 _MORE: Final = "_The rest is left out: the run is too long for one text._\n"
 _MAX_INLINE: Final = 120
 _TICKS: Final = re.compile("`+")
-_SPACE: Final = re.compile("[\\s\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_SPACE: Final = re.compile(r"\s+")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -114,7 +115,7 @@ def _action(action: dict[str, Any]) -> Iterator[str]:
 
 def inline(text: str) -> str:
     """A text as code within a line or a cell of a table, cut where it is long."""
-    plain = _SPACE.sub(" ", text).encode("utf-8", "replace").decode().strip() or " "
+    plain = visible(_SPACE.sub(" ", text).strip()) or " "
     shown = plain if len(plain) <= _MAX_INLINE else plain[:_MAX_INLINE] + "\u2026"
     fence = _fence(shown, 1)
     edge = " " if shown.startswith("`") or shown.endswith("`") else ""

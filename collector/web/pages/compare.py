@@ -68,7 +68,7 @@ def _two(asked: Asked, first_id: str, second_id: str) -> Shown:
     longest = max(first.end - first.start, second.end - second.start, 1)
     costs = [row.span.cost for run in (first, second) for row in run.rows]
     decimals = formats.decimals_of(costs)
-    only = asked.query.get("only") == "differences"
+    only = bool(asked.choice("only", ("differences",)))
     rows = [_row(pair, first, second, longest, decimals) for pair in pairs]
     shown = [row for row in rows if row["differs"]] if only else rows
     context = {
@@ -103,7 +103,7 @@ def _row(pair: Pair, first: Waterfall, second: Waterfall, longest: int, decimals
     sides = [_side(one, run, longest, decimals) for one, run in ((pair.first, first), (pair.second, second))]
     gap = _length(pair.second) - _length(pair.first)
     muted = abs(gap) < _NOISE * max(_length(pair.first), 1)
-    cost = (pair.second.cost or Decimal(0)) - (pair.first.cost or Decimal(0)) if pair.first and pair.second else None
+    cost = _gap(pair.first and pair.first.cost, pair.second and pair.second.cost)
     failed = bool(pair.first and pair.first.error) != bool(pair.second and pair.second.error)
     return {
         "level": min(pair.depth + 1, 12),
@@ -119,6 +119,11 @@ def _row(pair: Pair, first: Waterfall, second: Waterfall, longest: int, decimals
     }
 
 
+def _gap(first: Decimal | None, second: Decimal | None) -> Decimal | None:
+    """None where one is not known."""
+    return None if first is None or second is None else second - first
+
+
 def _length(span: Span | None) -> int:
     return span.end - span.start if span else 0
 
@@ -130,7 +135,7 @@ def _side(span: Span | None, run: Waterfall, longest: int, decimals: int) -> dic
     return {
         "span_id": span.span_id,
         "duration": formats.duration(_length(span)),
-        "cost": formats.money(span.cost, decimals),
+        "cost": "unpriced" if span.span_id in run.unpriced else formats.money(span.cost, decimals),
         "x": f"{100 * (span.start - run.start) / longest:.3f}%",
         "width": f"{width:.3f}%",
         "thin": width < 3,
@@ -144,7 +149,7 @@ def _prompts(asked: Asked, first_id: str, second_id: str) -> dict[str, Any] | No
     texts = first_prompts(asked.services.query, asked.principal, (first_id, second_id))
     if not any(texts):
         return None
-    whole = asked.query.get("prompt") == "whole"
+    whole = bool(asked.choice("prompt", ("whole",)))
     lines = difference(*texts, whole=whole)
     removed = sum(line.mark == "-" for line in lines)
     return {

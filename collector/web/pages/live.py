@@ -10,6 +10,7 @@ from starlette.responses import StreamingResponse
 from collector.web.live import EVENTS, HEADERS, MINUTES, recent_runs, watched
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.runs import rows_of
+from collector.web.unseen import shown
 
 
 async def page(asked: Asked) -> Shown:
@@ -19,7 +20,8 @@ async def page(asked: Asked) -> Shown:
 
 def _rows(asked: Asked) -> list[dict[str, Any]]:
     runs = recent_runs(asked.services.query, asked.principal)
-    return rows_of(replace(asked, now=time.time_ns()), runs, asked.services.query.inputs(asked.principal, runs))
+    rows = rows_of(replace(asked, now=time.time_ns()), runs, asked.services.query.inputs(asked.principal, runs))
+    return [{name: shown(value) for name, value in row.items()} for row in rows]
 
 
 def stream(asked: Asked) -> StreamingResponse:

@@ -1,6 +1,6 @@
 """What a page is: a question of someone signed in, and the template that answers it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Any
@@ -13,6 +13,7 @@ from collector.errors import Reason, Rejected
 from collector.model.principal import Principal
 from collector.web.operation import Services
 
+_MAX_DIGITS = 8
 THEMES = ("light", "dark")
 ZONE_COOKIE, THEME_COOKIE = "spanmeter_zone", "spanmeter_theme"
 
@@ -30,6 +31,20 @@ class Asked:
     theme: str
     url: str
     now: int
+
+    def choice(self, name: str, known: Collection[str]) -> str:
+        """The value of a parameter, empty where it is not given. Raises Rejected(MALFORMED) for none of the known."""
+        value = self.query.get(name, "")
+        if value and value not in known:
+            raise Rejected(Reason.MALFORMED, f"{name}={value[:40]!r} is not known; choose one of {', '.join(known)}.")
+        return value
+
+    def number(self, name: str, otherwise: int) -> int:
+        """A parameter that counts. Raises Rejected(MALFORMED) for what is no whole number of at most eight digits."""
+        text = self.query.get(name) or str(otherwise)
+        if not text.isascii() or not text.isdecimal() or len(text) > _MAX_DIGITS:
+            raise Rejected(Reason.MALFORMED, f"{name}={text[:40]!r} is not a whole number below a hundred million.")
+        return int(text)
 
     def without(self, *names: str, **changed: str) -> str:
         """The page's own address with other parameters: for links that keep the rest of what is asked.

@@ -6,12 +6,9 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from collector.web.unseen import UNSEEN, code
+
 _TOKEN: Final = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|-?\d[\d.eE+-]*|true|false|null')
-# Not to be seen, or turning what is around them; joiners belong to the emoji they join. text.js marks the same.
-_UNSEEN: Final = re.compile(
-    "[\0\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
-    "|\u200d(?![\u203c-\u3299\U0001f000-\U0001faff])"
-)
 
 
 def pretty(text: str) -> Markup | None:
@@ -34,9 +31,8 @@ def exact(text: str) -> Markup:
     NUL, which no page can hold, is U+FFFD there.
     """
     found, at = ["\n"], 0  # the first line end of such an element is no part of it
-    for each in _UNSEEN.finditer(text):
-        code = f"U+{ord(each[0]):04X}"
-        found += escape(text[at : each.start()]), f'<span class="unseen" data-code="{code}">{each[0]}</span>'
+    for each in UNSEEN.finditer(text):
+        found += escape(text[at : each.start()]), f'<span class="unseen" data-code="{code(each)}">{each[0]}</span>'
         at = each.end()
     found.append(escape(text[at:]))
     return Markup("".join(found).replace("\r", "&#13;").replace("\0", "\ufffd"))  # noqa: S704 - parts are escaped

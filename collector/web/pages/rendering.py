@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
 
 from collector import __version__
 from collector.web.pages import formats
 from collector.web.pages.assets import assets
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.periods import spoken
+from collector.web.unseen import shown
 
 HTML: Final = "text/html; charset=utf-8"
 # Nothing but our own files runs, and no text ever becomes markup in the browser.
@@ -44,28 +46,30 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=shown,
     )
     environment.filters.update({name: getattr(formats, name) for name in _FORMATS})
     environment.filters["spoken"] = spoken
+    environment.filters["as_sent"] = escape  # texts that are read or sent again, not names: nothing is marked
     environment.globals.update({"sections": SECTIONS, "version": __version__, "asset": _asset})
     return environment
 
 
-def render(shown: Shown, asked: Asked | None, *, signed_in: bool = False) -> bytes:
+def render(page: Shown, asked: Asked | None, *, signed_in: bool = False) -> bytes:
     """The page in UTF-8. What is no Unicode in a text (half a surrogate pair) is shown as U+FFFD."""
     context: dict[str, Any] = {
-        "page": shown,
+        "page": page,
         "asked": asked,
         "theme": asked.theme if asked else "",
         "zone": asked.zone if asked else None,
         "zone_name": asked.zone_name if asked else "UTC",
         "query": dict(asked.query) if asked else {},
         "signed_in": signed_in,
-        "modules": [assets()[f"{name}.js"].path for name in ("page", *shown.modules)],
-        "preloads": _preloads(shown.modules),
-        **shown.context,
+        "modules": [assets()[f"{name}.js"].path for name in ("page", *page.modules)],
+        "preloads": _preloads(page.modules),
+        **page.context,
     }
-    text = _environment().get_template(shown.template).render(context)
+    text = _environment().get_template(page.template).render(context)
     return text.encode("utf-8", "replace")
 
 

@@ -1,11 +1,13 @@
 """A run step by step: one span at a time in order of their starts, what it was given and what came out."""
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from collector.model.facts import Kind
-from collector.runs.span import by_time
+from collector.runs.costs import total
+from collector.runs.span import Span, by_time
 from collector.runs.waterfall import Waterfall
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
@@ -22,7 +24,7 @@ async def page(asked: Asked) -> Shown:
 def _page(asked: Asked) -> Shown:
     run, _ = load(asked)
     ordered = sorted((row.span for row in run.rows), key=by_time)
-    step = _step(asked, len(ordered))
+    step = min(max(asked.number("step", 1), 1), len(ordered))
     span = ordered[step - 1]
     before = ordered[:step]
     following = ordered[step] if step < len(ordered) else None
@@ -38,7 +40,7 @@ def _page(asked: Asked) -> Shown:
         "previous": asked.without("step", step=str(step - 1)) if step > 1 else "",
         "following": asked.without("step", step=str(step + 1)) if following else "",
         "so_far": {
-            "cost": formats.money(sum((one.cost for one in before if one.cost is not None), Decimal(0))),
+            "cost": _cost(run, before),
             "tokens_in": formats.count(sum(one.input_tokens for one in before if not one.rolled_up)),
             "tokens_out": formats.count(sum(one.output_tokens for one in before if not one.rolled_up)),
             "calls": sum(one.kind == Kind.LLM and not one.rolled_up for one in before),
@@ -54,9 +56,12 @@ def _page(asked: Asked) -> Shown:
     return Shown("replay.html", context["name"], "Runs", context, ("replay",))
 
 
-def _step(asked: Asked, most: int) -> int:
-    text = asked.query.get("step", "1")
-    return min(max(int(text), 1), most) if text.isascii() and text.isdecimal() and len(text) < 9 else 1
+def _cost(run: Waterfall, spans: Sequence[Span]) -> str:
+    """What these spans have cost, nothing before the first call."""
+    spent = total(one.cost for one in spans)
+    if spent is None and any(one.span_id in run.unpriced for one in spans):
+        return "unpriced"
+    return formats.money(spent or Decimal(0))
 
 
 def _bars(run: Waterfall) -> list[dict[str, Any]]:

@@ -49,8 +49,7 @@ def decimals_of(rounds: Sequence[Round]) -> int:
 
 
 def page_of(asked: Asked, number: int) -> tuple[int, dict[str, Any]]:
-    text = asked.query.get("from", "")
-    begin = min(int(text), number) if text.isascii() and text.isdecimal() and len(text) < 9 else 0
+    begin = min(asked.number("from", 0), number)
     return begin, {
         "from_round": begin,
         "all_rounds": number,

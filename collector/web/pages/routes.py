@@ -24,6 +24,7 @@ from collector.web.pages import budgets, compare, connect, live, replay, run, ru
 from collector.web.pages.assets import by_path
 from collector.web.pages.page import Asked, Handler, Moved, Shown, asked
 from collector.web.pages.rendering import HEADERS, HTML, render
+from collector.web.reading import known_only
 from collector.web.routing import failed
 
 log = structlog.get_logger("spanmeter.web")
@@ -31,25 +32,28 @@ log = structlog.get_logger("spanmeter.web")
 _MAX_FORM_BYTES: Final = 8192
 _YEAR: Final = 365 * 86_400
 
-PAGES: Final[Mapping[str, Handler]] = {
-    "/runs": runs.page,
-    "/live": live.page,
-    "/spend": spend.page,
-    "/compare": compare.page,
-    "/connect": connect.page,
-    "/budgets": budgets.page,
-    "/budgets/{name:path}": budgets.one,
-    "/runs/{trace_id}": run.page,
-    "/runs/{trace_id}/replay": replay.page,
-    "/runs/{trace_id}/spans/{span_id}": span.page,
-    "/runs/{trace_id}/spans/{span_id}/{side}": span.text_page,
+_EVERYWHERE: Final = ("tz", "part")  # a time zone, and the piece of a page that a script asks for
+_PERIOD: Final = ("last", "since", "until")
+# By path: the handler, and the parameters that the page and its modules read.
+PAGES: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
+    "/runs": (runs.page, runs.PARAMETERS),
+    "/live": (live.page, ()),
+    "/spend": (spend.page, ("by", "purpose", *_PERIOD)),
+    "/compare": (compare.page, ("a", "b", "agent", "only", "prompt")),
+    "/connect": (connect.page, ("program", "content", "since")),
+    "/budgets": (budgets.page, ()),
+    "/budgets/{name:path}": (budgets.one, ("after",)),
+    "/runs/{trace_id}": (run.page, run.PARAMETERS),
+    "/runs/{trace_id}/replay": (replay.page, ("step",)),
+    "/runs/{trace_id}/spans/{span_id}": (span.page, ()),
+    "/runs/{trace_id}/spans/{span_id}/{side}": (span.text_page, ("as",)),
 }
 
 
 def page_routes(services: Services, callers: Callers, read_timeout: float) -> list[Route]:
     """Every page, the files they need, and signing in and out. A form has `read_timeout` seconds to arrive."""
     session = _Session(callers, read_timeout, services)
-    found = [Route(path, _Page(handler, services, callers), methods=["GET"]) for path, handler in PAGES.items()]
+    found = [Route(path, _Page(*page, services, callers), methods=["GET"]) for path, page in PAGES.items()]
     return [
         Route("/", _home, methods=["GET"]),
         *found,
@@ -66,8 +70,9 @@ def page_routes(services: Services, callers: Callers, read_timeout: float) -> li
 class _Page:
     """One page as an ASGI endpoint."""
 
-    def __init__(self, handler: Handler, services: Services, callers: Callers) -> None:
+    def __init__(self, handler: Handler, parameters: tuple[str, ...], services: Services, callers: Callers) -> None:
         self._handler = handler
+        self._parameters = (*parameters, *_EVERYWHERE)
         self._services = services
         self._callers = callers
 
@@ -84,6 +89,7 @@ class _Page:
         try:
             principal = self._callers.reader(request.headers)
             question = asked(request, self._services, principal, time.time_ns())
+            known_only(question.query, self._parameters, "parameter")
             shown = await self._handler(question)
             if isinstance(shown, Moved):
                 return RedirectResponse(shown.location, 303, HEADERS)

@@ -30,6 +30,14 @@ VIEWS: Final = (
 )
 
 
+_NAMES: Final = (*dict(VIEWS), PRINT)
+# The waterfall's, of which modules read some; a page of rounds; how a conversation is read; whether paper is asked for.
+PARAMETERS: Final = (
+    *("view", "span", "kinds", "only", "q", "row", "to", "fit", "fold"),
+    *("from", "unfold", "as", "now"),
+)
+
+
 async def page(asked: Asked) -> Shown:
     return await asyncio.to_thread(_page, asked)
 
@@ -40,8 +48,8 @@ def load(asked: Asked) -> tuple[Waterfall, bool]:
 
 
 def _page(asked: Asked) -> Shown:
+    view = asked.choice("view", _NAMES) or "waterfall"
     run, truncated = load(asked)
-    view = asked.query.get("view", "waterfall")
     context = {
         **head(asked, run),
         "view": view,
@@ -51,10 +59,8 @@ def _page(asked: Asked) -> Shown:
     }
     if view == PRINT:
         return Shown("run_print.html", _name(run), "Runs", {**context, **_printed(asked, run)}, ("print",))
-    if view not in dict(VIEWS) or view == "waterfall":
-        return Shown(
-            "run.html", _name(run), "Runs", {**context, "view": "waterfall", **_waterfall(asked, run)}, ("run",)
-        )
+    if view == "waterfall":
+        return Shown("run.html", _name(run), "Runs", {**context, **_waterfall(asked, run)}, ("run",))
     return Shown(f"run_{view}.html", _name(run), "Runs", {**context, **run_view(asked, run, view)}, ("views",))
 
 
@@ -127,10 +133,10 @@ def _name(run: Waterfall) -> str:
 
 def _waterfall(asked: Asked, run: Waterfall) -> dict[str, Any]:
     kinds = [kind for kind in asked.query.get("kinds", "").split(",") if kind]
-    only = _ONLY.get(asked.query.get("only", ""))
+    only = _ONLY.get(asked.choice("only", _ONLY))
     among = set(only(run)) if only else range(len(run.rows))
     chosen = [at for at, row in enumerate(run.rows) if at in among and (not kinds or row.span.kind in kinds)]
-    begin = _number(asked.query.get("row", ""), len(chosen))
+    begin = min(asked.number("row", 0), len(chosen))
     shown = chosen[begin : begin + _PAGE]
     decimals = formats.decimals_of(row.span.cost for row in run.rows)
     drawn = bars(run, shown, decimals)
@@ -199,7 +205,3 @@ def _printed(asked: Asked, run: Waterfall) -> dict[str, Any]:
     decimals = formats.decimals_of(row.span.cost for row in run.rows)
     shown = range(min(len(run.rows), _PRINTED))
     return {"printed_rows": bars(run, shown, decimals), **run_views(asked, run)}
-
-
-def _number(text: str, most: int) -> int:
-    return min(int(text), most) if text.isascii() and text.isdecimal() and len(text) < 9 else 0

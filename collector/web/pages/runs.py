@@ -19,17 +19,20 @@ from collector.web.pages.page import Asked, Moved, Shown
 from collector.web.pages.periods import Period, period_of
 from collector.web.pages.verdicts import doubted_of
 from collector.web.reading import reader
-from collector.web.run_inputs import RunsQuery, key_text
+from collector.web.run_inputs import RunsQuery
 
 _PAGE: Final = 50
 _MAX_VERDICTS: Final = 20_000
 _STEPS: Final = 24
 _SHOWN_VALUES: Final = 8
 _TRACE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}\Z")
+_SPAN_ID: Final = re.compile(r"[0-9A-Fa-f]{16}\Z")
 _RUNNING_NS: Final = 5 * 60 * 10**9
 _VERDICTS: Final = {"fail": "error", "error": "warn", "pass": "ok", "skipped": ""}  # the worst first
-_OWN: Final = frozenset({"q", "last", "tz", "month", "send"})
+_OWN: Final = ("q", "last", "send")
 _READ: Final = reader(RunsQuery, "parameter")
+_SET: Final = ("limit", "titles")  # by the page
+PARAMETERS: Final = (*_OWN, *(name for name in RunsQuery.model_fields if name not in _SET))
 FACETS: Final = {
     "status": "Status",
     "agent": "Agent",
@@ -70,8 +73,8 @@ async def page(asked: Asked) -> Shown | Moved:
 
 def _page(asked: Asked) -> Shown | Moved:
     text = asked.query.get("q", "").strip()
-    if _TRACE_ID.match(text):
-        return Moved(f"/runs/{text.lower()}")
+    if place := _place(asked, text):
+        return Moved(place)
     period = period_of(asked)
     query = _READ(_given(asked, period, text))
     wanted = query.wanted()
@@ -88,7 +91,7 @@ def _page(asked: Asked) -> Shown | Moved:
     titles = ask.inputs(asked.principal, runs.runs)
     verdicts = verdicts_of(asked, runs.runs)
     facets = ask.facets(asked.principal, query.asked())
-    after = key_text(runs.next)
+    after = query.next_text(runs.next)
     context = {
         "kpis": _kpis(found, period),
         "facets": _facets(asked, facets),
@@ -111,12 +114,21 @@ def _page(asked: Asked) -> Shown | Moved:
     return Shown("runs.html", "Runs", "Runs", context, ("runs",))
 
 
+def _place(asked: Asked, text: str) -> str:
+    """The page that an id names: of a run, or of a span that is stored. Any other text is looked for in runs."""
+    if _TRACE_ID.match(text):
+        return f"/runs/{text.lower()}"
+    trace_id = asked.services.query.run_of_span(asked.principal, text) if _SPAN_ID.match(text) else None
+    return f"/runs/{trace_id}?span={text.lower()}" if trace_id else ""
+
+
 def _is_descending(query: RunsQuery, name: str) -> bool:
     return query.sort.value == name and query.order.value == "desc"
 
 
 def _given(asked: Asked, period: Period, text: str) -> dict[str, object]:
-    given: dict[str, object] = {name: value for name, value in asked.query.items() if name not in _OWN and value}
+    read = RunsQuery.model_fields
+    given: dict[str, object] = {name: value for name, value in asked.query.items() if name in read and value}
     given |= {"since": period.since_text, "until": period.until_text, "limit": str(_PAGE)}
     return given | ({"text": text} if text else {})
 
@@ -228,21 +240,22 @@ def state_of(run: RunRow, now: int) -> tuple[str, str]:
 
 def _kpis(found: KpiWindows, period: Period) -> list[Kpi]:
     now, before, steps = found.window, found.other, [one for _, one in found.steps]
-    cost, past = (usd(one.cost or 0) for one in (now, before))
     compared = before.runs > 0 and period.compares
 
-    def kpi(label: str, value: str, old: str, read: Callable[[Kpis], float], change: str = "", **more: Any) -> Kpi:
-        points, last = _line([read(one) for one in steps])
+    def kpi(
+        label: str, value: str, old: str, read: Callable[[Kpis], float | None], change: str = "", **more: Any
+    ) -> Kpi:
+        points, last = _line([read(one) or 0 for one in steps])
         shown = change or _change(read(now), read(before))
         return Kpi(label, value, shown if compared else "", f"was {old}" if compared else "", points, last, **more)
 
     return [
         kpi(
             "Cost",
-            formats.money(cost) if now.cost is not None else "–",
-            formats.money(past),
-            lambda one: float(usd(one.cost or 0)),
-            title=formats.exact(cost),
+            _spent(now),
+            _spent(before),
+            lambda one: None if one.cost is None else float(usd(one.cost)),
+            title="" if now.cost is None else formats.exact(usd(now.cost)),
             kind="first",
         ),
         kpi("Runs", formats.count(now.runs), formats.count(before.runs), lambda one: one.runs),
@@ -283,12 +296,18 @@ def _kpis(found: KpiWindows, period: Period) -> list[Kpi]:
     ]
 
 
+def _spent(one: Kpis) -> str:
+    if one.cost is None:
+        return "unpriced" if one.unpriced_calls else "–"
+    return formats.money(usd(one.cost))
+
+
 def _rate(one: Kpis) -> float:
     return one.failed_runs / one.runs if one.runs else 0.0
 
 
-def _change(now: float, before: float) -> str:
-    if not before:
+def _change(now: float | None, before: float | None) -> str:
+    if now is None or not before:
         return ""
     change = 100 * (now - before) / before
     shown = f"{abs(change):,.0f}" if abs(change) >= 100 else f"{abs(change):.1f}"

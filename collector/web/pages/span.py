@@ -64,9 +64,15 @@ async def text_page(asked: Asked) -> Shown:
 def _text_page(asked: Asked) -> Shown:
     query, who, trace_id, span_id = asked.services.query, asked.principal, asked.path["trace_id"], asked.path["span_id"]
     rows = query.span(who, trace_id, span_id).to_pylist()
-    if not rows or asked.path["side"] not in {Side.INPUT.value, Side.OUTPUT.value}:
+    if not rows:
         raise no_span(SpanPath(trace_id=trace_id, span_id=span_id), who.project)
-    side, span, as_json = Side(asked.path["side"]), span_json(rows[0]), asked.query.get("as") == "json"
+    if asked.path["side"] not in {Side.INPUT.value, Side.OUTPUT.value}:
+        raise Rejected(Reason.NOT_FOUND, f"The texts of a span are input and output, not {asked.path['side'][:40]!r}.")
+    side, span, as_json = (
+        Side(asked.path["side"]),
+        span_json(rows[0]),
+        asked.choice("as", ("markdown", "json")) == "json",
+    )
     most = MAX_JSON_BYTES if as_json else MAX_MARKDOWN_BYTES
     found = query.span_text(who, trace_id, span_id, side, "", 0, most + 1)
     if found and len(found.part) > most:

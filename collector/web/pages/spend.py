@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import RunFilter
 from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Split
 from collector.query.titles import title_of
+from collector.runs import costs
 from collector.web.pages import formats
 from collector.web.pages.page import Asked, Shown
 from collector.web.pages.periods import Period, period_of
@@ -30,6 +32,7 @@ _RISE: Final = 2  # how many times its mean a value costs to be named
 BY: Final = (Dimension.FEATURE, Dimension.AGENT, Dimension.USER, Dimension.SERVICE)
 _NONE: Final = Decimal(0)
 _FREE: Final = "$0.00 free"
+_UNPRICED: Final = "unpriced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +40,7 @@ class _Cell:
     value: str
     model: str
     day: str
-    cost: Decimal
-    priced: bool
+    cost: Decimal | None  # of its calls that have a price
     unpriced: int
 
 
@@ -50,13 +52,8 @@ def _page(asked: Asked) -> Shown:
     period, by, purpose = period_of(asked, "month"), _by(asked), asked.query.get("purpose", PRODUCT)
     query, who = asked.services.query, asked.principal
     rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name, tuple(Split), purpose).to_pylist()
-    cells = [
-        _Cell(
-            row["Value"], row["Model"], row["Day"], row["Cost"] or _NONE, row["Cost"] is not None, row["UnpricedCalls"]
-        )
-        for row in rows
-    ]
-    total = sum((cell.cost for cell in cells), _NONE)
+    cells = [_Cell(row["Value"], row["Model"], row["Day"], row["Cost"], row["UnpricedCalls"]) for row in rows]
+    total = _spent(cells)
     found = query.kpis(who, RunFilter(period.since, period.until, folded=False, purpose=purpose)).window
     dearest = query.search(
         who, RunsWanted(period.since, period.until, limit=5, sort=RunSort.COST, purpose=purpose)
@@ -72,9 +69,9 @@ def _page(asked: Asked) -> Shown:
         "bys": [(name, asked.without("by", by=name)) for name in _bys(asked, period)],
         "total": total,
         "mean": _mean(cells, days),
-        "last_day": sum((cell.cost for cell in cells if cell.day == days[-1]), _NONE),
+        "last_day": _spent([cell for cell in cells if cell.day == days[-1]]),
         "runs": found.runs,
-        "per_run": total / found.runs if found.runs else None,
+        "per_run": total / found.runs if found.runs and total is not None else None,
         "unpriced": sum(cell.unpriced for cell in cells),
         "cache": _cache(rows),
         "matrix": _matrix(cells, by),
@@ -99,11 +96,21 @@ def _page(asked: Asked) -> Shown:
     return Shown("spend.html", "Spend", "Spend", context, ("views",))
 
 
-def _purposes(asked: Asked, period: Period, shown: str) -> list[tuple[str, Decimal, str]]:
+def _spent(cells: Iterable[_Cell]) -> Decimal | None:
+    """What calls have cost, nothing where there were none; None where no call has a price."""
+    every = [cell.cost for cell in cells]
+    return costs.total(every) if every else _NONE
+
+
+def _amount(spent: Decimal | None, decimals: int | None = None) -> str:
+    return _UNPRICED if spent is None else formats.money(spent, decimals)
+
+
+def _purposes(asked: Asked, period: Period, shown: str) -> list[tuple[str, str, str]]:
     """What else calls were made for in this time, what they have cost, and the address of that."""
     rows = asked.services.query.spend(asked.principal, Dimension.PURPOSE, period.since, period.until).to_pylist()
     return [
-        (row["Value"] or "the product", row["Cost"] or _NONE, asked.without("purpose", purpose=row["Value"]))
+        (row["Value"] or "the product", _amount(row["Cost"]), asked.without("purpose", purpose=row["Value"]))
         for row in rows
         if row["Value"] != shown and shown != ALL
     ]
@@ -140,9 +147,9 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
     sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     unpriced: dict[tuple[str, str], int] = defaultdict(int)
     for cell in cells:
-        sums[cell.value, cell.model] += cell.cost
+        sums[cell.value, cell.model] += cell.cost or _NONE
         unpriced[cell.value, cell.model] += cell.unpriced
-    priced = {(cell.value, cell.model) for cell in cells if cell.priced}
+    priced = {(cell.value, cell.model) for cell in cells if cell.cost is not None}
     values = _largest(sums, 0, _VALUES)
     without = sorted({model for (_, model), calls in unpriced.items() if calls})
     models = _largest({key: amount for key, amount in sums.items() if key in priced}, 1, _MODELS - bool(without))
@@ -151,7 +158,7 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
     decimals = formats.decimals_of(amount for amount in sums.values() if amount)
     rows = []
     for value in values:
-        spent = sum((amount for (own, _), amount in sums.items() if own == value), _NONE)
+        spent = _spent(cell for cell in cells if cell.value == value)
         rows.append(
             {
                 "value": value,
@@ -166,11 +173,11 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
                     for model in models
                 ],
                 "unpriced": sum(calls for (own, _), calls in unpriced.items() if own == value),
-                "total": formats.money(spent, decimals),
-                "part": formats.percent(float(spent / total)) if total else "",
+                "total": _amount(spent, decimals),
+                "part": formats.percent(float(spent / total)) if spent is not None and total else "",
             }
         )
-    left = sum((amount for (value, _), amount in sums.items() if value not in values), _NONE)
+    left = _spent(cell for cell in cells if cell.value not in values)
     others = sum((amount for (_, model), amount in sums.items() if model not in models), _NONE)
     return {
         "by": by.value,
@@ -182,9 +189,9 @@ def _matrix(cells: Sequence[_Cell], by: Dimension | ByAttribute) -> dict[str, An
             formats.money(sum((_of(sums, value, model, models) for value in values), _NONE), decimals)
             for model in models
         ],
-        "total": formats.money(total, decimals),
-        "longest": formats.money(longest, decimals),
-        "left": formats.money(left, decimals) if left else "",
+        "total": _amount(_spent(cells), decimals),
+        "longest": formats.money(longest, decimals) if priced else "",
+        "left": _amount(left, decimals) if left != 0 else "",
         "other_models": formats.money(others, decimals) if others else "",
     }
 
@@ -220,21 +227,23 @@ def _days(period: Period, asked: Asked) -> list[str]:
 
 
 def _mean(cells: Sequence[_Cell], days: Sequence[str]) -> Decimal | None:
-    """Of the whole days, which the last is not."""
+    """Of the whole days, which the last is not; None where nothing is known of them."""
     whole = set(days[:-1])
-    return sum((cell.cost for cell in cells if cell.day in whole), _NONE) / len(whole) if whole else None
+    spent = costs.total(cell.cost for cell in cells if cell.day in whole)
+    return None if spent is None else spent / len(whole)
 
 
 def _chart(cells: Sequence[_Cell], days: Sequence[str]) -> dict[str, Any]:
     """Stacked bars: the two dearest values and all others."""
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for cell in cells:
-        totals[cell.value] += cell.cost
+        totals[cell.value] += cell.cost or _NONE
     first = sorted(totals, key=lambda value: (-totals[value], value))[:2]
-    by_day: dict[str, list[Decimal]] = {day: [_NONE] * 3 for day in days}
+    parts_of: dict[str, list[list[_Cell]]] = {day: [[], [], []] for day in days}
     for cell in cells:
-        if cell.day in by_day:
-            by_day[cell.day][first.index(cell.value) if cell.value in first else 2] += cell.cost
+        if cell.day in parts_of:
+            parts_of[cell.day][first.index(cell.value) if cell.value in first else 2].append(cell)
+    by_day = {day: [_spent(part) or _NONE for part in parts] for day, parts in parts_of.items()}
     top = max((sum(parts, _NONE) for parts in by_day.values()), default=_NONE)
     marks = formats.steps(float(top), 4) if top else [0.0]
     scale = _HEIGHT / max(float(top) * 1.08, 1e-12)
@@ -255,8 +264,11 @@ def _chart(cells: Sequence[_Cell], days: Sequence[str]) -> dict[str, Any]:
         ],
         "labels": [(bar["middle"], bar["day"]) for at, bar in enumerate(bars) if at % every == 0],
         "rows": [
-            (bar["day"], *(formats.money(part, decimals) for part in parts), formats.money(sum(parts, _NONE), decimals))
-            for bar, parts in zip(bars, by_day.values(), strict=True)
+            (
+                bar["day"],
+                *("" if not part else _amount(_spent(part), decimals) for part in (*parts, list(chain(*parts)))),
+            )
+            for bar, parts in zip(bars, parts_of.values(), strict=True)
         ],
         "width": _WIDTH,
         "height": _HEIGHT,
@@ -289,7 +301,7 @@ def _cause(cells: Sequence[_Cell], days: Sequence[str]) -> dict[str, str] | None
     before, late = set(days[:-2]), set(days[-2:])
     sums: dict[str, list[Decimal]] = defaultdict(lambda: [_NONE, _NONE])
     for cell in cells:
-        sums[cell.value][cell.day in late] += cell.cost
+        sums[cell.value][cell.day in late] += cell.cost or _NONE
     rises = {
         value: (late_sum / len(late)) / (early / len(before))
         for value, (early, late_sum) in sums.items()

@@ -41,6 +41,13 @@ export function size(bytes) {
   return at ? `${three(value)} ${units[at]}` : `${bytes} bytes`;
 }
 
+/** Not to be seen, or turning what is around them; joiners belong to the emoji they join. As unseen.py has it. */
+export const UNSEEN = /(?![\t\n\r]|\u200d\p{Extended_Pictographic})[\p{Cc}\p{Cf}\u034f\u115f\u1160\u2028\u2029\u2800\u3164\uffa0]/gu;
+export const code = (one) => `U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
+/** A name with marks in place of these. */
+export const visible = (text) => text.replace(UNSEEN, (one) => `⟨${code(one)}⟩`);
+
 const MINUTES = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440];
 
 /** Round marks from `from` to `to` (microseconds), at most so many. */

@@ -92,12 +92,13 @@ const ONLY = {
   slow: (row) => tree.duration[row] > slow,
   dear: (row) => tree.cost[row] > dear,
 };
+const filters = document.querySelectorAll(".filter[data-kind], .filter[data-only]");
 const matchCount = byId("match-count");
 const textFilter = byId("text-filter");
 byId("matches").hidden = false;
 
 function filterButtons() {
-  for (const link of document.querySelectorAll(".filter[data-kind], .filter[data-only]")) {
+  for (const link of filters) {
     const {only} = link.dataset;
     link.role = "button";
     link.addEventListener("click", (event) => {
@@ -122,15 +123,12 @@ function clearFilters() {
 }
 
 function filter() {
-  for (const link of document.querySelectorAll(".filter[data-kind]")) {
-    const on = state.kinds.has(link.dataset.kind);
-    link.classList.toggle("on", on);
-    link.classList.toggle("off", !on);
+  for (const link of filters) {
+    const {kind, only} = link.dataset;
+    const on = kind ? state.kinds.has(kind) : only === state.only;
+    link.classList.toggle(kind ? "on" : "set", on);
+    if (kind) link.classList.toggle("off", !on);
     link.ariaPressed = on;
-  }
-  for (const link of document.querySelectorAll(".filter[data-only]")) {
-    link.classList.toggle("set", link.dataset.only === state.only);
-    link.ariaPressed = link.dataset.only === state.only;
   }
   const text = state.text.toLowerCase();
   const all = state.kinds.size === 5 && !state.only && !text;

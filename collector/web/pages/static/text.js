@@ -1,15 +1,13 @@
 // Texts of a span, byte for byte: fetched in pieces and set as text, never as markup.
 
 import {make} from "./elements.js";
-import {size} from "./format.js";
+import {UNSEEN, code, size} from "./format.js";
 import {announce, copy, part} from "./page.js";
 
 const FIRST = 64 * 1024;
 const READ = 4 * 1024 * 1024; // the store reads the whole text for each part that is asked for
 const PIECE = 256 * 1024; // of one element, which is laid out when it comes into sight
 const MARKS = 2000; // of a piece
-// Not to be seen, or turning what is around them; joiners belong to the emoji they join.
-const UNSEEN = /[\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\u{e0000}-\u{e007f}]|\u200d(?!\p{Extended_Pictographic})/gu;
 
 /** Makes the texts within an element readable: views, wrapping, copying. */
 export function readTexts(root) {
@@ -97,7 +95,7 @@ function put(piece, text) {
   let at = 0;
   for (const [number, found] of [...text.matchAll(UNSEEN)].slice(0, MARKS).entries()) {
     const mark = make("span", {className: "unseen", textContent: found[0]});
-    mark.dataset.code = `U+${found[0].codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}${number === MARKS - 1 ? ", further ones are not marked" : ""}`;
+    mark.dataset.code = `${code(found[0])}${number === MARKS - 1 ? ", further ones are not marked" : ""}`;
     piece.append(text.slice(at, found.index), mark);
     at = found.index + found[0].length;
   }

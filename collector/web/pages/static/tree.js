@@ -1,5 +1,7 @@
 // A run's spans in columns: which rows are to be seen, given what is folded and what is asked for.
 
+import {visible} from "./format.js";
+
 const FOLD_FROM = 5; // repeated siblings from this many on are one row
 const LONG = 200; // rows from which on a run opens folded
 const DEEP = 3;
@@ -23,7 +25,8 @@ function together(answer) {
 export class Tree {
   constructor(sent) {
     const answer = together(sent);
-    const {columns, texts} = answer;
+    const {columns} = answer;
+    const texts = answer.texts.map(visible);
     this.size = answer.spans;
     this.length = Math.max(answer.duration_nanoseconds / 1000, 1);
     this.ids = columns.span_id;
@@ -41,7 +44,7 @@ export class Tree {
       const own = this.kind[row] === "tool" ? columns.tool[row] : this.kind[row] === "agent" ? columns.agent[row] : 0;
       return texts[own] || texts[at] || "(no name)";
     });
-    this.errors = new Map(answer.errors.map((error) => [error.row, error.message]));
+    this.errors = new Map(answer.errors.map((error) => [error.row, visible(error.message)]));
     this.critical = new Set(answer.critical_path);
     this.unpriced = new Set(answer.unpriced);
     this.orphans = new Set(answer.orphans);
