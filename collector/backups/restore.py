@@ -9,7 +9,7 @@ from typing import Final
 
 from collector.backups.copies import put_beside_store, sync_tree
 from collector.backups.digests import check_digests
-from collector.backups.manifest import FILE, Manifest, read_manifest
+from collector.backups.manifest import FILE, Manifest, chain_of, read_manifest
 from collector.config import Config
 from collector.errors import ConfigError, Rejected, StartError, Unavailable
 from collector.files import LOCK, lock_directory, sync_directory, write_durably
@@ -71,14 +71,7 @@ def _check(config: Config, manifest: Manifest, backup: Path) -> None:
             f"{backup} was made by spanmeter {manifest.version}, whose database is newer (migration "
             f"{manifest.schema:04}; this one knows {known:04}). Restore it with that version or a later one."
         )
-    chain, base = {backup: manifest}, manifest.base
-    while base:  # the engine's own message would name neither the backup nor what to do
-        path = backup.parent / base
-        if path in chain:
-            raise StartError(f"The backups below {backup} go round in a circle; their manifests were changed.")
-        chain[path] = read_manifest(path)
-        base = chain[path].base
-    for path, one in chain.items():
+    for path, one in chain_of(backup).items():
         check_digests(path, one.sums, FILE)
 
 
