@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
 from collector.backups import refuse_unfinished
 from collector.config import Config
@@ -13,16 +14,33 @@ from collector.store import Store, embedded_path, migrate, open_store
 
 @contextmanager
 def store_lock(config: Config) -> Iterator[None]:
-    """Keep a daemon from the embedded store. Raises StartError while one has it; a server needs no lock."""
+    """Keep a daemon from the embedded store; a server needs no lock.
+
+    Raises DirectoryInUse while a daemon has it, StartError when this user may not.
+    """
     if not config.store.embedded:
         yield
         return
     refuse_unfinished(config.directory)
     lock = lock_directory(config.directory / "spool")
     try:
+        _refuse_root(lock, config.directory)
         yield
     finally:
         os.close(lock)
+
+
+def _refuse_root(lock: int, directory: Path) -> None:
+    """Raises StartError for root in the directory of a daemon with another user, which could not read what root writes.
+
+    That user is who made the lock.
+    """
+    owner = os.fstat(lock).st_uid
+    if os.geteuid() == 0 != owner:
+        raise StartError(
+            f"The daemon of {directory} runs as the user {owner}, who could not read what root writes there. "
+            f"Run this as that user: setpriv --reuid={owner} --clear-groups spanmeter ..."
+        )
 
 
 @contextmanager

@@ -337,6 +337,19 @@ def test_what_has_no_store_is_not_backed_up(tmp_path: Path, capsys: pytest.Captu
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_writes_nothing_into_the_directory_of_another_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "lock").touch()
+    os.chown(tmp_path / "spool" / "lock", 10001, 10001)
+    for command in ("backup", "migrate"):
+        code, text = refusal(capsys, command, "--data-dir", str(tmp_path))
+        assert (code, "runs as the user 10001" in text) == (3, True), text
+    assert [path.name for path in tmp_path.iterdir()] == ["spool"]
+
+
 def test_a_backup_leaves_the_spool_its_room(tmp_path: Path) -> None:
     (tmp_path / "spool").mkdir()
     config = load(None, ["spool.min_free_bytes=8000TiB", f"data_dir={tmp_path}"])
