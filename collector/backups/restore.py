@@ -51,7 +51,7 @@ def restore(config: Config, backup: Path) -> tuple[Manifest, Mapping[str, int]]:
         if not store_path.is_relative_to(config.directory):
             sync_tree(store_path)
     except (OSError, Rejected, Unavailable) as error:
-        text = f"Cannot restore {backup} into {config.directory}: {str(error).rstrip('.')}."
+        text = f"Cannot restore {backup} into {config.directory}: {str(error).rstrip('.')}. {_left(store_path)}."
         raise StartError(f"{text} The directory cannot be used; restore again, which begins anew.") from error
     finally:
         os.close(lock)
@@ -76,11 +76,18 @@ def _check(config: Config, manifest: Manifest, backup: Path) -> None:
 
 
 def _check_room(store_path: Path, manifest: Manifest) -> None:
-    there = next(path for path in (store_path, *store_path.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if free < manifest.bytes:
-        needed, left = (f"{size / 2**20:,.1f} MiB" for size in (manifest.bytes, free))
-        raise StartError(f"The store of this backup has {needed}, and {there} has {left} free.")
+    if shutil.disk_usage(_existing(store_path)).free < manifest.bytes:
+        raise StartError(f"The store of this backup has {manifest.bytes / 2**20:,.1f} MiB. {_left(store_path)}.")
+
+
+def _left(path: Path) -> str:
+    """On a full disk the engine complains of files that it could not write and then reads."""
+    there = _existing(path)
+    return f"{there} has {shutil.disk_usage(there).free / 2**20:,.1f} MiB free"
+
+
+def _existing(path: Path) -> Path:
+    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def _mark(directory: Path, store_path: Path) -> None:
