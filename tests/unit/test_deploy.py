@@ -179,7 +179,11 @@ def test_an_unknown_value_is_a_mistake() -> None:
 
 def configurations() -> Iterator[tuple[str, str]]:
     yield "compose", (DEPLOY / "compose" / "config.yaml").read_text(encoding="utf-8")
-    charts = {"chart": {}, "chart with a claim": {"backupClaim": "nightly"}, "chart with a server": SERVER}
+    charts: dict[str, dict[str, Any]] = {
+        "chart": {},
+        "chart with a claim": {"backupClaim": "nightly"},
+        "chart with a server": SERVER,
+    }
     for name, values in charts.items():
         (config,) = [document for document in rendered(**values) if document["kind"] == "ConfigMap"]
         yield name, config["data"]["config.yaml"]
