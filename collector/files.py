@@ -98,6 +98,10 @@ def _closed(paths: Iterable[Path]) -> list[Path]:
     return changed
 
 
+class DirectoryInUse(StartError):  # noqa: N818 - a fact about another process, not a malfunction
+    """Another process holds the directory."""
+
+
 # The file that says which process has a directory.
 LOCK = "lock"
 
@@ -105,7 +109,7 @@ LOCK = "lock"
 def lock_directory(directory: Path) -> int:
     """Hold `directory` for this process until the returned descriptor is closed.
 
-    Raises StartError when it cannot be created or written, or another process holds it.
+    Raises StartError when it cannot be created or written, DirectoryInUse when another process holds it.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -117,7 +121,7 @@ def lock_directory(directory: Path) -> int:
     except OSError:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(fd)
-        raise StartError(
+        raise DirectoryInUse(
             f"{directory} is in use by another spanmeter (process {holder}). "
             "Stop it, or give this one its own data_dir."
         ) from None

@@ -41,15 +41,33 @@ def copy_spool(spool: Path, target: Path) -> None:
                 with contextlib.suppress(FileNotFoundError):  # moved meanwhile
                     shutil.copyfile(path, target / path.name)
     if (spool / _DEAD_LETTER).is_dir():
-        shutil.copytree(spool / _DEAD_LETTER, target / _DEAD_LETTER, copy_function=shutil.copyfile)
+        _copy_tree(spool / _DEAD_LETTER, target / _DEAD_LETTER)
+
+
+def spool_bytes(data: Path) -> int:
+    """About what the copy of the spool takes; less where segments leave it meanwhile."""
+    size = 0
+    for path in (data / _SPOOL).rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
 
 
 def put_beside_store(backup: Path, data: Path) -> None:
     """Copy them into a data directory that has none of them. Raises OSError."""
-    shutil.copytree(backup / _SPOOL, data / _SPOOL, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    _copy_tree(backup / _SPOOL, data / _SPOOL)
     for name in (*DATABASES, *_PLAIN):
         with contextlib.suppress(FileNotFoundError):
             shutil.copyfile(backup / name, data / name)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Raises OSError for the first file that fails; shutil's own would go on, and tell of all as a list."""
+    for folder, _, names in os.walk(source):
+        into = target / Path(folder).relative_to(source)
+        into.mkdir(mode=0o700, exist_ok=True)
+        for name in names:
+            shutil.copyfile(Path(folder) / name, into / name)
 
 
 def sync_tree(directory: Path) -> None:

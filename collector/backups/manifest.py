@@ -1,7 +1,7 @@
 """What a backup is: a directory whose manifest was written last. Without one it was never finished."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,9 +63,28 @@ def read_manifest(backup: Path) -> Manifest:
     return manifest
 
 
-def finished(directory: Path) -> Sequence[Manifest]:
-    """The backups in a directory, oldest first. Raises StartError for a manifest that cannot be read."""
-    return [read_manifest(path) for path in _named(directory) if (path / FILE).exists()]
+def finished(directory: Path, unusable: Callable[[str], object]) -> Sequence[Manifest]:
+    """The backups in a directory, oldest first. `unusable` is called with a sentence for each that cannot be read."""
+    found = []
+    for path in _named(directory):
+        if (path / FILE).exists():
+            try:
+                found.append(read_manifest(path))
+            except StartError as error:
+                unusable(str(error))
+    return found
+
+
+def chain_of(backup: Path) -> Mapping[Path, Manifest]:
+    """A backup and all that it adds to, by directory. Raises StartError where one of them is no finished backup."""
+    manifest = read_manifest(backup)
+    chain = {backup: manifest}
+    while manifest.base:  # the engine's own message would name neither the backup nor what to do
+        path = backup.parent / manifest.base
+        if path in chain:
+            raise StartError(f"The backups below {backup} go round in a circle; their manifests were changed.")
+        chain[path] = manifest = read_manifest(path)
+    return chain
 
 
 def unfinished(directory: Path) -> Sequence[Path]:

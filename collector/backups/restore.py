@@ -9,7 +9,7 @@ from typing import Final
 
 from collector.backups.copies import put_beside_store, sync_tree
 from collector.backups.digests import check_digests
-from collector.backups.manifest import FILE, Manifest, read_manifest
+from collector.backups.manifest import FILE, Manifest, chain_of, read_manifest
 from collector.config import Config
 from collector.errors import ConfigError, Rejected, StartError, Unavailable
 from collector.files import LOCK, lock_directory, sync_directory, write_durably
@@ -51,7 +51,7 @@ def restore(config: Config, backup: Path) -> tuple[Manifest, Mapping[str, int]]:
         if not store_path.is_relative_to(config.directory):
             sync_tree(store_path)
     except (OSError, Rejected, Unavailable) as error:
-        text = f"Cannot restore {backup} into {config.directory}: {str(error).rstrip('.')}."
+        text = f"Cannot restore {backup} into {config.directory}: {str(error).rstrip('.')}. {_left(store_path)}."
         raise StartError(f"{text} The directory cannot be used; restore again, which begins anew.") from error
     finally:
         os.close(lock)
@@ -71,23 +71,23 @@ def _check(config: Config, manifest: Manifest, backup: Path) -> None:
             f"{backup} was made by spanmeter {manifest.version}, whose database is newer (migration "
             f"{manifest.schema:04}; this one knows {known:04}). Restore it with that version or a later one."
         )
-    chain, base = {backup: manifest}, manifest.base
-    while base:  # the engine's own message would name neither the backup nor what to do
-        path = backup.parent / base
-        if path in chain:
-            raise StartError(f"The backups below {backup} go round in a circle; their manifests were changed.")
-        chain[path] = read_manifest(path)
-        base = chain[path].base
-    for path, one in chain.items():
+    for path, one in chain_of(backup).items():
         check_digests(path, one.sums, FILE)
 
 
 def _check_room(store_path: Path, manifest: Manifest) -> None:
-    there = next(path for path in (store_path, *store_path.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if free < manifest.bytes:
-        needed, left = (f"{size / 2**20:,.1f} MiB" for size in (manifest.bytes, free))
-        raise StartError(f"The store of this backup has {needed}, and {there} has {left} free.")
+    if shutil.disk_usage(_existing(store_path)).free < manifest.bytes:
+        raise StartError(f"The store of this backup has {manifest.bytes / 2**20:,.1f} MiB. {_left(store_path)}.")
+
+
+def _left(path: Path) -> str:
+    """On a full disk the engine complains of files that it could not write and then reads."""
+    there = _existing(path)
+    return f"{there} has {shutil.disk_usage(there).free / 2**20:,.1f} MiB free"
+
+
+def _existing(path: Path) -> Path:
+    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def _mark(directory: Path, store_path: Path) -> None:

@@ -19,9 +19,9 @@ from typing import Final
 import structlog
 
 from collector import __version__
-from collector.backups.copies import copy_beside_store, sync_tree
-from collector.backups.digests import write_digests
-from collector.backups.manifest import Manifest, finished, unfinished, write_manifest
+from collector.backups.copies import copy_beside_store, spool_bytes, sync_tree
+from collector.backups.digests import check_digests, write_digests
+from collector.backups.manifest import FILE, Manifest, chain_of, finished, unfinished, write_manifest
 from collector.config import Config
 from collector.errors import Reason, Rejected, StartError, Unavailable
 from collector.files import LOCK, sync_directory
@@ -73,7 +73,9 @@ class Backups:
             with _alone_in(self.directory):
                 return self._take(progress, full=full)
         except (OSError, StartError) as error:
-            raise Unavailable(Reason.DISK, f"The backup in {self.directory} failed: {error}") from error
+            raise Unavailable(
+                Reason.DISK, f"The backup in {self.directory} failed: {str(error).rstrip('.')}."
+            ) from error
 
     def taken(self, progress: Progress, full: bool = False) -> dict[str, object]:
         """`take`; what a job tells of it: the manifest, and the `directory` that the backup lies in."""
@@ -81,6 +83,7 @@ class Backups:
 
     def _take(self, progress: Progress, *, full: bool) -> Manifest:
         base = self._prepare(full=full)
+        self._keep_room(spool_bytes(self._config.directory))
         begun = self._clock.time_ns()
         name = f"{datetime.fromtimestamp(begun // 10**9, UTC):%Y%m%dT%H%M%S}{begun // 10**6 % 1000:03}Z"
         store = self._store().clone()
@@ -91,7 +94,7 @@ class Backups:
                     engine.begin(name, base)
                     rows = stored_rows(store)
                     copy_beside_store(self._config.directory, target)
-                state = engine.wait(progress)
+                state = engine.wait(progress, self._keep_room)
                 sums = write_digests(target)
                 sync_tree(target)
                 manifest = Manifest(
@@ -116,9 +119,23 @@ class Backups:
         """The base of the next backup, one of the same data directory, once nothing is left of failed ones."""
         for left in unfinished(self.directory):
             shutil.rmtree(left)
+        if full:
+            return ""
         own = str(self._config.directory.resolve())
-        there = [one for one in finished(self.directory) if one.data_dir in {own, ""}]
-        return there[-1].name if there and not full else ""
+        there = [one for one in finished(self.directory, _warn) if one.data_dir in {own, ""}]
+        return there[-1].name if there and _is_whole(self.directory / there[-1].name) else ""
+
+    def _keep_room(self, more: int = 0) -> None:
+        """Raises Unavailable when a backup on the disk of the spool, and `more` bytes, leave too little for spans."""
+        if self.directory.stat().st_dev != self._config.directory.stat().st_dev:
+            return
+        free, kept = shutil.disk_usage(self.directory).free, self._config.spool.min_free_bytes
+        if free - more < kept:
+            raise Unavailable(
+                Reason.DISK,
+                f"The disk of {self.directory} has {free / 2**20:,.1f} MiB left, and spool.min_free_bytes keeps "
+                f"{kept / 2**20:,.1f} MiB for spans. Delete old backups, or name another disk as store.backup_dir.",
+            )
 
     @contextmanager
     def _nothing_written(self) -> Iterator[None]:
@@ -126,6 +143,21 @@ class Backups:
             for hold in self._holds:
                 stack.enter_context(hold)
             yield
+
+
+def _is_whole(backup: Path) -> bool:
+    """Whether all that a backup needs is there: what adds to one that is not could never be restored."""
+    try:
+        for path, one in chain_of(backup).items():
+            check_digests(path, one.sums, FILE, names_only=True)
+    except StartError as error:
+        _warn(str(error))
+        return False
+    return True
+
+
+def _warn(why: str) -> None:
+    log.warning("An earlier backup cannot be restored; this one does not add to it.", why=why)
 
 
 @contextmanager
@@ -174,10 +206,11 @@ class _EngineBackup:
                 raise Unavailable(Reason.STORE, "The engine did not get to the backup; try again when it is less busy.")
             time.sleep(_POLL_SECONDS)
 
-    def wait(self, progress: Progress) -> BackupState:
-        """Return once all is copied."""
+    def wait(self, progress: Progress, keep_room: Callable[[], None]) -> BackupState:
+        """Return once all is copied. Raises what the two raise, which are called meanwhile."""
         while not (state := backup_state(self._store, self._id)).done:
             progress(state.bytes, 0)
+            keep_room()
             time.sleep(_POLL_SECONDS)
         self._id = ""
         return state

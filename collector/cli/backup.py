@@ -1,12 +1,14 @@
 """`spanmeter backup` and `spanmeter restore`: the data directory with the embedded store, at one moment."""
 
 import argparse
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from collector.backups import Backups, finished, refuse_server, restore
+from collector.backups import Backups, chain_of, finished, refuse_server, restore
+from collector.cli.exit_codes import FAILED, OK
 from collector.cli.jobs import (
     Remote,
     add_daemon_options,
@@ -18,6 +20,7 @@ from collector.cli.jobs import (
 )
 from collector.cli.options import config_of
 from collector.config import Config
+from collector.errors import StartError
 from collector.model.clock import SystemClock
 from collector.telemetry import set_up_logs
 
@@ -68,12 +71,19 @@ def _taken(config: Config, options: argparse.Namespace) -> Mapping[str, Any]:
 
 def _list(config: Config) -> int:
     directory = config.store.backups_in(config.directory)
-    for one in finished(directory):
+    unusable: list[str] = []
+    for one in finished(directory, unusable.append):
         taken = datetime.fromtimestamp(one.taken_at_unix_nano // 10**9, UTC)
         kind = f"adds to {one.base}" if one.base else "full"
         spans = one.rows.get("otel_traces", 0)
         print(f"{one.name}  {taken:%Y-%m-%d %H:%M:%S}  {kind}  {_size(one.bytes)}  {spans} rows of spans")
-    return 0
+        try:
+            chain_of(directory / one.name)
+        except StartError as error:
+            unusable.append(f"{one.name} cannot be restored: {error}")
+    for why in unusable:
+        print(f"spanmeter: {why}", file=sys.stderr)
+    return FAILED if unusable else OK
 
 
 def _restore(options: argparse.Namespace) -> int:

@@ -1,8 +1,8 @@
 """Rows of the embedded store written into the same tables of a server, partition by partition.
 
 What the server makes of inserts by itself is not copied: the lookup of traces, and which runs are to be summed. A
-partition that the server has already, as many rows under FINAL, is passed over, so that a copy which was interrupted
-goes on where it was; a row that is copied twice replaces itself.
+partition that the server has already, row by row, is passed over, so that a copy which was interrupted goes on where
+it was; a row that is copied twice replaces itself. The server may have rows of other stores in the same partitions.
 """
 
 import secrets
@@ -31,8 +31,6 @@ _READING: Final = {
     "output_format_arrow_low_cardinality_as_dictionary": "0",
 }
 
-Counts = Mapping[str, int]
-
 
 @dataclass(frozen=True, slots=True)
 class CopiedTable:
@@ -43,27 +41,47 @@ class CopiedTable:
     there: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: str
+    replaces: bool
+    keys: str  # what tells rows apart, as the arguments of a function
+
+
+@dataclass(frozen=True, slots=True)
+class _Partition:
+    """How many rows, and the sum of the hashes of their keys: equal where the same rows are."""
+
+    rows: int
+    digest: int
+
+
+_NONE: Final = _Partition(0, 0)
+
+
 def copy_store(source: Store, target: Store, progress: Progress) -> Sequence[CopiedTable]:
     """Copy every table, into a database that is migrated. Both stores have the same version.
 
     `progress` counts rows. Raises Unavailable, and what `progress` raises; then it can be called again.
     """
-    rows = source.query(named_query("copied_tables"), {}).to_pylist()
-    tables = {row["Table"]: bool(row["Replaces"]) for row in rows}
-    here = {table: _counts(source, table, replaces) for table, replaces in tables.items()}
-    total, done = sum(sum(counts.values()) for counts in here.values()), 0
+    tables = [
+        _Table(row["Table"], bool(row["Replaces"]), ", ".join(map(quote_identifier, row["Keys"])))
+        for row in source.query(named_query("copied_tables"), {}).to_pylist()
+    ]
+    here = {table.name: _partitions(source, table) for table in tables}
+    total, done = sum(one.rows for partitions in here.values() for one in partitions.values()), 0
     copied = []
-    for table, replaces in tables.items():
-        there = _counts(target, table, replaces)
-        for partition, count in here[table].items():
-            if there.get(partition, 0) < count:
+    for table in tables:
+        there = _partitions(target, table)
+        for partition, one in here[table.name].items():
+            if there.get(partition, _NONE) != one:
                 for more in _copy_partition(source, target, table, partition):
                     progress(done + more, total)
-            done += count
+            done += one.rows
             progress(done, total)
-        there = _counts(target, table, replaces)
-        in_both = sum(there.get(partition, 0) for partition in here[table])
-        copied.append(CopiedTable(table, sum(here[table].values()), in_both))
+        there = _partitions(target, table)
+        in_both = sum(there.get(partition, _NONE).rows for partition in here[table.name])
+        copied.append(CopiedTable(table.name, sum(one.rows for one in here[table.name].values()), in_both))
     return copied
 
 
@@ -78,29 +96,48 @@ def missing(copied: Sequence[CopiedTable]) -> None:
         )
 
 
-def _counts(store: Store, table: str, replaces: bool) -> Counts:
-    query = "final_rows_by_partition" if replaces else "rows_by_partition"
-    rows = store.query(named_query(query), {"table": table}).to_pylist()
-    return {row["Partition"]: row["Rows"] for row in rows}
+def _partitions(store: Store, table: _Table) -> Mapping[str, _Partition]:
+    final = "FINAL" if table.replaces else ""
+    rows = store.query(
+        f"SELECT _partition_id, count(), sum(cityHash64({table.keys})) "  # noqa: S608 - names of the schema
+        f"FROM {quote_identifier(table.name)} {final} GROUP BY _partition_id ORDER BY _partition_id",
+        {},
+    )
+    names, counts, digests = (column.to_pylist() for column in rows.columns)
+    return {name: _Partition(*found) for name, *found in zip(names, counts, digests, strict=True)}
 
 
-def _copy_partition(source: Store, target: Store, table: str, partition: str) -> Iterator[int]:
+def _copy_partition(source: Store, target: Store, table: _Table, partition: str) -> Iterator[int]:
     """How many rows are copied, after each insert."""
     run, done = secrets.token_hex(8), 0
-    for number, batches in enumerate(_together(_rows(source, table, partition))):
-        target.insert(table, batches, f"copy/{run}/{number}")
+    known = () if table.replaces else _hashes(target, table, partition)
+    for number, batches in enumerate(_together(_rows(source, table, partition, known))):
+        target.insert(table.name, batches, f"copy/{run}/{number}")
         done += sum(batch.num_rows for batch in batches)
         yield done
 
 
-def _rows(source: Store, table: str, partition: str) -> Iterator[pa.RecordBatch]:
+def _hashes(store: Store, table: _Table, partition: str) -> Sequence[int]:
+    """Of a partition's rows; only of a table whose rows do not replace each other, which has few."""
+    found = store.query(
+        f"SELECT cityHash64({table.keys}) FROM {quote_identifier(table.name)} "  # noqa: S608 - names of the schema
+        "WHERE _partition_id = {partition:String}",
+        {"partition": partition},
+    )
+    return [int(each) for each in found.column(0).to_pylist()]
+
+
+def _rows(source: Store, table: _Table, partition: str, known: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    """Those of a partition whose hashes are not known."""
+    but = f"AND cityHash64({table.keys}) NOT IN ({', '.join(map(str, known))})" if known else ""
     with closing(source.handle()) as handle:
         try:
             handle.text(f"USE {quote_identifier(source.database)}")
             handle.text("SET " + ", ".join(f"{name} = {value}" for name, value in _READING.items()))
-            yield from handle.stream(named_query("rows_of_partition"), {"table": table, "partition": partition})
+            bound = {"table": table.name, "partition": partition}
+            yield from handle.stream(f"{named_query('rows_of_partition')} {but}", bound)
         except EngineError as error:
-            raise Unavailable(Reason.STORE, f"{table} cannot be read: {error}") from error
+            raise Unavailable(Reason.STORE, f"{table.name} cannot be read: {error}") from error
 
 
 def _together(batches: Iterator[pa.RecordBatch]) -> Iterator[Sequence[pa.RecordBatch]]:

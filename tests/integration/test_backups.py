@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
+from collector.backups import Backups
 from collector.cli import main
+from collector.config import load
+from collector.errors import Unavailable
+from collector.model.clock import SystemClock
 from collector.model.metric_columns import MetricKind
 from tests.support.backups import back_up, backups_of, restore
 from tests.support.daemon import Daemon, running
@@ -281,12 +285,77 @@ def test_an_interrupted_restore_is_not_started_and_begins_anew(
     data = tmp_path / "data"
     (data / "store" / "half").mkdir(parents=True)
     (data / "restoring").touch()
-    for command in ("serve", "migrate"):
-        code, text = refusal(capsys, command, "--data-dir", str(data))
+    for command in (["serve"], ["migrate"], ["backup"], ["copy", "--to", "http://127.0.0.1:9"]):
+        code, text = refusal(capsys, *command, "--data-dir", str(data))
         assert (code, "was being restored" in text) == (3, True)
     assert restore(full, data)["otel_traces"] == 3
     assert not (data / "restoring").exists()
     assert not (data / "store" / "half").exists()
+
+
+def made(source: Daemon, *, full: bool = False) -> dict[str, Any]:
+    """What the job of a backup answers."""
+    job = json.loads(post(f"{source.web}/api/v1/backups", json.dumps({"full": full}).encode(), "application/json"))
+    path = f"/api/v1/jobs/{job['job']['id']}"
+    wait_until(lambda: json.loads(source.get(path)[1])["job"]["finished_at"] is not None, 30, "the end of the job")
+    result: dict[str, Any] = json.loads(source.get(path)[1])["job"]["result"]
+    return result
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], int]] = {
+    "no base": (shutil.rmtree, 1),
+    "half a manifest": (lambda base: os.truncate(base / "backup.json", 40), 1),
+    "no part": (lambda base: part_of(base).unlink(), 0),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_nothing_adds_to_a_backup_that_cannot_be_restored(
+    source: Daemon, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    base, added = (source.directory / "backups" / made(source, full=full)["name"] for full in (True, False))
+    assert manifest_of(added)["base"] == base.name
+    damage, code = BROKEN[kind]
+    damage(base)
+    try:
+        again = made(source)
+        assert again["base"] == ""
+        assert made(source)["base"] == again["name"]
+        assert main(["backup", "--list", "--data-dir", str(source.directory)]) == code
+        shown = capsys.readouterr()
+        assert again["name"] in shown.out
+        assert (f"{added.name} cannot be restored: {base}" in shown.err) == bool(code)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+        shutil.rmtree(added)
+
+
+def test_what_has_no_store_is_not_backed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even where the directory is there: a path that was mistyped is not a backup of nothing."""
+    code, text = refusal(capsys, "backup", "--data-dir", str(tmp_path))
+    assert (code, "There is no store in" in text) == (3, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_writes_nothing_into_the_directory_of_another_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "lock").touch()
+    os.chown(tmp_path / "spool" / "lock", 10001, 10001)
+    for command in ("backup", "migrate"):
+        code, text = refusal(capsys, command, "--data-dir", str(tmp_path))
+        assert (code, "runs as the user 10001" in text) == (3, True), text
+    assert [path.name for path in tmp_path.iterdir()] == ["spool"]
+
+
+def test_a_backup_leaves_the_spool_its_room(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    config = load(None, ["spool.min_free_bytes=8000TiB", f"data_dir={tmp_path}"])
+    with pytest.raises(Unavailable, match="Delete old backups, or name another disk"):
+        Backups(config, lambda: pytest.fail("nothing is begun"), (), SystemClock()).take(lambda *_: None)
+    assert [path.name for path in (tmp_path / "backups").iterdir()] == ["lock"]
 
 
 def test_what_a_failed_backup_left_goes(source: Daemon) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,39 @@ def test_every_table_is_copied_or_made_again(store: Store, server: ClickHousePro
         for _ in range(2):
             copied = {table.name: (table.here, table.there) for table in copy_store(store, target, lambda *_: None)}
             assert copied == dict.fromkeys(tables - MADE, (60, 60))
+
+
+def test_a_store_moves_to_where_another_one_is(
+    store: Store,
+    server: ClickHouseProcess,
+    embedded_config: StoreConfig,
+    engine_directory: Path,
+    migrated: Callable[[str], None],
+) -> None:
+    """The server has more rows of the same days, none of them its own: that they are as many says nothing."""
+    config = StoreConfig.model_validate({"url": server.url, "database": store.database, "ttl": 0})
+    fill(store)
+    others = embedded_config.model_copy(update={"database": f"{store.database}_others"})
+    with (
+        closing(open_store(config, Path("unused"))) as target,
+        closing(Store(others, engine_directory, first=False)) as second,
+    ):
+        migrate(target, 0)
+        copy_store(store, target, lambda *_: None)
+        migrated(others.database)
+        second.use_database()
+        try:
+            fill(second, 20, prefix="other")
+            for _ in range(2):
+                copied = {
+                    table.name: (table.here, table.there) for table in copy_store(second, target, lambda *_: None)
+                }
+                counts = {table: target.command(f"SELECT count() FROM {table}") for table in own_tables(second)}
+        finally:
+            second.command(f"DROP DATABASE {others.database}")
+    assert {here for here, _ in copied.values()} == {20}
+    assert counts["reprices"] == 80
+    assert all(count >= 80 for count in counts.values()), counts
 
 
 def test_the_guide_moves_rows_into_a_replicated_database(

@@ -10,7 +10,7 @@ ORDER BY position
 """
 # By how the name of a type begins, without LowCardinality and Nullable.
 _VALUES = {
-    "String": "toString(number)",
+    "String": "concat({prefix:String}, toString(number))",
     "DateTime": "toDateTime64('2026-11-01 00:00:00', 9, 'UTC') + toIntervalHour(number)",
     "Date": "toDate('2026-11-01') + intDiv(number, 24)",
     "Bool": "number % 2 = 1",
@@ -23,8 +23,8 @@ def own_tables(store: Store) -> list[str]:
     return [row["Table"] for row in store.query(named_query("copied_tables"), {}).to_pylist()]
 
 
-def fill(store: Store, rows: int = 60) -> None:
-    """Put so many rows into each of them. Columns of maps and arrays have their defaults."""
+def fill(store: Store, rows: int = 60, prefix: str = "") -> None:
+    """Put so many rows into each of them, their texts with a prefix. Columns of maps and arrays have their defaults."""
     for table in own_tables(store):
         made = {
             row["name"]: value
@@ -32,7 +32,8 @@ def fill(store: Store, rows: int = 60) -> None:
             if (value := _value(row["type"]))
         }
         names = ", ".join(f"`{name}`" for name in made)
-        store.command(f"INSERT INTO {table} ({names}) SELECT {', '.join(made.values())} FROM numbers({rows})")
+        made_rows = f"SELECT {', '.join(made.values())} FROM numbers({rows})"
+        store.command(f"INSERT INTO {table} ({names}) {made_rows}", {"prefix": prefix})
 
 
 def _value(kind: str) -> str:

@@ -108,12 +108,16 @@ def test_the_chart_is_as_helm_wants_it() -> None:
         assert not report["errors"]
 
 
-@pytest.mark.parametrize("values", [{}, {**SERVER, "serviceMonitor": {"enabled": True}}], ids=["embedded", "server"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"backupClaim": "nightly"}, {**SERVER, "serviceMonitor": {"enabled": True}}],
+    ids=["embedded", "with a volume for backups", "server"],
+)
 def test_what_the_chart_renders_is_of_kubernetes(values: dict[str, Any]) -> None:
     documents = rendered(**values)
     kinds = [document["kind"] for document in documents]
     assert {"StatefulSet", "Service", "ConfigMap", "PodDisruptionBudget", "NetworkPolicy"} <= set(kinds)
-    assert ("ServiceMonitor" in kinds) == bool(values)
+    assert ("ServiceMonitor" in kinds) == ("serviceMonitor" in values)
     for document in documents:
         if document["kind"] != "ServiceMonitor":  # of the Prometheus operator
             kubernetes_validate.validate(document, KUBERNETES, strict=True)
@@ -134,9 +138,38 @@ def test_pods_may_do_little() -> None:
     assert {"name": "tmp", "emptyDir": {}} in pod["volumes"]
 
 
-def test_replicas_need_a_server() -> None:
-    with pytest.raises(helm.HelmError, match="replicas above 1 need a ClickHouse server"):
-        rendered(replicas=2)
+def test_a_pod_is_scraped_once() -> None:
+    documents = rendered(serviceMonitor={"enabled": True, "labels": {"release": "kube-prometheus-stack"}})
+    (monitor,) = [document for document in documents if document["kind"] == "ServiceMonitor"]
+    assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
+    selected = monitor["spec"]["selector"]["matchLabels"].items()
+    (service,) = [
+        document
+        for document in documents
+        if document["kind"] == "Service" and selected <= document["metadata"]["labels"].items()
+    ]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+
+
+def test_backups_go_to_a_volume_of_their_own() -> None:
+    documents = rendered(backupClaim="nightly", imagePullSecrets=[{"name": "registry"}])
+    (pod,) = [one["spec"]["template"]["spec"] for one in documents if one["kind"] == "StatefulSet"]
+    assert {"name": "backups", "persistentVolumeClaim": {"claimName": "nightly"}} in pod["volumes"]
+    assert {"name": "backups", "mountPath": "/backups"} in pod["containers"][0]["volumeMounts"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"replicas": 2}, "replicas above 1 need a ClickHouse server"),
+        ({**SERVER, "backupClaim": "nightly"}, "backupClaim is for the embedded store"),
+    ],
+)
+def test_values_that_do_not_go_together(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(helm.HelmError, match=sentence):
+        rendered(**values)
 
 
 def test_an_unknown_value_is_a_mistake() -> None:
@@ -146,7 +179,12 @@ def test_an_unknown_value_is_a_mistake() -> None:
 
 def configurations() -> Iterator[tuple[str, str]]:
     yield "compose", (DEPLOY / "compose" / "config.yaml").read_text(encoding="utf-8")
-    for name, values in (("chart", {}), ("chart with a server", SERVER)):
+    charts: dict[str, dict[str, Any]] = {
+        "chart": {},
+        "chart with a claim": {"backupClaim": "nightly"},
+        "chart with a server": SERVER,
+    }
+    for name, values in charts.items():
         (config,) = [document for document in rendered(**values) if document["kind"] == "ConfigMap"]
         yield name, config["data"]["config.yaml"]
 
@@ -160,7 +198,8 @@ def test_configurations_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         config = load(path, [], tmp_path)
         assert config.auth.tokens, name
         assert config.web.endpoint == "0.0.0.0:8080"
-        assert config.store.embedded == (name == "chart")
+        assert config.store.embedded == (name in {"chart", "chart with a claim"})
+        assert (config.store.backup_dir == Path("/backups")) == (name in {"compose", "chart with a claim"})
 
 
 @pytest.mark.parametrize("name", ["alone", "full"])

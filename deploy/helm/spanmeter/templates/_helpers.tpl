@@ -15,6 +15,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "spanmeter.config" -}}
-{{- $store := ternary (dict "store" (dict "url" .Values.storeUrl)) dict (ne .Values.storeUrl "") -}}
+{{- $store := dict -}}
+{{- with .Values.storeUrl }}{{ $store = dict "store" (dict "url" .) }}{{ end -}}
+{{- if .Values.backupClaim }}{{ $store = dict "store" (dict "backup_dir" "/backups") }}{{ end -}}
 {{ toYaml (mergeOverwrite (deepCopy .Values.config) $store) }}
 {{- end }}

@@ -1,4 +1,0 @@
-SELECT _partition_id AS Partition, count() AS Rows
-FROM {table:Identifier} FINAL
-GROUP BY Partition
-ORDER BY Partition
