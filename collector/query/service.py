@@ -15,10 +15,11 @@ from collector.model.principal import Principal
 from collector.model.purposes import ALL, PRODUCT
 from collector.query import run_questions, spans
 from collector.query.arrivals import arrivals
+from collector.query.current import CurrentRuns, current_runs
 from collector.query.evaluations import EvaluationsWanted, list_evaluations, verdict_weights
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
-from collector.query.run_filter import RunFilter
+from collector.query.run_filter import RunFilter, hours_of
 from collector.query.run_rows import ConversationPage, FacetCount, KpiWindows, RunKey, RunPage, RunRow
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -71,6 +72,8 @@ class Split(StrEnum):
     MODEL = "model"
     DAY = "day"
     PRICE_ENTRY = "price_entry"
+    PROVIDER = "provider"
+    PURPOSE = "purpose"
 
 
 # What a span may name for its whole run.
@@ -139,35 +142,45 @@ class Query:
         _check_limit(wanted.limit)
         return list_runs(self._store, principal.project, wanted)
 
-    def search(self, principal: Principal, wanted: RunsWanted) -> RunPage:
+    def current(self, principal: Principal, since: int, until: int) -> CurrentRuns:
+        """The runs of [since, until), Unix ns, as of now, for several questions about this time or parts of it."""
+        return current_runs(self._store, principal.project, *hours_of(since, until))
+
+    def search(self, principal: Principal, wanted: RunsWanted, current: CurrentRuns | None = None) -> RunPage:
         """A page of the runs that match, in the order that is asked for.
 
         Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
         """
         _check_limit(wanted.limit)
-        return run_questions.search(self._store, principal.project, wanted)
+        return run_questions.search(self._store, principal.project, wanted, current)
 
     def inputs(self, principal: Principal, runs: Sequence[RunRow]) -> Mapping[str, str]:
         """By trace id the beginning of the first input of each of these runs, where it has one: 16 KiB at most."""
         return run_questions.inputs_of(self._store, principal.project, runs)
 
-    def facets(self, principal: Principal, asked: RunFilter) -> Mapping[str, Sequence[FacetCount]]:
+    def facets(
+        self, principal: Principal, asked: RunFilter, current: CurrentRuns | None = None
+    ) -> Mapping[str, Sequence[FacetCount]]:
         """Services, agents, models, features, statuses and problems of runs with the number of runs, most first.
 
         Of each those runs count that match all filters but its own.
         """
-        return run_questions.facets(self._store, principal.project, asked)
+        return run_questions.facets(self._store, principal.project, asked, current)
 
     def kpis(
-        self, principal: Principal, asked: RunFilter, other: tuple[int, int] | None = None, steps: int = 0
+        self,
+        principal: Principal,
+        asked: RunFilter,
+        other: tuple[int, int] | None = None,
+        steps: int = 0,
+        current: CurrentRuns | None = None,
     ) -> KpiWindows:
         """What the matching runs of a window add up to, beside those of `other`, [since, until).
 
         `other` is the window of the same length before it, unless another is given. With `steps`, the window's figures
         also come in so many steps.
         """
-        before = 2 * asked.since - asked.until, asked.since
-        return run_questions.kpis(self._store, principal.project, asked, other or before, steps)
+        return run_questions.kpis(self._store, principal.project, asked, other or asked.before, steps, current)
 
     def conversations(
         self, principal: Principal, asked: RunFilter, limit: int = 100, after: RunKey | None = None

@@ -111,15 +111,15 @@ def test_a_large_batch_is_summed_in_parts(store: Store, summing: Summing, clock:
     store.command(
         "INSERT INTO otel_traces (Project, Timestamp, TraceId, SpanId, Version) SELECT 'default', "
         "fromUnixTimestamp64Nano(toInt64({at:Int64} + number * 1000000000), 'UTC'), lower(hex(sipHash128(number))), '0', 1 "
-        "FROM numbers(5000)",
+        "FROM numbers(50000)",
         {"at": NOON},
     )
     span(store, 6000, 0)
     small, large = rounds(unsummed(store))
-    assert ([batch.runs for batch in small], [batch.runs for batch in large]) == ([1], [5000])
+    assert ([batch.runs for batch in small], [batch.runs for batch in large]) == ([1], [50_000])
     assert len(parts_of(large)) == 3
     settle(summing, clock)
-    assert len(kept(store)) == 5001
+    assert len(kept(store)) == 50_001
     assert kept(store) == view(store)
 
 
