@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -19,7 +19,7 @@ from collector.query.current import CurrentRuns, current_runs
 from collector.query.evaluations import EvaluationsWanted, list_evaluations, verdict_weights
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
-from collector.query.run_filter import RunFilter, hours_of
+from collector.query.run_filter import HOUR_NS, RunFilter, hours_of
 from collector.query.run_rows import ConversationPage, FacetCount, KpiWindows, RunKey, RunPage, RunRow
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -75,6 +75,8 @@ class Split(StrEnum):
     PROVIDER = "provider"
     PURPOSE = "purpose"
 
+
+_WEEK_NS = 7 * 24 * HOUR_NS
 
 # What a span may name for its whole run.
 _OF_RUNS = frozenset({Dimension.AGENT, Dimension.FEATURE, Dimension.USER})
@@ -213,7 +215,7 @@ class Query:
             "purpose": ALL if by is Dimension.PURPOSE else purpose,
         }
         of_runs = isinstance(by, ByAttribute) or by in _OF_RUNS
-        return self._store.query(_by_query("spend_of_runs" if of_runs else "spend", by), parameters)
+        return self._spent("spend_of_runs" if of_runs else "spend", by, parameters)
 
     def spend_matrix(
         self,
@@ -238,7 +240,19 @@ class Query:
             "split": [each.value for each in split],
             "purpose": purpose,
         }
-        return self._store.query(_by_query("spend_matrix", by), {**parameters, "limit": MAX_CELLS})
+        return self._spent("spend_matrix", by, {**parameters, "limit": MAX_CELLS})
+
+    def _spent(self, name: str, by: Dimension | ByAttribute, parameters: Mapping[str, Any]) -> pa.Table:
+        """The answer of a statement about calls; sums of runs know what a run names, but for attributes."""
+        if isinstance(by, ByAttribute):
+            return self._store.query(named_query(name, named_by_column="named_by_attribute"), parameters)
+        if by not in _OF_RUNS:
+            return self._store.query(named_query(name), parameters)
+        asked = RunFilter(parameters["since"], parameters["until"])
+        hours = hours_of(asked.since - _WEEK_NS, asked.until)
+        runs = current_runs(self._store, parameters["project"], *hours)
+        statement, of_runs = runs.statement(name, asked, *hours, {"names_of_runs": "names_of_current_runs"})
+        return self._store.query(statement, {**parameters, **of_runs})
 
     def money_attributes(self, principal: Principal, since: int, until: int) -> Sequence[str]:
         """Which of MONEY_ATTRIBUTES the calls that started in [since, until), Unix ns, have."""
@@ -257,10 +271,6 @@ class Query:
 
 def _name_of(by: Dimension | ByAttribute) -> str:
     return by.key if isinstance(by, ByAttribute) else by.value
-
-
-def _by_query(name: str, by: Dimension | ByAttribute) -> str:
-    return named_query(name, named_by_column="named_by_attribute") if isinstance(by, ByAttribute) else named_query(name)
 
 
 def _check_limit(limit: int) -> None:
