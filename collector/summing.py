@@ -21,8 +21,8 @@ from collector.waiting import wait_for
 
 log = structlog.get_logger("spanmeter.summing")
 
-# Of the time of one core, as one thread sums; more while so many runs wait that the first reader would notice, and
-# most while somebody reads: who opens a page makes these sums in every question, from then until they are kept.
+# Of the time of one core, as one thread sums; more of it while so many runs wait that the first reader would notice,
+# and most while somebody reads: every question makes these sums for itself until they are kept.
 _SHARE, _SHARE_BEHIND, _SHARE_WANTED, _MANY_RUNS = 0.02, 0.1, 0.3, 5_000
 _IDLE_SECONDS, _FAILED_SECONDS = 2.0, 5.0
 _WANTED_SECONDS = 30.0

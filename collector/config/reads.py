@@ -19,9 +19,16 @@ class ReadsConfig(Section):
         ge=1,
         le=64,
     )
-    max_threads: int = setting(1, "Threads of one question in the embedded store.", ge=1, le=64)
+    max_threads: int | None = setting(
+        None, "Threads of one question in the embedded store. Default: one for every two cores.", ge=1, le=64
+    )
 
     @property
     def concurrent(self) -> int:
         """`max_concurrent_queries`, or its default."""
         return self.max_concurrent_queries or os.cpu_count() or 1
+
+    @property
+    def threads(self) -> int:
+        """`max_threads`, or its default."""
+        return self.max_threads or max(1, (os.cpu_count() or 1) // 2)

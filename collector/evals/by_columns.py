@@ -70,9 +70,7 @@ def needs_columns_only(evaluator: Evaluator) -> bool:
 def count(reader: Reader, evaluator: Evaluator, project: str, period: RunFilter, now: int, *, again: bool) -> Any:
     """The columns of `evals_counts.sql`."""
     hours = hours_of(period.since, period.until)
-    statement, of_runs = current_runs(reader, project, **hours).statement(
-        "evals_counts", period, hours["floor"], hours["ceiling"]
-    )
+    statement, of_runs = current_runs(reader, project, *hours).statement("evals_counts", period, *hours)
     parameters = _parameters(evaluator, project, period, now, again=again)
     return reader.query(statement, {**of_runs, **parameters}).to_pylist()[0]
 
@@ -92,9 +90,7 @@ def judge(
     asked = _statement(evaluator)
     assert asked is not None, "as needs_columns_only says"
     hours = hours_of(period.since, period.until)
-    statement, of_runs = current_runs(reader, project, **hours).statement(
-        asked.name, period, hours["floor"], hours["ceiling"]
-    )
+    statement, of_runs = current_runs(reader, project, *hours).statement(asked.name, period, *hours)
     parameters = {
         **_parameters(evaluator, project, period, now, again=again),
         "batch": batch,

@@ -33,7 +33,7 @@ class Reader:
         self._store = store
         self.on_unsummed = on_unsummed
         self._turns = threading.BoundedSemaphore(config.concurrent)
-        self._threads: Limits = (("max_threads", config.max_threads),)
+        self._threads: Limits = (("max_threads", config.threads),)
         self._limits: Limits = (
             ("max_execution_time", max(1, round(config.max_execution_time))),
             ("max_memory_usage", int(config.max_memory_usage)),

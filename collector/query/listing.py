@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-from collector.query.current import current_runs
+from collector.query.current import CurrentRuns, current_runs
 from collector.query.limits import Reader
 from collector.query.run_filter import HOUR_NS, RunFilter, hours_of, moment
 from collector.query.run_rows import RunKey
@@ -47,7 +47,7 @@ class RunsWanted(RunFilter):
         return self.sort is RunSort.FAILED
 
 
-def list_runs(store: Reader, project: str, wanted: RunsWanted) -> pa.Table:
+def list_runs(store: Reader, project: str, wanted: RunsWanted, current: CurrentRuns | None = None) -> pa.Table:
     """The page: the columns of the view `runs`, more of the run, and last its `Rank`. Raises Unavailable."""
     after = wanted.after or RunKey(_MAX, "")
     parameters = {
@@ -59,11 +59,11 @@ def list_runs(store: Reader, project: str, wanted: RunsWanted) -> pa.Table:
         "after_id": after.trace_id,
     }
     hours = _hours(store, wanted)
-    current = current_runs(store, project, *hours)
+    runs = current or current_runs(store, project, *hours)
     pages: list[pa.Table] = []
     missing = wanted.limit
     for floor, ceiling in _slices(wanted, *hours):
-        statement, slice_parameters = current.statement("runs_search", wanted, floor, ceiling)
+        statement, slice_parameters = runs.statement("runs_search", wanted, floor, ceiling)
         pages.append(store.query(statement, {**parameters, **slice_parameters, "limit": missing}))
         missing -= pages[-1].num_rows
         if missing <= 0:
@@ -77,8 +77,7 @@ def _hours(store: Reader, wanted: RunsWanted) -> tuple[datetime, datetime]:
     first, end = max(wanted.since, period["First"]), min(wanted.until, period["Last"] + 1)
     if _walked_back(wanted) and wanted.after:
         end = min(end, wanted.after.value + 1)
-    hours = hours_of(first, max(first, end))
-    return hours["floor"], hours["ceiling"]
+    return hours_of(first, max(first, end))
 
 
 def _walked_back(wanted: RunsWanted) -> bool:

@@ -74,6 +74,11 @@ class RunFilter:
     purpose: str = PRODUCT
 
     @property
+    def before(self) -> tuple[int, int]:
+        """The period of the same length before it."""
+        return 2 * self.since - self.until, self.since
+
+    @property
     def by_failures(self) -> bool:
         """Whether runs are ranked by the verdicts that they failed."""
         return False
@@ -107,9 +112,9 @@ class RunFilter:
         }
 
 
-def hours_of(since: int, until: int) -> dict[str, datetime]:
-    """The whole hours that [since, until) lies in, and one more: the store's may begin at other minutes than UTC's."""
-    return {"floor": moment(since // HOUR_NS * HOUR_NS), "ceiling": moment(-(-until // HOUR_NS) * HOUR_NS + HOUR_NS)}
+def hours_of(since: int, until: int) -> tuple[datetime, datetime]:
+    """When the whole hours begin and end that [since, until) lies in, with one more: the store's may not be UTC's."""
+    return moment(since // HOUR_NS * HOUR_NS), moment(-(-until // HOUR_NS) * HOUR_NS + HOUR_NS)
 
 
 def moment(nanos: int) -> datetime:

@@ -1,6 +1,7 @@
 """Questions about many runs: search, facets, figures of a window, conversations.
 
-Each is one statement over `current_runs`, the runs that began in the hours of the period as their spans are now.
+Each is one statement over `current_runs`, the runs that began in the hours of the period as their spans are now, or as
+they were when `current` was read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from collector.query.current import current_runs
+from collector.query.current import CurrentRuns, current_runs
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
 from collector.query.run_filter import RunFilter, hours_of
@@ -34,25 +35,34 @@ _MAX_FACET_VALUES = 100
 _TITLE_BYTES = 16 * 1024
 
 
-def search(store: Reader, project: str, wanted: RunsWanted) -> RunPage:
+def search(store: Reader, project: str, wanted: RunsWanted, current: CurrentRuns | None = None) -> RunPage:
     """The page that is asked for."""
-    table = list_runs(store, project, wanted)
+    table = list_runs(store, project, wanted, current)
     rows = run_rows(table)
     full = len(rows) == wanted.limit
     return RunPage(rows, RunKey(table.column("Rank")[-1].as_py(), rows[-1].trace_id) if full else None)
 
 
-def facets(store: Reader, project: str, asked: RunFilter) -> dict[str, list[FacetCount]]:
+def facets(
+    store: Reader, project: str, asked: RunFilter, current: CurrentRuns | None = None
+) -> dict[str, list[FacetCount]]:
     """Of each facet its values and how many runs have them, most first."""
     parameters = {"limit": _MAX_FACET_VALUES}
     counts: dict[str, list[FacetCount]] = {name: [] for name in FACETS}
     parts = {"any_failed_evals": "failed_evals"}
-    for row in _answer(store, "run_facets", project, asked, parameters, parts).to_pylist():
+    for row in _answer(store, "run_facets", project, asked, parameters, parts, current).to_pylist():
         counts[row["Facet"]].append(FacetCount(row["Value"], row["Runs"]))
     return counts
 
 
-def kpis(store: Reader, project: str, asked: RunFilter, other: tuple[int, int], steps: int) -> KpiWindows:
+def kpis(
+    store: Reader,
+    project: str,
+    asked: RunFilter,
+    other: tuple[int, int],
+    steps: int,
+    current: CurrentRuns | None = None,
+) -> KpiWindows:
     """Figures of the period and of `other`, [since, until), with the same filters; of the period also in `steps`."""
     step = -(-(asked.until - asked.since) // steps) if steps else 0
     covered = replace(asked, since=min(asked.since, other[0]), until=max(asked.until, other[1]))
@@ -65,7 +75,7 @@ def kpis(store: Reader, project: str, asked: RunFilter, other: tuple[int, int], 
     }
     found = {
         (row["Window"], row["Step"]): kpis_of(row)
-        for row in _answer(store, "run_kpis", project, covered, parameters).to_pylist()
+        for row in _answer(store, "run_kpis", project, covered, parameters, current=current).to_pylist()
     }
     starts = range(asked.since, asked.until, step) if step else ()
     each = [(start, found.get((0, number), Kpis())) for number, start in enumerate(starts)]
@@ -106,8 +116,10 @@ def _answer(
     asked: RunFilter,
     parameters: Mapping[str, Any],
     others: Mapping[str, str] = MappingProxyType({}),
+    current: CurrentRuns | None = None,
 ) -> pa.Table:
     """The answer of a statement about the runs of a period; `others` are parts as of `named_query`."""
     hours = hours_of(asked.since, asked.until)
-    statement, of_runs = current_runs(store, project, **hours).statement(name, asked, **hours, others=others)
+    runs = current or current_runs(store, project, *hours)
+    statement, of_runs = runs.statement(name, asked, *hours, others)
     return store.query(statement, {"project": project, **asked.parameters(), **of_runs, **parameters})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -15,10 +15,11 @@ from collector.model.principal import Principal
 from collector.model.purposes import ALL, PRODUCT
 from collector.query import run_questions, spans
 from collector.query.arrivals import arrivals
+from collector.query.current import CurrentRuns, current_runs
 from collector.query.evaluations import EvaluationsWanted, label_counts, list_evaluations, verdict_weights
 from collector.query.limits import Reader
 from collector.query.listing import RunsWanted, list_runs
-from collector.query.run_filter import RunFilter
+from collector.query.run_filter import HOUR_NS, RunFilter, hours_of
 from collector.query.run_rows import ConversationPage, FacetCount, KpiWindows, RunKey, RunPage, RunRow
 from collector.store.client import Store
 from collector.store.sql import named_query
@@ -71,7 +72,11 @@ class Split(StrEnum):
     MODEL = "model"
     DAY = "day"
     PRICE_ENTRY = "price_entry"
+    PROVIDER = "provider"
+    PURPOSE = "purpose"
 
+
+_WEEK_NS = 7 * 24 * HOUR_NS
 
 # What a span may name for its whole run.
 _OF_RUNS = frozenset({Dimension.AGENT, Dimension.FEATURE, Dimension.USER})
@@ -143,35 +148,45 @@ class Query:
         _check_limit(wanted.limit)
         return list_runs(self._store, principal.project, wanted)
 
-    def search(self, principal: Principal, wanted: RunsWanted) -> RunPage:
+    def current(self, principal: Principal, since: int, until: int) -> CurrentRuns:
+        """The runs of [since, until), Unix ns, as of now, for several questions about this time or parts of it."""
+        return current_runs(self._store, principal.project, *hours_of(since, until))
+
+    def search(self, principal: Principal, wanted: RunsWanted, current: CurrentRuns | None = None) -> RunPage:
         """A page of the runs that match, in the order that is asked for.
 
         Raises Rejected(MALFORMED) for a limit outside 1 to MAX_RUNS.
         """
         _check_limit(wanted.limit)
-        return run_questions.search(self._store, principal.project, wanted)
+        return run_questions.search(self._store, principal.project, wanted, current)
 
     def inputs(self, principal: Principal, runs: Sequence[RunRow]) -> Mapping[str, str]:
         """By trace id the beginning of the first input of each of these runs, where it has one: 16 KiB at most."""
         return run_questions.inputs_of(self._store, principal.project, runs)
 
-    def facets(self, principal: Principal, asked: RunFilter) -> Mapping[str, Sequence[FacetCount]]:
+    def facets(
+        self, principal: Principal, asked: RunFilter, current: CurrentRuns | None = None
+    ) -> Mapping[str, Sequence[FacetCount]]:
         """Services, agents, models, features, statuses and problems of runs with the number of runs, most first.
 
         Of each those runs count that match all filters but its own.
         """
-        return run_questions.facets(self._store, principal.project, asked)
+        return run_questions.facets(self._store, principal.project, asked, current)
 
     def kpis(
-        self, principal: Principal, asked: RunFilter, other: tuple[int, int] | None = None, steps: int = 0
+        self,
+        principal: Principal,
+        asked: RunFilter,
+        other: tuple[int, int] | None = None,
+        steps: int = 0,
+        current: CurrentRuns | None = None,
     ) -> KpiWindows:
         """What the matching runs of a window add up to, beside those of `other`, [since, until).
 
         `other` is the window of the same length before it, unless another is given. With `steps`, the window's figures
         also come in so many steps.
         """
-        before = 2 * asked.since - asked.until, asked.since
-        return run_questions.kpis(self._store, principal.project, asked, other or before, steps)
+        return run_questions.kpis(self._store, principal.project, asked, other or asked.before, steps, current)
 
     def conversations(
         self, principal: Principal, asked: RunFilter, limit: int = 100, after: RunKey | None = None
@@ -208,7 +223,7 @@ class Query:
             "purpose": ALL if by is Dimension.PURPOSE else purpose,
         }
         of_runs = isinstance(by, ByAttribute) or by in _OF_RUNS
-        return self._store.query(_by_query("spend_of_runs" if of_runs else "spend", by), parameters)
+        return self._spent("spend_of_runs" if of_runs else "spend", by, parameters)
 
     def spend_matrix(
         self,
@@ -233,7 +248,19 @@ class Query:
             "split": [each.value for each in split],
             "purpose": purpose,
         }
-        return self._store.query(_by_query("spend_matrix", by), {**parameters, "limit": MAX_CELLS})
+        return self._spent("spend_matrix", by, {**parameters, "limit": MAX_CELLS})
+
+    def _spent(self, name: str, by: Dimension | ByAttribute, parameters: Mapping[str, Any]) -> pa.Table:
+        """The answer of a statement about calls; sums of runs know what a run names, but for attributes."""
+        if isinstance(by, ByAttribute):
+            return self._store.query(named_query(name, named_by_column="named_by_attribute"), parameters)
+        if by not in _OF_RUNS:
+            return self._store.query(named_query(name), parameters)
+        asked = RunFilter(parameters["since"], parameters["until"])
+        hours = hours_of(asked.since - _WEEK_NS, asked.until)
+        runs = current_runs(self._store, parameters["project"], *hours)
+        statement, of_runs = runs.statement(name, asked, *hours, {"names_of_runs": "names_of_current_runs"})
+        return self._store.query(statement, {**parameters, **of_runs})
 
     def money_attributes(self, principal: Principal, since: int, until: int) -> Sequence[str]:
         """Which of MONEY_ATTRIBUTES the calls that started in [since, until), Unix ns, have."""
@@ -252,10 +279,6 @@ class Query:
 
 def _name_of(by: Dimension | ByAttribute) -> str:
     return by.key if isinstance(by, ByAttribute) else by.value
-
-
-def _by_query(name: str, by: Dimension | ByAttribute) -> str:
-    return named_query(name, named_by_column="named_by_attribute") if isinstance(by, ByAttribute) else named_query(name)
 
 
 def _check_limit(limit: int) -> None:

@@ -1,5 +1,5 @@
 -- What a project spent in a period by a dimension (`by`: agent, feature, user or service, or an attribute), and by what `split` names:
--- model, day of `zone`, price_entry. Whose a call is: as spend_of_runs.sql. `InputAmount` was charged for the input tokens that no cache had.
+-- model, day of `zone`, price_entry, provider, purpose. Whose a call is: as spend_of_runs.sql. `InputAmount` was charged for the input tokens that no cache had.
 WITH
     fromUnixTimestamp64Nano({since:Int64}, 'UTC') AS since,
     fromUnixTimestamp64Nano({until:Int64}, 'UTC') AS until,
@@ -15,9 +15,12 @@ SELECT
     if(has({split:Array(String)}, 'model'), call.CallModel, '') AS Model,
     if(has({split:Array(String)}, 'day'), toString(toDate(call.Timestamp, {zone:String})), '') AS Day,
     if(has({split:Array(String)}, 'price_entry'), toString(call.PriceRef), '') AS PriceEntry,
+    if(has({split:Array(String)}, 'provider'), toString(call.Provider), '') AS Provider,
+    if(has({split:Array(String)}, 'purpose'), toString(call.Purpose), '') AS Purpose,
     sum(call.Cost) AS Cost,
     countIf(NOT call.UnpricedCall) AS PricedCalls,
     countIf(call.UnpricedCall) AS UnpricedCalls,
+    countIf(call.PriceStatus = 'unknown_model') AS UnknownModelCalls,
     sum(call.InputTokens) AS InputTokens,
     sum(call.OutputTokens) AS OutputTokens,
     sum(call.CacheReadTokens) AS CacheReadTokens,
@@ -28,8 +31,8 @@ SELECT
 FROM
 (
     SELECT
-        TraceId, Timestamp, Named, PriceRef, UnpricedCall, Cost, InputTokens, OutputTokens, CacheReadTokens,
-        CacheWriteTokens, CostDetails, toString(if(ResponseModel = '', RequestModel, ResponseModel)) AS CallModel
+        TraceId, Timestamp, Named, Provider, Purpose, PriceRef, PriceStatus, UnpricedCall, Cost, InputTokens, OutputTokens,
+        CacheReadTokens, CacheWriteTokens, CostDetails, toString(if(ResponseModel = '', RequestModel, ResponseModel)) AS CallModel
     FROM otel_traces FINAL
     WHERE Project = {project:String} AND Timestamp >= since AND Timestamp < until AND Counted
 ) AS call
@@ -37,6 +40,6 @@ LEFT JOIN
 (
     -- include names_of_runs
 ) AS run ON call.TraceId = run.TraceId
-GROUP BY Value, Model, Day, PriceEntry
-ORDER BY Cost DESC NULLS LAST, Value, Model, Day, PriceEntry
+GROUP BY Value, Model, Day, PriceEntry, Provider, Purpose
+ORDER BY Cost DESC NULLS LAST, Value, Model, Day, PriceEntry, Provider, Purpose
 LIMIT {limit:UInt64}

@@ -1,5 +1,7 @@
 """Questions of pages and REST end at the limits of the settings, with a sentence; others than they go on."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from collector.config import ReadsConfig
@@ -29,3 +31,11 @@ def test_a_question_that_takes_too_much_is_told_so(
     assert raised.value.reason is Reason.TOO_LARGE
     assert reader.query(MANY, {"rows": 10}).num_rows == 10
     assert store.query(MANY, {"rows": 1_500_000}).num_rows == 1_500_000
+
+
+def test_questions_wait_for_their_turn(store: Store) -> None:
+    reader = Reader(lambda: store, ReadsConfig(max_concurrent_queries=1))
+    statement = "SELECT count() AS running, sleep(0.1) AS slept FROM system.processes"
+    with ThreadPoolExecutor(4) as people:
+        answers = list(people.map(lambda _: reader.query(statement, {}).to_pylist()[0]["running"], range(4)))
+    assert answers == [1, 1, 1, 1]

@@ -15,7 +15,7 @@ from collector.model.times import nanoseconds
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import Attribute, Problem, RunFilter, RunStatus
 from collector.query.run_rows import RunRow
-from collector.query.service import Query
+from collector.query.service import Dimension, Query
 from collector.store import Store
 from collector.store.run_sums import sum_all
 
@@ -130,6 +130,28 @@ def test_text_and_attributes_are_looked_for_in_every_span(query: Query, filled: 
     assert ids(attribute=Attribute("host", "h1")) == stored("ResourceAttributes['host'] = 'h1'")
     assert len(ids(attribute=Attribute("empty", ""))) == 108
     assert ids(attribute=Attribute("absent", "")) == set()
+
+
+@pytest.mark.parametrize(
+    ("by", "column"), [(Dimension.AGENT, "AgentName"), (Dimension.FEATURE, "Feature"), (Dimension.USER, "UserId")]
+)
+def test_what_a_call_does_not_name_its_run_names(query: Query, filled: Store, by: Dimension, column: str) -> None:
+    since, until = SINCE + 30 * 3600 * 10**9, UNTIL - 60 * 3600 * 10**9  # within some runs
+    period = f"toUnixTimestamp64Nano(call.Timestamp) >= {since} AND toUnixTimestamp64Nano(call.Timestamp) < {until}"
+    statement = f"""
+        SELECT if(call.{column} = '', run.{column}, call.{column}) AS Value, sum(call.Cost) AS Cost, count() AS Calls
+        FROM (SELECT * FROM otel_traces FINAL) AS call LEFT JOIN runs AS run ON run.TraceId = call.TraceId
+        WHERE call.Project = 'default' AND {period} AND call.PriceStatus IN ('priced', 'unknown_model')
+        GROUP BY Value ORDER BY Cost DESC NULLS LAST, Value"""
+    expected = [(row["Value"], row["Cost"], row["Calls"]) for row in filled.query(statement, {}).to_pylist()]
+    assert len(expected) > 2
+    for found in (
+        query.spend(ANONYMOUS, by, since, until),
+        query.spend_matrix(ANONYMOUS, by, since, until, "UTC", []),
+    ):
+        assert [
+            (row["Value"], row["Cost"], row["PricedCalls"] + row["UnpricedCalls"]) for row in found.to_pylist()
+        ] == expected
 
 
 def _pages(query: Query, wanted: RunsWanted) -> Iterator[RunRow]:

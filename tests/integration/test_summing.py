@@ -10,7 +10,7 @@ from collector.query.listing import RunsWanted
 from collector.query.service import Query
 from collector.store import Store
 from collector.store.migrate import migrations
-from collector.store.run_sums import forget_summed, parts_of, rounds, sum_all, sum_part, unsummed
+from collector.store.run_sums import Batch, forget_summed, parts_of, rounds, sum_all, sum_part, unsummed
 from collector.summing import Summing
 from tests.support.clock import FakeClock
 
@@ -111,16 +111,34 @@ def test_a_large_batch_is_summed_in_parts(store: Store, summing: Summing, clock:
     store.command(
         "INSERT INTO otel_traces (Project, Timestamp, TraceId, SpanId, Version) SELECT 'default', "
         "fromUnixTimestamp64Nano(toInt64({at:Int64} + number * 1000000000), 'UTC'), lower(hex(sipHash128(number))), '0', 1 "
-        "FROM numbers(5000)",
+        "FROM numbers(50000)",
         {"at": NOON},
     )
-    span(store, 6000, 0)
+    span(store, 60_000, 0)
     small, large = rounds(unsummed(store))
-    assert ([batch.runs for batch in small], [batch.runs for batch in large]) == ([1], [5000])
+    assert ([batch.runs for batch in small], [batch.runs for batch in large]) == ([1], [50_000])
     assert len(parts_of(large)) == 3
     settle(summing, clock)
-    assert len(kept(store)) == 5001
+    assert len(kept(store)) == 50_001
     assert kept(store) == view(store)
+
+
+def test_sums_are_made_sooner_while_somebody_reads(store: Store, clock: FakeClock) -> None:
+    part = Summing(lambda: store, clock)
+    query = Query(lambda: store, on_unsummed=part.want)
+    wanted = RunsWanted(NOON - HOUR, NOON + HOUR)
+    clock.advance(100)
+    part._batches, part._took = [Batch(1, 1)], 3.0
+    query.runs(ANONYMOUS, wanted)
+    assert part._pause() == pytest.approx(147)  # nothing is to be summed
+    span(store, 1, 0)
+    query.runs(ANONYMOUS, RunsWanted(NOON + 5 * HOUR, NOON + 6 * HOUR))
+    assert part._pause() == pytest.approx(147)  # nothing of these hours
+    query.runs(ANONYMOUS, wanted)
+    assert part._pause() == pytest.approx(7)
+    clock.advance(31)
+    assert part._pause() == pytest.approx(147)
+    part.close()
 
 
 def test_what_is_half_summed_is_summed_again_after_a_restart(store: Store, clock: FakeClock) -> None:

@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from collector.model.evaluations import EvalKind
 from collector.model.money import usd
+from collector.query.current import CurrentRuns
 from collector.query.evaluations import EvaluationsWanted
+from collector.query.listing import RunsWanted
 from collector.query.run_filter import Problem, RunStatus
-from collector.query.run_rows import FacetCount, Kpis, KpiWindows, RunRow
+from collector.query.run_rows import FacetCount, Kpis, KpiWindows, RunPage, RunRow
 from collector.query.titles import title_of
 from collector.web.pages import formats
 from collector.web.pages.first_visit import first_visit
@@ -68,36 +70,57 @@ class Kpi:
 
 
 async def page(asked: Asked) -> Shown | Moved:
-    return await asyncio.to_thread(_page, asked)
-
-
-def _page(asked: Asked) -> Shown | Moved:
     text = asked.query.get("q", "").strip()
-    if place := _place(asked, text):
+    if place := await asyncio.to_thread(_place, asked, text):
         return Moved(place)
     period = period_of(asked)
     query = _READ(_given(asked, period, text))
-    wanted = query.wanted()
-    ask = asked.services.query
-    found = ask.kpis(asked.principal, query.asked(), steps=_STEPS)
-    if (
-        not found.window.runs
-        and not found.folded
-        and not filters_of(asked)
-        and not ask.search(asked.principal, _anything()).runs
-    ):
-        return first_visit(asked)
-    runs = ask.search(asked.principal, wanted)
-    titles = ask.inputs(asked.principal, runs.runs)
-    verdicts = verdicts_of(asked, runs.runs)
-    facets = ask.facets(asked.principal, query.asked())
-    after = query.next_text(runs.next)
+    ask, who, matching = asked.services.query, asked.principal, query.asked()
+    current = await asyncio.to_thread(ask.current, who, matching.before[0], matching.until)
+    found, listed, facets = await asyncio.gather(
+        asyncio.to_thread(ask.kpis, who, matching, steps=_STEPS, current=current),
+        asyncio.to_thread(_listed, asked, query.wanted(), current),
+        asyncio.to_thread(ask.facets, who, matching, current),
+    )
+    if not found.window.runs and not found.folded and await asyncio.to_thread(_is_first_visit, asked):
+        return await asyncio.to_thread(first_visit, asked)
+    return _shown(asked, period, query, found, listed, facets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A page of runs, with the beginning of their inputs and what evaluators found of them."""
+
+    page: RunPage
+    titles: Mapping[str, str]
+    verdicts: "Mapping[str, Found]"
+
+
+def _listed(asked: Asked, wanted: RunsWanted, current: CurrentRuns) -> _Listed:
+    ask, who = asked.services.query, asked.principal
+    page = ask.search(who, wanted, current)
+    return _Listed(page, ask.inputs(who, page.runs), verdicts_of(asked, page.runs))
+
+
+def _is_first_visit(asked: Asked) -> bool:
+    return not filters_of(asked) and not asked.services.query.search(asked.principal, _anything()).runs
+
+
+def _shown(
+    asked: Asked,
+    period: Period,
+    query: RunsQuery,
+    found: KpiWindows,
+    listed: _Listed,
+    facets: Mapping[str, Sequence[FacetCount]],
+) -> Shown:
+    after = query.next_text(listed.page.next)
     context = {
         "kpis": _kpis(found, period),
         "facets": _facets(asked, facets),
         "quick": _quick(asked, facets),
-        "rows": rows_of(asked, runs.runs, titles, verdicts),
-        "judged": bool(verdicts),
+        "rows": rows_of(asked, listed.page.runs, listed.titles, listed.verdicts),
+        "judged": bool(listed.verdicts),
         "total": found.window.runs,
         "folded": found.folded,
         "period": period,

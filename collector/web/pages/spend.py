@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,6 +15,7 @@ from collector.config import ATTRIBUTE
 from collector.errors import Reason, Rejected
 from collector.model.money import usd
 from collector.model.purposes import ALL, PRODUCT
+from collector.query.current import CurrentRuns
 from collector.query.listing import RunSort, RunsWanted
 from collector.query.run_filter import RunFilter
 from collector.query.service import MAX_CELLS, ByAttribute, Dimension, Split
@@ -28,6 +29,7 @@ _DAY_NS: Final = 86_400 * 10**9
 _VALUES: Final = 10  # rows and columns of the table; the rest is added up
 _MODELS: Final = 5  # columns, with the one of calls without a price
 _WIDTH, _HEIGHT = 880, 240
+_UNPRICED_MODELS: Final = 5
 _RISE: Final = 2  # how many times its mean a value costs to be named
 BY: Final = (Dimension.FEATURE, Dimension.AGENT, Dimension.USER, Dimension.SERVICE)
 _NONE: Final = Decimal(0)
@@ -45,55 +47,76 @@ class _Cell:
 
 
 async def page(asked: Asked) -> Shown:
-    return await asyncio.to_thread(_page, asked)
-
-
-def _page(asked: Asked) -> Shown:
     period, by, purpose = period_of(asked, "month"), _by(asked), asked.query.get("purpose", PRODUCT)
-    query, who = asked.services.query, asked.principal
-    rows = query.spend_matrix(who, by, period.since, period.until, asked.zone_name, tuple(Split), purpose).to_pylist()
+    ask, who, hours = asked.services.query, asked.principal, (period.since, period.until)
+    current = await asyncio.to_thread(ask.current, who, *hours)
+    matching = RunFilter(*hours, folded=False, purpose=purpose)
+    table, found, dearest, keys = await asyncio.gather(
+        asyncio.to_thread(ask.spend_matrix, who, by, *hours, asked.zone_name, tuple(Split), ALL),
+        asyncio.to_thread(ask.kpis, who, matching, (period.since, period.since), current=current),
+        asyncio.to_thread(_dearest, asked, RunsWanted(*hours, limit=5, sort=RunSort.COST, purpose=purpose), current),
+        asyncio.to_thread(ask.money_attributes, who, *hours),
+    )
+    return await asyncio.to_thread(
+        _shown, asked, period, by, purpose, table.to_pylist(), found.window.runs, dearest, keys
+    )
+
+
+def _shown(
+    asked: Asked,
+    period: Period,
+    by: Dimension | ByAttribute,
+    purpose: str,
+    every: Sequence[Mapping[str, Any]],
+    runs: int,
+    dearest: Sequence[Mapping[str, Any]],
+    keys: Sequence[str],
+) -> Shown:
+    rows = [row for row in every if purpose in (ALL, row["Purpose"])]
     cells = [_Cell(row["Value"], row["Model"], row["Day"], row["Cost"], row["UnpricedCalls"]) for row in rows]
     total = _spent(cells)
-    found = query.kpis(who, RunFilter(period.since, period.until, folded=False, purpose=purpose)).window
-    dearest = query.search(
-        who, RunsWanted(period.since, period.until, limit=5, sort=RunSort.COST, purpose=purpose)
-    ).runs
-    titles = query.inputs(who, dearest)
     days = _days(period, asked)
     context = {
         "period": period,
         "purpose": purpose,
-        "purposes": _purposes(asked, period, purpose),
+        "purposes": _purposes(asked, every, purpose),
         "by": by.value,
         "filter": f"attribute={quote(by.key + '=')}" if isinstance(by, ByAttribute) else f"{by.value}=",
-        "bys": [(name, asked.without("by", by=name)) for name in _bys(asked, period)],
+        "bys": [(name, asked.without("by", by=name)) for name in _bys(asked, keys)],
         "total": total,
         "mean": _mean(cells, days),
         "last_day": _spent([cell for cell in cells if cell.day == days[-1]]),
-        "runs": found.runs,
-        "per_run": total / found.runs if found.runs and total is not None else None,
+        "runs": runs,
+        "per_run": total / runs if runs and total is not None else None,
         "unpriced": sum(cell.unpriced for cell in cells),
         "cache": _cache(rows),
         "matrix": _matrix(cells, by),
         "chart": _chart(cells, days),
         "sentence": _cause(cells, days),
-        "unpriced_models": _unpriced(asked),
-        "dearest": [
-            {
-                "trace_id": run.trace_id,
-                "start": formats.short_time(run.start, asked.now, asked.zone),
-                "name": run.agent_name or run.root_name,
-                "title": title_of(titles.get(run.trace_id, "")),
-                "cost": formats.money(usd(run.cost), 2 if (run.cost or 0) >= 10**12 else None),
-            }
-            for run in dearest
-            if run.cost is not None
-        ],
+        "unpriced_models": _unpriced(every),
+        "dearest": dearest,
         "csv": _csv(by, period, asked),
-        "cut": len(rows) == MAX_CELLS,
+        "cut": len(every) == MAX_CELLS,
         "max_cells": MAX_CELLS,
     }
     return Shown("spend.html", "Spend", "Spend", context, ("views",))
+
+
+def _dearest(asked: Asked, wanted: RunsWanted, current: CurrentRuns) -> Sequence[Mapping[str, Any]]:
+    ask, who = asked.services.query, asked.principal
+    runs = ask.search(who, wanted, current).runs
+    titles = ask.inputs(who, runs)
+    return [
+        {
+            "trace_id": run.trace_id,
+            "start": formats.short_time(run.start, asked.now, asked.zone),
+            "name": run.agent_name or run.root_name,
+            "title": title_of(titles.get(run.trace_id, "")),
+            "cost": formats.money(usd(run.cost), 2 if run.cost >= 10**12 else None),
+        }
+        for run in runs
+        if run.cost is not None
+    ]
 
 
 def _spent(cells: Iterable[_Cell]) -> Decimal | None:
@@ -106,13 +129,16 @@ def _amount(spent: Decimal | None, decimals: int | None = None) -> str:
     return _UNPRICED if spent is None else formats.money(spent, decimals)
 
 
-def _purposes(asked: Asked, period: Period, shown: str) -> list[tuple[str, str, str]]:
-    """What else calls were made for in this time, what they have cost, and the address of that."""
-    rows = asked.services.query.spend(asked.principal, Dimension.PURPOSE, period.since, period.until).to_pylist()
+def _purposes(asked: Asked, rows: Sequence[Mapping[str, Any]], shown: str) -> list[tuple[str, str, str]]:
+    """What else calls were made for in this time, what they have cost, and the address of that; the dearest first."""
+    found: dict[str, list[Decimal | None]] = defaultdict(list)
+    for row in rows:
+        found[row["Purpose"]].append(row["Cost"])
+    spent = {name: costs.total(every) for name, every in found.items()}
     return [
-        (row["Value"] or "the product", _amount(row["Cost"]), asked.without("purpose", purpose=row["Value"]))
-        for row in rows
-        if row["Value"] != shown and shown != ALL
+        (name or "the product", _amount(spent[name]), asked.without("purpose", purpose=name))
+        for name in sorted(spent, key=lambda name: (-(spent[name] or _NONE), name))
+        if shown not in (name, ALL)
     ]
 
 
@@ -126,10 +152,9 @@ def _by(asked: Asked) -> Dimension | ByAttribute:
     return Dimension(wanted)
 
 
-def _bys(asked: Asked, period: Period) -> list[str]:
+def _bys(asked: Asked, keys: Sequence[str]) -> list[str]:
     """What the page can break spend down by: dimensions, and the attributes that say for whom it is."""
-    found = asked.services.query.money_attributes(asked.principal, period.since, period.until)
-    names = [one.value for one in BY] + [ByAttribute(key).value for key in found]
+    names = [one.value for one in BY] + [ByAttribute(key).value for key in keys]
     wanted = asked.query.get("by", "")
     return names if not wanted or wanted in names else [*names, wanted]
 
@@ -349,15 +374,19 @@ def _cache(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     }
 
 
-def _unpriced(asked: Asked) -> list[dict[str, Any]]:
-    rows = asked.services.query.unpriced(asked.principal).to_pylist()[:5]
+def _unpriced(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Models without a price that were called in this time, those with most calls first."""
+    calls: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        calls[row["Provider"], row["Model"]] += row["UnknownModelCalls"]
     return [
         {
-            "model": row["Model"] or "(no name)",
-            "calls": formats.plural(row["Calls"], "call"),
-            "paste": f"pricing:\n  overrides:\n    - model: {json.dumps(row['Model'])}\n"
-            + (f"      provider: {json.dumps(row['Provider'])}\n" if row["Provider"] else "")
+            "model": model or "(no name)",
+            "calls": formats.plural(number, "call"),
+            "paste": f"pricing:\n  overrides:\n    - model: {json.dumps(model)}\n"
+            + (f"      provider: {json.dumps(provider)}\n" if provider else "")
             + "      input: 0.00   # USD per million tokens\n      output: 0.00",
         }
-        for row in rows
+        for (provider, model), number in calls.most_common(_UNPRICED_MODELS)
+        if number
     ]
