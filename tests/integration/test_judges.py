@@ -4,19 +4,25 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.agent_runs import send
 from tests.support.daemon import Daemon, running
 from tests.support.judge_server import JudgeServer, judge_server
 from tests.support.judging import (
+    asked_run,
     budget_bytes,
     evaluations,
     evaluator,
     get,
     judge,
+    late_answer,
     receipts,
     send_runs,
     settings,
@@ -112,6 +118,39 @@ def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
     assert "uncalibrated: fewer than 20 labels" in page(f"/runs/{trace(1)}")
     rows = evaluations(daemon, "&evaluator=fail")
     assert {row["calibrated"] for row in rows} == {False}
+
+
+def test_late_spans_have_a_run_judged_again(tmp_path: Path, server: JudgeServer) -> None:
+    """What was judged stays, and says that it is stale until the run has settled again."""
+    values = settings(server.url, ["cited"])
+    values["evaluators"][0] |= {"settle": "1s"}
+    values["evals"] = {"enabled": True}
+    with running(tmp_path / "data", config=write(tmp_path / "config.yaml", values)) as daemon:
+        began = time.time_ns() - 600 * 10**9
+        send(daemon.http, asked_run(1, began))
+
+        def found(query: str = "&all=true") -> list[Any]:
+            return evaluations(daemon, f"&evaluator=cited{query}")
+
+        wait_until(lambda: len(found()) == 1, 60, "a verdict")
+        (first,) = found()
+        assert "Really: 60 days." not in server.asked[-1].user
+        send(daemon.http, late_answer(1, began, "Really: 60 days."))
+        daemon.trace(trace(1), 3)
+        (shown,) = get(daemon, f"/api/v1/runs/{trace(1)}")["evaluations"]
+        assert shown["stale"] is (shown["id"] == first["id"]), "unless it was judged again already"
+        wait_until(lambda: len(found()) == 2, 60, "a further verdict")
+        second, kept = found()
+        assert kept == first, "rows are added, and never changed"
+        assert second["input_hash"] != first["input_hash"]
+        assert (second["revision"], second["batch"]) == (first["revision"], "online")
+        assert "Really: 60 days." in server.asked[-1].user
+        assert [one["id"] for one in found("")] == [second["id"]], "the newest counts"
+        (shown,) = get(daemon, f"/api/v1/runs/{trace(1)}")["evaluations"]
+        assert (shown["id"], shown["stale"]) == (second["id"], False)
+        paid = receipts(found())
+        wait_until(lambda: spent(daemon).get("judge") == paid, 30, "both calls to be counted")
+        assert judge(daemon)["evaluators"]["cited"]["known"] == 1
 
 
 def test_the_command_says_what_judging_costs_beforehand(daemon: Daemon) -> None:
