@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -101,6 +102,24 @@ def test_judges_are_a_purpose_of_their_own(daemon: Daemon) -> None:
     shown = {one["trace_id"] for one in get(daemon, "/api/v1/runs?since=2020-01-01&purpose=judge")["runs"]}
     assert {row["receipt"]["trace_id"] for row in rows} <= shown
     assert judge(daemon)["runs"] == RUNS, "judges are not judged"
+
+
+def test_bi_tools_tell_judges_from_the_product(daemon: Daemon) -> None:
+    judge(daemon, evaluators=["fail"])
+    product, paid = spent(daemon)[""], receipts(evaluations(daemon, "&kind=judge&all=true"))
+    wait_until(lambda: spent(daemon).get("judge") == paid, 30, "the judges' spans to be stored")
+
+    def asked(query: str) -> dict[str, str]:
+        url = f"http://127.0.0.1:{daemon.ports['query']}/?database=otel"
+        with urllib.request.urlopen(url, query.encode()) as response:
+            return dict(line.split("\t") for line in response.read().decode().splitlines())
+
+    for view in ("calls", "rounds", "runs", "spend_hourly", "spend_daily"):
+        costs = asked(f"SELECT Purpose, sum(Cost) FROM {view} GROUP BY Purpose")
+        assert {made_for: Decimal(cost) for made_for, cost in costs.items()} == {"": product, "judge": paid}, view
+    assert set(asked("SELECT TraceId, Purpose FROM runs WHERE Purpose = ''")) == {
+        trace(number) for number in range(1, RUNS + 1)
+    }
 
 
 def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
