@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from collector.evals.evaluator import Evaluator
+from collector.evals.questions import with_judge
+from collector.gate.calibration import read_calibration
+from collector.gate.policy import load_policy
 from tests.support.agent_runs import send
 from tests.support.daemon import Daemon, running
 from tests.support.judge_server import JudgeServer, judge_server
@@ -24,6 +28,7 @@ from tests.support.judging import (
     get,
     judge,
     late_answer,
+    post,
     receipts,
     send_runs,
     settings,
@@ -137,6 +142,31 @@ def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
     assert "uncalibrated: fewer than 20 labels" in page(f"/runs/{trace(1)}")
     rows = evaluations(daemon, "&evaluator=fail")
     assert {row["calibrated"] for row in rows} == {False}
+
+
+def test_a_gate_takes_from_a_daemon_how_far_its_judges_agree_with_people(
+    daemon: Daemon, server: JudgeServer, tmp_path: Path
+) -> None:
+    judge(daemon, evaluators=["refunds"])
+    for number in range(1, RUNS + 1):
+        post(
+            daemon,
+            "/api/v1/evaluations/labels",
+            {"trace_id": trace(number), "evaluator": "refunds", "verdict": "pass" if number > 1 else "fail"},
+        )
+    house = {"base_url": server.url, "model": "fake-pass", "allow_private": True}
+    policy = {
+        "judges": {"house": house},
+        "evaluators": [evaluator("pass", name="refunds", judge={"use": "house"})],
+        "calibration": {"required": True},
+    }
+    path = write(tmp_path / "gate.yaml", policy)
+    command = [sys.executable, "-m", "collector", "gate", "calibrate", "-f", str(path), "--url", daemon.web]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r"refunds \(uncalibrated judge\): kappa 0\.00 .* of 3 labels, revision ", ran.stdout), ran.stdout
+    loaded = load_policy(path)
+    (known,) = read_calibration(loaded.calibration).values()
+    assert known.is_of(with_judge(Evaluator(loaded.evaluators[0]), loaded.policy.judges).revision)
 
 
 def test_late_spans_have_a_run_judged_again(tmp_path: Path, server: JudgeServer) -> None:
