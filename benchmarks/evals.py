@@ -4,6 +4,7 @@ python -m benchmarks.evals --runs 1000000 --spans-of 1000000 --documents 100000
 """
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -126,7 +127,7 @@ def main() -> None:
 def _measure(store: Store, project: str, written: list[dict[str, object]]) -> None:
     evaluators = evaluators_of(EvaluatorFile.model_validate({"evaluators": written}).evaluators)
     now, workshop = time.time_ns(), Workshop()
-    began = time.monotonic()
+    began, used = time.monotonic(), time.process_time()
     outcome = backfill(
         store,
         evaluators,
@@ -141,7 +142,8 @@ def _measure(store: Store, project: str, written: list[dict[str, object]]) -> No
     rows = sum(sum(tally.rows.values()) for tally in outcome.tallies.values())
     here, there = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(
-        f"{project}: {outcome.runs:,} runs, {len(written)} evaluators, {rows:,} rows in {seconds:.1f} s; "
+        f"{project}: {outcome.runs:,} runs, {len(written)} evaluators, {rows:,} rows in {seconds:.1f} s, "
+        f"{time.process_time() - used:.1f} s of CPU here; load {os.getloadavg()[0]:.0f}; "
         f"at most {here:.0f} MiB here, {there:.0f} MiB in the process that judges"
     )
 

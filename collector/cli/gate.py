@@ -11,6 +11,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,13 +23,14 @@ from urllib.parse import quote, urlencode
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from collector.cli.daemon import ask
+from collector.cli.daemon import TOKEN_VARIABLE, ask
 from collector.cli.gate_daemon import BATCH_ATTRIBUTE, GateDaemon, gate_daemon, rows_at, runs_at
 from collector.cli.jobs import progress_bar
 from collector.cli.times import moment
 from collector.errors import ConfigError, Reason, Rejected, StartError
 from collector.evals.evaluator import Evaluator
 from collector.evals.questions import with_judge
+from collector.exports.evaluations import evaluation_records
 from collector.gate.calibration import Measured, measured_of, read_calibration, write_calibration
 from collector.gate.collect import CaseRun, case_run, evaluations_of, trial_of
 from collector.gate.comment import comment
@@ -40,6 +42,7 @@ from collector.gate.record import Record, Trial, flips, read_baseline, write_bas
 from collector.gate.result import result_json
 from collector.gate.words import change, detectable, headline, interval, level, warnings
 from collector.model.clock import SystemClock
+from collector.model.evaluations import Evaluation
 from collector.web.times import rfc3339
 
 _LAST: Final = Path("last")
@@ -48,6 +51,8 @@ _RUNS: Final = "runs.arrow"
 _PROJECT: Final = "default"
 _URL: Final = "http://127.0.0.1:8080"
 _DAY: Final = 86_400 * 10**9
+_PROTOBUF: Final = "application/x-protobuf"
+_ROWS_AT_ONCE: Final = 500
 
 
 def add_commands(
@@ -82,6 +87,9 @@ def add_commands(
 
     check.add_argument("--batch", default="", metavar="ID", help="the runs of a daemon with spanmeter.gate.batch=ID")
     check.add_argument("--url", default=_URL, help=f"that daemon; default: {_URL}, with the token in SPANMETER_TOKEN")
+    check.add_argument(
+        "--otlp-url", default="", metavar="URL", help="its OTLP/HTTP endpoint: what is found is stored there, too"
+    )
     check.add_argument("--since", type=moment, help="first start of these runs; default: a day ago")
 
     baseline = gate.add_parser("baseline", help="The approved baseline.").add_subparsers(
@@ -120,7 +128,7 @@ def _run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="spanmeter-gate-") as directory, gate_daemon(Path(directory)) as daemon:
         code = _command(argv, daemon.environment(batch, os.environ))
         runs = _collected(daemon, options.quiet, options.patience, expected)
-        record = _judged(loaded, evaluators, runs, batch, daemon)
+        record = _record(evaluators, _found(loaded, evaluators, runs, batch, daemon.otlp))
     failed = (f"The command ended with exit code {code}.",) if code else ()
     return _finish(options, loaded, record, runs, Check("command", failed, Exit.FAILED))
 
@@ -129,17 +137,22 @@ def _check(options: argparse.Namespace) -> int:
     loaded = load_policy(options.file)
     evaluators = _evaluators(loaded)
     batch = options.batch or f"gate-{secrets.token_hex(6)}"
+    if options.otlp_url and not options.batch:
+        raise ConfigError("--otlp-url stores what is found of the runs of a daemon, which --batch names.")
     if options.batch:
         runs = _runs_of(options.url, batch, options.since)
-        return _finish(options, loaded, _judged(loaded, evaluators, runs, batch, None), runs)
+        found = _found(loaded, evaluators, runs, batch, options.otlp_url)
+        if options.otlp_url:
+            _store(options.otlp_url, found)
+        return _finish(options, loaded, _record(evaluators, found), runs)
     if not options.otlp:
         runs = _last_runs(loaded)
-        return _finish(options, loaded, _judged(loaded, evaluators, runs, batch, None), runs)
+        return _finish(options, loaded, _record(evaluators, _found(loaded, evaluators, runs, batch)), runs)
     with tempfile.TemporaryDirectory(prefix="spanmeter-gate-") as directory, gate_daemon(Path(directory)) as daemon:
         for path in options.otlp:
-            _send_file(daemon, path)
+            _send_file(daemon.otlp, path)
         runs = _collected(daemon, 1.0, 60.0, 1)
-        record = _judged(loaded, evaluators, runs, batch, daemon)
+        record = _record(evaluators, _found(loaded, evaluators, runs, batch, daemon.otlp))
     return _finish(options, loaded, record, runs)
 
 
@@ -166,7 +179,7 @@ def _noise(options: argparse.Namespace) -> int:
     if not evaluators:
         raise ConfigError(f"{options.file} has no judge: other evaluators do not contradict themselves.")
     runs = _last_runs(loaded)
-    first, second = (_judged(loaded, evaluators, runs, f"noise-{number}", None) for number in (1, 2))
+    first, second = (_record(evaluators, _found(loaded, evaluators, runs, f"noise-{number}")) for number in (1, 2))
     rates = flips(first, second)
     for name, rate in rates.items():
         print(f"{name}: {rate:.1%} of its verdicts turned.")
@@ -236,19 +249,24 @@ def _collected(daemon: GateDaemon, quiet: float, patience: float, expected: int)
     return _read(daemon.settled(quiet, patience, expected), daemon.rows)
 
 
-def _judged(
-    loaded: Loaded, evaluators: Sequence[Evaluator], runs: Sequence[CaseRun], batch: str, daemon: GateDaemon | None
-) -> Record:
+def _found(
+    loaded: Loaded, evaluators: Sequence[Evaluator], runs: Sequence[CaseRun], batch: str, otlp_url: str = ""
+) -> list[tuple[CaseRun, list[Evaluation]]]:
+    """What evaluators find of each run. The spans of judges go to `otlp_url`, where there is one."""
+
     def publish(request: bytes) -> None:
-        if daemon:
-            _post(daemon, request, "application/x-protobuf")
+        if otlp_url:
+            _post(f"{otlp_url}/v1/traces", request, _PROTOBUF)
 
     with progress_bar("Judging", "verdicts") as progress:
         judged = judge_all(loaded, evaluators, runs, batch, SystemClock(), publish, progress)
+    return [(run, [*evaluations_of(run, evaluators, _PROJECT, batch), *judged.get(run.trace_id, [])]) for run in runs]
+
+
+def _record(evaluators: Sequence[Evaluator], found: Iterable[tuple[CaseRun, Sequence[Evaluation]]]) -> Record:
     cases: dict[str, list[Trial]] = {}
     cost = Decimal(0)
-    for run in runs:
-        rows = [*evaluations_of(run, evaluators, _PROJECT, batch), *judged.get(run.trace_id, [])]
+    for run, rows in found:
         cost += sum((row.receipt.cost for row in rows if row.vote == 0 and row.receipt.cost), Decimal(0))
         cases.setdefault(run.case, []).append(trial_of(run, rows))
     return Record(
@@ -257,6 +275,19 @@ def _judged(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         judge_usd=cost,
     )
+
+
+def _store(otlp_url: str, found: Iterable[tuple[CaseRun, Sequence[Evaluation]]]) -> None:
+    """Have a daemon store the verdicts, each with its case and trial."""
+    trials: Counter[str] = Counter()
+    now = SystemClock().time_ns()
+    rows: list[Evaluation] = []
+    for run, of_run in found:
+        trials[run.case] += 1
+        rows += [replace(row, at=row.at or now, trial=trials[run.case]) for row in of_run]
+    for at in range(0, len(rows), _ROWS_AT_ONCE):
+        request = evaluation_records(rows[at : at + _ROWS_AT_ONCE])
+        _post(f"{otlp_url}/v1/logs", request.SerializeToString(), _PROTOBUF)
 
 
 def _finish(options: argparse.Namespace, loaded: Loaded, record: Record, runs: Iterable[CaseRun], *more: Check) -> int:
@@ -317,13 +348,13 @@ def _read(trace_ids: Iterable[str], rows: Callable[[str], bytes]) -> list[CaseRu
     return sorted(found, key=lambda run: (run.case, run.run.spans[0].start))
 
 
-def _send_file(daemon: GateDaemon, path: Path) -> None:
+def _send_file(otlp_url: str, path: Path) -> None:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     for request in _requests(data):
-        _post(daemon, request, "application/json", str(path))
+        _post(f"{otlp_url}/v1/traces", request, "application/json", str(path))
 
 
 def _requests(data: bytes) -> list[bytes]:
@@ -335,14 +366,18 @@ def _requests(data: bytes) -> list[bytes]:
     return [data]
 
 
-def _post(daemon: GateDaemon, body: bytes, kind: str, source: str = "") -> None:
-    request = urllib.request.Request(f"{daemon.otlp}/v1/traces", body, {"Content-Type": kind})  # noqa: S310 - loopback
+def _post(url: str, body: bytes, kind: str, source: str = "") -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": kind})  # noqa: S310 - the user's own address
+    if token := os.environ.get(TOKEN_VARIABLE):
+        request.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.urlopen(request, timeout=30):  # noqa: S310
             pass
     except urllib.error.HTTPError as error:
         text = error.read().decode(errors="replace")[:300]
-        raise ConfigError(f"{source or 'The spans of the judge'} cannot be taken: {text}") from None
+        raise ConfigError(f"{source or 'What was found'} cannot be taken: {text}") from None
+    except OSError as error:
+        raise StartError(f"{url} cannot be reached: {error}.") from None
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """The checks of evaluators: what makes a run or span good, as settings. `collector.evals` carries them out."""
 
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
@@ -16,7 +17,7 @@ from pydantic import (
 )
 
 from collector.config.patterns import check_path, check_schema, pattern
-from collector.config.settings import Duration, Section, setting
+from collector.config.settings import Duration, Section, Written, refuse, setting
 
 MAX_DEPTH: Final = 8
 METRICS: Final = (
@@ -294,6 +295,9 @@ class Judge(Section):
     choices: dict[str, float] = setting(
         {"pass": 1, "fail": 0}, "Words that it may answer, and their scores.", min_length=2
     )
+    scale: Annotated[tuple[float, float] | None, Written("[least, greatest]")] = setting(
+        None, "Instead of choices: it gives a number from the least to the greatest."
+    )
     pass_at: float = setting(1, "Least score that passes.")
     judge: "JudgeUse" = setting(None, "Which model judges, and how often.")
     budget: "JudgeBudget" = setting(None, "What judging may cost.")
@@ -303,11 +307,27 @@ class Judge(Section):
     def _defaults(cls, values: Any) -> Any:
         return {"judge": {}, "budget": {}} | values if isinstance(values, dict) else values
 
+    @model_validator(mode="after")
+    def _scaled(self) -> "Judge":
+        if self.scale is None:
+            return self
+        low, high = self.scale
+        if not low < high or not all(map(math.isfinite, self.scale)):
+            refuse([("scale", "is not [least, greatest]")])
+        if "choices" in self.model_fields_set:
+            refuse([("scale", "and choices are both set; a judge gives a number or a word")])
+        if not low <= self.pass_at <= high:
+            refuse([("pass_at", f"is {self.pass_at:g}, which is not on the scale")])
+        return self
+
 
 class JudgeUse(Section):
     use: str = setting("", "Name in `judges`; not needed where there is one.")
     votes: int = setting(1, "Answers that are asked for.", ge=1, le=25)
     max_votes: int = setting(1, "Answers at most, when the first are near the border.", ge=1, le=25)
+    flip_band: float = setting(
+        0, "How near to pass_at a score is voted on, up to max_votes; 0: none is, unless votes are split.", ge=0
+    )
     max_tokens: int = setting(400, "Tokens an answer may have.", ge=1, le=100_000)
     timeout: Duration = setting("20s", "Longest that an answer may take.", gt=0)
     temperature: float | None = setting(None, "Sent when it is set.", ge=0, le=2)

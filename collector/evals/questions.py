@@ -10,7 +10,7 @@ from collector.evals.evaluator import Evaluator
 from collector.evals.subject import Subject
 from collector.judge.endpoint import JudgeEndpoint
 from collector.judge.judge import Limits
-from collector.judge.question import Asking, Field, Question, Rubric
+from collector.judge.question import Asking, Field, Question, Rubric, Scale
 from collector.model.money import picodollars
 from collector.runs import Round
 
@@ -46,7 +46,7 @@ def endpoint_of(name: str, config: JudgeConfig) -> JudgeEndpoint:
     )
 
 
-def asking_of(check: JudgeCheck, config: JudgeConfig, flip_band: float = 0.0) -> Asking:
+def asking_of(check: JudgeCheck, config: JudgeConfig) -> Asking:
     """How a judge is asked."""
     use = check.judge
     return Asking(
@@ -56,7 +56,7 @@ def asking_of(check: JudgeCheck, config: JudgeConfig, flip_band: float = 0.0) ->
         votes=use.votes,
         max_votes=use.max_votes,
         temperature=use.temperature,
-        flip_band=flip_band,
+        flip_band=use.flip_band,
     )
 
 
@@ -81,7 +81,8 @@ def question_of(name: str, check: JudgeCheck, subject: Subject) -> Question | No
     shown = {word: seen for word in check.sees if (seen := _seen(word, subject)) not in (None, "", [])}
     if not shown:
         return None
-    rubric = Rubric(check.rubric, check.choices, check.pass_at)
+    scale = Scale(*check.scale) if check.scale else None
+    rubric = Rubric(check.rubric, check.choices, check.pass_at, scale)
     return Question(name, rubric, shown, tuple(_fields(subject)))
 
 

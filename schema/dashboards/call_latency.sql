@@ -4,6 +4,6 @@ SELECT
     quantileTDigest(0.95)(DurationNs) / 1e9 AS p95,
     quantileTDigest(0.99)(DurationNs) / 1e9 AS p99
 FROM calls
-WHERE $__timeFilter(Timestamp)
+WHERE $__timeFilter(Timestamp) AND Purpose = ''
 GROUP BY time
 ORDER BY time

@@ -1,5 +1,5 @@
 SELECT Start, TraceId, RootName, ServiceName, LlmCalls, ToolCalls, toFloat64(Cost) AS USD
 FROM runs
-WHERE $__timeFilter(Start) AND isNotNull(Cost)
+WHERE $__timeFilter(Start) AND Purpose = '' AND isNotNull(Cost)
 ORDER BY Cost DESC
 LIMIT 20

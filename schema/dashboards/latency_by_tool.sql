@@ -5,7 +5,7 @@ SELECT
     quantileTDigest(0.5)(DurationNs) / 1e9 AS p50,
     quantileTDigest(0.95)(DurationNs) / 1e9 AS p95
 FROM tool_calls
-WHERE $__timeFilter(Timestamp)
+WHERE $__timeFilter(Timestamp) AND Purpose = ''
 GROUP BY Tool
 ORDER BY Calls DESC
 LIMIT 50

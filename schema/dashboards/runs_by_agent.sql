@@ -6,7 +6,7 @@ SELECT
     quantileTDigest(0.95)(Duration) / 1e9 AS p95,
     toFloat64(sum(Cost)) / count() AS CostPerRun
 FROM runs
-WHERE $__timeFilter(Start)
+WHERE $__timeFilter(Start) AND Purpose = ''
 GROUP BY Agent
 ORDER BY Runs DESC
 LIMIT 50

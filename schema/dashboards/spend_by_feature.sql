@@ -4,7 +4,7 @@ SELECT
     sum(Calls) AS Calls,
     sum(UnpricedCalls) AS Unpriced
 FROM spend_hourly
-WHERE $__timeFilter(Hour)
+WHERE $__timeFilter(Hour) AND Purpose = ''
 GROUP BY Name
 ORDER BY Cost DESC
 LIMIT 20

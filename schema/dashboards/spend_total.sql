@@ -1,3 +1,3 @@
 SELECT toFloat64(sum(Cost)) AS Cost
 FROM spend_hourly
-WHERE $__timeFilter(Hour)
+WHERE $__timeFilter(Hour) AND Purpose = ''

@@ -5,6 +5,6 @@ SELECT
     sum(CacheWriteTokens) AS CacheWrite,
     sum(OutputTokens) AS Output
 FROM spend_hourly
-WHERE $__timeFilter(Hour)
+WHERE $__timeFilter(Hour) AND Purpose = ''
 GROUP BY time
 ORDER BY time

@@ -1,3 +1,3 @@
 SELECT sum(UnpricedCalls) AS Unpriced
 FROM spend_hourly
-WHERE $__timeFilter(Hour)
+WHERE $__timeFilter(Hour) AND Purpose = ''

@@ -20,8 +20,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
 
 
-def test_there_are_twelve_examples() -> None:
-    assert len(QUERIES) == 12
+def test_there_are_thirteen_examples() -> None:
+    assert len(QUERIES) == 13
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.splitlines()[0][:40])

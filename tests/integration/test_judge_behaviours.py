@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 
 RUNS = 2
 VOTED = "flip"
+SLOW = ("hang", "drip")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,11 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, A
     with judge_server() as server:
         values = settings(server.url, [])
         values["judges"] = settings(server.url, BEHAVIOURS)["judges"]
-        own: dict[str, dict[str, object]] = {VOTED: {"votes": 3, "max_votes": 3}, "hang": {"timeout": "1s"}}
+        own: dict[str, dict[str, object]] = {
+            VOTED: {"votes": 3, "max_votes": 3},
+            "hang": {"timeout": "1s"},
+            "drip": {"timeout": "1s"},
+        }
         values["evaluators"] = [evaluator(one, judge={"timeout": "30s", **own.get(one, {})}) for one in BEHAVIOURS]
         with running(root / "data", config=write(root / "config.yaml", values)) as daemon:
             send_runs(daemon, range(1, RUNS + 1))
@@ -48,7 +53,7 @@ def test_each_behaviour_leaves_its_row(judged: tuple[Daemon, Any]) -> None:
     for name, found in rows.items():
         assert {row["trace_id"] for row in found} == {trace(number) for number in range(1, RUNS + 1)}, name
         errors = {row["error_type"] for row in found}
-        assert errors == ({"judge_timeout"} if name == "hang" else {FAULTS.get(name, "")}), (
+        assert errors == ({"judge_timeout"} if name in SLOW else {FAULTS.get(name, "")}), (
             name,
             [row["reason"] for row in found],
         )

@@ -4,19 +4,31 @@ import json
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from collector.evals.evaluator import Evaluator
+from collector.evals.questions import with_judge
+from collector.gate.calibration import read_calibration
+from collector.gate.policy import load_policy
+from tests.support.agent_runs import send
 from tests.support.daemon import Daemon, running
 from tests.support.judge_server import JudgeServer, judge_server
 from tests.support.judging import (
+    asked_run,
     budget_bytes,
     evaluations,
     evaluator,
     get,
     judge,
+    late_answer,
+    post,
     receipts,
     send_runs,
     settings,
@@ -97,6 +109,24 @@ def test_judges_are_a_purpose_of_their_own(daemon: Daemon) -> None:
     assert judge(daemon)["runs"] == RUNS, "judges are not judged"
 
 
+def test_bi_tools_tell_judges_from_the_product(daemon: Daemon) -> None:
+    judge(daemon, evaluators=["fail"])
+    product, paid = spent(daemon)[""], receipts(evaluations(daemon, "&kind=judge&all=true"))
+    wait_until(lambda: spent(daemon).get("judge") == paid, 30, "the judges' spans to be stored")
+
+    def asked(query: str) -> dict[str, str]:
+        url = f"http://127.0.0.1:{daemon.ports['query']}/?database=otel"
+        with urllib.request.urlopen(url, query.encode()) as response:
+            return dict(line.split("\t") for line in response.read().decode().splitlines())
+
+    for view in ("calls", "rounds", "runs", "spend_hourly", "spend_daily"):
+        costs = asked(f"SELECT Purpose, sum(Cost) FROM {view} GROUP BY Purpose")
+        assert {made_for: Decimal(cost) for made_for, cost in costs.items()} == {"": product, "judge": paid}, view
+    assert set(asked("SELECT TraceId, Purpose FROM runs WHERE Purpose = ''")) == {
+        trace(number) for number in range(1, RUNS + 1)
+    }
+
+
 def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
     judge(daemon, evaluators=["fail"])
 
@@ -112,6 +142,64 @@ def test_pages_tell_judges_from_the_product(daemon: Daemon) -> None:
     assert "uncalibrated: fewer than 20 labels" in page(f"/runs/{trace(1)}")
     rows = evaluations(daemon, "&evaluator=fail")
     assert {row["calibrated"] for row in rows} == {False}
+
+
+def test_a_gate_takes_from_a_daemon_how_far_its_judges_agree_with_people(
+    daemon: Daemon, server: JudgeServer, tmp_path: Path
+) -> None:
+    judge(daemon, evaluators=["refunds"])
+    for number in range(1, RUNS + 1):
+        post(
+            daemon,
+            "/api/v1/evaluations/labels",
+            {"trace_id": trace(number), "evaluator": "refunds", "verdict": "pass" if number > 1 else "fail"},
+        )
+    house = {"base_url": server.url, "model": "fake-pass", "allow_private": True}
+    policy = {
+        "judges": {"house": house},
+        "evaluators": [evaluator("pass", name="refunds", judge={"use": "house"})],
+        "calibration": {"required": True},
+    }
+    path = write(tmp_path / "gate.yaml", policy)
+    command = [sys.executable, "-m", "collector", "gate", "calibrate", "-f", str(path), "--url", daemon.web]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.search(r"refunds \(uncalibrated judge\): kappa 0\.00 .* of 3 labels, revision ", ran.stdout), ran.stdout
+    loaded = load_policy(path)
+    (known,) = read_calibration(loaded.calibration).values()
+    assert known.is_of(with_judge(Evaluator(loaded.evaluators[0]), loaded.policy.judges).revision)
+
+
+def test_late_spans_have_a_run_judged_again(tmp_path: Path, server: JudgeServer) -> None:
+    """What was judged stays, and says that it is stale until the run has settled again."""
+    values = settings(server.url, ["cited"])
+    values["evaluators"][0] |= {"settle": "1s"}
+    values["evals"] = {"enabled": True}
+    with running(tmp_path / "data", config=write(tmp_path / "config.yaml", values)) as daemon:
+        began = time.time_ns() - 600 * 10**9
+        send(daemon.http, asked_run(1, began))
+
+        def found(query: str = "&all=true") -> list[Any]:
+            return evaluations(daemon, f"&evaluator=cited{query}")
+
+        wait_until(lambda: len(found()) == 1, 60, "a verdict")
+        (first,) = found()
+        assert "Really: 60 days." not in server.asked[-1].user
+        send(daemon.http, late_answer(1, began, "Really: 60 days."))
+        daemon.trace(trace(1), 3)
+        (shown,) = get(daemon, f"/api/v1/runs/{trace(1)}")["evaluations"]
+        assert shown["stale"] is (shown["id"] == first["id"]), "unless it was judged again already"
+        wait_until(lambda: len(found()) == 2, 60, "a further verdict")
+        second, kept = found()
+        assert kept == first, "rows are added, and never changed"
+        assert second["input_hash"] != first["input_hash"]
+        assert (second["revision"], second["batch"]) == (first["revision"], "online")
+        assert "Really: 60 days." in server.asked[-1].user
+        assert [one["id"] for one in found("")] == [second["id"]], "the newest counts"
+        (shown,) = get(daemon, f"/api/v1/runs/{trace(1)}")["evaluations"]
+        assert (shown["id"], shown["stale"]) == (second["id"], False)
+        paid = receipts(found())
+        wait_until(lambda: spent(daemon).get("judge") == paid, 30, "both calls to be counted")
+        assert judge(daemon)["evaluators"]["cited"]["known"] == 1
 
 
 def test_the_command_says_what_judging_costs_beforehand(daemon: Daemon) -> None:

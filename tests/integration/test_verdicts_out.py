@@ -188,5 +188,12 @@ def test_a_gate_over_a_batch_of_a_daemon(daemon: Daemon, tmp_path: Path) -> None
     assert {case: [one["trace_id"] for one in trials] for case, trials in record["cases"].items()} == {
         "refund": [trace(3)]
     }
+    assert found_by(daemon, "window") == {}, "what a gate finds stays here, unless it is sent"
+    sent = [*command, "--url", daemon.web, "--otlp-url", daemon.http]
+    subprocess.run(sent, capture_output=True, text=True, check=True)
+    wait_until(lambda: trace(3) in found_by(daemon, "window"), 30, "the verdict")
+    one = found_by(daemon, "window")[trace(3)]
+    assert (one["kind"], one["verdict"], one["batch"], one["case"]) == ("check", "pass", "ci-7", "refund")
+    assert one["at"] > "2026"
     none = subprocess.run([*command[:-1], "ci-8", "--url", daemon.web], capture_output=True, text=True, check=False)
     assert none.returncode == 4, "a gate without a case never passes"

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -48,6 +50,8 @@ class Reply:
     cut_after: int | None = None  # bytes of the body, after which the connection closes
     choices: bool = True
     wait: bool = False  # never answers
+    slowly: bool = False  # a byte a tenth of a second
+    reset: bool = False  # the connection, in the middle of the body
 
 
 def verdict(asked: Asked, *, passed: bool = True, score: float | None = None, **more: object) -> str:
@@ -122,6 +126,10 @@ BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
     "missing": _said(text=json.dumps({"reason": PASS})),
     "noreason": _answered(reason=" "),
     "long": _answered(reason="Because " * 30_000),
+    "lang": _answered(reason="回答は基準を満たしています。"),
+    "langlabel": _answered(label="合格"),
+    "echo": lambda asked: Reply(verdict(asked, reason=asked.system + asked.user)),
+    "contradict": _answered(reason=FAIL),
     "control": _answered(reason="a\x00\x1b[31m\ud800b"),
     "empty": _said(text=""),
     "null": _said(text=None),
@@ -149,6 +157,8 @@ BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
         Reply(status=400, message="'response_format' is not supported.") if asked.schema else Reply(verdict(asked))
     ),
     "hang": _said(wait=True),
+    "drip": lambda asked: Reply(verdict(asked), slowly=True),
+    "reset": lambda asked: Reply(verdict(asked), reset=True),
     "short": lambda asked: Reply(verdict(asked), cut_after=40),
     "huge": _said(raw=b" " * (5 * 1024 * 1024)),
     "nousage": lambda asked: Reply(verdict(asked), usage=None),
@@ -163,6 +173,7 @@ BEHAVIOURS: dict[str, Callable[[Asked], Reply]] = {
 PASSES = ("pass", "fence", "think", "extra", "badonce", "ratetwice", "ratedate", "brokentwice", "noschema", "cached")
 FAULTS = {
     "label": "judge_format",
+    "langlabel": "judge_format",
     "number": "judge_format",
     "prose": "judge_format",
     "quotes": "judge_format",
@@ -180,6 +191,7 @@ FAULTS = {
     "html": "judge_unavailable",
     "huge": "judge_unavailable",
     "short": "judge_unavailable",
+    "reset": "judge_unavailable",
     "broken": "judge_unavailable",
     "overloaded": "judge_unavailable",
     "rate": "judge_rate_limited",
@@ -274,8 +286,21 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: reply.cut_after])
-        self.close_connection = reply.cut_after is not None
+        if reply.slowly:
+            self._drip(data)
+            return
+        self.wfile.write(data[: len(data) // 2 if reply.reset else reply.cut_after])
+        if reply.reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        self.close_connection = reply.reset or reply.cut_after is not None
+
+    def _drip(self, data: bytes) -> None:
+        for byte in data:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.state.closing.wait(0.1):
+                return
 
     def _body(self, asked: Asked, reply: Reply) -> dict[str, Any]:
         if reply.status != 200:

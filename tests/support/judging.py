@@ -91,6 +91,20 @@ def asked_run(number: int, start_ns: int) -> bytes:
     )
 
 
+def late_answer(number: int, start_ns: int, text: str) -> bytes:
+    """A further call of such a run, which comes later."""
+    told = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.input.messages": _message("user", "Are you sure?"),
+        "gen_ai.output.messages": _message("assistant", text),
+    }
+    stored = Step("there already", 0, 900), Step("there already", 10, 800, 0)
+    late = Step("chat gpt-4o-mini", 820, 60, 0, told)
+    return request([*stored, late], number, start_ns, service="shop", leave_out={0, 1})
+
+
 def _message(role: str, text: str) -> str:
     return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}]}])
 

@@ -33,11 +33,13 @@ def _priced(_provider: str, _model: str, _answered: str, usage: Usage, _at: int)
     return usage.input_tokens + usage.output_tokens
 
 
-def asked(server: JudgeServer, judged: Run, behaviour: str = "pass", judge: str = "house") -> list[Judged]:
+def asked(
+    server: JudgeServer, judged: Run, behaviour: str = "pass", judge: str = "house", written: str = ""
+) -> list[Judged]:
     config = JudgeConfig.model_validate({"base_url": server.url, "model": f"fake-{behaviour}", "allow_private": True})
     clock = SystemClock()
     asker = Asker(ModelClient(clock), _priced, clock, {judge: config})
-    one = evaluator(WRITTEN.replace("kind: judge", "kind: judge, judge: {use: house}"))
+    one = evaluator(written or WRITTEN.replace("kind: judge", "kind: judge, judge: {use: house}"))
     check = judge_check(one)
     assert check
 
@@ -49,6 +51,16 @@ def asked(server: JudgeServer, judged: Run, behaviour: str = "pass", judge: str 
         ]
 
     return asyncio.run(every())
+
+
+def test_a_number_near_the_border_is_voted_on(server: JudgeServer) -> None:
+    scaled = "kind: judge, scale: [0, 1], pass_at: 0.7, judge: {use: house, max_votes: 3, flip_band: 0.05}"
+    [near] = asked(server, run([], ANSWER), "score", written=WRITTEN.replace("kind: judge", scaled))
+    assert next((row.vote, row.score, row.verdict) for row in near.rows) == (0, 0.73, "pass")
+    assert len(near.rows) == 1 + 2, "two votes agree: a third could not turn them"
+    far = scaled.replace("0.05", "0.02")
+    [found] = asked(server, run([], ANSWER), "score", written=WRITTEN.replace("kind: judge", far))
+    assert {row.vote for row in found.rows} == {0, 1}
 
 
 def test_evidence_is_bytes_of_the_answer(server: JudgeServer) -> None:

@@ -40,6 +40,8 @@ REFUSED = (
     ("- {name: a, kind: output_contains}", "evaluators.0: needs one of value, all and any"),
     ("- {name: a, kind: output_contains, value: x, foo: 1}", "evaluators.0.foo: unknown setting"),
     ("- {name: a, all: [{kind: judge, rubric: x}]}", "evaluators.0: a check of kind judge stands alone"),
+    ("- {name: a, kind: judge, rubric: x, scale: [1, 0]}", "evaluators.0.scale: is not [least, greatest]"),
+    ("- {name: a, kind: judge, rubric: x, scale: [0, 9], pass_at: 10}", "evaluators.0.pass_at: is 10, which is not"),
     ("- {name: a, all: 3}", "evaluators.0: 3 is no check"),
     ("- {name: a, kind: bound, metric: cost_usd, max: 1, min: 2}", "evaluators.0: min is greater than max"),
     ("- {name: a, kind: tool_path, steps: [{tool: a, arguemnts: 1}]}", "evaluators.0.steps.0.0.arguemnts: unknown"),

@@ -1,7 +1,9 @@
 """Every way in which a judge answers, and the row that it leaves."""
 
 import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -126,6 +128,7 @@ def test_every_behaviour_is_tested() -> None:
         "forged",
         "long",
     }
+    others |= {"lang", "echo", "contradict", "drip"}
     others |= {"control", "hang", "nousage", "hugeusage", "overlong", "other"}
     assert {*PASSES, *FAULTS, *others} == set(BEHAVIOURS)
 
@@ -147,9 +150,10 @@ def test_waits_are_those_of_the_server(bench: Bench) -> None:
     assert len(bench.waits) == 5
 
 
-def test_no_answer_in_time(bench: Bench) -> None:
+@pytest.mark.parametrize("behaviour", ["hang", "drip"])
+def test_no_answer_in_time(bench: Bench, behaviour: str) -> None:
     cap = CallCap()
-    [row] = bench.judge("hang", cap=cap, timeout=0.2)
+    [row] = bench.judge(behaviour, cap=cap, timeout=0.2)
     assert (row.status, row.error_type) == (EvalStatus.ERROR, "judge_timeout")
     assert row.receipt.cost is None
     assert cap.spent > 0, "the server may have charged for it"
@@ -165,6 +169,32 @@ def test_evidence_is_looked_up(bench: Bench) -> None:
     for behaviour in ("misquote", "forged"):
         [row] = bench.judge(behaviour)
         assert (row.verdict, row.evidence, row.flags) == (Verdict.PASS, (), ("unverified_evidence",))
+
+
+def test_a_server_that_is_not_reached_has_charged_nothing() -> None:
+    """Its queue of connections is full: none is answered, and none is refused."""
+    with socket.socket() as full, contextlib.ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        unreached = Bench(JudgeServer(), "openai")
+        unreached.endpoint = replace(unreached.endpoint, base_url=f"http://127.0.0.1:{full.getsockname()[1]}/v1")
+        cap = CallCap()
+        [row] = unreached.judge("pass", cap=cap, timeout=0.6)
+    assert (row.error_type, cap.spent, cap.held) == ("judge_unavailable", 0, 0)
+    assert len(unreached.waits) == 2, "it was tried three times"
+
+
+def test_reasons_say_what_they_say(bench: Bench) -> None:
+    [row] = bench.judge("lang")
+    assert (row.verdict, row.reason) == (Verdict.PASS, "回答は基準を満たしています。")
+    [row] = bench.judge("contradict")
+    assert (row.verdict, row.reason) == (Verdict.PASS, "The answer lacks a fact.")
+    [row] = bench.judge("echo", max_tokens=100_000)
+    assert row.reason.startswith("You grade one recorded result")
 
 
 def test_reasons_are_cleaned_and_shortened(bench: Bench) -> None:
