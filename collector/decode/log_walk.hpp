@@ -119,6 +119,7 @@ class LogWalk : public Walk {
 
     void append(const Envelope& envelope) override {
         const size_t before = size();
+        before_.forget();
         above_.project = fingerprint::text(envelope.project);
         each_of_request(envelope.payload, [this](Bytes message) { resource_logs(message); });
         const size_t records = size() - before;
@@ -182,7 +183,7 @@ class LogWalk : public Walk {
                     if (std::exchange(bodied, true)) not_plain();  // the two would merge
                     found.body = read_any_value(in.bytes());
                     break;
-                case message_tag(6): found.attributes += append_attribute(maps[LOG_ATTRIBUTES], in.bytes()); break;
+                case message_tag(6): found.attributes += before_.append(maps[LOG_ATTRIBUTES], in.bytes()); break;
                 case varint_tag(7): found.dropped_attributes = uint32_t(in.varint()); break;
                 case fixed32_tag(8): found.flags = in.fixed32(); break;
                 case bytes_tag(9): found.trace_id = in.bytes(); break;
@@ -230,6 +231,7 @@ class LogWalk : public Walk {
 
     const LogRules rules_;
     size_t marked_ = 0;
+    RowBefore before_;
     GroupFingerprints above_;
     uint64_t group_ = 0;  // the fingerprint of what a scope's records share
     Bytes session_;       // of the resource; the column it lies in does not grow while its records are read

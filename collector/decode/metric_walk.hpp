@@ -82,6 +82,7 @@ struct PointRows {
     Maps maps[MAPS_COLUMNS];
     Numbers lists[LIST_COLUMNS];
     Exemplars exemplars;
+    RowBefore before;  // of ATTRIBUTES
 
     size_t size() const { return wide[TIME].size(); }
 
@@ -140,6 +141,7 @@ class MetricWalk : public Walk {
 
     void append(const Envelope& envelope) override {
         const Sizes before = sizes();
+        for (auto& table : tables) table.before.forget();
         above_.project = fingerprint::text(envelope.project);
         each_of_request(envelope.payload, [this](Bytes message) { resource_metrics(message); });
         each_grown(before, [&](PointRows& table, size_t rows) {
@@ -278,7 +280,7 @@ class MetricWalk : public Walk {
             case fixed64_tag(4): found.number = in.fixed64(), found.number_kind = 2; break;
             case message_tag(5): exemplar(table.exemplars, in.bytes()); break;
             case fixed64_tag(6): found.number = in.fixed64(), found.number_kind = 1; break;
-            case message_tag(7): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(7): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case varint_tag(8): found.flags = uint32_t(in.varint()); break;
             default: in.skip(tag);
         }
@@ -293,7 +295,7 @@ class MetricWalk : public Walk {
             case bytes_tag(7): packed(table.lists[BOUNDS], in.bytes()); break;
             case fixed64_tag(7): table.lists[BOUNDS].values.push(in.fixed64()); break;
             case message_tag(8): exemplar(table.exemplars, in.bytes()); break;
-            case message_tag(9): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(9): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case varint_tag(10): found.flags = uint32_t(in.varint()); break;
             case fixed64_tag(11): found.min = in.fixed64(), found.has_min = true; break;
             case fixed64_tag(12): found.max = in.fixed64(), found.has_max = true; break;
@@ -303,7 +305,7 @@ class MetricWalk : public Walk {
 
     void exponential_field(PointRows& table, uint32_t tag, Reader& in, Point& found) {
         switch (tag) {
-            case message_tag(1): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(1): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case fixed64_tag(4): found.count = in.fixed64(); break;
             case fixed64_tag(5): found.sum = in.fixed64(), found.has_sum = true; break;
             case varint_tag(6): found.scale = unzigzag(in.varint()); break;
@@ -325,7 +327,7 @@ class MetricWalk : public Walk {
             case fixed64_tag(4): found.count = in.fixed64(); break;
             case fixed64_tag(5): found.sum = in.fixed64(); break;
             case message_tag(6): value_at_quantile(table, in.bytes()); break;
-            case message_tag(7): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(7): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case varint_tag(8): found.flags = uint32_t(in.varint()); break;
             default: in.skip(tag);
         }
