@@ -204,10 +204,11 @@ class LogWalk : public Walk {
         put_text(text[BODY].open(), record.body);
         text[BODY].close();
         text[EVENT_NAME].append(record.event_name);
-        append_first(EVENT, rules_.event, record.event_name);
-        append_first(SESSION_ID, rules_.session, session_);
-        append_first(PROMPT_ID, rules_.prompt, {});
-        append_first(REQUEST_ID, rules_.request, {});
+        const Bytes prompt = first_of(rules_.prompt, {});
+        text[EVENT].append(first_of(rules_.event, record.event_name));
+        text[SESSION_ID].append(first_of(rules_.session, session_.empty() ? prompt : session_));
+        text[PROMPT_ID].append(prompt);
+        text[REQUEST_ID].append(first_of(rules_.request, {}));
         wide[TIMESTAMP].push(capped(record.time ? record.time : record.observed));
         wide[OBSERVED_TIMESTAMP].push(capped(record.observed));
         narrow[DROPPED_ATTRIBUTES].push(record.dropped_attributes);
@@ -221,12 +222,13 @@ class LogWalk : public Walk {
                                 Xxh64::of(record.span_id), fingerprint::text(record.event_name)}));
     }
 
-    void append_first(TextColumn column, const Keys& keys, Bytes otherwise) {
+    // What the open row says under the first of these keys, which stays while no attribute is added.
+    Bytes first_of(const Keys& keys, Bytes otherwise) const {
         for (const std::string& key : keys) {
             const Bytes found = first_text(maps[LOG_ATTRIBUTES], key, false);
-            if (!found.empty()) return text[column].append(found);
+            if (!found.empty()) return found;
         }
-        text[column].append(otherwise);
+        return otherwise;
     }
 
     const LogRules rules_;

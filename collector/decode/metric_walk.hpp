@@ -111,6 +111,10 @@ class MetricWalk : public Walk {
    public:
     PointRows tables[KINDS];
 
+    void reserve(const std::vector<Envelope>& envelopes, size_t first) override {
+        expected_ = bytes_from(envelopes, first);
+    }
+
    private:
     using Sizes = std::array<size_t, KINDS>;
 
@@ -245,6 +249,7 @@ class MetricWalk : public Walk {
         rest_ = fingerprint::words({scope_dropped_, fingerprint::text(description)});
         PointRows& table = tables[kind];
         const size_t before = table.size();
+        if (!before) make_room(table.maps[ATTRIBUTES]);
         each_message(data, 1, [&](Bytes part) { point(kind, table, part); });
         const size_t rows = table.size() - before;
         table.text[METRIC_NAME].fill(name, rows);
@@ -252,6 +257,12 @@ class MetricWalk : public Walk {
         table.text[METRIC_UNIT].fill(unit, rows);
         if (kind == SUM) table.monotonic.fill(monotonic, rows);
         if (words > 4) table.narrow[TEMPORALITY].fill(uint32_t(temporality), rows);
+    }
+
+    // Most of what comes is attributes, and most of it of one kind: growing would copy them again and again.
+    void make_room(Maps& attributes) {
+        attributes.keys.reserve(expected_);
+        attributes.values.reserve(expected_);
     }
 
     void point(Kind kind, PointRows& table, Bytes message) {
@@ -469,6 +480,7 @@ class MetricWalk : public Walk {
     Maps resource_scratch_, scope_scratch_, scratch_;
     Ordinals ordinals_;
     std::vector<uint64_t> exemplars_;                      // of the point at hand
+    size_t expected_ = 0;                                  // bytes of the envelopes to read
     std::vector<std::pair<Kind, uint64_t>> fingerprints_;  // of the points of the envelope at hand
 };
 
