@@ -35,17 +35,20 @@ class ItemCount {
         sound = sound && depth <= MAX_SOUND;
         const uint64_t before = items;
         uint64_t shared = 0;
+        size_t place = 0;
         for (Reader in(content); in.more();) {
             const uint32_t tag = in.tag(), number = tag >> 3;
             const Field* field = number < MAX_FIELDS ? &type.fields[number] : nullptr;
             if ((tag & 7) == GROUP) {
                 group(in, number);
             } else if (field && field->kind == MESSAGE && (tag & 7) == LENGTH) {
-                const Message& inner = schema_.messages[size_t(field->message)];
                 const Bytes held = in.bytes();
                 const uint64_t others = items;
-                count(inner.item);
-                message(inner, held, depth + 1);
+                if (type.item) {
+                    part_of_item(size_t(field->message), held, depth + 1, place++);
+                } else {
+                    part(size_t(field->message), held, depth + 1);
+                }
                 if (items == others) shared += held.size();
             } else if (field && field->kind == STRING && (tag & 7) == LENGTH) {
                 if (field->repeated) count(false);
@@ -58,6 +61,26 @@ class ItemCount {
             }
         }
         repeated += shared * (items - before);
+    }
+
+    void part(size_t number, Bytes content, int depth) {
+        const Message& type = schema_.messages[number];
+        count(type.item);
+        message(type, content, depth);
+    }
+
+    // Most attributes of an item are, byte for byte, those that the item before has at the same place: what was found
+    // in them is counted again. Nothing else of an item depends on where it stands: items do not nest.
+    void part_of_item(size_t number, Bytes content, int depth, size_t place) {
+        if (place >= MAX_PLACES) return part(number, content, depth);
+        Part& before = before_[place];
+        if (before.number == number && before.content == content) {
+            elements += before.elements - 1;
+            return count(false);
+        }
+        const uint64_t begun = elements;
+        part(number, content, depth);
+        before = {number, content, elements - begun};
     }
 
     void group(Reader& in, uint32_t number) {
@@ -83,6 +106,14 @@ class ItemCount {
         if (item && ++items > max_items_) throw TooMany{TOO_MANY_ITEMS};
     }
 
+    struct Part {
+        size_t number = SIZE_MAX;
+        Bytes content;
+        uint64_t elements = 0;
+    };
+    static constexpr size_t MAX_PLACES = 64;
+
+    Part before_[MAX_PLACES];  // of the items so far, the last at each place
     const Schema& schema_;
     const uint64_t max_items_, max_elements_;
 };

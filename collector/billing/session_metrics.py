@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
+from numpy.typing import NDArray
 
 from collector.enrich.conventions.families import Family
 from collector.model.columns import TEXT
@@ -26,7 +27,6 @@ SessionKey = tuple[str, str]  # project, session
 log = structlog.get_logger("spanmeter.sessions")
 
 _SESSION: Final = "session.id"
-_NOTED: Final = ("Project", "TimeUnix", "ReceivedAt", "Attributes")
 # Calls of a session are looked for so long before and after the points that arrive.
 _AROUND_NS: Final = 7 * 86_400 * 1_000_000_000
 _GRACE_NS: Final = 120 * 1_000_000_000
@@ -60,19 +60,21 @@ class SessionMetrics:
         """These points of sums are stored. Raises Unavailable."""
         wanted = pa.array(self._names, TEXT)
         for batch in batches:
-            chosen = pc.is_in(batch.column("MetricName"), wanted)
-            if pc.any(chosen).as_py():
-                self._note(batch.select(_NOTED).filter(chosen))
+            chosen = np.flatnonzero(pc.is_in(batch.column("MetricName"), wanted))
+            if len(chosen):
+                self._note(batch, chosen)
             now = pc.max(batch.column("ReceivedAt").cast(pa.int64())).as_py() or 0
             due = [key for key, noted in self._noted.items() if noted.received <= now - _GRACE_NS]
             for part in slices(due, MAX_KEYS_IN_QUERY):
                 self._compare(store, part)
 
-    def _note(self, points: pa.RecordBatch) -> None:
-        first, last = (edge(points.column("TimeUnix").cast(pa.int64())).as_py() for edge in (pc.min, pc.max))
-        received = pc.max(points.column("ReceivedAt").cast(pa.int64())).as_py()
-        for key in _sessions(points) - self._told.keys():
-            self._noted.setdefault(key, _Noted(received, first, last))
+    def _note(self, batch: pa.RecordBatch, points: NDArray[np.int64]) -> None:
+        times, received = (
+            np.asarray(batch.column(name).cast(pa.int64()))[points] for name in ("TimeUnix", "ReceivedAt")
+        )
+        noted = _Noted(int(received.max()), int(times.min()), int(times.max()))
+        for key in _sessions(_one_of_each_series(batch, points)) - self._told.keys():
+            self._noted.setdefault(key, noted)
         while len(self._noted) > _MAX_REMEMBERED:
             self._noted.popitem(last=False)
 
@@ -106,6 +108,14 @@ class SessionMetrics:
             tokens_metered=Metered,
             tokens_billed=Billed,
         )
+
+
+def _one_of_each_series(batch: pa.RecordBatch, points: NDArray[np.int64]) -> pa.RecordBatch:
+    """Project and attributes of the series among `points`: all points of a series have the same."""
+    series = pa.array(np.asarray(batch.column("Series"))[points]).dictionary_encode().indices
+    some = np.empty(len(points), np.int64)  # a point for each number that a series has
+    some[np.asarray(series)] = points
+    return batch.select(["Project", "Attributes"]).take(pa.array(some[: pc.max(series).as_py() + 1]))
 
 
 def _sessions(points: pa.RecordBatch) -> set[SessionKey]:

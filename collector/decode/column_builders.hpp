@@ -91,6 +91,13 @@ class Buffer {
         size_ += width * times;
     }
 
+    // Append the `count` items from `begin` on again.
+    void repeat_at(size_t begin, size_t count) {
+        T* out = room(count);  // first: the items may move
+        if (count) std::memcpy(out, data_ + begin, count * sizeof(T));
+        size_ += count;
+    }
+
     Memory release() {
         const Memory memory{data_, size_ * sizeof(T)};
         data_ = nullptr;
@@ -174,6 +181,12 @@ class Strings {
     std::string_view row(size_t row) const {
         const size_t begin = offsets_.begin(row);
         return {data_.data() + begin, offsets_.begin(row + 1) - begin};
+    }
+    // Append what row `row` holds once more.
+    void append_again(size_t row) {
+        const size_t begin = offsets_.begin(row);
+        data_.repeat_at(begin, offsets_.begin(row + 1) - begin);
+        close();
     }
     void fill(std::string_view text, size_t count) {
         if (!count) return;

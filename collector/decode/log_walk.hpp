@@ -119,6 +119,7 @@ class LogWalk : public Walk {
 
     void append(const Envelope& envelope) override {
         const size_t before = size();
+        before_.forget();
         above_.project = fingerprint::text(envelope.project);
         each_of_request(envelope.payload, [this](Bytes message) { resource_logs(message); });
         const size_t records = size() - before;
@@ -182,7 +183,7 @@ class LogWalk : public Walk {
                     if (std::exchange(bodied, true)) not_plain();  // the two would merge
                     found.body = read_any_value(in.bytes());
                     break;
-                case message_tag(6): found.attributes += append_attribute(maps[LOG_ATTRIBUTES], in.bytes()); break;
+                case message_tag(6): found.attributes += before_.append(maps[LOG_ATTRIBUTES], in.bytes()); break;
                 case varint_tag(7): found.dropped_attributes = uint32_t(in.varint()); break;
                 case fixed32_tag(8): found.flags = in.fixed32(); break;
                 case bytes_tag(9): found.trace_id = in.bytes(); break;
@@ -203,10 +204,11 @@ class LogWalk : public Walk {
         put_text(text[BODY].open(), record.body);
         text[BODY].close();
         text[EVENT_NAME].append(record.event_name);
-        append_first(EVENT, rules_.event, record.event_name);
-        append_first(SESSION_ID, rules_.session, session_);
-        append_first(PROMPT_ID, rules_.prompt, {});
-        append_first(REQUEST_ID, rules_.request, {});
+        const Bytes prompt = first_of(rules_.prompt, {});
+        text[EVENT].append(first_of(rules_.event, record.event_name));
+        text[SESSION_ID].append(first_of(rules_.session, session_.empty() ? prompt : session_));
+        text[PROMPT_ID].append(prompt);
+        text[REQUEST_ID].append(first_of(rules_.request, {}));
         wide[TIMESTAMP].push(capped(record.time ? record.time : record.observed));
         wide[OBSERVED_TIMESTAMP].push(capped(record.observed));
         narrow[DROPPED_ATTRIBUTES].push(record.dropped_attributes);
@@ -220,16 +222,18 @@ class LogWalk : public Walk {
                                 Xxh64::of(record.span_id), fingerprint::text(record.event_name)}));
     }
 
-    void append_first(TextColumn column, const Keys& keys, Bytes otherwise) {
+    // What the open row says under the first of these keys, which stays while no attribute is added.
+    Bytes first_of(const Keys& keys, Bytes otherwise) const {
         for (const std::string& key : keys) {
             const Bytes found = first_text(maps[LOG_ATTRIBUTES], key, false);
-            if (!found.empty()) return text[column].append(found);
+            if (!found.empty()) return found;
         }
-        text[column].append(otherwise);
+        return otherwise;
     }
 
     const LogRules rules_;
     size_t marked_ = 0;
+    RowBefore before_;
     GroupFingerprints above_;
     uint64_t group_ = 0;  // the fingerprint of what a scope's records share
     Bytes session_;       // of the resource; the column it lies in does not grow while its records are read

@@ -62,6 +62,7 @@ def one_log(envelope: Envelope, row: int) -> Envelope:
 def _add(rows: GroupedRows, record: Any, session: str, row_key: int) -> None:
     rows.nested["LogAttributes"].append(record.attributes)
     attributes = record.attributes
+    prompt = _first_text(attributes, PROMPT_KEYS)
     own = {
         "Timestamp": capped(record.time_unix_nano or record.observed_time_unix_nano),
         "TraceId": id_text(record.trace_id, 16),
@@ -73,8 +74,8 @@ def _add(rows: GroupedRows, record: Any, session: str, row_key: int) -> None:
         "EventName": record.event_name,
         "ObservedTimestamp": capped(record.observed_time_unix_nano),
         "Event": _first_text(attributes, EVENT_KEYS) or record.event_name,
-        "SessionId": _first_text(attributes, SESSION_KEYS) or session,
-        "PromptId": _first_text(attributes, PROMPT_KEYS),
+        "SessionId": _first_text(attributes, SESSION_KEYS) or session or prompt,
+        "PromptId": prompt,
         "RequestId": _first_text(attributes, REQUEST_KEYS),
         "DroppedAttributesCount": record.dropped_attributes_count,
         "RowKey": row_key,

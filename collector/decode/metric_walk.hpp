@@ -82,6 +82,7 @@ struct PointRows {
     Maps maps[MAPS_COLUMNS];
     Numbers lists[LIST_COLUMNS];
     Exemplars exemplars;
+    RowBefore before;  // of ATTRIBUTES
 
     size_t size() const { return wide[TIME].size(); }
 
@@ -109,6 +110,10 @@ struct Point {
 class MetricWalk : public Walk {
    public:
     PointRows tables[KINDS];
+
+    void reserve(const std::vector<Envelope>& envelopes, size_t first) override {
+        expected_ = bytes_from(envelopes, first);
+    }
 
    private:
     using Sizes = std::array<size_t, KINDS>;
@@ -140,6 +145,7 @@ class MetricWalk : public Walk {
 
     void append(const Envelope& envelope) override {
         const Sizes before = sizes();
+        for (auto& table : tables) table.before.forget();
         above_.project = fingerprint::text(envelope.project);
         each_of_request(envelope.payload, [this](Bytes message) { resource_metrics(message); });
         each_grown(before, [&](PointRows& table, size_t rows) {
@@ -243,6 +249,7 @@ class MetricWalk : public Walk {
         rest_ = fingerprint::words({scope_dropped_, fingerprint::text(description)});
         PointRows& table = tables[kind];
         const size_t before = table.size();
+        if (!before) make_room(table.maps[ATTRIBUTES]);
         each_message(data, 1, [&](Bytes part) { point(kind, table, part); });
         const size_t rows = table.size() - before;
         table.text[METRIC_NAME].fill(name, rows);
@@ -250,6 +257,12 @@ class MetricWalk : public Walk {
         table.text[METRIC_UNIT].fill(unit, rows);
         if (kind == SUM) table.monotonic.fill(monotonic, rows);
         if (words > 4) table.narrow[TEMPORALITY].fill(uint32_t(temporality), rows);
+    }
+
+    // Most of what comes is attributes, and most of it of one kind: growing would copy them again and again.
+    void make_room(Maps& attributes) {
+        attributes.keys.reserve(expected_);
+        attributes.values.reserve(expected_);
     }
 
     void point(Kind kind, PointRows& table, Bytes message) {
@@ -278,7 +291,7 @@ class MetricWalk : public Walk {
             case fixed64_tag(4): found.number = in.fixed64(), found.number_kind = 2; break;
             case message_tag(5): exemplar(table.exemplars, in.bytes()); break;
             case fixed64_tag(6): found.number = in.fixed64(), found.number_kind = 1; break;
-            case message_tag(7): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(7): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case varint_tag(8): found.flags = uint32_t(in.varint()); break;
             default: in.skip(tag);
         }
@@ -293,7 +306,7 @@ class MetricWalk : public Walk {
             case bytes_tag(7): packed(table.lists[BOUNDS], in.bytes()); break;
             case fixed64_tag(7): table.lists[BOUNDS].values.push(in.fixed64()); break;
             case message_tag(8): exemplar(table.exemplars, in.bytes()); break;
-            case message_tag(9): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(9): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case varint_tag(10): found.flags = uint32_t(in.varint()); break;
             case fixed64_tag(11): found.min = in.fixed64(), found.has_min = true; break;
             case fixed64_tag(12): found.max = in.fixed64(), found.has_max = true; break;
@@ -303,7 +316,7 @@ class MetricWalk : public Walk {
 
     void exponential_field(PointRows& table, uint32_t tag, Reader& in, Point& found) {
         switch (tag) {
-            case message_tag(1): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(1): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case fixed64_tag(4): found.count = in.fixed64(); break;
             case fixed64_tag(5): found.sum = in.fixed64(), found.has_sum = true; break;
             case varint_tag(6): found.scale = unzigzag(in.varint()); break;
@@ -325,7 +338,7 @@ class MetricWalk : public Walk {
             case fixed64_tag(4): found.count = in.fixed64(); break;
             case fixed64_tag(5): found.sum = in.fixed64(); break;
             case message_tag(6): value_at_quantile(table, in.bytes()); break;
-            case message_tag(7): found.attributes += append_attribute(table.maps[ATTRIBUTES], in.bytes()); break;
+            case message_tag(7): found.attributes += table.before.append(table.maps[ATTRIBUTES], in.bytes()); break;
             case varint_tag(8): found.flags = uint32_t(in.varint()); break;
             default: in.skip(tag);
         }
@@ -467,6 +480,7 @@ class MetricWalk : public Walk {
     Maps resource_scratch_, scope_scratch_, scratch_;
     Ordinals ordinals_;
     std::vector<uint64_t> exemplars_;                      // of the point at hand
+    size_t expected_ = 0;                                  // bytes of the envelopes to read
     std::vector<std::pair<Kind, uint64_t>> fingerprints_;  // of the points of the envelope at hand
 };
 

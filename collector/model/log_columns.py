@@ -29,7 +29,9 @@ _OUR_COLUMNS = (
     Column("ReceivedAt", NANOSECONDS, "DateTime64(9)", "When the export request was made durable, UTC."),
     Column("ObservedTimestamp", NANOSECONDS, "DateTime64(9)", "When the collection system saw the event, UTC."),
     Column("Event", TEXT, LOW_TEXT, "Name of the event: attribute event.name, else EventName."),
-    Column("SessionId", TEXT, "String", "Session or conversation, of the record or else of its resource."),
+    Column(
+        "SessionId", TEXT, "String", "Session or conversation, of the record or else of its resource; else the prompt."
+    ),
     Column("PromptId", TEXT, "String", "The prompt or turn within the session."),
     Column("RequestId", TEXT, "String", "The provider's id of the model call."),
     Column("DroppedAttributesCount", pa.uint32(), "UInt32", "Attributes the SDK dropped at its limit."),

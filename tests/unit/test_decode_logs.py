@@ -126,6 +126,11 @@ def test_the_session_is_the_records_or_its_resources(attrs: dict[str, Any], expe
     assert found["SessionId"] == expected
 
 
+def test_a_record_without_a_session_is_of_its_prompt() -> None:
+    assert row("x", {"prompt.id": "p"})["SessionId"] == "p"
+    assert row("x", {"prompt.id": "p", "session.id": "s"})["SessionId"] == "s"
+
+
 def test_the_event_is_named_by_the_attribute_or_the_field() -> None:
     assert row("x", {"event.name": "a"}, event_name="event src/x.rs:7")["Event"] == "a"
     assert row("x", {"event.name": ""}, event_name="b")["Event"] == "b"

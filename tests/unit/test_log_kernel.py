@@ -114,6 +114,31 @@ def test_texts_of_any_length(text: bytes) -> None:
     assert fingerprint.xxh64(text, 7) == fingerprint.value(record(text).body)
 
 
+# What rows say at the same place: equal, of equal length, of another kind, nested, with the key of its neighbour.
+PAIRS = [
+    ("a", "one"),
+    ("a", "two"),
+    ("b", "one"),
+    ("a", 1),
+    ("a", 2.5),
+    ("", ""),
+    ("n", [1, {"x": "one"}]),
+    ("é", "ü" * 40),
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(PAIRS), max_size=4), max_size=8), st.integers(0, 8))
+def test_rows_that_repeat_attributes_of_the_row_before(rows: list[list[tuple[str, Any]]], cut: int) -> None:
+    records = [record("x") for _ in rows]
+    for made, pairs in zip(records, rows, strict=True):
+        made.attributes.extend(pair for key, value in pairs for pair in attributes({key: value}))
+    check(log_request(*records[:cut]).SerializeToString(), log_request(*records[cut:]).SerializeToString())
+
+
+def test_rows_with_more_attributes_than_are_remembered() -> None:
+    check(log_request(*[record("x", {f"k{n}": n for n in range(100)})] * 3).SerializeToString())
+
+
 def test_many_equal_records() -> None:
     check(log_request(*[record("tick")] * 200, record("tock")).SerializeToString())
 

@@ -11,8 +11,8 @@ from collector.errors import Rejected
 from collector.model.envelope import Envelope, Signal
 from collector.model.metric_columns import METRIC_SCHEMAS
 from tests.support import generated
-from tests.support.otlp import field_bytes
-from tests.support.signals import gauge, metric_request, number, one_of_each
+from tests.support.otlp import attributes, field_bytes
+from tests.support.signals import gauge, metric_request, number, one_of_each, total
 
 EACH = metric_request(*one_of_each({"k": 1}, start_time_unix_nano=5))
 SCOPE_METRICS = EACH.resource_metrics[0].scope_metrics[0].SerializeToString()
@@ -96,3 +96,12 @@ def test_requests_with_a_byte_changed(message: Any, data: st.DataObject) -> None
     if body:
         body[data.draw(st.integers(0, len(body) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     check(bytes(body))
+
+
+@given(st.lists(st.lists(st.sampled_from([("a", 1), ("a", "1"), ("b", "1"), ("a", [1])]), max_size=3), max_size=8))
+def test_points_that_repeat_attributes_of_the_point_before(rows: list[list[tuple[str, Any]]]) -> None:
+    made = [number(2, {}) for _ in rows]
+    for point, pairs in zip(made, rows, strict=True):
+        point.attributes.extend(pair for key, value in pairs for pair in attributes({key: value}))
+    request = metric_request(gauge(*made[::2]), total(*made[1::2])).SerializeToString()
+    check(request, ODD["each"], request)

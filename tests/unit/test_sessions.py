@@ -147,6 +147,37 @@ def test_failed_attempts_are_shown_on_the_call_that_was_answered() -> None:
     assert not answered.error
 
 
+def refusal(at: int, request: str, **more: Any) -> dict[str, Any]:
+    return record("api_refusal", at, {"prompt.id": "p1", "request_id": request, "query_source": "sdk", **more})
+
+
+@pytest.mark.parametrize("at", [90, 110])
+def test_a_refusal_is_told_of_the_answer_that_is_billed(at: int) -> None:
+    rival = refusal(80, "r1", server_fallback_hop="true")  # another model answered in its place
+    (_, found) = sorted(
+        rows([PROMPT, rival, call(100, "r1"), refusal(at, "r1", server_fallback_hop="false")]), key=_name
+    )
+    assert found.is_answer
+    assert not found.error
+    assert dict(found.attributes)["gen_ai.response.finish_reasons"] == '["refusal"]'
+    assert [dict(said)["server_fallback_hop"] for _, said in found.attempts] == ["true"]
+
+
+def test_a_refusal_after_which_another_model_answered_is_an_attempt() -> None:
+    (_, found) = sorted(rows([PROMPT, refusal(80, "r1", server_fallback_hop="true"), call(100, "r1")]), key=_name)
+    assert "gen_ai.response.finish_reasons" not in dict(found.attributes)
+    assert len(found.attempts) == 1
+
+
+def test_a_refusal_of_which_nothing_else_tells_is_a_call_that_failed() -> None:
+    found = by_name(rows([PROMPT, refusal(90, "r1")]), "request_id", "r1")
+    assert (found.error, found.is_answer) == ("The model refused to answer.", False)
+
+
+def _name(row: Row) -> str:
+    return "1" if row.parent_id else "0"
+
+
 def test_attempts_that_no_answer_follows_are_a_call_that_failed() -> None:
     found = rows([codex("user_prompt", 0), codex("api_request", 100, {"http.response.status_code": 500})])
     (failed,) = (row for row in found if row.name.startswith("chat"))

@@ -16,7 +16,18 @@ from collector.decode import decode
 from collector.errors import Reason, Rejected
 from collector.model.envelope import Encoding, Envelope, Receipt, Signal
 from tests.support import generated
-from tests.support.otlp import any_value, field_bytes, json_of, nested_request, nested_text, request, span, wrapped
+from tests.support.otlp import (
+    any_value,
+    attributes,
+    field_bytes,
+    json_of,
+    nested_request,
+    nested_text,
+    request,
+    span,
+    wrapped,
+)
+from tests.support.signals import log_request, record
 
 PROTOBUF, JSON = Encoding.PROTOBUF, Encoding.JSON
 
@@ -220,6 +231,23 @@ def test_a_request_has_no_more_elements_than_allowed(
     with pytest.raises(Rejected, match=r"more than 40 .*limits\.max_request_elements") as refused:
         validate_traces(body_of(with_(element, 41), encoding), encoding, _FEW)
     assert refused.value.reason is Reason.TOO_LARGE
+
+
+# Values, and how many messages an attribute with it is.
+_SIZES: list[tuple[Any, int]] = [(1, 2), (2, 2), ([1, 2], 5), ({"x": [1]}, 7)]
+
+
+@given(st.lists(st.lists(st.sampled_from(_SIZES), max_size=3), max_size=5))
+def test_elements_count_as_often_as_they_are_repeated(rows: list[list[tuple[Any, int]]]) -> None:
+    """Natively what an item repeats of the one before is read once."""
+    records = [record("x") for _ in rows]
+    for made, sizes in zip(records, rows, strict=True):
+        made.attributes.extend(pair for value, _ in sizes for pair in attributes({"k": value}))
+    body = log_request(*records).SerializeToString()
+    elements = 6 + sum(2 + sum(size for _, size in sizes) for sizes in rows)
+    assert validate.validate(Signal.LOGS, body, PROTOBUF, RequestLimits(9, elements)).receipt.accepted == len(rows)
+    with pytest.raises(Rejected, match="more than"):
+        validate.validate(Signal.LOGS, body, PROTOBUF, RequestLimits(9, elements - 1))
 
 
 @pytest.mark.parametrize("encoding", Encoding)

@@ -9,13 +9,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Role(StrEnum):
-    """What an event tells of: a turn that begins, a call that was answered, one that was given up, an attempt at a
-    call, what a call asks, more about an answered call, whether a tool may run, and what became of it.
+    """What an event tells of: a turn that begins, a call that was answered, one that was given up, one that the model
+    refused to answer, an attempt at a call, what a call asks, more about an answered call, whether a tool may run, and
+    what became of it.
     """
 
     PROMPT = "prompt"
     CALL = "call"
     ERROR = "error"
+    REFUSAL = "refusal"
     ATTEMPT = "attempt"
     REQUEST = "request"
     ANSWER = "answer"
@@ -44,7 +46,8 @@ class EventRules(BaseModel):
     - `own_traces`: the trace that records name is that of the run.
     - `required`: what an event of role `call` has to have.
     - `sub_agent` tells events of sub-agents, `agent` which one; `starts_agents` are the tools that start them.
-    - `failed` tells failed attempts and tools, `denied` the tools that were not allowed to run.
+    - `failed` tells failed attempts and tools, and refusals after which another model was asked; `denied` the tools
+      that were not allowed to run.
     - `sole_source`: spans tell of the same calls and nothing says which are which; within a session, or a trace, logs
       alone are billed.
     - `asked_by`: an event of role `request` is of the call which ended next of those that say the same here.

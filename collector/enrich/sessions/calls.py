@@ -30,6 +30,11 @@ class Call:
     def error(self) -> bool:
         return self.event.role is not Role.CALL
 
+    @property
+    def refused(self) -> bool:
+        """Whether the model refused to answer, as may be told of an answer that is billed."""
+        return any(event.role is Role.REFUSAL for event in (self.event, *self.told))
+
 
 def calls(turn: Turn) -> list[Call]:
     """The calls in order of time. Failed attempts that no answer follows are one call that was given up."""
@@ -38,11 +43,14 @@ def calls(turn: Turn) -> list[Call]:
     answered: dict[str, Event] = {}
     asked: dict[str, Event] = {}
     told = _told(turn)
-    for event in turn.of(Role.CALL, Role.ERROR, Role.ATTEMPT, Role.REQUEST):
+    ids = {event.call_id for event in turn.of(Role.CALL)}
+    for event in turn.of(Role.CALL, Role.ERROR, Role.REFUSAL, Role.ATTEMPT, Role.REQUEST):
         if event.role is Role.REQUEST:
             asked[event.asked_by] = event
-        elif event.role is Role.ATTEMPT and event.failed:
+        elif event.role in (Role.ATTEMPT, Role.REFUSAL) and event.failed:
             failed[event.agent].append(event)
+        elif event.role is Role.REFUSAL and event.call_id in ids:
+            continue  # told of the answer
         elif event.role is Role.ATTEMPT:
             answered[event.agent] = event
         else:
@@ -57,8 +65,8 @@ def calls(turn: Turn) -> list[Call]:
 
 def _told(turn: Turn) -> dict[str, tuple[Event, ...]]:
     told: dict[str, list[Event]] = defaultdict(list)
-    for event in turn.of(Role.ANSWER):
-        if event.call_id:
+    for event in turn.of(Role.ANSWER, Role.REFUSAL):
+        if event.call_id and not (event.role is Role.REFUSAL and event.failed):
             told[event.call_id].append(event)
     return {call: tuple(events) for call, events in told.items()}
 

@@ -25,6 +25,7 @@ from collector.model.versions import version_of
 _DENIED = "The tool was not allowed to run."
 _FAILED = "The tool failed."
 _UNANSWERED = "The call was not answered."
+_REFUSED = "The model refused to answer."
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -134,6 +135,8 @@ class _Rows:
         )
 
     def _call(self, call: Call) -> Row:
+        refusal = [("gen_ai.response.finish_reasons", '["refusal"]')] if call.refused else []
+        unanswered = _REFUSED if call.refused else _UNANSWERED
         return self._row(
             call.event,
             self._call_id(call),
@@ -142,8 +145,8 @@ class _Rows:
             call.event.first(self._rules.model),
             call.start,
             call.end,
-            error=(call.event.first(self._rules.error) or _UNANSWERED) if call.error else "",
-            attributes=[*_said(*call.told, call.event)],
+            error=(call.event.first(self._rules.error) or unanswered) if call.error else "",
+            attributes=[*_said(*call.told, call.event), *refusal],
             attempts=[(attempt.at, _said(attempt)) for attempt in call.attempts],
         )
 
