@@ -45,7 +45,9 @@ class Told(Bench):
 
     def another_alerting(self, outbox: Outbox) -> Alerting:
         known = partial(top, self.ledger)
-        return Alerting(self.rules, self.ledger, outbox, self.clock, self._wake, lambda: "http://spend", self._earlier, known)
+        return Alerting(
+            self.rules, self.ledger, outbox, self.clock, self._wake, lambda: "http://spend", self._earlier, known
+        )
 
     def _earlier(self, rule: Rule, scope: Scope, starts: Sequence[int]) -> dict[int, dict[Scope, Amount]]:
         self.asked_back += 1
