@@ -14,12 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from collector.config.checks import Command
 from collector.evals.finding import Finding, error, found
 from collector.evals.subject import Subject
 from collector.model.evaluations import EvalStatus
+from collector.model.json_text import json_bytes
 from collector.model.money import decimal_text
 from collector.runs import Action, Round, Span
 
@@ -38,7 +37,7 @@ def check_command(check: Command, subject: Subject) -> Finding:
     """
     with tempfile.TemporaryDirectory(prefix="spanmeter-eval-") as directory:
         try:
-            code, output, problems = _run(check, orjson.dumps(told(subject)), Path(directory))
+            code, output, problems = _run(check, json_bytes(told(subject)), Path(directory))
         except subprocess.TimeoutExpired:
             return error(_ERROR, f"The program took longer than {check.timeout:g} s.")
         except OSError as problem:

@@ -122,9 +122,7 @@ class Budgeting(Part):
         self._loop = asyncio.get_running_loop()
         self._ended.clear()
         if self._endpoints and not self._config.web.public_url:
-            log.warning(
-                "Links in webhooks lead to this machine; set web.public_url to where people are.", to=self._link()
-            )
+            log.info("Links in webhooks lead to this machine; set web.public_url to where people are.", to=self._link())
         try:
             await self._configured()
             async with asyncio.TaskGroup() as tasks:

@@ -4,6 +4,8 @@ from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from collector.web.callers import Callers
@@ -11,8 +13,8 @@ from collector.web.mcp.endpoint import McpEndpoint
 from collector.web.mcp.words import PATH
 from collector.web.operation import Services
 from collector.web.operations import OPERATIONS
-from collector.web.pages.routes import page_routes
-from collector.web.routing import route, unrouted
+from collector.web.pages.routes import failure_page, page_routes
+from collector.web.routing import failed, route, unrouted
 
 
 def web_app(callers: Callers, services: Services, read_timeout: float) -> Starlette:
@@ -21,6 +23,15 @@ def web_app(callers: Callers, services: Services, read_timeout: float) -> Starle
     endpoint = McpEndpoint(services, callers, read_timeout)
     mcp = [Route(PATH, endpoint, methods=["POST"])] if callers.speaks_mcp else []
     routes = [*operations, *mcp, *page_routes(services, callers, read_timeout)]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: partial(unrouted, services)})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: partial(_nothing, services)})
     app.router.redirect_slashes = False  # a path is one that is documented, or 404
     return app
+
+
+async def _nothing(services: Services, request: Request, error: Exception) -> Response:
+    """What no route answers, as a page for browsers."""
+    failure, headers = unrouted(services, request, error)
+    if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
+        return await failure_page(request, failure, headers)
+    result = failed(failure)
+    return Response(result.body, result.status, {**headers, **result.headers}, result.media_type)

@@ -5,9 +5,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from collector.errors import SpanmeterError
+from collector.model.json_text import json_bytes
 from collector.model.principal import Principal
 from collector.query.run_filter import RunFilter
 from collector.query.run_rows import RunRow
@@ -74,4 +73,4 @@ async def watched(streams: Streams, read: Callable[[], Rows], rows: Rows | None 
 
 
 def _event(name: str, data: object) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
+    return b"event: " + name.encode() + b"\ndata: " + json_bytes(data) + b"\n\n"

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 from collector.billing.reprice import Outcome, Selection
@@ -12,6 +11,7 @@ from collector.evals.calibration import Calibration
 from collector.evals.service import EvalService
 from collector.jobs import Jobs
 from collector.model.envelope import Receipt, Repeated, Signal
+from collector.model.json_text import json_bytes
 from collector.model.principal import Principal, Scope
 from collector.model.progress import Progress
 from collector.query.service import Query
@@ -107,7 +107,7 @@ class Result:
 
 def answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Result:
     """`content` as JSON: dataclasses, dicts, lists and plain values."""
-    return Result(orjson.dumps(content), status, headers or {})
+    return Result(json_bytes(content), status, headers or {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ def route(operation: AnyOperation, services: Services, callers: Callers, read_ti
     return Route(operation.routed_path, _Endpoint(operation, services, callers, read_timeout), methods=methods)
 
 
-async def unrouted(services: Services, request: Request, error: Exception) -> Response:
-    """What no operation answers: an unknown path, or another method than the path has."""
+def unrouted(services: Services, request: Request, error: Exception) -> tuple[Rejected, Mapping[str, str]]:
+    """Why nothing answers, an unknown path, or another method than the path has; and headers that say so."""
     assert isinstance(error, HTTPException)
     path = request.url.path[:200]
     signal = next((each for each in Signal if request.url.path.rstrip("/").endswith(f"/v1/{each.value}")), None)
@@ -52,8 +52,7 @@ async def unrouted(services: Services, request: Request, error: Exception) -> Re
         failure = Rejected(Reason.METHOD, f"{path} does not take {request.method}; it takes {allowed}.")
     else:
         failure = Rejected(Reason.NOT_FOUND, f"There is nothing at {path}; /api/v1/docs lists what there is.")
-    result = failed(failure)
-    return Response(result.body, result.status, {**(error.headers or {}), **result.headers}, result.media_type)
+    return failure, error.headers or {}
 
 
 def failed(error: SpanmeterError) -> Result:

@@ -18,6 +18,7 @@ from collector.query.service import ByAttribute, Dimension
 from collector.web.cursors import MarkedPage
 from collector.web.inputs import Instant, Nanoseconds, Pico, Switch, Text, TokenCount, choice, one_of
 from collector.web.operation import Input
+from collector.web.times import rfc3339
 
 _MINUTE_NS = 60 * 10**9
 _DEFAULT_PERIOD_NS = 7 * 24 * 60 * _MINUTE_NS
@@ -67,6 +68,16 @@ PurposeText = Annotated[str, Field(max_length=200)]
 _PURPOSES = "judge, adversary, ...; `*` for any. Default: the product's."
 
 
+def in_order(since: int, until: int) -> tuple[int, int]:
+    """Both. Raises Rejected(MALFORMED) when the period ends before it begins."""
+    if until < since:
+        raise Rejected(
+            Reason.MALFORMED,
+            f"The period ends, {rfc3339(until)}, before it begins, {rfc3339(since)}: swap since and until.",
+        )
+    return since, until
+
+
 class Period(Input):
     """A period; by default the last seven days."""
 
@@ -74,9 +85,13 @@ class Period(Input):
     until: Instant | None = Field(None, description="Before this time; default: now.")
 
     def bounds(self) -> tuple[int, int]:
-        """Unix nanoseconds. Clocks of exporters may be ahead of ours by a minute."""
+        """Unix nanoseconds. Clocks of exporters may be ahead of ours by a minute.
+
+        Raises Rejected(MALFORMED) for a period that ends before it begins.
+        """
         until = time.time_ns() + _MINUTE_NS if self.until is None else self.until
-        return until - _DEFAULT_PERIOD_NS if self.since is None else self.since, until
+        since = until - _DEFAULT_PERIOD_NS if self.since is None else self.since
+        return in_order(since, until)
 
 
 class Matching(Input):

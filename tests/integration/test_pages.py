@@ -131,3 +131,25 @@ def test_what_has_no_price_costs_no_zero_dollars(store: Store, desk: Desk) -> No
         assert web.ask("GET", "/api/v1/kpis").body["window"]["kpis"]["cost"] is None
         weeks = web.ask("GET", "/api/v1/compare/windows").body["figures"]
         assert [one["b"] for one in weeks if one["unit"] == "usd"] == [None] * 4
+
+
+def test_a_period_that_ends_before_it_begins_is_refused(web: Web) -> None:
+    period = "since=2026-11-30&until=2026-11-29"
+    for path in ("runs", "facets", "kpis", "conversations", "spend", "spend/table", "compare/windows"):
+        answer = web.ask("GET", f"/api/v1/{path}?{period}")
+        assert (answer.status, "before it begins" in answer.body["error"]["message"]) == (400, True), path
+    for path in ("runs", "spend"):
+        page = web.download(f"/{path}?{period}")
+        assert (page.status, b"before it begins" in page.body) == (400, True)
+    assert web.ask("GET", "/api/v1/kpis?since=2026-11-30&until=2026-11-30").status == 200
+
+
+def test_where_nothing_is_a_browser_gets_a_page(web: Web) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/runs/", "/nothing", "/runs/x/y/z"):
+        page = web.download(path, headers=browser)
+        assert (page.status, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+        assert "There is nothing at" in page.body.decode()
+        assert "content-security-policy" in page.headers
+        assert web.ask("GET", path).body["error"]["reason"] == "not_found", "programs get an answer"
+    assert web.ask("GET", "/api/v1/nothing", headers=browser).status == 404

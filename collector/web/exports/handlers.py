@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, NotRequired
 
-import orjson
 import pyarrow as pa
 from pydantic import Field, model_validator
 from typing_extensions import TypedDict
@@ -17,6 +16,7 @@ from collector.exports.evaluations import evaluation_records
 from collector.exports.otlp import otlp_request
 from collector.exports.otlp_json import plain
 from collector.model.evaluations import Evaluation
+from collector.model.json_text import json_bytes
 from collector.model.principal import Principal
 from collector.query.evaluations import EvaluationsWanted
 from collector.query.service import MAX_SPANS_OF_RUN, Query
@@ -99,7 +99,7 @@ def _export(services: Services, call: Call[TracePath, ExportQuery, None]) -> Res
 def _written(trace_id: str, spans: pa.Table, verdicts: Verdicts, wanted: ExportQuery, encoding: Encoding) -> Result:
     match wanted.format:
         case Format.JSON:
-            return _file(orjson.dumps(run_document(spans, verdicts=verdicts)), f"{trace_id}.json", JSON)
+            return _file(json_bytes(run_document(spans, verdicts=verdicts)), f"{trace_id}.json", JSON)
         case Format.HTML:
             return _file(html(spans, wanted.audience, verdicts), f"{trace_id}.html", HTML_TYPE)
         case Format.MD:
@@ -134,7 +134,7 @@ def _otlp(trace_id: str, spans: pa.Table, found: Sequence[Evaluation], encoding:
     if encoding is Encoding.PROTO:
         return _file(request.SerializeToString(), f"{trace_id}.otlp.pb", PROTOBUF)
     document = plain(request) | plain(evaluation_records(found))
-    return _file(orjson.dumps(document), f"{trace_id}.otlp.json", JSON)
+    return _file(json_bytes(document), f"{trace_id}.otlp.json", JSON)
 
 
 def _file(body: bytes, name: str, media_type: str) -> Result:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
 import structlog
 from mcp import types
 from mcp.server.lowlevel import Server
@@ -15,6 +14,7 @@ from starlette.types import Scope as AsgiScope
 
 from collector import __version__
 from collector.errors import Reason, SpanmeterError, Unavailable
+from collector.model.json_text import json_bytes
 from collector.model.principal import Principal
 from collector.web.mcp.endpoint import MAX_BODY_BYTES
 from collector.web.mcp.marking import as_data
@@ -73,7 +73,7 @@ class McpServer:
             project=asker.principal.project,
             client=_client(context),
             outcome=outcome,
-            argument_bytes=len(orjson.dumps(arguments)),
+            argument_bytes=len(json_bytes(arguments)),
             answer_bytes=sum(len(block.text.encode()) for block in result.content if block.type == "text"),
             milliseconds=round((time.monotonic() - began) * 1000),
         )
@@ -88,7 +88,7 @@ async def _outcome(
         return Reason.NOT_FOUND.value, _failure(f"There is no such tool; there are {', '.join(_BY_NAME)}.")
     try:
         found = await tool(asker, arguments)
-        text = as_data(found) if tool.recorded else orjson.dumps(found).decode()
+        text = as_data(found) if tool.recorded else json_bytes(found).decode()
         return "ok", types.CallToolResult(content=[_text(text)], structured_content=found)
     except Unavailable as error:
         return error.reason.value, _failure(f"{error} Try again in {error.retry_after:g} s.")

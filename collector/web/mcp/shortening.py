@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Final, TypeVar
 
-import orjson
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from collector.errors import Reason, Rejected
+from collector.model.json_text import json_bytes
 
 _T = TypeVar("_T")
 
@@ -36,7 +36,7 @@ def page(rows: Sequence[_T], position: int, limit: int) -> tuple[list[_T], str |
     shown: list[_T] = []
     size = 0
     for row in rows[position : position + limit]:
-        size += len(orjson.dumps(row))
+        size += len(json_bytes(row))
         if shown and size > _MAX_PAGE_BYTES:
             break
         shown.append(row)

@@ -7,6 +7,8 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from collector.model.json_text import whole
+
 _TAGS: Final = frozenset(
     {
         *("h1", "h2", "h3", "h4", "h5", "h6", "p", "blockquote", "pre", "hr", "ul", "ol", "li"),
@@ -18,7 +20,7 @@ _RELATION: Final = "noopener nofollow noreferrer"
 
 def markdown(text: str) -> Markup:
     """The text as HTML. A picture is a link to it: a prompt must not make a browser ask elsewhere."""
-    made = _parser().render(text)
+    made = whole(_parser().render(text))
     safe = nh3.clean(
         made,
         tags=set(_TAGS),

@@ -9,6 +9,7 @@ from collector.errors import Reason, Rejected
 from collector.model.times import unix_nano
 from collector.web.pages import formats
 from collector.web.pages.page import Asked
+from collector.web.run_inputs import in_order
 from collector.web.times import rfc3339
 
 _LAST: Final = re.compile(r"([0-9]{1,4})([hd])\Z")
@@ -70,6 +71,7 @@ def period_of(asked: Asked, default: str = "24h") -> Period:
 def _between(asked: Asked) -> Period:
     until = _moment(asked, "until", asked.now + _MINUTE_NS)
     since = _moment(asked, "since", until - 7 * 24 * _HOUR_NS)
+    in_order(since, until)
     label = f"{formats.full_time(since, asked.zone)} to {formats.full_time(until, asked.zone)}"
     return Period(since, max(until, since + 1), label, "")
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 
 from collector import __version__
+from collector.model.json_text import whole
 from collector.web.pages import formats
 from collector.web.pages.assets import assets
 from collector.web.pages.page import Asked, Shown
@@ -69,8 +70,7 @@ def render(page: Shown, asked: Asked | None, *, signed_in: bool = False) -> byte
         "preloads": _preloads(page.modules),
         **page.context,
     }
-    text = _environment().get_template(page.template).render(context)
-    return text.encode("utf-8", "replace")
+    return whole(_environment().get_template(page.template).render(context)).encode()
 
 
 def _preloads(modules: tuple[str, ...]) -> list[str]:

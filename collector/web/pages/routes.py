@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import parse_qs, quote
 
@@ -143,6 +144,14 @@ def failure(error: SpanmeterError) -> tuple[Shown, dict[str, str]]:
     )
 
 
+async def failure_page(
+    request: Request, error: SpanmeterError, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """The failure as a page, with further headers."""
+    shown, own = failure(error)
+    return await html(request, shown, None, {**headers, **own})
+
+
 async def html(
     request: Request, shown: Shown, question: Asked | None, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -190,8 +199,7 @@ class _Session:
         try:
             self._callers.check_host(request.headers)
         except Rejected as error:
-            shown, headers = failure(error)
-            return await html(request, shown, None, headers)
+            return await failure_page(request, error)
         if self._callers.is_open():
             return RedirectResponse("/runs", 302, HEADERS)
         return await html(request, _sign_in(request.query_params.get("next", "")), None)
@@ -201,8 +209,7 @@ class _Session:
             self._callers.check_origin(request.headers)
             fields = await self._fields(request)
         except SpanmeterError as error:
-            shown, headers = failure(error)
-            return await html(request, shown, None, headers)
+            return await failure_page(request, error)
         token, after = fields.get("token", "").strip(), fields.get("next", "")
         if not token.isascii() or not token.isprintable() or ";" in token or not self._callers.may_read(token):
             wrong = "That is no token with the scope traces:read."
@@ -213,8 +220,7 @@ class _Session:
         try:
             self._callers.check_origin(request.headers)
         except SpanmeterError as error:
-            shown, headers = failure(error)
-            return await html(request, shown, None, headers)
+            return await failure_page(request, error)
         return RedirectResponse("/sign-in", 303, {**HEADERS, "set-cookie": self._callers.cookie("")})
 
     async def replay(self, request: Request) -> Response:
@@ -228,8 +234,7 @@ class _Session:
             event, endpoint = fields.get("event", ""), fields.get("endpoint", "")
             await asyncio.to_thread(self._services.deliveries.replay, event, endpoint)
         except SpanmeterError as error:
-            shown, headers = failure(error)
-            return await html(request, shown, None, headers)
+            return await failure_page(request, error)
         return RedirectResponse(_own_path(fields.get("next", "/budgets")), 303, HEADERS)
 
     async def label(self, request: Request) -> Response:
@@ -240,8 +245,7 @@ class _Session:
             label = _label(request.path_params["trace_id"], await self._fields(request))
             await asyncio.to_thread(store_label, self._services, principal, label)
         except SpanmeterError as error:
-            shown, headers = failure(error)
-            return await html(request, shown, None, headers)
+            return await failure_page(request, error)
         base = f"/runs/{label.trace_id.lower()}"
         return RedirectResponse(f"{base}/spans/{label.span_id.lower()}" if label.span_id else base, 303, HEADERS)
 

@@ -5,11 +5,10 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
-import orjson
-
 from collector.exports.document import run_document
 from collector.exports.otlp import otlp_request
 from collector.exports.otlp_json import otlp_json
+from collector.model.json_text import json_bytes
 from collector.runs import Run, SystemPrompt, prompts_of, read_spans, run_of
 from collector.runs.text_difference import Line, difference
 from collector.runs.tool_use import tool_uses
@@ -143,7 +142,7 @@ def _sizes(asked: Asked, trace_id: str) -> dict[str, str]:
     """How large exports for programs are: they are made to know it, which those of long runs are not."""
     spans = asked.services.query.trace(asked.principal, trace_id)
     made = {
-        "/export": len(orjson.dumps(run_document(spans))),
+        "/export": len(json_bytes(run_document(spans))),
         "/export?format=otlp": len(otlp_json(otlp_request(spans))),
     }
     return {query: formats.size(size) for query, size in made.items()}
