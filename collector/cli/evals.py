@@ -194,7 +194,8 @@ def _print_result(result: Mapping[str, Any], options: argparse.Namespace) -> Non
     rows = [_COLUMNS]
     for name, one in result["evaluators"].items():
         keys = ("selected", "passed", "failed", "errors", "skipped", "known", "not_drawn", "not_settled")
-        rows.append((name, *(str(one[key]) for key in keys)))
+        doubt = " (uncalibrated)" if one["calibrated"] is False else ""
+        rows.append((name + doubt, *(str(one[key]) for key in keys)))
     print(_table(rows))
     if options.dry_run:
         print(f"{result['runs']} runs would be looked at. {_price(result)}")

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from collector.errors import Rejected
@@ -39,13 +39,17 @@ class Calibration:
 
     def uncalibrated(self, query: Query, principal: Principal, found: Iterable[Evaluation]) -> frozenset[str]:
         """Of the judges among `found` those without 20 labels, or without a kappa that is surely above 0.4."""
-        judges = {one.evaluator for one in found if one.kind is EvalKind.JUDGE}
+        judges = self.of(query, principal, {one.evaluator for one in found if one.kind is EvalKind.JUDGE})
+        return frozenset(name for name, calibrated in judges.items() if not calibrated)
+
+    def of(self, query: Query, principal: Principal, judges: Collection[str]) -> Mapping[str, bool]:
+        """Whether each of these judges has 20 labels, and a kappa that is surely above 0.4. Raises Unavailable."""
         known = self._remembered(principal.project, judges)
-        if unknown := sorted(judges - known.keys()):
+        if unknown := sorted(set(judges) - known.keys()):
             found_now = _calibrated(query, principal, unknown)
             self._remember(principal.project, found_now)
             known |= found_now
-        return frozenset(name for name in judges if not known[name])
+        return known
 
     def _remembered(self, project: str, judges: Iterable[str]) -> dict[str, bool]:
         oldest = time.monotonic() - _KEPT_SECONDS

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from collector.gate.calibration import Measured
 from collector.gate.compare import Compared, Conclusion, compare, value_of
-from collector.gate.policy import LimitConfig, Loaded, MetricConfig
+from collector.gate.policy import HIGHER_IS_BETTER, LimitConfig, Loaded, MetricConfig
 from collector.gate.record import Record, Trial
 from collector.model.evaluations import EvalStatus, Verdict
 
@@ -59,7 +59,7 @@ class Decided:
 
     def title(self, config: MetricConfig) -> str:
         """Of a metric, for people."""
-        return config.title + doubt(config.evaluator, self.uncalibrated)
+        return title_of(config, self.uncalibrated)
 
     @property
     def exit(self) -> Exit:
@@ -85,6 +85,13 @@ def uncalibrated(loaded: Loaded, new: Record, measured: Mapping[str, Measured]) 
 def doubt(evaluator: str, doubted: Collection[str]) -> str:
     """What follows the name of a judge that is not calibrated."""
     return " (uncalibrated judge)" if evaluator in doubted else ""
+
+
+def title_of(config: MetricConfig, doubted: Collection[str]) -> str:
+    """Of a metric, for people: without an evaluator it is of all, judges included."""
+    if doubted and config.metric in HIGHER_IS_BETTER and not config.evaluator:
+        return f"{config.title} (uncalibrated judges included)"
+    return config.title + doubt(config.evaluator, doubted)
 
 
 def decide(
@@ -129,7 +136,7 @@ def _metric_checks(
     gating = [one for one in metrics if one.config.gating] if complete else []
 
     def title(one: Compared) -> str:
-        return one.config.title + doubt(one.config.evaluator, doubted)
+        return title_of(one.config, doubted)
 
     worse = tuple(f"{title(one)} regressed." for one in gating if one.conclusion is Conclusion.REGRESSED)
     yield Check("metrics", worse, Exit.FAILED)

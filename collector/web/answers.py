@@ -339,6 +339,7 @@ class EvaluatorOutcome(TypedDict):
     ok: Annotated[int, Field(description="Judged with a score alone.")]
     errors: int
     skipped: int
+    calibrated: Annotated[bool | None, Field(description="Of a judge: whether people agree with it; null of others.")]
 
 
 class EvalsResult(TypedDict):

@@ -1,7 +1,8 @@
 """The shapes of answers about evaluations, and how they are made."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -160,8 +161,9 @@ def evaluator_json(one: Evaluator) -> EvaluatorText:
     )
 
 
-def outcome_json(outcome: Outcome) -> EvalsResult:
-    found = {name: _tally(tally) for name, tally in outcome.tallies.items()}
+def outcome_json(outcome: Outcome, calibrated: Mapping[str, bool] = MappingProxyType({})) -> EvalsResult:
+    """`calibrated` says of judges whether people agree with them."""
+    found = {name: _tally(tally, calibrated.get(name)) for name, tally in outcome.tallies.items()}
     prices = [tally.price for tally in outcome.tallies.values()]
     return EvalsResult(
         batch=outcome.batch,
@@ -174,7 +176,7 @@ def outcome_json(outcome: Outcome) -> EvalsResult:
     )
 
 
-def _tally(tally: Tally) -> EvaluatorOutcome:
+def _tally(tally: Tally, calibrated: bool | None) -> EvaluatorOutcome:
     rows = tally.rows
     return EvaluatorOutcome(
         selected=tally.selected,
@@ -186,4 +188,5 @@ def _tally(tally: Tally) -> EvaluatorOutcome:
         ok=rows["ok"],
         errors=rows["error"],
         skipped=rows["skipped"],
+        calibrated=calibrated,
     )

@@ -165,7 +165,9 @@ async def run_evaluators(services: Services, call: Call[None, None, RunEvaluator
     window = Window(call.principal.project, body.since, until, again=body.again)
 
     def work(progress: Progress) -> object:
-        return outcome_json(evals.backfill(chosen, window, progress, dry_run=body.dry_run))
+        outcome = evals.backfill(chosen, window, progress, dry_run=body.dry_run)
+        judges = [one.name for one in chosen if one.kind is EvalKind.JUDGE]
+        return outcome_json(outcome, services.calibration.of(services.query, call.principal, judges))
 
     job = services.jobs.start("evals", call.principal, Scope.EVALS_READ, work)
     return answer(JobAnswer(job=job_json(job)), 202, {"location": f"/api/v1/jobs/{job.id}"})

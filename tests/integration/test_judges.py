@@ -72,6 +72,7 @@ def test_runs_are_judged_by_a_model(daemon: Daemon) -> None:
     assert evaluations(daemon, "&evaluator=refunds") == []
     found = judge(daemon, evaluators=["refunds"])
     assert found["evaluators"]["refunds"]["passed"] == RUNS
+    assert found["evaluators"]["refunds"]["calibrated"] is False
     rows = evaluations(daemon, "&evaluator=refunds")
     assert sorted(row["trace_id"] for row in rows) == [trace(number) for number in range(1, RUNS + 1)]
     assert {(row["kind"], row["status"], row["verdict"], row["receipt"]["model"]) for row in rows} == {

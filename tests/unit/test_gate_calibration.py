@@ -83,6 +83,8 @@ def test_every_form_of_the_result_says_so(tmp_path: Path) -> None:
     text = comment(found)
     assert "pass\\_rate of kind \\(uncalibrated judge\\)" in text
     assert "pass\\_rate of short |" in text
+    together = decided(tmp_path, {}, "metrics: [{metric: pass_rate}]\n")
+    assert "pass\\_rate \\(uncalibrated judges included\\)" in comment(together)
     assert properties(found, "kind") == "false"
     assert properties(found, "short") is None
     believed = decided(tmp_path, {"kind": GOOD}, passed=False)
