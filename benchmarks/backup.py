@@ -23,6 +23,7 @@ from collector.store import migrate, open_store
 
 _SPAN_BYTES = 10_000
 _ROWS_AT_ONCE = 50_000
+_SECONDS_A_GIB = 16  # at the default of store.backup_bandwidth
 _ROWS = "SELECT sum(rows) AS n FROM system.parts WHERE active AND table = 'otel_traces'"
 _FILL = """
 INSERT INTO otel_traces (Project, TraceId, SpanId, SpanName, Kind, Timestamp, ReceivedAt, Input)
@@ -56,10 +57,10 @@ def _ingest(address: str, rate: float, seconds: float) -> Figures:
         return load.finish()
 
 
-def _beside(address: str, rate: float, *command: str) -> tuple[float, Figures]:
-    """How long a command took, and what a sender beside it measured."""
+def _beside(address: str, rate: float, seconds: float, *command: str) -> tuple[float, Figures]:
+    """How long a command took, and what a sender of so many seconds beside it measured."""
     with sender(Shape(), "--rate", str(rate), "--seconds", "3600") as load:
-        load.open(address, int(rate * 40 / 512))  # forty seconds of it
+        load.open(address, int(rate * seconds / 512))
         load.start()
         taken = _command(*command)
         return taken, load.finish()
@@ -83,8 +84,8 @@ def main() -> None:
             address = server.address("grpc")
             quiet = _ingest(address, options.rate, 20)
             common = ("--data-dir", str(data))
-            full, beside_full = _beside(address, options.rate, "backup", *common)
-            added, beside_added = _beside(address, options.rate, "backup", *common)
+            full, beside_full = _beside(address, options.rate, options.gib * _SECONDS_A_GIB, "backup", *common)
+            added, beside_added = _beside(address, options.rate, 40, "backup", *common)
         latest = max(path for path in (data / "backups").iterdir() if path.is_dir())
         manifest = json.loads((latest / "backup.json").read_text())
         restored = _command("restore", str(latest), "--data-dir", str(again))

@@ -85,7 +85,8 @@ class Backups:
         name = f"{datetime.fromtimestamp(begun // 10**9, UTC):%Y%m%dT%H%M%S}{begun // 10**6 % 1000:03}Z"
         store = self._store().clone()
         try:
-            with _directory_of(self.directory / name) as target, _engine_backup(store) as engine:
+            bandwidth = self._config.store.backup_bandwidth
+            with _directory_of(self.directory / name) as target, _engine_backup(store, bandwidth) as engine:
                 with self._nothing_written():
                     engine.begin(name, base)
                     rows = stored_rows(store)
@@ -159,13 +160,14 @@ def _directory_of(backup: Path) -> Iterator[Path]:
 class _EngineBackup:
     """The engine's part of a backup."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, bandwidth: int) -> None:
         self._store = store
+        self._bandwidth = bandwidth
         self._id = ""
 
     def begin(self, name: str, base: str) -> None:
         """Return once the engine has noted its parts."""
-        self._id = begin_backup(self._store, name, base)
+        self._id = begin_backup(self._store, name, base, self._bandwidth)
         deadline = time.monotonic() + _MAX_NOTING_SECONDS
         while not backup_state(self._store, self._id).noted:
             if time.monotonic() > deadline:
@@ -186,8 +188,8 @@ class _EngineBackup:
 
 
 @contextmanager
-def _engine_backup(store: Store) -> Iterator[_EngineBackup]:
-    backup = _EngineBackup(store)
+def _engine_backup(store: Store, bandwidth: int) -> Iterator[_EngineBackup]:
+    backup = _EngineBackup(store, bandwidth)
     try:
         yield backup
     finally:

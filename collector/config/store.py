@@ -56,6 +56,11 @@ class StoreConfig(Section):
     backup_dir: Path | None = setting(
         None, "Where backups of the embedded store go, better on another disk; default: DATA_DIR/backups."
     )
+    backup_bandwidth: ByteSize = setting(
+        "64MiB",
+        "Bytes a second that a backup copies at most, so that senders are answered in time where backups lie on the "
+        "same disk; 0 for no limit.",
+    )
     max_memory: ByteSize = setting("1GiB", "Memory the embedded engine may use.", ge=64 * 1024 * 1024)
 
     @model_validator(mode="after")

@@ -25,15 +25,15 @@ class BackupState:
     bytes: int
 
 
-def begin_backup(store: Store, name: str, base: str) -> str:
+def begin_backup(store: Store, name: str, base: str, bandwidth: int) -> str:
     """Begin to back up the database; the id to ask by. `base` is a backup whose files need no copy; empty for none.
 
-    Raises Unavailable or Rejected.
+    `bandwidth` is the most bytes a second that are copied; 0 for no limit. Raises Unavailable or Rejected.
     """
-    settings = f" SETTINGS base_backup = {_file(base)}" if base else ""
+    settings = f"max_backup_bandwidth = {bandwidth:d}" + (f", base_backup = {_file(base)}" if base else "")
     database = quote_identifier(store.database)
     # Names of files cannot be bound.
-    begun, _ = store.command(f"BACKUP DATABASE {database} TO {_file(name)}{settings} ASYNC")
+    begun, _ = store.command(f"BACKUP DATABASE {database} TO {_file(name)} SETTINGS {settings} ASYNC")
     return str(begun)
 
 
