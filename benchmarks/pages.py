@@ -65,7 +65,7 @@ class Opened:
         self._session.send("Network.enable")
         self._received: list[float] = []
         self._session.on("Network.loadingFinished", lambda event: self._received.append(event["encodedDataLength"]))
-        self.page.goto(url)
+        self.page.goto(url, timeout=120_000)
         self.page.wait_for_selector("body[data-ready]", timeout=120_000)
         self._process = next(iter(_renderers(browser) - before), 0)
 

@@ -82,8 +82,9 @@ def _take(browser: Browser, url: str, directory: Path, name: str) -> None:
         page: Page = browser.new_page(**shown)
         page.goto(url)
         page.wait_for_selector("main" if name == "sign-in" else "body[data-ready]")
-        if name == "span":
-            page.wait_for_selector("#span")
+        if name in ("span", "replay"):
+            page.wait_for_selector("#span, #replay")
+            page.wait_for_load_state("networkidle")  # texts have been read
         page.screenshot(path=directory / f"{name}-{suffix}.png")
         page.close()
 

@@ -76,7 +76,7 @@ def open_page(browser: Browser, daemon: Daemon, seen: Seen) -> Iterator[Open]:
         page.on("pageerror", lambda error: seen.messages.append(str(error)))
         page.on("dialog", lambda dialog: seen.messages.append(f"dialog {dialog.message}"))
         page.on("request", lambda asked: seen.requests.append(asked.url))
-        page.goto(path if path.startswith("http") else daemon.web + path)
+        page.goto(path if path.startswith(("http", "about:")) else daemon.web + path)
         if ready and options.get("java_script_enabled", True):
             page.wait_for_selector("body[data-ready]")
         return page

@@ -105,6 +105,7 @@ def hostile(daemon: Daemon) -> None:
         f"/runs/{TRACE}/spans/{3:016x}",
         *(f"/runs/{TRACE}?view={view}" for view in ("conversation", "rounds", "prompt", "tools")),
         *(f"/runs/{TRACE}?view=conversation&unfold=1&as={form}" for form in ("markdown", "exact")),
+        *(f"/runs/{TRACE}?view={view}" for view in ("json", "print")),
         f"/runs/{TRACE}/spans/{2:016x}/input?as=json",
         f"/runs/{TRACE}/replay?step=2",
         "/spend?last=30d",
@@ -120,6 +121,18 @@ def test_markup_in_every_field_stays_text(open_page: Open, seen: Seen, path: str
     assert page.evaluate("document.querySelectorAll('main img, main script, main b, main i, svg[onload]').length") == 0
     assert not [url for url in seen.requests if url.endswith("/x")]
     assert "49" not in page.title()
+
+
+@pytest.mark.usefixtures("hostile")
+def test_markup_stays_text_in_the_file_for_clients(open_page: Open, daemon: Daemon, seen: Seen) -> None:
+    page = open_page("about:blank", ready=False)
+    asked = len(seen.requests)
+    for audience in ("team", "client"):
+        file = daemon.get(f"/api/v1/runs/{TRACE}/export?format=html&audience={audience}")[1].decode()
+        page.set_content(file)
+        assert page.evaluate("document.querySelectorAll('img, script, b, i, svg[onload]').length") == 0
+        assert "<img src=/x onerror=alert(1)>" in page.locator("body").inner_text()
+    assert seen.requests[asked:] == []
 
 
 @pytest.mark.usefixtures("hostile")
@@ -181,3 +194,7 @@ def test_a_run_arrives_while_it_is_watched(open_page: Open, daemon: Daemon) -> N
     send(daemon.http, request(steps[:1], 0xF1, now))
     expect(row.locator(".state")).to_have_text("done")
     assert row.locator(".what a").inner_text() == "watched"
+    send(daemon.http, request(steps, 0xF2, now - 10**9))  # began before it, and came later
+    page.locator(f"tr[data-trace='{0xF2:032x}']").wait_for()
+    order = page.locator("tr[data-trace]").evaluate_all("all => all.map((one) => one.dataset.trace)")
+    assert order.index(f"{0xF1:032x}") + 1 == order.index(f"{0xF2:032x}")

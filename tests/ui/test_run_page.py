@@ -185,6 +185,40 @@ def test_the_address_restores_what_was_seen(open_page: Open) -> None:
     assert page.locator("#drawer").is_hidden()
 
 
+def test_folds_and_scroll_are_restored(open_page: Open) -> None:
+    page = open_page(f"/runs/{RUN}")
+    every = page.locator("#rows .row").count()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#rows .row")).to_have_count(1)
+    address = page.url
+    assert "fold=" in address
+    page.reload()
+    expect(page.locator("#rows .row")).to_have_count(1)
+    copied = open_page(address)
+    expect(copied.locator("#rows .row")).to_have_count(1)
+    copied.keyboard.press("ArrowRight")
+    expect(copied.locator("#rows .row")).to_have_count(every)
+    page.goto(page.url.partition("/runs/")[0] + f"/runs/{LONG}")
+    page.wait_for_selector("body[data-ready]")
+    page.locator("#rows").evaluate("one => { one.scrollTop = 3000 }")
+    page.wait_for_function("history.state?.scroll === 3000")
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert page.locator("#rows").evaluate("one => one.scrollTop") == 3000
+
+
+def test_a_run_is_found_opened_and_taken_away_without_scripts(open_page: Open) -> None:
+    page = open_page("/runs?last=30d&agent=support-agent", java_script_enabled=False)
+    page.locator("#find").fill(RUN[:16] + RUN[16:].upper())
+    page.locator("#find").press("Enter")
+    expect(page.locator("#rows .row")).to_have_count(36)
+    page.get_by_role("link", name="JSON", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export", exact=True).last.click()
+    assert json.loads(download.value.path().read_bytes())["trace_id"] == RUN
+
+
 def test_keys_move_fold_and_filter_and_focus_is_never_lost(open_page: Open) -> None:
     page = open_page(f"/runs/{LONG}")
     active = "document.activeElement.id"

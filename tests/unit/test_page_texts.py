@@ -11,6 +11,7 @@ import pytest
 from collector.runs.text_difference import difference
 from collector.web.csv_text import csv_text
 from collector.web.pages.pretty import exact, pretty
+from collector.web.unseen import visible
 
 _MARKUP = re.compile(r"<[^>]*>")
 
@@ -91,3 +92,18 @@ def test_cells_are_texts_for_a_spreadsheet() -> None:
         ['a, "b"\n', "0.5"],
         ["'@x", "3"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain", "plain"),
+        ("a\tb\n \u65e5\u672c \u00e9", "a\tb\n \u65e5\u672c \u00e9"),
+        ("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680"),
+        ("a\u202etxt", "a\u27e8U+202E\u27e9txt"),
+        ("a\u200bb\x1b[0m", "a\u27e8U+200B\u27e9b\u27e8U+001B\u27e9[0m"),
+        ("\u3164\ud83d", "\u27e8U+3164\u27e9\u27e8U+D83D\u27e9"),
+    ],
+)
+def test_names_show_what_is_not_seen(name: str, shown: str) -> None:
+    assert visible(name) == shown

@@ -259,8 +259,8 @@ const scroll = history.state?.scroll;
 if (wanted) drawer.shown = wanted;
 filter();
 minimap.show(rows.window);
-if (scroll) container.scrollTop = scroll;
 if (wanted && tree.positions.has(wanted)) { open(tree.positions.get(wanted)); } else rows.select(tree.visible[0]);
+if (scroll) container.scrollTop = scroll;
 container.addEventListener("scrollend", () => history.replaceState({...history.state, scroll: container.scrollTop}, ""));
 
 addEventListener("popstate", (event) => {
