@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,9 @@ log = structlog.get_logger("spanmeter")
 
 # Spans whose place in their trace is kept in memory, at roughly 200 bytes each.
 _RECENT_SPANS = 200_000
+
+# Most of them wait for their turn at the store, and none of what is quick should wait behind these.
+_THREADS = 32
 
 # What closing files may take beyond `shutdown_timeout`.
 _CLOSING_SECONDS = 1.0
@@ -219,6 +223,7 @@ class Daemon:
         try:
             # Before a port answers: whoever finds one open may signal at once, and an unhandled SIGHUP would kill.
             self._handle_signals()
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "spanmeter"))
             await self._open()
             report_native(self._metrics)
             self._announce()

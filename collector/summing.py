@@ -24,7 +24,8 @@ log = structlog.get_logger("spanmeter.summing")
 # Of the time of one core, as one thread sums; more of it while so many runs wait that the first reader would notice,
 # and most while somebody reads: every question makes these sums for itself until they are kept.
 _SHARE, _SHARE_BEHIND, _SHARE_WANTED, _MANY_RUNS = 0.02, 0.1, 0.3, 5_000
-_IDLE_SECONDS, _FAILED_SECONDS = 2.0, 5.0
+# A step takes longer where others use the cores, and what arrives meanwhile is not seen before the next one.
+_IDLE_SECONDS, _FAILED_SECONDS, _MAX_SECONDS = 2.0, 5.0, 10.0
 _WANTED_SECONDS = 30.0
 # A batch may show before the spans of its insert do.
 _SETTLED_SECONDS = 1.0
@@ -101,7 +102,7 @@ class Summing(Part):
         share = _SHARE_BEHIND if self._waiting > _MANY_RUNS else _SHARE
         if self._clock.monotonic() - self._wanted_at < _WANTED_SECONDS:
             share = _SHARE_WANTED
-        pause = self._took * (1 / share - 1)
+        pause = min(_MAX_SECONDS, self._took * (1 / share - 1))
         return pause if self._parts else max(_IDLE_SECONDS, pause)
 
     def _step(self) -> None:

@@ -1,13 +1,14 @@
 """What a question of people and programs may take of the store: every read of `Query` goes through here."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pyarrow as pa
 
 from collector.config import ReadsConfig
-from collector.errors import Reason, Rejected
+from collector.errors import Reason, Rejected, Unavailable
 from collector.store.client import Limits, Store
 from collector.store.errors import Refused
 
@@ -32,6 +33,7 @@ class Reader:
         """`on_unsummed` is called when a question meets runs whose sums are not kept yet."""
         self._store = store
         self.on_unsummed = on_unsummed
+        self._max_wait = config.max_execution_time
         self._turns = threading.BoundedSemaphore(config.concurrent)
         self._threads: Limits = (("max_threads", config.threads),)
         self._limits: Limits = (
@@ -41,12 +43,14 @@ class Reader:
         )
 
     def query(self, statement: str, parameters: Mapping[str, Any]) -> pa.Table:
-        """As `Store.query`. Raises Rejected(TOO_LARGE) for a question that takes more than it may."""
+        """As `Store.query`. Raises Rejected(TOO_LARGE) for a question that takes more than it may, Unavailable for one
+        that waits longer for its turn than one may run.
+        """
         store = self._store()
         try:
             if not store.embedded:
                 return store.query(statement, parameters, self._limits)
-            with self._turns:
+            with self._turn():
                 return store.query(statement, parameters, self._limits + self._threads)
         except Refused as error:
             if error.code not in _EXCEEDED:
@@ -56,3 +60,12 @@ class Reader:
                 Reason.TOO_LARGE,
                 f"The answer {words}: ask for a shorter time or for less of it, or raise reads.{setting}.",
             ) from error
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=self._max_wait):
+            raise Unavailable(Reason.STORE, "Too many questions run already; ask again in a moment.")
+        try:
+            yield
+        finally:
+            self._turns.release()

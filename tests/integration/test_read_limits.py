@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from collector.config import ReadsConfig
-from collector.errors import Reason, Rejected
+from collector.errors import Reason, Rejected, Unavailable
 from collector.query.limits import Reader
 from collector.store import Store
 
@@ -39,3 +39,10 @@ def test_questions_wait_for_their_turn(store: Store) -> None:
     with ThreadPoolExecutor(4) as people:
         answers = list(people.map(lambda _: reader.query(statement, {}).to_pylist()[0]["running"], range(4)))
     assert answers == [1, 1, 1, 1]
+
+
+def test_a_question_does_not_wait_for_ever(store: Store) -> None:
+    reader = Reader(lambda: store, ReadsConfig(max_concurrent_queries=1, max_execution_time=0.01))
+    with reader._turn(), pytest.raises(Unavailable, match="Too many questions"):
+        reader.query(MANY, {"rows": 10})
+    assert reader.query(MANY, {"rows": 10}).num_rows == 10
