@@ -1,17 +1,20 @@
 """Log records and metric points: CPU per item of decoding, and of a daemon beside Rotel.
 
-    python -m benchmarks.signals [--rounds 3] [--requests 100]
+    python -m benchmarks.signals [--rounds 3] [--requests 800] [--connections 8]
 
 Decoding is CPU microseconds an item, the best of some passes over requests of 512 items, natively and in Python. The
-comparison sends the same kind of requests over HTTP to both systems in turn, each writing to a ClickHouse HTTP endpoint
-that drops the rows and is not counted; CPU is that of the process tree from the first request until it is idle.
-Rotel acknowledges from memory, spanmeter syncs to disk before it does.
+comparison sends the same kind of requests over some HTTP connections to both systems in turn, each writing to a
+ClickHouse HTTP endpoint that drops the rows and is not counted; CPU is that of the process tree from the first request
+until it is idle. Rotel acknowledges from memory, spanmeter syncs to disk before it does.
 """
 
+import argparse
 import http.client
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Final
 
 from benchmarks.compare import System
 from benchmarks.daemon import daemon
@@ -91,11 +94,12 @@ _DECODERS: Final[dict[str, tuple[Signal, Callable[[Sequence[Envelope]], object]]
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--requests", type=int, default=100, help="requests a round")
+    arguments.add_argument("--requests", type=int, default=800, help="requests a round")
+    arguments.add_argument("--connections", type=int, default=8, help="senders at once")
     options = arguments.parse_args()
     decoding = {name: decode_us(signal, work) for name, (signal, work) in _DECODERS.items()}
     print(table(("decode", "CPU us/item"), [[name, f"{found:.2f}"] for name, found in decoding.items()]), flush=True)
-    results = {str(signal): beside_rotel(signal, options.rounds, options.requests) for signal in _BODIES}
+    results = {str(signal): beside_rotel(signal, options) for signal in _BODIES}
     rows = [
         [name, spread(found["spanmeter"], 2), spread(found["rotel"], 2), f"{_ratio(found):.2f}"]
         for name, found in results.items()
@@ -117,32 +121,38 @@ def decode_us(signal: Signal, work: Callable[[Sequence[Envelope]], object], repe
     return best / len(envelopes) / _ITEMS * 1e6
 
 
-def beside_rotel(signal: Signal, rounds: int, requests: int) -> dict[str, list[float]]:
+def beside_rotel(signal: Signal, options: argparse.Namespace) -> dict[str, list[float]]:
     """CPU microseconds an item of each system, by round."""
     found: dict[str, list[float]] = {"spanmeter": [], "rotel": []}
     with sink() as ours, sink() as theirs, daemon([f"store.url={ours.url}"]) as measured, rotel(theirs.url) as agent:
         systems: dict[str, System] = {"spanmeter": measured, "rotel": agent}
         for system in systems.values():
-            _round(system, signal, _WARM_UP)
-        for _ in range(rounds):
+            _round(system, signal, _WARM_UP, 1)
+        for _ in range(options.rounds):
             for name, system in systems.items():
-                found[name].append(_round(system, signal, requests))
+                found[name].append(_round(system, signal, options.requests, options.connections))
     return found
 
 
-def _round(system: System, signal: Signal, requests: int) -> float:
+def _round(system: System, signal: Signal, requests: int, connections: int) -> float:
     now = time.time_ns()
     bodies = [_BODIES[signal](now + n * _ITEMS) for n in range(requests)]
     before = system.tree.wait_until_quiet()
-    connection = http.client.HTTPConnection(system.address("http"), timeout=60)
-    for body in bodies:
-        connection.request("POST", f"/v1/{signal}", body, {"Content-Type": "application/x-protobuf"})
-        answer: Any = connection.getresponse()
-        answer.read()
-        if answer.status != 200:
-            raise RuntimeError(f"the answer to {signal} was {answer.status}")
-    connection.close()
+    with ThreadPoolExecutor(connections) as senders:
+        shares = [senders.submit(_send, system, signal, bodies[n::connections]) for n in range(connections)]
+        for share in shares:
+            share.result()
     return (system.tree.wait_until_quiet() - before) / (requests * _ITEMS) * 1e6
+
+
+def _send(system: System, signal: Signal, bodies: Sequence[bytes]) -> None:
+    with closing(http.client.HTTPConnection(system.address("http"), timeout=60)) as connection:
+        for body in bodies:
+            connection.request("POST", f"/v1/{signal}", body, {"Content-Type": "application/x-protobuf"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise RuntimeError(f"the answer to {signal} was {answer.status}")
 
 
 def _ratio(found: dict[str, list[float]]) -> float:
