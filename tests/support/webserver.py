@@ -68,6 +68,6 @@ def serving(app: Starlette, tls: TlsConfig | None = None) -> Iterator[Web]:
     try:
         yield Web(port)
     finally:
-        server.should_exit = True
+        server.end()
         thread.join(30)
         assert not thread.is_alive(), "the server does not stop"

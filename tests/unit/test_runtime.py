@@ -76,7 +76,7 @@ def test_a_connection_to_the_web_port_leaves_no_cycle(sent: int) -> None:
                 writer.close()
                 while lost():  # noqa: ASYNC110 - it ends in this loop
                     await asyncio.sleep(0.001)
-        server.should_exit = True
+        server.end()
         await serving
 
     with collector_disabled():

@@ -62,7 +62,7 @@ class AsgiPort(Part):
     def take_nothing_new(self, grace: float) -> None:
         """Let requests end within `grace` seconds."""
         self._server.config.timeout_graceful_shutdown = max(1, int(grace))
-        self._server.should_exit = True
+        self._server.end()
 
     async def stop(self, grace: float) -> None:
         self.take_nothing_new(grace)

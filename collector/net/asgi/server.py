@@ -13,6 +13,9 @@ from collector.config import TlsConfig
 from collector.errors import StartError
 from collector.net.accepting import Accepting
 from collector.net.asgi.protocol import guarded
+from collector.waiting import notify, wait_for
+
+_TICK_SECONDS = 1.0
 
 
 class Listener(uvicorn.Server):
@@ -25,16 +28,30 @@ class Listener(uvicorn.Server):
         self.servers = []
         self._name = name
         self._max_connections = max_connections
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but that connections are taken in our way."""
         assert sockets
+        self._loop = asyncio.get_running_loop()
         await self.lifespan.startup()
         self.servers = [
             Accepting(sock, self._connection, self._name, self._max_connections, tls=self.config.ssl)
             for sock in sockets
         ]
         self.started = True
+
+    async def main_loop(self) -> None:
+        """As uvicorn's, which wakes ten times a second for the `Date` of answers, which has whole seconds."""
+        while not await self.on_tick(0):
+            await wait_for(self._ending, _TICK_SECONDS)
+
+    def end(self) -> None:
+        """Take no new connections, and return from `serve` once requests have ended. From any thread."""
+        self.should_exit = True
+        if self._loop:
+            notify(self._loop, self._ending)
 
     @property
     def open(self) -> int:
