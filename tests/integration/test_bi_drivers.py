@@ -73,7 +73,7 @@ def test_tables_of_the_catalogue_are_named_in_full_beside_their_aliases(daemon: 
         "WHERE t.database LIKE 'otel' AND t.name LIKE 'calls'",
     )
     assert [(row["name"], row["kind"]) for row in found] == [("calls", "View")]
-    assert value(daemon, "SELECT count() FROM system.columns WHERE system.columns.table = 'calls'") == "28"
+    assert value(daemon, "SELECT count() FROM system.columns WHERE system.columns.table = 'calls'") == "29"
     inner = "(SELECT count() FROM system.tables AS t WHERE system.tables.name = 'calls')"
     assert value(daemon, f"SELECT {inner}, count() FROM system.tables AS u WHERE system.tables.name = 'runs'") == "1\t1"
 

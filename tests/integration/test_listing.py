@@ -130,7 +130,8 @@ def test_rare_and_absent_values_are_looked_for_in_the_whole_period(filled: Store
 def test_an_empty_table_has_no_runs(store: Store) -> None:
     empty = Query(lambda: store).runs(ANONYMOUS, RunsWanted(nanoseconds(BEGIN), nanoseconds(END)))
     full = store.query("SELECT * FROM runs", {})
-    assert (empty.num_rows, empty.column_names[: full.num_columns]) == (0, full.column_names)
+    assert empty.num_rows == 0
+    assert set(full.column_names) <= set(empty.column_names)
 
 
 def test_a_run_longer_than_any_slice_is_listed_where_it_began(store: Store) -> None:

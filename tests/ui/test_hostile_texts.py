@@ -141,7 +141,7 @@ def test_markup_stays_text_in_the_file_for_clients(open_page: Open, daemon: Daem
 def test_what_is_not_seen_in_names_is_marked(open_page: Open, path: str, scripts: bool) -> None:
     page = open_page(path, java_script_enabled=scripts)
     if path == "/live" and scripts:
-        page.wait_for_function("document.getElementById('stream').textContent === 'live'")
+        expect(page.locator("#stream")).to_have_text("live")
     name = MARKED if "view=" not in path else MARKED.replace("agent", "tool")
     assert page.get_by_text(name).count()
     assert not page.evaluate(

@@ -202,7 +202,7 @@ def test_folds_and_scroll_are_restored(open_page: Open) -> None:
     page.goto(page.url.partition("/runs/")[0] + f"/runs/{LONG}")
     page.wait_for_selector("body[data-ready]")
     page.locator("#rows").evaluate("one => { one.scrollTop = 3000 }")
-    page.wait_for_function("history.state?.scroll === 3000")
+    wait_until(lambda: page.evaluate("history.state?.scroll === 3000"), 10, "the place to be kept")
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert page.locator("#rows").evaluate("one => one.scrollTop") == 3000

@@ -235,7 +235,8 @@ def test_images_that_came_with_a_message_are_shown_and_nothing_is_loaded(
         expect(shown).to_have_count(3)
         image = shown.nth(0).locator("img")
         image.scroll_into_view_if_needed()
-        page.wait_for_function("one => one.naturalWidth === 30 && one.naturalHeight === 20", arg=image.element_handle())
+        drawn = "one => one.naturalWidth === 30 && one.naturalHeight === 20"
+        wait_until(lambda: image.evaluate(drawn), 10, "the image")  # noqa: B023 - it is called here only
         assert shown.nth(1).inner_text() == "image not loaded http://evil.test/seen.png"
         assert shown.nth(2).inner_text() == "audio audio/wav, 2.93 KiB (3,000 bytes), not shown"
         assert shown.locator("img").count() == 1
@@ -295,8 +296,9 @@ def test_a_run_is_copied_as_markdown_and_a_span_as_curl(open_page: Open, daemon:
     assert copied == daemon.get(f"/api/v1/runs/{RUN}/export?format=md")[1].decode()
     page.get_by_role("button", name="Copy as cURL").click()
     path = f"/api/v1/runs/{RUN}/spans/{3:016x}"
-    page.wait_for_function("navigator.clipboard.readText().then((text) => text.startsWith('curl'))")
-    copied = page.evaluate("navigator.clipboard.readText()")
+    read = "navigator.clipboard.readText()"
+    wait_until(lambda: page.evaluate(read).startswith("curl"), 10, "the command")
+    copied = page.evaluate(read)
     assert copied == f"curl -H \"x-api-key: $SPANMETER_TOKEN\" '{daemon.web}{path}'"
 
 

@@ -75,11 +75,11 @@ async def page(asked: Asked) -> Shown | Moved:
         return Moved(place)
     period = period_of(asked)
     query = _READ(_given(asked, period, text))
-    ask, who, matching = asked.services.query, asked.principal, query.asked()
+    ask, who, matching, wanted = asked.services.query, asked.principal, query.asked(), query.wanted()
     current = await asyncio.to_thread(ask.current, who, matching.before[0], matching.until)
     found, listed, facets = await asyncio.gather(
         asyncio.to_thread(ask.kpis, who, matching, steps=_STEPS, current=current),
-        asyncio.to_thread(_listed, asked, query.wanted(), current),
+        asyncio.to_thread(_listed, asked, wanted, current),
         asyncio.to_thread(ask.facets, who, matching, current),
     )
     if not found.window.runs and not found.folded and await asyncio.to_thread(_is_first_visit, asked):

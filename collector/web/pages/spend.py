@@ -51,10 +51,11 @@ async def page(asked: Asked) -> Shown:
     ask, who, hours = asked.services.query, asked.principal, (period.since, period.until)
     current = await asyncio.to_thread(ask.current, who, *hours)
     matching = RunFilter(*hours, folded=False, purpose=purpose)
+    wanted = RunsWanted(*hours, limit=5, sort=RunSort.COST, purpose=purpose)
     table, found, dearest, keys = await asyncio.gather(
         asyncio.to_thread(ask.spend_matrix, who, by, *hours, asked.zone_name, tuple(Split), ALL),
         asyncio.to_thread(ask.kpis, who, matching, (period.since, period.since), current=current),
-        asyncio.to_thread(_dearest, asked, RunsWanted(*hours, limit=5, sort=RunSort.COST, purpose=purpose), current),
+        asyncio.to_thread(_dearest, asked, wanted, current),
         asyncio.to_thread(ask.money_attributes, who, *hours),
     )
     return await asyncio.to_thread(
