@@ -6,7 +6,7 @@ from collector.model.principal import Scope
 from collector.web import evaluations, labels
 from collector.web.answers import JobAnswer
 from collector.web.evaluation_answers import Added, EvaluationsPage, EvaluatorsAnswer
-from collector.web.evaluations import AddInput, EvaluationsQuery, RunEvaluatorsInput
+from collector.web.evaluations import AddInput, EvaluationsQuery, OtlpLogs, RunEvaluatorsInput
 from collector.web.labels import AgreementText, EvaluatorPath, LabelAnswer, LabelInput
 from collector.web.operation import Answer, AnyOperation, Operation
 
@@ -24,7 +24,7 @@ EVALS: Final[tuple[AnyOperation, ...]] = (
         answers={
             200: Answer(
                 "A page of evaluations.",
-                EvaluationsPage,
+                EvaluationsPage | OtlpLogs,
                 {"spanmeter-next": "`next`, where the format has no place for it."},
                 others={evaluations.PROTOBUF: bytes},
             )

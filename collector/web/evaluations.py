@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
+from typing_extensions import TypedDict
 
 from collector.config.evaluators import EvaluatorFile
 from collector.config.load import sentences
@@ -47,6 +48,12 @@ class Format(StrEnum):
 
     JSON = "json"
     OTLP = "otlp"
+
+
+class OtlpLogs(TypedDict, total=False):
+    """A request of OTLP in its JSON encoding; empty without any evaluation."""
+
+    resourceLogs: Annotated[list[dict[str, Any]], Field(description="As the protocol has them.")]
 
 
 def _tuple(value: object) -> object:

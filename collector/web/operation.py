@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+from starlette.convertors import Convertor, register_url_convertor
 
 from collector.billing.reprice import Outcome, Selection
 from collector.evals.calibration import Calibration
@@ -129,6 +130,21 @@ class Answer:
         return ({self.media_type: self.shape} if self.shape else {}) | dict(self.others)
 
 
+class _AnyText(Convertor[str]):
+    """The rest of a path; Starlette's own `path` ends at a line break."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("any", _AnyText())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Generic[P, Q, B]):
     """One thing the API does.
@@ -162,7 +178,7 @@ class Operation(Generic[P, Q, B]):
     @property
     def routed_path(self) -> str:
         """The path as Starlette's routes have it."""
-        return self.path.removesuffix("}") + ":path}" if self.long_path else self.path
+        return self.path.removesuffix("}") + ":any}" if self.long_path else self.path
 
 
 AnyOperation = Operation[Any, Any, Any]  # of whichever inputs

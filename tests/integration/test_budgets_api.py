@@ -213,6 +213,12 @@ def test_the_keys_of_providers_are_no_tokens_of_ours(web: Web) -> None:
     assert web.ask("GET", "/api/v1/budgets/authorize/v1/chat", headers=headers).status == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/a%0Ab", "/%0A"])
+def test_any_path_of_a_client_is_looked_past(web: Web, path: str) -> None:
+    headers = {"x-api-key": CHECKER}
+    assert web.ask("GET", f"/api/v1/budgets/authorize{path}", headers=headers).status == 200
+
+
 def test_a_client_cannot_say_who_it_is_in_its_own_query(desk: Desk, web: Web) -> None:
     desk.spend("1", service="shop", feature="checkout")
     assert authorize(web, "?service=shop&feature=checkout").status == 403
