@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from collector.config.settings import Duration, Section, refuse, setting, shown
-from collector.config.webhooks import is_private
+from collector.config.settings import Duration, Section, refuse, setting
+from collector.config.webhooks import unsafe_target
 
 HEADERS_ENV: Final = "OTEL_EXPORTER_OTLP_HEADERS"
 
@@ -25,28 +25,22 @@ class VerdictExportConfig(Section):
 
     @model_validator(mode="after")
     def _safe(self) -> "VerdictExportConfig":
-        if self.endpoint:
-            refuse([("endpoint", mistake) for mistake in self._mistakes()][:1])
+        if self.endpoint and (mistake := self._mistake()):
+            refuse([("endpoint", mistake)])
         return self
 
-    def _mistakes(self) -> list[str]:
+    def _mistake(self) -> str:
+        """The first one; empty without any."""
         try:
             parts = urlsplit(self.endpoint)
             port = parts.port
         except ValueError:
-            return ["is not a URL: its host or port cannot be read"]
+            return "is not a URL: its host or port cannot be read"
         if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0 or not self.endpoint.isascii():
-            return ["is not a URL of the form https://host:4318"]
-        found: list[str] = []
+            return "is not a URL of the form https://host:4318"
         if "@" in parts.netloc or parts.query or parts.fragment:
-            found.append(
-                f"has a user, a query or a fragment; headers are taken from {self.headers_env or 'headers_env'}"
-            )
-        if not self.allow_private and is_private(parts.hostname):
-            found.append(f"{shown(parts.hostname)} is of this machine or a private network; set allow_private: true")
-        if not self.allow_private and parts.scheme == "http":
-            found.append("is not encrypted; use https://, or set allow_private: true inside a private network")
-        return found
+            return f"has a user, a query or a fragment; headers are taken from {self.headers_env or 'headers_env'}"
+        return "" if self.allow_private else unsafe_target(parts)
 
     @property
     def url(self) -> str:

@@ -111,14 +111,8 @@ class WebhookConfig(Section):
         return []
 
     def _target_mistakes(self) -> list[Mistake]:
-        if self.allow_private:
-            return []
-        if is_private(self.host):
-            return [("url", f"{shown(self.host)} is of this machine or a private network; set allow_private: true")]
-        # What a team spends on what is not for everyone on the way to read, and who can write there can withhold it.
-        if self._parts.scheme == "http":
-            return [("url", "is not encrypted; use https://, or set allow_private: true inside a private network")]
-        return []
+        mistake = "" if self.allow_private else unsafe_target(self._parts)
+        return [("url", mistake)] if mistake else []
 
     @property
     def _parts(self) -> SplitResult:
@@ -139,7 +133,18 @@ class WebhookConfig(Section):
         return tuple(secret.get_secret_value() for secret in self.secret or self.secrets)
 
 
-def is_private(host: str) -> bool:
+def unsafe_target(parts: SplitResult) -> str:
+    """Why nothing is sent to a URL unless that is allowed, in words that name the setting; empty if it is safe."""
+    host = parts.hostname or ""
+    if _is_private(host):
+        return f"{shown(host)} is of this machine or a private network; set allow_private: true"
+    # What a team spends on what is not for everyone on the way to read, and who can write there can withhold it.
+    if parts.scheme == "http":
+        return "is not encrypted; use https://, or set allow_private: true inside a private network"
+    return ""
+
+
+def _is_private(host: str) -> bool:
     """Whether a host is, by its very text, on this machine or in a network that is not public."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])

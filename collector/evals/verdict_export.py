@@ -22,13 +22,13 @@ from collector.store.sql import named_query
 from collector.telemetry import Sample, catalogue
 from collector.waiting import notify, wait_for
 from collector.webhooks.client import Client
+from collector.webhooks.retries import jittered
 
 log = structlog.get_logger("spanmeter.evals")
 
 _LOOK_SECONDS: Final = 15.0  # another process may have left some, and an insert may be in doubt
 _FIRST_DELAY: Final = 5.0
 _MAX_DELAY: Final = 300.0
-_JITTER: Final = 0.2
 _T = TypeVar("_T")
 SENT, REJECTED, DROPPED = "sent", "rejected", "dropped"
 
@@ -148,8 +148,7 @@ class VerdictExport(Part):
         """Longer after each failure; a receiver can only ask for more, and five minutes at most."""
         delay = min(self._first_delay * 2 ** min(self._failures, 10), _MAX_DELAY)
         self._failures += 1
-        jittered: float = delay * (1 + _JITTER * (2 * random.random() - 1))  # noqa: S311 - no secret
-        return max(jittered, min(retry_after or 0.0, _MAX_DELAY))
+        return max(jittered(delay, random.random), min(retry_after or 0.0, _MAX_DELAY))
 
     def _take(self, *, sending: bool) -> _Parcel | None:
         if dropped := self.outbox.make_room():

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from collector.errors import ConfigError
+from collector.gate.reviewed import read_reviewed, write_reviewed
 
 FORMAT: Final = 1
+_CALIBRATION: Final = "calibration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +35,17 @@ def measured_of(agreement: Mapping[str, Any]) -> Measured:
 
 def read_calibration(path: Path) -> dict[str, Measured]:
     """What is known, by evaluator; nothing where there is no file. Raises ConfigError for a file that is none."""
-    try:
-        return _read(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"The calibration {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        text = f"The calibration {path} is none ({error}); make it anew with `spanmeter gate calibrate`."
-        raise ConfigError(text) from None
+    return read_reviewed(path, _CALIBRATION, _parsed, "calibrate") or {}
 
 
-def _read(tree: Any) -> dict[str, Measured]:
+def _parsed(text: str) -> dict[str, Measured]:
+    tree = json.loads(text)
     if tree["format"] != FORMAT:
         raise ValueError(f"its format is {tree['format']}, and this version reads {FORMAT}")
     return {name: Measured(**one) for name, one in tree["judges"].items()}
 
 
 def write_calibration(path: Path, judges: Mapping[str, Measured]) -> None:
-    """As a file that people review. Raises ConfigError."""
+    """Write it whole or not at all. Raises ConfigError."""
     shown = {"format": FORMAT, "judges": {name: asdict(one) for name, one in judges.items()}}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
-        beside.write_text(json.dumps(shown, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"The calibration {path} cannot be written: {error.strerror}.") from None
+    write_reviewed(path, _CALIBRATION, json.dumps(shown, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

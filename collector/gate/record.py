@@ -7,11 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from collector.errors import ConfigError
+from collector.gate.reviewed import read_reviewed, write_reviewed
 from collector.model.evaluations import EvalStatus, Verdict
 from collector.stats.agreement import flip_rate
 
 FORMAT: Final = 1
+_BASELINE: Final = "baseline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +110,12 @@ def _outcome(tree: dict[str, Any]) -> Outcome:
 
 def read_baseline(path: Path) -> Record | None:
     """The approved baseline; None where there is none. Raises ConfigError for a file that is none."""
-    try:
-        return Record.from_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ConfigError(f"The baseline {path} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        text = f"The baseline {path} is none ({error}); make it anew with `spanmeter gate baseline approve`."
-        raise ConfigError(text) from None
+    return read_reviewed(path, _BASELINE, Record.from_json, "baseline approve")
 
 
 def write_baseline(path: Path, record: Record) -> None:
     """Write it whole or not at all. Raises ConfigError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".new")
-        beside.write_text(record.to_json(), encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"The baseline {path} cannot be written: {error.strerror}.") from None
+    write_reviewed(path, _BASELINE, record.to_json())
 
 
 def flips(first: Record, second: Record) -> dict[str, float]:

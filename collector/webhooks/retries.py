@@ -40,9 +40,14 @@ def next_delay(failures: int, retry_after: float | None, random: Callable[[], fl
     """
     if failures > len(DELAYS):
         return None
-    jittered = DELAYS[failures - 1] * (1 + _JITTER * (2 * random() - 1))
+    delay = jittered(DELAYS[failures - 1], random)
     asked = (retry_after or 0.0) * (1 + _JITTER * random())
-    return min(max(jittered, asked), MAX_DELAY)
+    return min(max(delay, asked), MAX_DELAY)
+
+
+def jittered(delay: float, random: Callable[[], float]) -> float:
+    """A fifth of the delay to either side; `random` answers 0 <= x < 1."""
+    return delay * (1 + _JITTER * (2 * random() - 1))
 
 
 def parse_retry_after(text: str | None, now_ns: int) -> float | None:

@@ -87,13 +87,20 @@ async def page(asked: Asked) -> Shown | Moved:
     return _shown(asked, period, query, found, listed, facets)
 
 
+class Found(NamedTuple):
+    """How often evaluators found what of a run and its spans, and how often of these a judge that is not calibrated."""
+
+    counts: Counter[str]
+    doubted: Counter[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Listed:
     """A page of runs, with the beginning of their inputs and what evaluators found of them."""
 
     page: RunPage
     titles: Mapping[str, str]
-    verdicts: "Mapping[str, Found]"
+    verdicts: Mapping[str, Found]
 
 
 def _listed(asked: Asked, wanted: RunsWanted, current: CurrentRuns) -> _Listed:
@@ -171,13 +178,6 @@ def filters_of(asked: Asked) -> list[tuple[str, str, str]]:
         for name in known
         if asked.query.get(name)
     ]
-
-
-class Found(NamedTuple):
-    """How often evaluators found what of a run and its spans, and how often of these a judge that is not calibrated."""
-
-    counts: Counter[str]
-    doubted: Counter[str]
 
 
 def verdicts_of(asked: Asked, runs: Sequence[RunRow]) -> dict[str, Found]:
